@@ -1,0 +1,147 @@
+"""What every debugger offers: attach to a target, hear it, let it go.
+
+A debugger is the host side of KD. ``native`` is ours, ``pykd`` is Microsoft's DbgEng, ``ntoseye`` is a third
+one; they differ in nothing that a caller of this contract can see. What a debugger reports arrives as values
+in the order the target sent it; :meth:`Debugger.receive` is the only way they come out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, runtime_checkable
+
+__all__ = [
+    "BugcheckSeen",
+    "CommandDebugger",
+    "Debugger",
+    "DebuggerEvent",
+    "Module",
+    "ModuleLoaded",
+    "ModuleUnloaded",
+    "PrintReceived",
+    "Release",
+    "Stopped",
+    "TargetInfo",
+    "TargetRebooted",
+]
+
+
+@dataclass(frozen=True)
+class TargetInfo:
+    """What the target said about itself at attach."""
+
+    build: int
+    """Windows build number, for example 18362."""
+    machine_type: int
+    """PE machine type: 0x8664 (x64), 0x14c (x86), 0xaa64 (arm64)."""
+    processors: int
+    kernel_base: int
+    debugger_version: str
+    """Name and version of the debugger itself."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """A loaded kernel image, as ``lm`` shows it."""
+
+    name: str
+    base: int
+    size: int
+
+
+@dataclass(frozen=True)
+class PrintReceived:
+    """One DbgPrint call: text as sent, inner and missing line ends included."""
+
+    text: str
+    processor: int | None
+    host_time: float
+
+
+@dataclass(frozen=True)
+class ModuleLoaded:
+    module: Module
+
+
+@dataclass(frozen=True)
+class ModuleUnloaded:
+    name: str
+    base: int
+
+
+@dataclass(frozen=True)
+class BugcheckSeen:
+    """The target stopped with a bugcheck and is halted."""
+
+    code: int
+    parameters: tuple[int, int, int, int]
+    module: str | None
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The target is halted for another reason: a break-in, a breakpoint, an exception."""
+
+    reason: str
+    code: int
+    address: int
+
+
+@dataclass(frozen=True)
+class TargetRebooted:
+    """The target announced a reboot; the debugger goes on listening for it."""
+
+
+DebuggerEvent: TypeAlias = (
+    PrintReceived | ModuleLoaded | ModuleUnloaded | BugcheckSeen | Stopped | TargetRebooted
+)
+
+
+@dataclass(frozen=True)
+class Release:
+    """How the target was left."""
+
+    running: bool | None
+    """True: left running; False: left halted; None: not known."""
+    proof: str
+    """How that is known, in a sentence."""
+
+
+class Debugger(Protocol):
+    """The host side of KD. All times are in seconds; every wait has a deadline.
+
+    Life: ``listen`` → ``attach`` (target halted) → ``go`` → ``receive``... → ``detach``. Any call may raise
+    :class:`harness.errors.ConnectionFailed`, :class:`~harness.errors.TargetLost` or
+    :class:`~harness.errors.DebuggerDied`.
+    """
+
+    name: str
+
+    def listen(self) -> None:
+        """Bind the port, so that the target may start dialling. Port in use: ConnectionFailed."""
+
+    def attach(self, *, timeout: float) -> TargetInfo:
+        """Wait for the target, break in, learn what it is. The target is halted on return."""
+
+    def go(self) -> None:
+        """Let the halted target run."""
+
+    def break_in(self, *, timeout: float) -> Stopped:
+        """Halt the running target."""
+
+    def receive(self, *, timeout: float) -> DebuggerEvent | None:
+        """The next thing the target said, or None after ``timeout``."""
+
+    def modules(self) -> list[Module]:
+        """The kernel's loaded module list. The target must be halted."""
+
+    def detach(self, *, timeout: float) -> Release:
+        """End the session, leaving the target running and proving it; never raises for a dead target."""
+
+
+@runtime_checkable
+class CommandDebugger(Protocol):
+    """The capability to execute debugger commands (pykd, ntoseye)."""
+
+    def execute(self, command: str, *, timeout: float) -> str:
+        """Run one command line while the target is halted; its output."""

@@ -1,0 +1,156 @@
+"""Every error this package raises on purpose, and whose fault each one is.
+
+::
+
+    ProcnotifyError                 (abstract: never raised itself)
+    ├── UsageError        exit 2    the command line, a scenario or a driver file is wrong
+    │   ├── ScenarioError           ... with the file and line of the scenario
+    │   └── DriverFileError         ... a .sys that cannot be a driver for this machine
+    ├── RigError          exit 3    the rig failed; nothing is said about the driver
+    │   ├── ConnectionFailed        no debugger link: nobody dialled in, wrong key, port in use
+    │   ├── TargetLost              the link or the machine died in the middle
+    │   ├── DebuggerDied            the debugger (a worker process, DbgEng) ended or hung
+    │   ├── GuestError              the guest channel refused or failed a step
+    │   ├── LinesLost               the driver's own counters prove that lines are missing
+    │   ├── TraceError              a trace file is cut off, damaged or not ours
+    │   ├── ToolchainError          the compiler could not be run or refused the sources
+    │   └── SearchBudgetError       a trace too ambiguous to be judged within the budget
+    └── DriverFault       exit 1    the driver did something wrong
+        ├── DriverHang    exit 1    a callback or entry point never returned
+        └── DriverBugcheck exit 4   the target bugchecked
+
+Leaves that only one module raises live beside that module; they derive from a class above, so the exit
+code is a property of the class.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+__all__ = [
+    "ConnectionFailed",
+    "DebuggerDied",
+    "DriverBugcheck",
+    "DriverFault",
+    "DriverFileError",
+    "DriverHang",
+    "GuestError",
+    "LinesLost",
+    "ProcnotifyError",
+    "RigError",
+    "ScenarioError",
+    "SearchBudgetError",
+    "TargetLost",
+    "ToolchainError",
+    "TraceError",
+    "UsageError",
+]
+
+
+class ProcnotifyError(Exception):
+    """Base of all errors that are meant for the user: one line, and the way out.
+
+    :param message: what happened, with the evidence (bytes, address, file) in it; no trailing full stop.
+    :param hint: what to do about it; printed after the message.
+    """
+
+    exit_code: ClassVar[int]
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        if type(self) is ProcnotifyError:
+            raise TypeError("ProcnotifyError is abstract; raise one of its leaves")
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+class UsageError(ProcnotifyError):
+    """The user's command line or input is wrong."""
+
+    exit_code = 2
+
+
+class ScenarioError(UsageError):
+    """A scenario file is wrong: shown as ``file:line: message``."""
+
+    def __init__(self, message: str, *, path: Path | str, line: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+        self.line = line
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {super().__str__()}"
+
+
+class DriverFileError(UsageError):
+    """A file given as driver is not a PE, is for another machine type, or imports what does not exist."""
+
+
+class RigError(ProcnotifyError):
+    """The rig failed: no statement about the driver can be made."""
+
+    exit_code = 3
+
+
+class ConnectionFailed(RigError):
+    """The debugger link could not be made."""
+
+
+class TargetLost(RigError):
+    """The target or the link to it died after it had been up."""
+
+
+class DebuggerDied(RigError):
+    """The debugger ended or hung; carries the phase and what it printed last in the message."""
+
+
+class GuestError(RigError):
+    """The guest channel failed or refused a step."""
+
+
+class LinesLost(RigError):
+    """The driver's own counters prove that lines did not arrive."""
+
+
+class TraceError(RigError):
+    """A trace file is cut off, damaged or not a trace."""
+
+
+class ToolchainError(RigError):
+    """The compiler could not be run, or refused the sources."""
+
+
+class SearchBudgetError(RigError):
+    """The order search ran out of its budget: neither a pass nor a failure was proved."""
+
+
+class DriverFault(ProcnotifyError):
+    """The driver did something wrong."""
+
+    exit_code = 1
+
+
+class DriverHang(DriverFault):
+    """A callback or entry point of the driver did not return; ``address`` is where it was executing."""
+
+    def __init__(self, message: str, *, address: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.address = address
+
+
+class DriverBugcheck(DriverFault):
+    """The target stopped with a bugcheck (bug check codes: Microsoft, Bug Check Code Reference)."""
+
+    exit_code = 4
+
+    def __init__(self, code: int, parameters: tuple[int, int, int, int], *, module: str | None = None) -> None:
+        words = ", ".join(f"0x{p:016x}" for p in parameters)
+        where = f" in {module}" if module else ""
+        super().__init__(f"the target bugchecked: 0x{code:08x} ({words}){where}")
+        self.code = code
+        self.parameters = parameters
+        self.module = module

@@ -1,0 +1,164 @@
+"""The vocabulary: one frozen record a callback report.
+
+Field names are those of Microsoft's documentation of ``PsSetCreateProcessNotifyRoutine``,
+``PsSetCreateThreadNotifyRoutine`` and ``PsSetLoadImageNotifyRoutine``, in snake_case. The records are
+:mod:`msgspec` structs: encoded to JSON they carry their class as ``kind`` and leave out what is not known.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+__all__ = [
+    "KINDS",
+    "Bugcheck",
+    "Driver",
+    "Event",
+    "ImageLoad",
+    "Marker",
+    "Print",
+    "ProcessCreate",
+    "ProcessExit",
+    "ThreadCreate",
+    "ThreadExit",
+    "Totals",
+    "kind_of",
+]
+
+
+class _Common(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
+    """What every event has."""
+
+    index: int
+    """Capture order, from 0, without gaps."""
+    line: str = ""
+    """The text as printed, without the line end; a split line joined."""
+    time: int | None = None
+    """Target clock in 100 ns units (interrupt time, since boot); None when the line carries none."""
+    cpu: int | None = None
+    """Processor that ran the callback."""
+    seq: int | None = None
+    """The driver's own counter, taken at callback entry, from 1."""
+    host_time: float | None = None
+    """Host clock (seconds since the epoch) at reception; never written for a virtual target."""
+
+
+class ProcessCreate(_Common, frozen=True, tag="process_create"):
+    """A process was created (``Create`` = TRUE)."""
+
+    pid: int
+    parent_pid: int
+    creating_pid: int | None = None
+    """Process of the thread in whose context the callback ran; need not be the parent."""
+    creating_tid: int | None = None
+
+
+class ProcessExit(_Common, frozen=True, tag="process_exit"):
+    """A process ended; reported in the context of its last thread."""
+
+    pid: int
+    context_pid: int | None = None
+    context_tid: int | None = None
+
+
+class ThreadCreate(_Common, frozen=True, tag="thread_create"):
+    """A thread was created; reported in the context of the thread that created it."""
+
+    pid: int
+    tid: int
+    creating_pid: int | None = None
+    creating_tid: int | None = None
+
+
+class ThreadExit(_Common, frozen=True, tag="thread_exit"):
+    """A thread ended; reported in its own context."""
+
+    pid: int
+    tid: int
+    context_pid: int | None = None
+    context_tid: int | None = None
+
+
+class ImageLoad(_Common, frozen=True, tag="image_load"):
+    """An image was mapped; ``pid`` 0 is a driver."""
+
+    pid: int
+    image: str | None
+    """NT path as printed; None where the driver printed ``(null)``."""
+    base: int
+    size: int | None = None
+    context_pid: int | None = None
+    context_tid: int | None = None
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """How many events of each kind the driver says it reported, printed at unload."""
+
+    process_create: int
+    process_exit: int
+    thread_create: int
+    thread_exit: int
+    image_load: int
+
+
+class Driver(_Common, frozen=True, tag="driver"):
+    """A line about the driver itself: a registration, a removal, or the totals at unload."""
+
+    function: str
+    """The driver's function that printed, for example ``DriverEntry``."""
+    routine: str | None = None
+    """The kernel routine it called, for example ``PsSetLoadImageNotifyRoutine``; None for totals."""
+    status: int | None = None
+    """NTSTATUS of that call, 0 for success; None for totals."""
+    totals: Totals | None = None
+
+
+class Marker(_Common, frozen=True, tag="marker"):
+    """The guest helper says that an action begins or ended."""
+
+    action: str
+    phase: Literal["begin", "end"]
+    step: int
+    """The number the harness gave the action (``--id``)."""
+    pid: int
+    """The helper's own PID."""
+    status: int | None = None
+    """At the end: 0 or the Win32 error of the action."""
+
+
+class Print(_Common, frozen=True, tag="print"):
+    """Any other line of debugger output."""
+
+
+class Bugcheck(_Common, frozen=True, tag="bugcheck"):
+    """The target stopped; see Microsoft's Bug Check Code Reference."""
+
+    code: int
+    parameters: tuple[int, int, int, int]
+    module: str | None = None
+    """Image that holds the faulting address, where the debugger could tell."""
+
+
+Event: TypeAlias = (
+    ProcessCreate | ProcessExit | ThreadCreate | ThreadExit | ImageLoad | Driver | Marker | Print | Bugcheck
+)
+
+KINDS: dict[str, type[Event]] = {
+    "process_create": ProcessCreate,
+    "process_exit": ProcessExit,
+    "thread_create": ThreadCreate,
+    "thread_exit": ThreadExit,
+    "image_load": ImageLoad,
+    "driver": Driver,
+    "marker": Marker,
+    "print": Print,
+    "bugcheck": Bugcheck,
+}
+"""Every kind by the name scenarios and trace files use."""
+
+
+def kind_of(event: Event) -> str:
+    """The kind's name, as in :data:`KINDS`."""
+    return str(type(event).__struct_config__.tag)

@@ -1,0 +1,56 @@
+"""What every machine offers: start, stop, and the two ways in (a KD connection and a guest channel)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from harness.guests.base import Guest
+
+__all__ = ["Boot", "Machine", "MachineStatus"]
+
+
+@dataclass(frozen=True)
+class Boot:
+    """How to start the machine for one run."""
+
+    seed: int
+    connection: str
+    """Where the debugger listens, as for WinDbg's ``-k``: ``net:port=50000,key=w.x.y.z``."""
+
+
+@dataclass(frozen=True)
+class MachineStatus:
+    """What the machine itself says, without the debugger's help."""
+
+    state: str
+    """``running``, ``halted`` (in the debugger), ``bugchecked``, ``hung`` or ``off``."""
+    time: int
+    """Target clock, 100 ns units since boot."""
+    detail: str = ""
+
+
+class Machine(Protocol):
+    """The computer the driver runs in."""
+
+    name: str
+    deterministic: bool
+    """True where the same seed gives the same events at the same target times."""
+
+    def start(self, boot: Boot) -> None:
+        """Boot; the target dials the debugger that listens at ``boot.connection``."""
+
+    def guest(self) -> Guest:
+        """The channel that runs commands in the started machine."""
+
+    def status(self) -> MachineStatus:
+        """Running or not, as the machine knows it."""
+
+    def describe(self) -> dict[str, str]:
+        """Facts for the trace header (type, profile, version)."""
+
+    def stop(self) -> None:
+        """End it; the next ``start`` begins from the same clean state. Idempotent."""
+
+    def close(self) -> None:
+        """Free everything the machine holds (processes, sockets). Idempotent."""

@@ -1,0 +1,100 @@
+"""The seams inside the virtual target.
+
+::
+
+    guest commands ──▶ NT model (processes, threads, images, scheduler)      harness.virtual.nt
+                          │ NotifyRoutines: "this happened, in this thread"
+                          ▼
+                       Kernel (Unicorn, ntoskrnl exports, the driver)        harness.virtual.kernel
+                          │ DebugPort: "print this", "image loaded", "bugcheck"
+                          ▼
+                       KD stub (KDNET datagrams), or a list in a test        harness.virtual.kdstub
+
+Imports follow the arrows. The kernel and the model know no debugger; the stub reaches back for memory,
+registers and object lists through what it is handed at construction.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+__all__ = ["DebugPort", "ImageModule", "NotifyRoutines", "ThreadContext"]
+
+
+class ThreadContext(NamedTuple):
+    """The thread in whose context something happens (what PsGetCurrentProcessId and friends answer)."""
+
+    pid: int
+    tid: int
+    cpu: int
+    """Processor number, from 0."""
+    irql: int = 0
+    """0 PASSIVE_LEVEL, 1 APC_LEVEL, 2 DISPATCH_LEVEL."""
+
+
+class ImageModule(NamedTuple):
+    """A kernel image as PsLoadedModuleList describes it."""
+
+    name: str
+    """Base name, ``procnotify.sys``."""
+    path: str
+    """Full NT path, ``\\SystemRoot\\system32\\drivers\\procnotify.sys``."""
+    base: int
+    size: int
+    entry_point: int
+    checksum: int
+
+
+class NotifyRoutines(Protocol):
+    """The kernel as the NT model sees it: invokes every registered callback, in the emulator.
+
+    Raises :class:`harness.errors.DriverBugcheck` or :class:`~harness.errors.DriverHang` when the driver does;
+    the machine is dead afterwards.
+    """
+
+    def process_notify(self, *, parent_pid: int, pid: int, create: bool, context: ThreadContext) -> None: ...
+
+    def thread_notify(self, *, pid: int, tid: int, create: bool, context: ThreadContext) -> None: ...
+
+    def image_notify(
+        self,
+        *,
+        name: str | None,
+        pid: int,
+        base: int,
+        size: int,
+        system_mode: bool,
+        context: ThreadContext,
+    ) -> None: ...
+
+    def load_driver(self, *, path: str, data: bytes, context: ThreadContext) -> int:
+        """Map the image, report it (load-symbols, then the image callbacks already registered with PID 0), call
+        its DriverEntry; the NTSTATUS. A non-success status unmaps it again."""
+
+    def unload_driver(self, *, name: str, context: ThreadContext) -> int:
+        """Call DriverUnload and unmap; STATUS_INVALID_DEVICE_REQUEST (0xC0000010) without an unload routine."""
+
+    def debug_print(self, text: str, context: ThreadContext) -> None:
+        """OutputDebugString of a user-mode thread: goes to the debugger like a DbgPrint."""
+
+
+class DebugPort(Protocol):
+    """The debugger as the kernel sees it. Each call returns when the target may go on."""
+
+    def print_string(self, text: bytes, cpu: int) -> None:
+        """At most 512 bytes, as DbgPrint passes on."""
+
+    def load_symbols(self, module: ImageModule, *, unload: bool, cpu: int) -> None:
+        """An image was loaded or is about to be unloaded."""
+
+    def exception(self, code: int, address: int, *, first_chance: bool, cpu: int) -> None:
+        """The CPU stopped at ``address`` (breakpoint 0x80000003, single step 0x80000004, access violation
+        0xC0000005 ...) with its registers as they are; returns after the debugger continued."""
+
+    def bugcheck(
+        self, code: int, parameters: tuple[int, int, int, int], *, module: str | None, cpu: int
+    ) -> None:
+        """KeBugCheckEx: banner print, then the break; returns when the debugger let the dead target go."""
+
+    def poll(self) -> None:
+        """Between two instructions of the model: is there a break-in?"""

@@ -1,0 +1,52 @@
+"""Fixtures for what lies outside the project: recorded data and Wine.
+
+``PROCNOTIFY_REQUIRE`` names what may not be missing (``shared_data``, ``wine``, ``pykd``, ``ntoseye``, or
+``all``): a skip for that reason becomes a failure. ``.ci/run`` sets it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+def skip_or_fail(what: str, reason: str) -> None:
+    """Skip with the reason, or fail where ``PROCNOTIFY_REQUIRE`` demands ``what``."""
+    required = os.environ.get("PROCNOTIFY_REQUIRE", "").split(",")
+    if what in required or "all" in required:
+        pytest.fail(f"{reason} (and PROCNOTIFY_REQUIRE demands {what})", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The recordings from real Windows, beside the project's checkout."""
+    if not SHARED_DATA.is_dir():
+        skip_or_fail("shared_data", f"no recorded data at {SHARED_DATA}")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def wine() -> str:
+    """Path of a ``wine`` that runs 64-bit programs."""
+    found = shutil.which("wine") or shutil.which("wine64")
+    if found is None:
+        skip_or_fail("wine", "Wine is not installed")
+    assert found is not None
+    return found
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update", action="store_true", help="rewrite golden files instead of comparing")
+
+
+@pytest.fixture
+def update(request: pytest.FixtureRequest) -> bool:
+    """True when golden files are to be rewritten."""
+    return bool(request.config.getoption("--update"))

@@ -1,0 +1,1 @@
+"""Tools for the people who work on procnotify; not installed with it."""

@@ -25,7 +25,8 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("run", "record"),
     ("report",),
     ("pytest_plugin",),
-    ("cli", "__main__"),
+    ("cli",),
+    ("__main__",),
 )
 """From the foundation up, one tuple a row."""
 

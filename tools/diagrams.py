@@ -1,0 +1,93 @@
+"""Redraw the diagrams and tables of ``docs/architecture.md`` from the code: ``python -m tools.diagrams``.
+
+A drawing stands between ``<!-- drawn: NAME -->`` and ``<!-- end -->``; everything else on the page is written
+by hand. ``--check`` only says whether the page is up to date (exit code 1 when not).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from harness import errors
+from harness.events import KINDS
+from tools.rooms import PACKAGE, ROOMS, imports_of, room_of
+
+__all__ = ["DRAWINGS", "PAGE", "redraw"]
+
+PAGE = PACKAGE.parent / "docs" / "architecture.md"
+
+
+def draw_rooms() -> str:
+    """The rooms, row by row, with the imports that the code really makes."""
+    names = {room for row in ROOMS for room in row}
+    edges = set()
+    for path in PACKAGE.rglob("*.py"):
+        room = room_of(path)
+        for module, _ in imports_of(path):
+            parts = module.split(".")
+            if parts[0] == "harness" and len(parts) > 1 and parts[1] in names - {room, "errors"}:
+                edges.add((room, parts[1]))
+    lines = ["```mermaid", "flowchart TD"]
+    for level, row in reversed(list(enumerate(ROOMS))):
+        lines.append(f"  subgraph row{level}[ ]")
+        lines += [f"    {room}" for room in row if room != "__main__"]
+        lines.append("  end")
+    lines += [f"  {a} --> {b}" for a, b in sorted(edges) if "__" not in a]
+    return "\n".join([*lines, "```"])
+
+
+def draw_errors() -> str:
+    """The error tree with the exit codes, from the classes themselves."""
+
+    def walk(cls: type[errors.ProcnotifyError], depth: int) -> list[str]:
+        code = getattr(cls, "exit_code", None)
+        summary = (cls.__doc__ or "").splitlines()[0].rstrip(".:")
+        head = f"{'  ' * depth}{cls.__name__}"
+        rows = [f"{head:<24} {'' if code is None else code:<4} {summary}"]
+        own = [sub for sub in cls.__subclasses__() if sub.__module__ == errors.__name__]
+        return rows + [line for sub in own for line in walk(sub, depth + 1)]
+
+    return "\n".join(["```", f"{'class':<24} exit meaning", *walk(errors.ProcnotifyError, 0), "```"])
+
+
+def draw_events() -> str:
+    """Every kind of event with its own fields."""
+    common = {"index", "line", "time", "cpu", "seq", "host_time"}
+    rows = ["| kind | its own fields | meaning |", "|---|---|---|"]
+    for kind, cls in KINDS.items():
+        own = ", ".join(f"`{name}`" for name in cls.__struct_fields__ if name not in common)
+        rows.append(f"| `{kind}` | {own} | {(cls.__doc__ or '').splitlines()[0]} |")
+    return "\n".join(rows)
+
+
+DRAWINGS: dict[str, Callable[[], str]] = {
+    "rooms": draw_rooms,
+    "errors": draw_errors,
+    "events": draw_events,
+}
+
+
+def redraw(text: str) -> str:
+    """The page with every drawing made anew; KeyError for a name that is not in :data:`DRAWINGS`."""
+
+    def replace(match: re.Match[str]) -> str:
+        name = match.group(1)
+        return f"<!-- drawn: {name} -->\n{DRAWINGS[name]()}\n<!-- end -->"
+
+    return re.sub(r"<!-- drawn: (\w+) -->\n.*?<!-- end -->", replace, text, flags=re.DOTALL)
+
+
+def main(arguments: list[str]) -> int:
+    old = PAGE.read_text(encoding="utf-8")
+    new = redraw(old)
+    if arguments == ["--check"]:
+        return int(old != new)
+    Path(PAGE).write_text(new, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -16,9 +16,18 @@ registers and object lists through what it is handed at construction.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-__all__ = ["DebugPort", "ImageModule", "NotifyRoutines", "ThreadContext"]
+__all__ = [
+    "DebugPort",
+    "ImageModule",
+    "KernelClock",
+    "KernelMemory",
+    "KernelView",
+    "NotifyRoutines",
+    "ThreadContext",
+]
 
 
 class ThreadContext(NamedTuple):
@@ -68,11 +77,12 @@ class NotifyRoutines(Protocol):
     ) -> None: ...
 
     def load_driver(self, *, path: str, data: bytes, context: ThreadContext) -> int:
-        """Map the image, report it (load-symbols, then the image callbacks already registered with PID 0), call
-        its DriverEntry; the NTSTATUS. A non-success status unmaps it again."""
+        """Map the image, report it (load-symbols, then the image callbacks already registered with PID 0),
+        call its DriverEntry; the NTSTATUS. A non-success status unmaps it again."""
 
     def unload_driver(self, *, name: str, context: ThreadContext) -> int:
-        """Call DriverUnload and unmap; STATUS_INVALID_DEVICE_REQUEST (0xC0000010) without an unload routine."""
+        """Call DriverUnload and unmap; STATUS_INVALID_DEVICE_REQUEST (0xC0000010) without an unload
+        routine."""
 
     def debug_print(self, text: str, context: ThreadContext) -> None:
         """OutputDebugString of a user-mode thread: goes to the debugger like a DbgPrint."""
@@ -98,3 +108,68 @@ class DebugPort(Protocol):
 
     def poll(self) -> None:
         """Between two instructions of the model: is there a break-in?"""
+
+
+class KernelClock(Protocol):
+    """The target's time, moved by the NT model alone; all in 100 ns units."""
+
+    @property
+    def now(self) -> int:
+        """Interrupt time: since boot."""
+
+    @property
+    def system_time(self) -> int:
+        """Since 1601-01-01 UTC, as KeQuerySystemTime answers."""
+
+
+class KernelMemory(Protocol):
+    """Virtual memory without page protections and faults, as a debugger sees it."""
+
+    def map(self, address: int, size: int) -> None:
+        """Back a page-aligned range with zeroed memory that is readable and writable."""
+
+    def read(self, address: int, size: int) -> bytes:
+        """At most ``size`` bytes: fewer where the mapped range ends, none where ``address`` is not mapped."""
+
+    def write(self, address: int, data: bytes) -> bool:
+        """Write all of ``data``, whatever the page protection; False, and nothing written, where a byte of the
+        range is not mapped. Changed code takes effect at once."""
+
+    def protection(self, address: int) -> str | None:
+        """``r``, ``rw``, ``rx`` or ``rwx`` of the page; None when nothing is mapped."""
+
+
+class KernelView(Protocol):
+    """The kernel as the KD stub sees it while the target is halted: memory, registers, names."""
+
+    processors: int
+    kernel_base: int
+
+    @property
+    def memory(self) -> KernelMemory:
+        """All of virtual memory that is mapped."""
+
+    @property
+    def modules(self) -> Sequence[ImageModule]:
+        """Loaded kernel images in load order, ntoskrnl.exe first, as PsLoadedModuleList has them."""
+
+    def symbol(self, name: str) -> int:
+        """Address of an export or a reserved data symbol (``PsLoadedModuleList``) of ntoskrnl; KeyError if
+        there is none."""
+
+    def registers(self) -> dict[str, int]:
+        """The current processor: ``rax`` .. ``r15``, ``rip``, ``eflags``, ``cs`` ``ds`` ``es`` ``fs``
+        ``gs`` ``ss``, ``cr0`` ``cr2`` ``cr3`` ``cr4`` ``cr8``, ``dr0`` .. ``dr3`` ``dr6`` ``dr7``,
+        ``mxcsr``, ``gdtr`` ``gdtr_limit``, ``idtr`` ``idtr_limit``, ``tr``, ``gs_base``, ``xmm0`` ..
+        ``xmm15`` (128 bits)."""
+
+    def set_registers(self, values: Mapping[str, int]) -> None:
+        """Change some of :meth:`registers`; takes effect when the target goes on. Setting bit 8 of ``eflags``
+        makes the processor stop after one instruction (exception 0x80000004)."""
+
+    def processor_block(self, cpu: int) -> int:
+        """Address of that processor's KPCR; its KPRCB is at +0x180, the current KTHREAD at +0x188."""
+
+    def break_in(self) -> None:
+        """Run nt!DbgBreakPointWithStatus(1): at once between two callbacks, else when the export that is
+        being called returns. Ends in :meth:`DebugPort.exception`."""

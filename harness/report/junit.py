@@ -1,0 +1,74 @@
+"""JUnit XML: one test case a run, for the tools that read it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from junitparser import Error, Failure, JUnitXml, Property, TestCase, TestSuite
+from junitparser.junitparser import Properties
+
+from harness.report.text import printable
+from harness.run.outcome import Outcome, RunResult
+
+__all__ = ["junit_xml", "write_junit"]
+
+
+def junit_xml(results: Sequence[RunResult]) -> JUnitXml:
+    """The results as a document.
+
+    A broken promise and a bugcheck are failures; a failed rig is an error, for it says nothing about the
+    driver. Of a scenario that ran more than once each case's name has its seed.
+    """
+    times_run = Counter((result.path, result.scenario) for result in results)
+    suite = TestSuite("procnotify")
+    for result in results:
+        repeated = times_run[result.path, result.scenario] > 1
+        suite.add_testcase(_case(result, with_seed=repeated))
+    document = JUnitXml()
+    document.add_testsuite(suite)
+    document.update_statistics()
+    return document
+
+
+def write_junit(path: Path, results: Sequence[RunResult]) -> None:
+    """Write the document to ``path``, making its folder if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    junit_xml(results).write(str(path), pretty=True)
+
+
+def _case(result: RunResult, *, with_seed: bool) -> TestCase:
+    name = f"{result.scenario}[seed={result.seed}]" if with_seed else result.scenario
+    case = TestCase(name, classname=_class_name(result.path), time=result.seconds)
+    if result.outcome is not Outcome.PASSED:
+        kind = Failure if result.outcome in (Outcome.BROKEN, Outcome.BUGCHECK) else Error
+        verdict = kind(printable(result.reason), result.outcome.words)
+        verdict.text = printable(_text(result))
+        case.result = [verdict]
+    properties = Properties()
+    for key, value in _facts(result).items():
+        properties.append(Property(key, value))
+    case.append(properties)
+    if result.trace is not None:
+        case.system_out = f"trace: {result.trace}"
+    return case
+
+
+def _class_name(path: Path) -> str:
+    """Dotted, as the readers of JUnit XML group by it."""
+    return path.with_suffix("").as_posix().strip("/.").replace("/", ".")
+
+
+def _facts(result: RunResult) -> dict[str, str]:
+    facts = {"seed": str(result.seed), "outcome": str(int(result.outcome)), "events": str(result.events)}
+    if result.trace is not None:
+        facts["trace"] = str(result.trace)
+    return facts
+
+
+def _text(result: RunResult) -> str:
+    lines = [result.reason, result.explanation, result.left]
+    if result.trace is not None:
+        lines.append(f"trace: {result.trace}")
+    return "\n".join(line for line in lines if line)

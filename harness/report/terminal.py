@@ -1,0 +1,166 @@
+"""What a person sees during a run and after it: live on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from harness.report.text import printable
+from harness.run.outcome import Outcome, RunResult, worst
+from harness.run.progress import (
+    EventCaptured,
+    PhaseEntered,
+    Progress,
+    RunFinished,
+    RunStarted,
+    StepStarted,
+)
+
+__all__ = ["TerminalReport"]
+
+_STYLES = {
+    Outcome.PASSED: "green",
+    Outcome.BROKEN: "bold red",
+    Outcome.BUGCHECK: "bold white on blue",
+    Outcome.RIG: "bold yellow",
+    Outcome.USAGE: "bold yellow",
+}
+QUIET_SHOWN = 1.0
+"""Seconds without an event after which the live line says so."""
+REFRESH_PER_SECOND = 8
+
+
+@dataclass
+class _Current:
+    """The run that is going on."""
+
+    scenario: str
+    seed: int
+    doing: str = "starting"
+    events: int = 0
+    started: float = field(default_factory=monotonic)
+    heard: float = field(default_factory=monotonic)
+
+
+class TerminalReport:
+    """Subscribes to a run's progress. Use as a context manager around all runs.
+
+    On a terminal a line below the results shows the current scenario, what it does, its events and, when the
+    target is quiet, for how long. Elsewhere (a pipe, a CI log) each run is one line when it ends. A failure
+    is printed when it happens, so that a log that is cut off has it.
+
+    :param console: where to; ``console.is_terminal`` decides between the two.
+    :param runs: how many runs there will be.
+    """
+
+    def __init__(self, console: Console, runs: int) -> None:
+        self._console = console
+        self._runs = runs
+        self._finished: list[RunResult] = []
+        self._current: _Current | None = None
+        self._live = (
+            Live(self, console=console, refresh_per_second=REFRESH_PER_SECOND, transient=True)
+            if console.is_terminal
+            else None
+        )
+
+    def __enter__(self) -> TerminalReport:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        """Take one progress value."""
+        match progress:
+            case RunStarted():
+                self._current = _Current(progress.scenario, progress.seed)
+            case RunFinished():
+                self._current = None
+                self._finished.append(progress.result)
+                self._console.print(_result_line(progress.result), soft_wrap=True)
+                if progress.result.outcome is not Outcome.PASSED:
+                    self._console.print(_failure(progress.result), soft_wrap=True)
+            case _ if self._current is None:
+                pass
+            case PhaseEntered():
+                self._current.doing = progress.phase
+            case StepStarted():
+                self._current.doing = progress.text
+            case EventCaptured():
+                self._current.events += 1
+                self._current.heard = monotonic()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The live line."""
+        now, current = monotonic(), self._current
+        if current is None:
+            return
+        line = Text(no_wrap=True, overflow="ellipsis")
+        line.append(f"{len(self._finished) + 1}/{self._runs} ", style="dim")
+        line.append(current.scenario, style="bold")
+        line.append(f"  {printable(current.doing)}  {current.events} events  {now - current.started:.1f} s")
+        if now - current.heard > QUIET_SHOWN:
+            line.append(f"  quiet for {now - current.heard:.0f} s", style="yellow")
+        yield line
+
+    def summary(self) -> None:
+        """The table of all runs, a row a scenario, and the totals in a line."""
+        self._console.print(_table(self._finished))
+        self._console.print(_totals(self._finished), soft_wrap=True)
+
+
+def _result_line(result: RunResult) -> Text:
+    line = Text(f"{result.outcome.words:<14}", style=_STYLES[result.outcome])
+    facts = f" {result.scenario:<28} seed {result.seed:<6} {result.seconds:6.2f} s {result.events:7} events"
+    line.append(facts, style="default")
+    return line
+
+
+def _failure(result: RunResult) -> Text:
+    lines = [result.reason, result.explanation, result.left]
+    if result.trace is not None:
+        lines.append(f"trace: {result.trace}")
+    text = "\n".join(line for line in lines if line)
+    return Text("\n".join(f"    {line}".rstrip() for line in printable(text).splitlines()))
+
+
+def _table(results: Sequence[RunResult]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("scenario")
+    table.add_column("result")
+    for name in ("runs", "passed", "seconds", "events"):
+        table.add_column(name, justify="right")
+    by_scenario: dict[tuple[str, str], list[RunResult]] = {}
+    for result in results:
+        by_scenario.setdefault((str(result.path), result.scenario), []).append(result)
+    for (_, scenario), runs in by_scenario.items():
+        outcome = worst(run.outcome for run in runs)
+        table.add_row(
+            scenario,
+            Text(outcome.words, style=_STYLES[outcome]),
+            str(len(runs)),
+            str(sum(run.outcome is Outcome.PASSED for run in runs)),
+            f"{sum(run.seconds for run in runs):.2f}",
+            str(sum(run.events for run in runs)),
+        )
+    return table
+
+
+def _totals(results: Sequence[RunResult]) -> Text:
+    outcome = worst(result.outcome for result in results)
+    parts = []
+    for kind in Outcome:
+        if count := sum(result.outcome is kind for result in results):
+            parts.append(f"{count} {kind.words}")
+    seconds = sum(result.seconds for result in results)
+    return Text(f"{', '.join(parts) or 'nothing ran'} in {seconds:.2f} s", style=_STYLES[outcome])

@@ -11,16 +11,16 @@
 #define PART_FORMAT "part(%u/%u) seq(%u) "
 #define TAIL_FORMAT " at 0x%p" STAMP_FORMAT " size=0x%Ix}"
 
-static ULONG CountPieces(PCUNICODE_STRING Name)
+/* How many pieces the name from Position on makes. */
+static ULONG CountPieces(PCUNICODE_STRING Name, USHORT Position)
 {
     CHAR Piece[PIECE_SIZE];
-    USHORT Position = 0;
     ULONG Pieces = 0;
 
-    do {
+    while (Position < Name->Length / sizeof(WCHAR)) {
         Utf8Piece(Name, &Position, Piece, sizeof(Piece));
         ++Pieces;
-    } while (Position < Name->Length / sizeof(WCHAR));
+    }
     return Pieces;
 }
 
@@ -35,21 +35,22 @@ VOID PrintImageLine(
     CHAR Piece[PIECE_SIZE];
     USHORT Position = 0;
 
-    /* The system may be out of memory for the name, and passes NULL then. */
+    /* The name is NULL when the system had no memory for it. */
     if (Name == NULL || Name->Buffer == NULL)
         Name = &Unknown;
 
-    const ULONG Parts = CountPieces(Name);
-    for (ULONG Part = 1; Part <= Parts; ++Part) {
-        Utf8Piece(Name, &Position, Piece, sizeof(Piece));
-        if (Parts == 1)
-            PRINT(HEAD_FORMAT "%s" TAIL_FORMAT, Function, ProcessId, Piece, Base, STAMP_ARGUMENTS(*Stamp), Size);
-        else if (Part == 1)
-            PRINT(PART_FORMAT HEAD_FORMAT "%s", Part, Parts, Stamp->Sequence, Function, ProcessId, Piece);
-        else if (Part < Parts)
-            PRINT(PART_FORMAT "%s", Part, Parts, Stamp->Sequence, Piece);
-        else
-            PRINT(PART_FORMAT "%s" TAIL_FORMAT, Part, Parts, Stamp->Sequence, Piece, Base,
-                STAMP_ARGUMENTS(*Stamp), Size);
+    Utf8Piece(Name, &Position, Piece, sizeof(Piece));
+    const ULONG Parts = 1 + CountPieces(Name, Position);
+    if (Parts == 1) {
+        PRINT(HEAD_FORMAT "%s" TAIL_FORMAT, Function, ProcessId, Piece, Base, STAMP_ARGUMENTS(*Stamp), Size);
+        return;
     }
+
+    PRINT(PART_FORMAT HEAD_FORMAT "%s", 1, Parts, Stamp->Sequence, Function, ProcessId, Piece);
+    for (ULONG Part = 2; Part < Parts; ++Part) {
+        Utf8Piece(Name, &Position, Piece, sizeof(Piece));
+        PRINT(PART_FORMAT "%s", Part, Parts, Stamp->Sequence, Piece);
+    }
+    Utf8Piece(Name, &Position, Piece, sizeof(Piece));
+    PRINT(PART_FORMAT "%s" TAIL_FORMAT, Parts, Parts, Stamp->Sequence, Piece, Base, STAMP_ARGUMENTS(*Stamp), Size);
 }

@@ -1,19 +1,13 @@
 #include "stamp.h"
 
 /*
- * KUSER_SHARED_DATA lies at a fixed address in every Windows since NT 3.5, so the clock costs no import.
- * Microsoft, ntddk.h: KSYSTEM_TIME InterruptTime at offset 8; KI_USER_SHARED_DATA per architecture.
+ * KUSER_SHARED_DATA lies at a fixed address, so the clock costs no import and works at any IRQL. InterruptTime is
+ * its second member, at offset 8 (Microsoft, ntddk.h).
  */
 #if defined(_X86_)
-#define SHARED_DATA_ADDRESS 0xFFDF0000UL
-#else
-#define SHARED_DATA_ADDRESS 0xFFFFF78000000000ULL
-#endif
-#define INTERRUPT_TIME ((const volatile KSYSTEM_TIME *)(SHARED_DATA_ADDRESS + 8))
+#define INTERRUPT_TIME ((const volatile KSYSTEM_TIME *)0xFFDF0008UL)
 
-static volatile LONG LastSequence;
-
-/* The clock interrupt writes High2, Low, High1 in that order: both halves agree once High1 equals High2. */
+/* The clock interrupt writes High2Time, LowPart, High1Time: the value is whole once both halves agree. */
 static ULONGLONG InterruptTime(VOID)
 {
     LONG High;
@@ -23,8 +17,16 @@ static ULONGLONG InterruptTime(VOID)
         High = INTERRUPT_TIME->High1Time;
         Low = INTERRUPT_TIME->LowPart;
     } while (High != INTERRUPT_TIME->High2Time);
-    return ((ULONGLONG)(ULONG)High << 32) | Low;
+    return (ULONGLONG)(ULONG)High << 32 | Low;
 }
+#else
+static ULONGLONG InterruptTime(VOID)
+{
+    return *(const volatile ULONGLONG *)0xFFFFF78000000008ULL;
+}
+#endif
+
+static volatile LONG LastSequence;
 
 /*
  * KeGetCurrentProcessorNumber is an inline function of the WDK on x64 (gs:[0x184]) and x86 (fs:[0x51], KPCR's

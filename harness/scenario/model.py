@@ -1,0 +1,373 @@
+"""What a scenario file means: frozen records of its steps and of the order it expects.
+
+Every record keeps the ``line`` of the file it was written on. Durations are in 100 ns units, as all target
+times are. A scenario binds names: ``$notepad`` below is the PID that the step's actor reported::
+
+    steps:
+      - launch: {image: notepad.exe, as: notepad}
+      - terminate: notepad
+
+Names that steps bind (see :meth:`Scenario.names`), and the key each has in the bindings of a run:
+
+====================================  =====================================================================
+step                                  binds
+====================================  =====================================================================
+``launch ... as: x``                  ``x`` the new PID, ``x.tid`` its first TID
+``create_thread ... as: x``           ``x`` the new TID (so do create_remote_thread and inject)
+any step done by an actor, ``by: x``  ``x`` the PID of the actor process of that step
+the first step done by an actor       ``agent`` the PID of its actor process
+====================================  =====================================================================
+
+Inside the step ``repeat`` a name is bound once a round, from 1: its keys are ``x[1]``, ``x[2]``, ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+__all__ = [
+    "ActorStep",
+    "AnyOrder",
+    "AnyValue",
+    "Constraint",
+    "CreateRemoteThread",
+    "CreateThread",
+    "Exit",
+    "Expectation",
+    "FreeLibrary",
+    "Inject",
+    "Item",
+    "Launch",
+    "Literal",
+    "LoadDriver",
+    "LoadLibrary",
+    "Never",
+    "Next",
+    "Not",
+    "OneOf",
+    "OneOfValues",
+    "Optional",
+    "Pattern",
+    "Repeat",
+    "RepeatSteps",
+    "Scenario",
+    "Sequence",
+    "Settle",
+    "Sleep",
+    "Step",
+    "Terminate",
+    "UnloadDriver",
+    "Variable",
+    "Within",
+    "round_key",
+    "seconds",
+]
+
+UNITS_PER_SECOND = 10_000_000
+
+
+def seconds(duration: int) -> float:
+    """A duration of this module (100 ns units) in seconds."""
+    return duration / UNITS_PER_SECOND
+
+
+def round_key(name: str, number: int) -> str:
+    """The key, in the bindings of a run, of ``name`` as bound in that round (from 1) of a step ``repeat``."""
+    return f"{name}[{number}]"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """``$name`` or ``$name.tid``."""
+
+    name: str
+    """Without the dollar sign."""
+
+
+# --- steps ---
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One thing to do; steps run in the order they are written."""
+
+    line: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActorStep(Step):
+    """A step done by the guest helper, in a process of its own."""
+
+    by: str | None = None
+    """Name to bind to the PID of that helper process."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch(ActorStep):
+    """Start a program."""
+
+    image: str
+    """File name (searched as CreateProcess does) or path in the guest."""
+    args: tuple[str, ...] = ()
+    bind: str | None = None
+    """``as:`` binds the child's PID, and its first TID as ``name.tid``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terminate(ActorStep):
+    """TerminateProcess."""
+
+    process: Variable | int
+    code: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateThread(ActorStep):
+    """CreateThread in the helper itself; the thread ends at once."""
+
+    bind: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateRemoteThread(ActorStep):
+    """CreateRemoteThread in another process; the thread ends at once."""
+
+    process: Variable | int
+    bind: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadLibrary(ActorStep):
+    """LoadLibraryW in the helper itself, ``times`` in a row."""
+
+    path: str
+    times: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreeLibrary(ActorStep):
+    """LoadLibraryW, then FreeLibrary, in the helper itself."""
+
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inject(ActorStep):
+    """CreateRemoteThread on LoadLibraryW in another process; ``bind`` names the new thread."""
+
+    process: Variable | int
+    dll: str
+    bind: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sleep(ActorStep):
+    """The helper sleeps."""
+
+    duration: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exit(ActorStep):
+    """The helper ends with an exit code."""
+
+    code: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settle(Step):
+    """Wait until the guest has been quiet for ``quiet``, at the latest after ``maximum``, of target time."""
+
+    quiet: int
+    maximum: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadDriver(Step):
+    """Load the driver here, instead of before the first step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnloadDriver(Step):
+    """Unload the driver here, instead of after the last step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepeatSteps(Step):
+    """Do ``steps`` again and again; names are bound anew in each round."""
+
+    times: int
+    steps: tuple[Step, ...]
+
+
+# --- what an expectation says about one event ---
+
+Literal: TypeAlias = int | bool | str | None
+"""What a field is compared with: a number, a glob, ``null`` for a field that the line does not carry."""
+
+
+@dataclass(frozen=True)
+class AnyValue:
+    """``any``: no constraint, written down."""
+
+
+@dataclass(frozen=True)
+class OneOfValues:
+    """A YAML list: equal to one of these."""
+
+    values: tuple[Literal, ...]
+
+
+@dataclass(frozen=True)
+class Not:
+    """``{not: X}``: everything but X."""
+
+    of: Literal | Variable | OneOfValues
+
+
+Constraint: TypeAlias = Literal | Variable | AnyValue | OneOfValues | Not
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """``kind: {field: constraint, ...}``: one event of that kind whose fields fit."""
+
+    kind: str | None
+    """A key of :data:`harness.events.KINDS`; None (in a scope only): every kind that has the fields."""
+    fields: tuple[tuple[str, Constraint], ...]
+    line: int
+
+
+# --- the order ---
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A list: each item later than the one before, with anything between."""
+
+    items: tuple[Item, ...]
+    line: int
+
+
+@dataclass(frozen=True)
+class Next:
+    """``next: X``: the first event of X is the very next event in scope."""
+
+    of: Item
+    line: int
+
+
+@dataclass(frozen=True)
+class AnyOrder:
+    """All of these, in whatever order; lists among them may interleave."""
+
+    items: tuple[Item, ...]
+    line: int
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of these."""
+
+    items: tuple[Item, ...]
+    line: int
+
+
+@dataclass(frozen=True)
+class Optional:
+    """This, or nothing."""
+
+    of: Item
+    line: int
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """This, at least ``minimum`` times and at most ``maximum`` times (None: no limit), one after the other.
+
+    A variable that is named only inside ``of`` is bound anew in each round.
+    """
+
+    of: Item
+    minimum: int
+    maximum: int | None
+    line: int
+
+
+@dataclass(frozen=True)
+class Never:
+    """Between the neighbours of this item in its list, no event in scope fits one of these."""
+
+    patterns: tuple[Pattern, ...]
+    line: int
+
+
+@dataclass(frozen=True)
+class Within:
+    """The neighbours of this item are at most ``limit`` of target time apart."""
+
+    limit: int
+    line: int
+
+
+Item: TypeAlias = Pattern | Sequence | Next | AnyOrder | OneOf | Optional | Repeat | Never | Within
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One block of ``expect``: judged on its own; it shares with other blocks only what steps have bound."""
+
+    scope: tuple[Pattern, ...]
+    """An event that fits one of these is in scope; empty: every event of the kinds the block speaks of."""
+    order: Sequence | None
+    never: tuple[Pattern, ...]
+    """Forbidden in the whole trace."""
+    only: bool
+    """Every event in scope must be claimed by the order."""
+    line: int
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario file."""
+
+    path: Path
+    name: str
+    summary: str
+    steps: tuple[Step, ...]
+    expect: tuple[Expectation, ...]
+    lifecycle_off: frozenset[str]
+    """Names of lifecycle rules (:mod:`harness.order.lifecycle`) not to hold the trace to."""
+    seed: int | None
+    """Seed to use where the command line gives none."""
+    profile: str | None
+    """Profile of the virtual target that the scenario needs, for example ``win10-1903``."""
+
+    def names(self) -> dict[str, int]:
+        """Names that steps bind → in how many rounds of a step ``repeat``; 0: once, outside of any."""
+        found: dict[str, int] = {}
+        for step, rounds in _walk(self.steps, 0):
+            if not isinstance(step, ActorStep):
+                continue
+            found.setdefault("agent", 0)
+            if step.by is not None:
+                found[step.by] = rounds
+            match step:
+                case Launch(bind=str(name)):
+                    found[name] = found[f"{name}.tid"] = rounds
+                case (
+                    CreateThread(bind=str(name)) | CreateRemoteThread(bind=str(name)) | Inject(bind=str(name))
+                ):
+                    found[name] = rounds
+        return found
+
+
+def _walk(steps: tuple[Step, ...], rounds: int) -> Iterator[tuple[Step, int]]:
+    for step in steps:
+        if isinstance(step, RepeatSteps):
+            yield from _walk(step.steps, max(rounds, 1) * step.times)
+        else:
+            yield step, rounds

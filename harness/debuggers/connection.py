@@ -1,0 +1,98 @@
+"""The connection a debugger listens on, written as for WinDbg's ``-k``.
+
+::
+
+    net:port=50000,key=w.x.y.z           KDNET: the target dials this UDP port
+    com:ipport=5554,port=127.0.0.1       KDCOM over TCP, as QEMU's ``-serial tcp:...,server``
+    com:pipe,port=/run/vm/com1           KDCOM over a Unix socket or a Windows named pipe
+
+Source: WinDbg Command-Line Options, Microsoft's debugger documentation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from harness.errors import UsageError
+from harness.kd.kdnet import Key
+
+__all__ = [
+    "FORMS",
+    "Connection",
+    "NetConnection",
+    "PipeConnection",
+    "TcpConnection",
+    "parse_connection",
+]
+
+FORMS = "net:port=50000,key=w.x.y.z  com:ipport=5554,port=127.0.0.1  com:pipe,port=/run/vm/com1"
+
+
+@dataclass(frozen=True)
+class NetConnection:
+    """KDNET: the debugger binds the UDP port and the target dials it."""
+
+    port: int
+    key: Key
+
+    def __str__(self) -> str:
+        """With the secret, as debuggers take it; ``repr`` is the form for people."""
+        return f"net:port={self.port},key={self.key.format()}"
+
+
+@dataclass(frozen=True)
+class TcpConnection:
+    """KDCOM: the debugger connects to a serial port that listens on TCP."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"com:ipport={self.port},port={self.host}"
+
+
+@dataclass(frozen=True)
+class PipeConnection:
+    """KDCOM: the debugger connects to a Unix socket or a named pipe."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"com:pipe,port={self.path}"
+
+
+Connection: TypeAlias = NetConnection | TcpConnection | PipeConnection
+
+
+def parse_connection(text: str) -> Connection:
+    """The connection that ``text`` describes; UsageError says what is wrong with it."""
+    transport, _, rest = text.partition(":")
+    options: dict[str, str] = {}
+    for part in rest.split(","):
+        name, _, value = part.partition("=")
+        name = name.strip().lower()
+        if name in options:
+            raise _wrong(f"{name!r} stands there twice")
+        options[name] = value.strip()
+    names = frozenset(options)
+    match transport.strip().lower():
+        case "net" if names == {"port", "key"}:
+            return NetConnection(_port(options["port"]), Key.parse(options["key"]))
+        case "com" if names == {"ipport", "port"}:
+            return TcpConnection(options["port"], _port(options["ipport"]))
+        case "com" if names == {"pipe", "port"} and options["port"] and not options["pipe"]:
+            return PipeConnection(options["port"])
+        case _:
+            raise _wrong("its options fit no transport")
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 0x10000):
+        raise _wrong(f"{text!r} is no port number (1 to 65535)")
+    return int(text)
+
+
+def _wrong(what: str) -> UsageError:
+    # The text itself may hold the key, so it is not repeated.
+    return UsageError(f"the connection is not understood: {what}", hint=f"known forms: {FORMS}")

@@ -1,0 +1,107 @@
+"""The virtual target as a machine: one child process, booted afresh for every run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import harness
+from harness.debuggers.connection import NetConnection, parse_connection
+from harness.errors import ProcnotifyError, TargetLost, UsageError
+from harness.guests.base import Guest
+from harness.guests.control import ControlChannel
+from harness.guests.virtual import VirtualGuest
+from harness.machines.base import Boot, MachineStatus
+
+__all__ = ["DEFAULT_PROFILE", "VirtualMachine"]
+
+DEFAULT_PROFILE = "win10-1903"
+WHAT = "the virtual target"
+BOOT_SECONDS = 30.0
+"""Deadline of a boot: the child's imports (Unicorn among them) on a slow machine."""
+STATUS_SECONDS = 2.0
+STOP_SECONDS = 5.0
+
+
+class VirtualMachine:
+    """Keeps one child process (``python -m harness.virtual.process``) and boots it once a run.
+
+    :param profile: which Windows it is like.
+    :param argv: the child's command line, for tests.
+    """
+
+    name = "virtual"
+    deterministic = True
+
+    def __init__(self, profile: str = DEFAULT_PROFILE, *, argv: Sequence[str] | None = None) -> None:
+        self._profile = profile
+        self._argv = argv or (sys.executable, "-m", "harness.virtual.process")
+        self._channel: ControlChannel | None = None
+        self._booted = False
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child, None while there is none."""
+        return self._channel.pid if self._channel is not None else None
+
+    def start(self, boot: Boot) -> None:
+        """See :meth:`harness.machines.base.Machine.start`."""
+        connection = parse_connection(boot.connection)
+        if not isinstance(connection, NetConnection):
+            raise UsageError(
+                f"the virtual target speaks KDNET, not {boot.connection!r}", hint="use net:port=N,key=w.x.y.z"
+            )
+        self.stop()
+        if self._channel is None:
+            self._channel = ControlChannel(self._argv, what=WHAT)
+        self._channel.call(
+            "boot",
+            {
+                "seed": boot.seed,
+                "profile": self._profile,
+                "hostip": "127.0.0.1",
+                "port": connection.port,
+                "key": connection.key.format(),
+            },
+            timeout=BOOT_SECONDS,
+        )
+        self._booted = True
+
+    def guest(self) -> Guest:
+        """See :meth:`harness.machines.base.Machine.guest`."""
+        return VirtualGuest(self._running())
+
+    def status(self) -> MachineStatus:
+        """See :meth:`harness.machines.base.Machine.status`; TargetLost when the child does not answer."""
+        answer = self._running().call("status", {}, timeout=STATUS_SECONDS)
+        try:
+            return MachineStatus(str(answer["state"]), int(answer["time"]), str(answer.get("detail", "")))
+        except (KeyError, ValueError, TypeError):
+            raise TargetLost(f"{WHAT} gave no proper status: {answer!r:.200}") from None
+
+    def describe(self) -> dict[str, str]:
+        """See :meth:`harness.machines.base.Machine.describe`."""
+        return {"type": self.name, "profile": self._profile, "version": harness.__version__}
+
+    def stop(self) -> None:
+        """See :meth:`harness.machines.base.Machine.stop`. A child that cannot be stopped in order is killed,
+        and the next start makes a new one."""
+        if self._channel is None or not self._booted:
+            return
+        self._booted = False
+        try:
+            self._channel.call("stop", {}, timeout=STOP_SECONDS)
+        except ProcnotifyError:
+            self.close()
+
+    def close(self) -> None:
+        """See :meth:`harness.machines.base.Machine.close`."""
+        self._booted = False
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
+
+    def _running(self) -> ControlChannel:
+        if self._channel is None:
+            raise TargetLost(f"{WHAT} is not started")
+        return self._channel

@@ -16,7 +16,7 @@ MAX_PRINT_BYTES: Final = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrintString(Record):
-    """One DbgPrint call, target to host; only acknowledged. :attr:`data` is the text, 8-bit, without a NUL."""
+    """One DbgPrint call, target to host; only acknowledged. :attr:`data` is the text, 8-bit, no NUL."""
 
     SIZE: ClassVar[int] = 16
     API: ClassVar[int] = 0x3230

@@ -1,4 +1,4 @@
-"""FILE_IO packets (type 11): the target asks the host for files (``.kdfiles``); the host answers with type 11."""
+"""FILE_IO packets (type 11): the target asks the host for files (``.kdfiles``), and the answers."""
 
 from __future__ import annotations
 

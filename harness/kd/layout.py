@@ -7,9 +7,9 @@ A record is a frozen dataclass whose fields say where they lie::
         address: int = u64(16)
         count: int = u32(24)
 
-KD senders fill structures on the stack and leave garbage in padding and unused union members. The bytes of the
-fixed part that no field covers are kept in :attr:`Record.unused`, so that encoding a decoded record gives the
-bytes it came from.
+KD senders fill structures on the stack and leave garbage in padding and unused union members. The bytes of
+the fixed part that no field covers are kept in :attr:`Record.unused`, so that encoding a decoded record gives
+the bytes it came from.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from __future__ import annotations
 import dataclasses
 import struct
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, ClassVar, NamedTuple, Self
 
 from harness.kd.errors import ProtocolError
@@ -63,8 +62,17 @@ class _Layout(NamedTuple):
     """1 bits where no field lies, as a little-endian integer over the fixed part."""
 
 
-@cache
+_LAYOUTS: dict[type[Record], _Layout] = {}
+
+
 def _layout_of(record: type[Record]) -> _Layout:
+    layout = _LAYOUTS.get(record)
+    if layout is None:
+        layout = _LAYOUTS[record] = _make_layout(record)
+    return layout
+
+
+def _make_layout(record: type[Record]) -> _Layout:
     placed = sorted(
         (*item.metadata[_LAYOUT], item.name)
         for item in dataclasses.fields(record)
@@ -91,12 +99,12 @@ class Record:
     data: bytes = b""
     """What follows the fixed part."""
     unused: bytes = b""
-    """The fixed part with every field zeroed: what the sender left in bytes without a meaning. Empty = zeros."""
+    """The fixed part with every field zeroed: what the sender left between the fields. Empty = zeros."""
 
     @classmethod
     def decode(cls, payload: bytes) -> Self:
-        """Parse; raises :class:`ProtocolError` when ``payload`` is shorter than the fixed part or breaks a rule
-        of the record."""
+        """Parse; raises :class:`ProtocolError` when ``payload`` is shorter than the fixed part or breaks a
+        rule of the record."""
         size = cls.SIZE
         if len(payload) < size:
             raise ProtocolError(f"{cls.__name__}: {len(payload)} bytes where at least {size} are due")
@@ -112,7 +120,7 @@ class Record:
         return record
 
     def check(self) -> None:
-        """Raise :class:`ProtocolError` when a length field contradicts :attr:`data`; overridden per record."""
+        """Raise :class:`ProtocolError` when a length contradicts :attr:`data`; overridden per record."""
 
     def encode(self) -> bytes:
         """The bytes; a field out of its range raises :class:`ProtocolError`."""

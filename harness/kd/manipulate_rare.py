@@ -1,4 +1,4 @@
-"""The STATE_MANIPULATE apis beyond memory, context, breakpoints and continue: ports, MSRs, buses, searching."""
+"""The STATE_MANIPULATE apis a debugger seldom needs: ports, MSRs, buses, searching memory."""
 
 from __future__ import annotations
 

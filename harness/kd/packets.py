@@ -9,8 +9,8 @@
     12  4  checksum: sum of the payload bytes modulo 2^32; 0 for control
     16  n  payload (data packets only)
 
-All integers are little-endian. Over KDNET one datagram carries exactly one packet; over KDCOM a data packet is
-followed by the byte 0xAA, which is neither counted nor summed.
+All integers are little-endian. Over KDNET one datagram carries exactly one packet; over KDCOM a data packet
+is followed by the byte 0xAA, which is neither counted nor summed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from harness.kd.errors import ProtocolError
 __all__ = [
     "BREAK_IN",
     "CONTROL_LEADER",
+    "CONTROL_TYPES",
     "DATA_LEADER",
     "HEADER_SIZE",
     "MAX_KDCOM_PAYLOAD",

@@ -45,7 +45,7 @@ _DECODERS: Final[dict[PacketType, Callable[[bytes], Record]]] = {
 
 
 def decode_payload(packet_type: PacketType, payload: bytes) -> Record:
-    """Parse a data packet's payload; raises :class:`ProtocolError` also for a type without payload records."""
+    """Parse a data packet's payload; raises :class:`ProtocolError`, also for a type without records."""
     decoder = _DECODERS.get(packet_type)
     if decoder is None:
         raise ProtocolError(f"no record is known for packet type {packet_type}")

@@ -1,7 +1,8 @@
 """STATE_CHANGE64 packets (type 7): the target stopped and waits for Continue.
 
-The fixed part has 240 bytes for every kind: a header of 32, a union of 160, a control report of 48; text follows
-at 240. The control report's layout depends on the target's processor (:mod:`harness.kd.contexts` reads it).
+The fixed part has 240 bytes for every kind: a header of 32, a union of 160, a control report of 48; text
+follows at 240. The control report's layout depends on the target's processor (:mod:`harness.kd.contexts`
+reads it).
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ class LoadSymbols(StateChange64):
 
     @property
     def is_reboot(self) -> bool:
-        """The notice that the target reboots or hands over to the next kernel: no path, base -1, process 0."""
+        """The target reboots or hands over to the next kernel: no path, base -1, process 0."""
         return bool(self.unload) and self.base == self.REBOOT_BASE and self.process_id == 0
 
     def check(self) -> None:
@@ -134,7 +135,7 @@ class CommandString(StateChange64):
     @property
     def command(self) -> bytes:
         """Second string; empty when missing."""
-        return (self.data.split(b"\0") + [b""])[1]
+        return [*self.data.split(b"\0"), b""][1]
 
 
 StateChange: TypeAlias = Exception64 | LoadSymbols | CommandString

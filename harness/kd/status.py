@@ -1,4 +1,4 @@
-"""The status codes KD carries: NTSTATUS values (Microsoft, [MS-ERREF] 2.3.1) and the DBG_* and break-in codes."""
+"""The status codes KD carries: NTSTATUS (Microsoft, [MS-ERREF] 2.3.1), DBG_* and break-in codes."""
 
 from __future__ import annotations
 

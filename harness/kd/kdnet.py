@@ -1,0 +1,231 @@
+"""KDNET: keys, and datagrams sealed with AES-256-CBC and HMAC-SHA256.
+
+::
+
+    0      4  "MDBG"
+    4      1  protocol version
+    5      1  channel: 0 data, 1 control
+    6      8  encrypted, big-endian: sequence number << 8 | direction << 7 | pad length
+    14     n  encrypted body
+    14+n   p  encrypted zeros, p = -(8+n) mod 16
+    14+n+p 16 first 16 bytes of HMAC-SHA256 over the six clear bytes and the plaintext; also the AES IV
+
+A datagram is sealed *after* its MAC is known, so that two datagrams with the same sequence number and body
+are the same bytes: what will be sent can be made before there is a reason to send it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable
+from enum import Enum, IntEnum
+from typing import Final, NamedTuple
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from harness.errors import UsageError
+from harness.kd.errors import ProtocolError
+
+__all__ = [
+    "MAGIC",
+    "MAX_DATAGRAM",
+    "PROTOCOL_VERSION",
+    "Channel",
+    "Datagram",
+    "Direction",
+    "Drop",
+    "DroppedDatagram",
+    "Key",
+    "Sealer",
+    "data_key",
+]
+
+MAGIC: Final = b"MDBG"
+PROTOCOL_VERSION: Final = 4
+"""Windows 10; what Microsoft's debuggers of 2016 and later accept."""
+MAX_SEQUENCE: Final = (1 << 56) - 1
+MAX_DATAGRAM: Final = 2048
+"""Longer datagrams are dropped unread: the largest possible one has 1470 bytes."""
+MIN_DATAGRAM: Final = 6 + 16 + 16
+
+_TAG = 16
+_HEADER = 8
+_TO_HOST = 0x80
+
+
+class Channel(IntEnum):
+    """Byte 5 of a datagram."""
+
+    DATA = 0
+    CONTROL = 1
+
+
+class Direction(IntEnum):
+    """Bit 7 of the encrypted header."""
+
+    TO_HOST = 0
+    TO_TARGET = 1
+
+
+class Drop(Enum):
+    """Why a datagram (or a packet in it) was thrown away."""
+
+    SHORT = "shorter than an empty datagram"
+    LONG = "longer than any datagram"
+    BAD_MAGIC = "does not begin with MDBG"
+    BAD_VERSION = "unsupported protocol version"
+    BAD_CHANNEL = "unknown channel"
+    BAD_LENGTH = "ciphertext is not a whole number of AES blocks"
+    BAD_MAC = "authentication failed: the sender has another key"
+    BAD_PADDING = "padding is not what the header says"
+    WRONG_DIRECTION = "direction bit says that it is our own"
+    STALE_SEQUENCE = "sequence number is not greater than the last one"
+    NO_SESSION = "data before a handshake"
+    BAD_BODY = "body is neither a packet, a hello nor a break-in"
+    NOT_EXPECTED = "not legal in this state"
+    WRONG_ADDRESS = "comes from another address than the session's"
+
+
+class DroppedDatagram(ProtocolError):
+    """A datagram that must be ignored; :attr:`reason` says why."""
+
+    def __init__(self, reason: Drop, detail: str = "") -> None:
+        super().__init__(f"{reason.value}{': ' if detail else ''}{detail}")
+        self.reason = reason
+
+
+class Key(NamedTuple):
+    """A KDNET key: 256 bits, written as four base-36 numbers (``w.x.y.z``)."""
+
+    secret: bytes
+    """32 bytes: the four numbers, each 64 bits little-endian."""
+
+    @classmethod
+    def parse(cls, text: str) -> Key:
+        """Read ``w.x.y.z``; upper case counts as lower case.
+
+        Raises :class:`UsageError` for anything but four numbers of 1 to 13 characters ``0-9a-z`` below 2^64.
+        """
+        parts = text.strip().lower().split(".")
+        hint = "a key has four parts of 1 to 13 characters 0-9a-z; `procnotify keygen` makes one"
+        if len(parts) != 4:
+            raise UsageError(f"a KDNET key has four parts, this one has {len(parts)}", hint=hint)
+        secret = b""
+        for number, part in enumerate(parts, 1):
+            if not re.fullmatch("[0-9a-z]{1,13}", part):
+                raise UsageError(
+                    f"part {number} of the KDNET key is not 1 to 13 characters 0-9a-z", hint=hint
+                )
+            value = int(part, 36)
+            if value >= 1 << 64:
+                raise UsageError(f"part {number} of the KDNET key is 2^64 or more", hint=hint)
+            secret += value.to_bytes(8, "little")
+        return cls(secret)
+
+    @classmethod
+    def generate(cls, random_bytes: Callable[[int], bytes]) -> Key:
+        """A new key from ``random_bytes`` (for example ``secrets.token_bytes``)."""
+        return cls(random_bytes(32))
+
+    def format(self) -> str:
+        """``w.x.y.z``, as bcdedit and WinDbg take it."""
+        return ".".join(_base36(int.from_bytes(self.secret[at : at + 8], "little")) for at in range(0, 32, 8))
+
+    @property
+    def hmac_key(self) -> bytes:
+        """The complement of every bit: authenticates both channels for the life of the key."""
+        return bytes(byte ^ 0xFF for byte in self.secret)
+
+    def __repr__(self) -> str:
+        """Without the secret, so that no log shows it."""
+        return f"Key(sha256:{hashlib.sha256(self.secret).hexdigest()[:8]})"
+
+
+def _base36(value: int) -> str:
+    digits = ""
+    while True:
+        value, digit = divmod(value, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
+        if not value:
+            return digits
+
+
+def data_key(key: Key, response_body: bytes) -> bytes:
+    """The AES key of the data channel: SHA-256 of the key and the whole 322-byte response."""
+    return hashlib.sha256(key.secret + response_body).digest()
+
+
+class Datagram(NamedTuple):
+    """An opened datagram."""
+
+    version: int
+    channel: Channel
+    direction: Direction
+    sequence: int
+    """56 bits, a space of its own per channel and direction."""
+    body: bytes
+
+
+def peek(data: bytes) -> tuple[int, Channel]:
+    """Version and channel from the clear bytes; raises :class:`DroppedDatagram` for what cannot be a
+    datagram."""
+    if len(data) < MIN_DATAGRAM:
+        raise DroppedDatagram(Drop.SHORT, f"{len(data)} bytes")
+    if len(data) > MAX_DATAGRAM:
+        raise DroppedDatagram(Drop.LONG, f"{len(data)} bytes")
+    if data[:4] != MAGIC:
+        raise DroppedDatagram(Drop.BAD_MAGIC, data[:4].hex())
+    if data[5] > 1:
+        raise DroppedDatagram(Drop.BAD_CHANNEL, str(data[5]))
+    if (len(data) - 6) % 16:
+        raise DroppedDatagram(Drop.BAD_LENGTH, f"{len(data)} bytes")
+    return data[4], Channel(data[5])
+
+
+class Sealer:
+    """One channel's keys: makes and opens its datagrams.
+
+    The HMAC state after the key is computed once and copied for every datagram.
+    """
+
+    def __init__(self, channel: Channel, aes_key: bytes, hmac_key: bytes) -> None:
+        self._channel = channel
+        self._aes = algorithms.AES256(aes_key)
+        self._hmac = hmac.new(hmac_key, digestmod="sha256")
+
+    def _tag(self, clear: bytes, plaintext: bytes) -> bytes:
+        state = self._hmac.copy()
+        state.update(clear)
+        state.update(plaintext)
+        return state.digest()[:_TAG]
+
+    def seal(self, version: int, direction: Direction, sequence: int, body: bytes) -> bytes:
+        """The datagram's bytes."""
+        if not 0 <= sequence <= MAX_SEQUENCE:
+            raise ProtocolError(f"KDNET sequence number {sequence} does not fit 56 bits")
+        pad = -(_HEADER + len(body)) % 16
+        plaintext = (sequence << 8 | direction << 7 | pad).to_bytes(_HEADER, "big") + body + bytes(pad)
+        clear = MAGIC + bytes((version, self._channel))
+        tag = self._tag(clear, plaintext)
+        encryptor = Cipher(self._aes, modes.CBC(tag)).encryptor()
+        return clear + encryptor.update(plaintext) + tag
+
+    def open(self, data: bytes) -> Datagram:
+        """Decrypt and authenticate a datagram that :func:`peek` let pass.
+
+        Raises :class:`DroppedDatagram` with ``BAD_MAC``, ``BAD_PADDING``.
+        """
+        tag = data[-_TAG:]
+        plaintext = Cipher(self._aes, modes.CBC(tag)).decryptor().update(data[6:-_TAG])
+        if not hmac.compare_digest(self._tag(data[:6], plaintext), tag):
+            raise DroppedDatagram(Drop.BAD_MAC)
+        header = int.from_bytes(plaintext[:_HEADER], "big")
+        pad = header & 0x0F
+        end = len(plaintext) - pad
+        if end < _HEADER or header & 0x70 or any(plaintext[end:]):
+            raise DroppedDatagram(Drop.BAD_PADDING, f"header 0x{header:016x}")
+        return Datagram(
+            data[4], self._channel, Direction(header >> 7 & 1), header >> 8, plaintext[_HEADER:end]
+        )

@@ -1,0 +1,370 @@
+"""A KD session without I/O: bytes and the time in; bytes, events and a deadline out. Both roles, both links.
+
+Three things move it: what the user calls, what arrives, and the clock::
+
+    session = Session.kdnet_host(key, secrets.token_bytes)
+    session.receive(data, now, address)        # one datagram, or any piece of a serial stream
+    for data, address in session.datagrams_to_send(): ...
+    while (event := session.next_event()) is not None: ...
+    if now >= session.deadline(): session.handle_timer(now)
+
+After every call drain :meth:`Session.datagrams_to_send`, then :meth:`Session.next_event`. An arriving data
+packet is acknowledged before its event is even made.
+
+The host
+    answers pokes, answers the hello with RESEND, and acknowledges. A target that was running before this
+    session has packet ids of its own: its first packet is answered with RESET, and the target announces
+    where it is and repeats it.
+
+The target
+    pokes every three seconds (KDNET), says hello when a response is accepted (event :class:`Connected`), and
+    sends what :meth:`Session.send_packet` is given: one packet at a time, again every ``retransmit``
+    seconds under a fresh sequence number until it is acknowledged (event :class:`Acknowledged` with the
+    token) or, where ``max_tries`` is given, given up (:class:`GaveUp`). Before a debugger has answered,
+    packets wait; a target that prints to nobody looks at :attr:`Session.connected` first. The host's
+    requests arrive as
+    :class:`PacketReceived`, its break-in as :class:`BreakInReceived`. A host that attaches to a target that
+    is
+    *already halted* has not seen the state change: send it again as a new packet on :class:`Connected` or
+    :class:`BreakInReceived`. A packet of the host that arrives while ours is unacknowledged proves its
+    arrival. RESEND and RESET are answered here, by repeating the unacknowledged packet.
+
+Limits: a datagram has at most 2048 bytes, a KDNET payload 1416, a KDCOM payload 4000; a host keeps 4 answered
+pokes; a KDCOM reader keeps one packet. States and legal inputs: :mod:`harness.kd.transitions`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from harness.kd.frames import BadPacket, BreakIn, Frame, Hello, Junk, SessionUp
+from harness.kd.handshake import Endpoint
+from harness.kd.kdnet import PROTOCOL_VERSION, Drop, Key
+from harness.kd.links import KdcomLink, KdnetHostLink, KdnetTargetLink, Link, Outgoing
+from harness.kd.packet_ids import KDNET_HOST_FIRST, KdcomIds, KdnetIds, PacketIds
+from harness.kd.packets import Packet, PacketType
+from harness.kd.session_events import (
+    Acknowledged,
+    Address,
+    BreakInReceived,
+    Connected,
+    Dropped,
+    GaveUp,
+    JunkReceived,
+    PacketReceived,
+    PeerReset,
+    PokeAnswered,
+    ResendRequested,
+    SessionEvent,
+)
+from harness.kd.transitions import Input, Phase, Role, advance
+
+__all__ = ["RETRANSMIT", "Session"]
+
+RETRANSMIT: Final = 0.495
+"""Seconds until an unacknowledged packet is sent again, as Microsoft's host does."""
+_MAX_RESETS: Final = 2
+"""RESETs to a target that does not answer them; after that its packets are taken as they come."""
+
+_CONTROL_INPUTS: Final = {
+    PacketType.ACKNOWLEDGE: Input.ACK,
+    PacketType.RESEND: Input.RESEND,
+    PacketType.RESET: Input.RESET,
+}
+
+
+class _Waiting(NamedTuple):
+    token: int
+    packet_type: PacketType
+    payload: bytes
+
+
+class _InFlight(NamedTuple):
+    token: int
+    packet: Packet
+    tries: int
+    again_at: float
+
+
+class Session:
+    """One end of a KD connection; made by one of the four class methods."""
+
+    def __init__(
+        self,
+        role: Role,
+        link: Link,
+        ids: PacketIds,
+        phase: Phase,
+        *,
+        retransmit: float = RETRANSMIT,
+        max_tries: int | None = None,
+    ) -> None:
+        self.role = role
+        self._link = link
+        self._ids = ids
+        self._phase = phase
+        self._retransmit = retransmit
+        self._max_tries = max_tries
+        self._events: deque[SessionEvent] = deque()
+        self._queue: deque[_Waiting] = deque()
+        self._in_flight: _InFlight | None = None
+        self._tokens = 0
+        self._resets = 0
+
+    @classmethod
+    def kdnet_host(
+        cls, key: Key, random_bytes: Callable[[int], bytes], *, retransmit: float = RETRANSMIT
+    ) -> Session:
+        """A debugger on a UDP port; ``random_bytes`` makes host keys."""
+        link = KdnetHostLink(key, random_bytes)
+        return cls(Role.HOST, link, KdnetIds(KDNET_HOST_FIRST), Phase.LISTENING, retransmit=retransmit)
+
+    @classmethod
+    def kdnet_target(
+        cls,
+        key: Key,
+        *,
+        client_key: bytes,
+        own: Endpoint,
+        host: Endpoint,
+        now: float,
+        version: int = PROTOCOL_VERSION,
+        first_id: int = 0,
+        retransmit: float = 0.5,
+        max_tries: int | None = None,
+    ) -> Session:
+        """A debugged machine that dials ``host``; the first poke is due at once.
+
+        :param client_key: 32 bytes, the nonce of the first poke; new for each boot.
+        :param max_tries: how often a packet is sent before it is given up; None = for ever.
+        """
+        link = KdnetTargetLink(key, client_key=client_key, own=own, host=host, start=now, version=version)
+        ids = KdnetIds(first_id)
+        return cls(Role.TARGET, link, ids, Phase.POKING, retransmit=retransmit, max_tries=max_tries)
+
+    @classmethod
+    def kdcom_host(cls, *, retransmit: float = RETRANSMIT) -> Session:
+        """A debugger on a serial line."""
+        link = KdcomLink(host=True)
+        return cls(Role.HOST, link, KdcomIds(sync=False), Phase.RESYNCING, retransmit=retransmit)
+
+    @classmethod
+    def kdcom_target(cls, *, retransmit: float = 0.5, max_tries: int | None = None) -> Session:
+        """A debugged machine on a serial line."""
+        link = KdcomLink(host=False)
+        ids = KdcomIds(sync=True)
+        return cls(Role.TARGET, link, ids, Phase.CONNECTED, retransmit=retransmit, max_tries=max_tries)
+
+    # What the user calls
+
+    @property
+    def phase(self) -> Phase:
+        """How far the link has come."""
+        return self._phase
+
+    @property
+    def connected(self) -> bool:
+        """Packets can be sent."""
+        return self._phase in (Phase.CONNECTED, Phase.RESYNCING)
+
+    @property
+    def idle(self) -> bool:
+        """Every packet that was sent is acknowledged."""
+        return self._in_flight is None and not self._queue
+
+    def send_packet(self, packet_type: PacketType, payload: bytes, now: float) -> int:
+        """Send a data packet, after those not yet acknowledged; the token that its events carry."""
+        self._tokens += 1
+        self._queue.append(_Waiting(self._tokens, packet_type, payload))
+        self._send_next(now)
+        return self._tokens
+
+    def break_in(self) -> None:
+        """Host: ask the target to halt. Never acknowledged: repeat until a state change comes."""
+        self._link.send_break_in()
+
+    def reset(self) -> None:
+        """Send RESET: the peer answers with RESET and repeats what is not acknowledged."""
+        self._send_reset()
+
+    def expect_reboot(self) -> None:
+        """Host: the target announced that it reboots; answer its pokes again."""
+        self._link.expect_reboot()
+
+    def prepare(self) -> None:
+        """Make the ACK for the packet that probably comes next; call it when there is nothing else to do."""
+        expected = self._ids.expected()
+        if expected is not None:
+            self._link.prepare(Packet(PacketType.ACKNOWLEDGE, expected))
+
+    def datagrams_to_send(self) -> list[Outgoing]:
+        """What is to be sent, in order; each item once."""
+        link = self._link
+        outgoing = link.outgoing
+        link.outgoing = []
+        return outgoing
+
+    def next_event(self) -> SessionEvent | None:
+        """The oldest event not yet taken."""
+        return self._events.popleft() if self._events else None
+
+    def deadline(self) -> float | None:
+        """When :meth:`handle_timer` wants to be called; None = never."""
+        deadline = self._link.deadline()
+        if self._in_flight is not None:
+            again = self._in_flight.again_at
+            deadline = again if deadline is None else min(deadline, again)
+        return deadline
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due at ``now``: poke, retransmit, give up."""
+        self._link.handle_timer(now)
+        flight = self._in_flight
+        if flight is None or now < flight.again_at:
+            return
+        if self._max_tries is not None and flight.tries >= self._max_tries:
+            self._in_flight = None
+            self._events.append(GaveUp(flight.token, flight.packet.packet_type))
+            self._send_next(now)
+        else:
+            self._repeat(now)
+
+    def receive(self, data: bytes, now: float, address: Address | None = None) -> None:
+        """Bytes have arrived: one datagram over KDNET, any piece of the stream over KDCOM."""
+        for frame in self._link.receive(data, address):
+            if isinstance(frame, Packet):
+                self._on_packet(frame, now)
+            else:
+                self._on_frame(frame, now)
+
+    # What arrives
+
+    def _enter(self, what: Input) -> bool:
+        following = advance(self.role, self._phase, what)
+        if following is None:
+            detail = f"{what.value} while {self._phase.value}"
+            self._events.append(Dropped(Drop.NOT_EXPECTED, detail, False))
+            return False
+        self._phase = following
+        return True
+
+    def _on_packet(self, packet: Packet, now: float) -> None:
+        control = _CONTROL_INPUTS.get(packet.packet_type)
+        if control is None:
+            self._on_data(packet, now)
+        elif control is Input.RESET:
+            self._on_reset(packet.packet_id, now)
+        elif self._enter(control):
+            if control is Input.ACK:
+                self._on_ack(packet.packet_id, now)
+            else:
+                self._events.append(ResendRequested())
+                self._repeat(now)
+
+    def _on_data(self, packet: Packet, now: float) -> None:
+        ids = self._ids
+        first = ids.begins_stream(packet) or self._resets >= _MAX_RESETS
+        if not self._enter(Input.FIRST_DATA if first else Input.DATA):
+            return
+        if self._phase is Phase.RESYNCING:
+            self._resets += 1
+            self._send_reset()
+            return
+        self._link.send_packet(Packet(PacketType.ACKNOWLEDGE, ids.ack_of(packet.packet_id)))
+        if ids.is_repeat(packet):
+            return
+        ids.accept(packet)
+        self._events.append(PacketReceived(*packet))
+        if self._in_flight is not None:
+            self._acknowledged(now)
+
+    def _on_ack(self, packet_id: int, now: float) -> None:
+        flight = self._in_flight
+        if flight is not None and self._ids.ack_of(flight.packet.packet_id) == packet_id:
+            self._acknowledged(now)
+
+    def _on_reset(self, packet_id: int, now: float) -> None:
+        if not self._enter(Input.RESET):
+            return
+        self._events.append(PeerReset(packet_id))
+        self._resets = 0
+        flight = self._in_flight
+        if self._ids.restart() and flight is not None:
+            packet = flight.packet._replace(packet_id=self._ids.take())
+            self._in_flight = flight._replace(packet=packet)
+        if self.role is Role.TARGET:
+            self._ids.forget()
+            self._send_reset()
+            self._repeat(now)
+
+    def _on_frame(self, frame: Frame, now: float) -> None:
+        match frame:
+            case BadPacket(reason):
+                self._events.append(Dropped(Drop.BAD_BODY, reason, False))
+                self._link.send_packet(Packet(PacketType.RESEND, 0))
+            case Hello():
+                if self._enter(Input.HELLO):
+                    self._link.send_packet(Packet(PacketType.RESEND, 0))
+            case SessionUp(address, version, fresh):
+                self._on_session(address, version, fresh, now)
+            case BreakIn():
+                if self._enter(Input.BREAK_IN):
+                    self._events.append(BreakInReceived())
+            case Junk(data):
+                self._events.append(JunkReceived(data))
+            case PokeAnswered():
+                if self._enter(Input.POKE):
+                    self._events.append(frame)
+            case Dropped():
+                self._events.append(frame)
+
+    def _on_session(self, address: Address | None, version: int, fresh: bool, now: float) -> None:
+        if not self._enter(Input.SESSION):
+            return
+        self._resets = 0
+        if self.role is Role.TARGET:
+            self._ids.forget()
+            if self._in_flight is not None:
+                self._in_flight = self._in_flight._replace(again_at=now + self._retransmit)
+        elif fresh:
+            self._ids.forget()
+            self._forget_own_packets()
+        self._events.append(Connected(address, version, fresh))
+
+    # What goes out
+
+    def _send_reset(self) -> None:
+        flight = self._in_flight
+        in_flight = None if flight is None else flight.packet.packet_id
+        self._link.send_packet(Packet(PacketType.RESET, self._ids.announce(in_flight)))
+
+    def _send_next(self, now: float) -> None:
+        if self._in_flight is None and self._queue:
+            token, packet_type, payload = self._queue.popleft()
+            packet = Packet(packet_type, self._ids.take(), payload)
+            self._in_flight = _InFlight(token, packet, 0, now)
+            self._repeat(now)
+
+    def _repeat(self, now: float) -> None:
+        """Send the packet in flight, for the first time or again."""
+        flight = self._in_flight
+        if flight is not None:
+            self._link.send_packet(flight.packet)
+            self._in_flight = flight._replace(tries=flight.tries + 1, again_at=now + self._retransmit)
+
+    def _acknowledged(self, now: float) -> None:
+        flight = self._in_flight
+        assert flight is not None
+        self._in_flight = None
+        self._events.append(Acknowledged(flight.token, flight.packet.packet_type))
+        self._send_next(now)
+
+    def _forget_own_packets(self) -> None:
+        if self._in_flight is not None:
+            self._events.append(GaveUp(self._in_flight.token, self._in_flight.packet.packet_type))
+            self._in_flight = None
+        while self._queue:
+            waiting = self._queue.popleft()
+            self._events.append(GaveUp(waiting.token, waiting.packet_type))

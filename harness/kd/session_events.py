@@ -1,0 +1,113 @@
+"""What a session reports: one small record a happening."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from harness.kd.kdnet import Drop
+from harness.kd.layout import Record
+from harness.kd.packets import PacketType
+from harness.kd.registry import decode_payload
+
+__all__ = [
+    "Acknowledged",
+    "Address",
+    "BreakInReceived",
+    "Connected",
+    "Dropped",
+    "GaveUp",
+    "JunkReceived",
+    "PacketReceived",
+    "PeerReset",
+    "PokeAnswered",
+    "ResendRequested",
+    "SessionEvent",
+]
+
+Address: TypeAlias = tuple[str, int]
+"""Host and port of the peer, as ``recvfrom`` gives them; never interpreted here."""
+
+
+class PacketReceived(NamedTuple):
+    """A data packet arrived for the first time; its ACK is already among what is to be sent."""
+
+    packet_type: PacketType
+    packet_id: int
+    payload: bytes
+
+    def record(self) -> Record:
+        """The typed record; raises :class:`harness.kd.errors.ProtocolError`."""
+        return decode_payload(self.packet_type, self.payload)
+
+
+class Acknowledged(NamedTuple):
+    """A packet handed to ``send_packet`` has arrived (its ACK came, or a packet that proves it)."""
+
+    token: int
+    packet_type: PacketType
+
+
+class GaveUp(NamedTuple):
+    """A packet was sent ``max_tries`` times without an ACK and is forgotten."""
+
+    token: int
+    packet_type: PacketType
+
+
+class Connected(NamedTuple):
+    """A KDNET session is up. Host: first authenticated data. Target: a response was accepted."""
+
+    address: Address | None
+    version: int
+    fresh: bool
+    """The peer is not the one of an earlier session (a new nonce series), so it has a new boot behind it."""
+
+
+class PokeAnswered(NamedTuple):
+    """Host: a poke was answered with a new host key."""
+
+    address: Address | None
+    version: int
+
+
+class BreakInReceived(NamedTuple):
+    """Target: the host wants the target to halt."""
+
+
+class PeerReset(NamedTuple):
+    """The peer sent RESET."""
+
+    packet_id: int
+
+
+class ResendRequested(NamedTuple):
+    """The peer sent RESEND; an unacknowledged packet is on its way again."""
+
+
+class Dropped(NamedTuple):
+    """A datagram or packet was thrown away."""
+
+    reason: Drop
+    detail: str
+    control: bool
+    """It came on KDNET's control channel."""
+
+
+class JunkReceived(NamedTuple):
+    """KDCOM: bytes outside packets, for example the boot loader's text."""
+
+    data: bytes
+
+
+SessionEvent: TypeAlias = (
+    PacketReceived
+    | Acknowledged
+    | GaveUp
+    | Connected
+    | PokeAnswered
+    | BreakInReceived
+    | PeerReset
+    | ResendRequested
+    | Dropped
+    | JunkReceived
+)

@@ -1,0 +1,49 @@
+"""The guest helper: ``actor.exe``, and the ``probe.dll`` that it injects and loads."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.resources import driver_sources
+from harness.toolchain.arch import Arch
+from harness.toolchain.compile import Progress
+from harness.toolchain.program import build_program
+from harness.toolchain.result import BuildResult
+
+__all__ = ["ActorBuild", "build_actor"]
+
+
+class ActorBuild(NamedTuple):
+    """The guest helper's two files."""
+
+    exe: BuildResult
+    probe: BuildResult
+
+
+def build_actor(arch: Arch, outdir: Path, *, progress: Progress | None = None) -> ActorBuild:
+    """Build ``actor.exe`` and ``probe.dll`` into ``outdir``.
+
+    :raises harness.errors.ToolchainError: see :func:`harness.toolchain.program.build_program`.
+    """
+    sources = driver_sources() / "actor"
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        exe = pool.submit(
+            build_program,
+            sorted(sources.glob("*.c")),
+            arch,
+            outdir / "actor.exe",
+            includes=[sources],
+            progress=progress,
+        )
+        probe = pool.submit(
+            build_program,
+            [sources / "probe" / "probe.c"],
+            arch,
+            outdir / "probe.dll",
+            kind="dll",
+            includes=[sources],
+            progress=progress,
+        )
+        return ActorBuild(exe.result(), probe.result())

@@ -1,0 +1,82 @@
+"""The project's own driver and guest helper, built once and then taken from the user's cache."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.resources import cache_dir, driver_sources
+from harness.toolchain import compile, driver, link, program, ziglang
+from harness.toolchain.actor import ActorBuild, build_actor
+from harness.toolchain.arch import Arch
+from harness.toolchain.compile import Progress
+from harness.toolchain.result import BuildResult, describe
+
+__all__ = ["default_actor", "default_driver"]
+
+
+def default_driver(arch: Arch = Arch.X64, *, progress: Progress | None = None) -> BuildResult:
+    """The project's driver, ``procnotify.sys``; built if the cache does not have it.
+
+    :raises harness.errors.ToolchainError: see :func:`harness.toolchain.driver.build_driver`.
+    """
+    sources = driver_sources() / "procnotify"
+
+    def build(folder: Path) -> None:
+        driver.build_driver(sources, arch, folder / "procnotify.sys", progress=progress)
+
+    folder = _cached("driver", arch, ("procnotify", "wdk"), build)
+    return describe(folder / "procnotify.sys", folder / f"procnotify-{arch}.pdb")
+
+
+def default_actor(arch: Arch = Arch.X64, *, progress: Progress | None = None) -> ActorBuild:
+    """The guest helper, ``actor.exe`` and ``probe.dll``; built if the cache does not have it.
+
+    :raises harness.errors.ToolchainError: see :func:`harness.toolchain.program.build_program`.
+    """
+
+    def build(folder: Path) -> None:
+        build_actor(arch, folder, progress=progress)
+
+    folder = _cached("actor", arch, ("actor",), build)
+    return ActorBuild(
+        describe(folder / "actor.exe", folder / f"actor-{arch}.pdb"),
+        describe(folder / "probe.dll", folder / f"probe-{arch}.pdb"),
+    )
+
+
+def _key(arch: Arch, rooms: tuple[str, ...]) -> str:
+    """A hash over everything that decides the result: sources, compiler, flags."""
+    flags = (compile.FLAGS, arch.names, link.FLAGS, dict(driver.DRIVER_DEFINES), dict(program.USER_DEFINES))
+    digest = hashlib.sha256(repr((ziglang.version(), flags)).encode())
+    root = driver_sources()
+    for room in rooms:
+        for path in sorted((root / room).rglob("*.[ch]")):
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:24]
+
+
+def _cached(what: str, arch: Arch, rooms: tuple[str, ...], build: Callable[[Path], None]) -> Path:
+    """The cache folder for this build, made by ``build`` if missing.
+
+    Safe beside other processes: the folder gets its final name by one rename when it is complete, and the
+    first one wins.
+    """
+    parent = cache_dir("builds")
+    final = parent / f"{what}-{arch}-{_key(arch, rooms)}"
+    if final.is_dir():
+        return final
+    temporary = Path(tempfile.mkdtemp(prefix=f".{what}-", dir=parent))
+    try:
+        build(temporary)
+        # Fails where somebody else was faster: their result is the same.
+        with contextlib.suppress(OSError):
+            temporary.rename(final)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return final

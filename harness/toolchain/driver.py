@@ -1,0 +1,122 @@
+"""C sources to a .sys: the project's own driver, or anybody's WDK sources as they are."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.errors import ToolchainError
+from harness.resources import driver_sources
+from harness.toolchain.arch import Arch
+from harness.toolchain.compile import LANGUAGES, Progress, compile_sources
+from harness.toolchain.importlibs import make_import_library
+from harness.toolchain.link import LinkJob, link
+from harness.toolchain.result import BuildResult, publish
+from harness.toolchain.ziglang import run_tool
+
+__all__ = ["DRIVER_DEFINES", "build_driver", "find_sources"]
+
+DRIVER_DEFINES: Mapping[str, str] = {"DBG": "1", "NDEBUG": "1"}
+"""``DBG`` turns ``KdPrint`` on: this build is for a debugger to listen to."""
+
+_KERNEL_MODULES = ("ntoskrnl", "hal")
+_ENTRY = re.compile(rb"\bDriverEntry\b")
+_COMPATIBILITY = "wdk-compat.h"
+_LONG_ARITHMETIC = "int64.c"
+_PREFIX = "procnotify-build-"
+
+
+def find_sources(sources: Path) -> list[Path]:
+    """The C and C++ files of a driver: ``sources`` itself, those in that folder, or else those below it.
+
+    :raises ToolchainError: there are none.
+    """
+    if sources.is_file() and sources.suffix.lower() in LANGUAGES:
+        return [sources.resolve()]
+    for pattern in ("*", "**/*"):
+        found = [
+            path for path in sources.glob(pattern) if path.suffix.lower() in LANGUAGES and path.is_file()
+        ]
+        if found:
+            return sorted(path.resolve() for path in found)
+    raise ToolchainError(
+        f"no C or C++ sources in {sources}",
+        hint=f"looked for {', '.join('*' + suffix for suffix in LANGUAGES)}",
+    )
+
+
+def _stem(sources: list[Path]) -> str:
+    """The driver's own name: that of the file with its entry point, whatever folder it lies in."""
+    for path in sources:
+        if _ENTRY.search(path.read_bytes()):
+            return path.stem
+    return sources[0].stem
+
+
+def _long_arithmetic(folder: Path) -> Path:
+    """64-bit division for x86, as a library: a driver that does not divide gets none of its imports."""
+    objects = folder / "int64"
+    objects.mkdir()
+    source = driver_sources() / "wdk" / _LONG_ARITHMETIC
+    compiled = compile_sources([source], Arch.X86, objects, kernel=True)
+    library = folder / "int64.lib"
+    arguments = [
+        "/lib",
+        "/nologo",
+        f"/out:{library.name}",
+        *(str(path.relative_to(folder)) for path in compiled),
+    ]
+    run_tool("lld-link", arguments, cwd=folder)
+    return library
+
+
+def build_driver(
+    sources: Path,
+    arch: Arch,
+    out: Path,
+    *,
+    defines: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> BuildResult:
+    """Compile the driver in ``sources`` to ``out``, with a .pdb beside it.
+
+    The same sources give the same image, byte for byte, wherever they lie, whatever ``out`` is called and on
+    whichever system: the .pdb is therefore named for the file that holds ``DriverEntry``.
+
+    :param sources: a folder, or one file.
+    :param defines: further macros, on top of :data:`DRIVER_DEFINES`.
+    :raises harness.toolchain.ziglang.CompilerRefusal: with the first error.
+    :raises ToolchainError: no sources, no compiler, or ``out`` cannot be written.
+    """
+    files = find_sources(sources)
+    ours = driver_sources() / "wdk"
+    include = sources.resolve() if sources.is_dir() else files[0].parent
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as temporary:
+        folder = Path(temporary)
+        objects = compile_sources(
+            files,
+            arch,
+            folder,
+            kernel=True,
+            includes=[include],
+            defines={**DRIVER_DEFINES, **(defines or {})},
+            extra=["-isystem", str(ours), f"-ffile-prefix-map={ours}=wdk", "-include", _COMPATIBILITY],
+            progress=progress,
+        )
+        if progress is not None:
+            progress(f"linking {out.name}")
+        libraries = [make_import_library(module, arch, folder) for module in _KERNEL_MODULES]
+        if arch is Arch.X86:
+            libraries.insert(0, _long_arithmetic(folder))
+        stem = _stem(files)
+        job = LinkJob(
+            name=f"{stem}.sys",
+            pdb_name=f"{stem}-{arch}.pdb",
+            entry=arch.decorate("DriverEntry", 8),
+            subsystem="native",
+            flags=("/driver",),
+        )
+        image, pdb = link(job, arch, [*objects, *libraries], folder)
+        return publish(image, pdb, out)

@@ -75,10 +75,11 @@ class Session:
         # A call that is still out returns when its machine is stopped; that is the caller's next act.
         self._guest.shutdown(wait=False)
 
-    def call(self, what: str, work: Callable[[], T]) -> T:
+    def call(self, what: str, work: Callable[[], T], *, quiet: float = 0.0) -> T:
         """Let the guest do ``work`` and pump until it has.
 
         :param what: for messages, "step 'launch notepad.exe'".
+        :param quiet: seconds for which silence is part of the work, of a guest whose clock is the host's.
         :raises ProcnotifyError: what ``work`` raised; a bugcheck, a stop, a reboot or silence meanwhile.
         """
         answer = self._guest.submit(work)
@@ -86,7 +87,7 @@ class Session:
         while not answer.done():
             if self._pump(POLL_SECONDS):
                 quiet_since = monotonic()
-            elif monotonic() - quiet_since > self._watch.silence:
+            elif monotonic() - quiet_since > self._watch.silence + quiet:
                 raise self._silent(what)
         try:
             return answer.result()

@@ -1,0 +1,274 @@
+"""A scenario's steps, done one after the other in a live guest, and the names that they bind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from harness.errors import DriverFault, GuestError, LinesLost
+from harness.events import Event, Marker
+from harness.guests.base import ActionResult, Guest
+from harness.run.progress import StepStarted, Subscriber
+from harness.run.session import Session
+from harness.scenario.model import (
+    ActorStep,
+    CreateRemoteThread,
+    CreateThread,
+    Exit,
+    FreeLibrary,
+    Inject,
+    Launch,
+    LoadDriver,
+    LoadLibrary,
+    RepeatSteps,
+    Scenario,
+    Settle,
+    Sleep,
+    Step,
+    Terminate,
+    UnloadDriver,
+    Variable,
+    round_key,
+    seconds,
+)
+
+__all__ = ["DriverUnderTest", "Markers", "StepRunner", "argv_of", "describe", "loads_driver_itself"]
+
+ACTION_SECONDS = 120.0
+"""Deadline of one action, besides what it sleeps; a silent target is noticed long before."""
+NT_ERROR = 0x80000000
+"""NTSTATUS values from here on are warnings and errors: NT_SUCCESS is false."""
+
+
+@dataclass(frozen=True)
+class DriverUnderTest:
+    """The driver to load."""
+
+    service: str
+    """Name of its kernel service: the file's name without ``.sys``."""
+    file: str
+    """File name to store it under in the guest."""
+    image: bytes
+
+
+@dataclass
+class Markers:
+    """Which actions the print stream has seen end."""
+
+    ended: set[int] = field(default_factory=set)
+
+    def see(self, event: Event) -> None:
+        """Take note of one event."""
+        if isinstance(event, Marker) and event.phase == "end":
+            self.ended.add(event.step)
+
+
+class StepRunner:
+    """Does a scenario's steps.
+
+    :param place: puts where a step stands before a message, ``scenarios/a.yaml:7``.
+    :param markers: fed with every event that the session records.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        session: Session,
+        guest: Guest,
+        driver: DriverUnderTest,
+        markers: Markers,
+        subscribers: tuple[Subscriber, ...] = (),
+    ) -> None:
+        self._scenario = scenario
+        self._session = session
+        self._guest = guest
+        self._driver = driver
+        self._markers = markers
+        self._subscribers = subscribers
+        self._repeated = {name for name, rounds in scenario.names().items() if rounds}
+        self._rounds: Counter[str] = Counter()
+        self._latest: dict[str, int] = {}
+        self._action = 0
+        self._driver_path: str | None = None
+        self.bindings: dict[str, int] = {}
+        """What the steps done so far have bound; see :mod:`harness.scenario.model` for the keys."""
+
+    def run(self) -> None:
+        """All steps, in their order."""
+        for step in self._scenario.steps:
+            self._do(step)
+
+    def load_driver(self, place: str = "") -> None:
+        """Put the driver in the guest and start it. A DriverEntry that fails is the driver's fault."""
+        if self._driver_path is None:
+            self._driver_path = self._session.call(
+                "storing the driver", lambda: self._guest.put(self._driver.file, self._driver.image)
+            )
+        path, service = self._driver_path, self._driver.service
+        status = self._session.call("loading the driver", lambda: self._guest.load_driver(service, path))
+        if status & 0xFFFFFFFF >= NT_ERROR:
+            status &= 0xFFFFFFFF
+            raise DriverFault(f"{place}{self._driver.file} did not load: NTSTATUS 0x{status:08x}")
+
+    def unload_driver(self, place: str = "") -> None:
+        """Stop the driver. One that cannot be unloaded is at fault."""
+        service = self._driver.service
+        status = self._session.call("unloading the driver", lambda: self._guest.unload_driver(service))
+        if status & 0xFFFFFFFF >= NT_ERROR:
+            status &= 0xFFFFFFFF
+            raise DriverFault(
+                f"{place}{self._driver.file} did not unload: NTSTATUS 0x{status:08x}",
+                hint="a driver without an unload routine cannot be stopped",
+            )
+
+    def synchronise(self) -> None:
+        """Make sure that every line printed so far has arrived, by an action that does nothing but end."""
+        self._act(["sleep", "0"], "the closing action", 0)
+
+    def _do(self, step: Step) -> None:
+        if isinstance(step, RepeatSteps):
+            for _ in range(step.times):
+                for inner in step.steps:
+                    self._do(inner)
+            return
+        text = describe(step)
+        for subscriber in self._subscribers:
+            subscriber(StepStarted(text, step.line))
+        place = f"{self._scenario.path}:{step.line}: "
+        match step:
+            case LoadDriver():
+                self.load_driver(place)
+            case UnloadDriver():
+                self.unload_driver(place)
+            case Settle(quiet=quiet, maximum=maximum):
+                self._session.call(
+                    f"step '{text}'",
+                    lambda: self._guest.settle(quiet=seconds(quiet), maximum=seconds(maximum)),
+                    quiet=seconds(quiet),
+                )
+            case ActorStep():
+                self._act_step(step, text, place)
+
+    def _act_step(self, step: ActorStep, text: str, place: str) -> None:
+        sleeping = seconds(step.duration) if isinstance(step, Sleep) else 0.0
+        try:
+            result = self._act(argv_of(step, self._latest), f"step '{text}'", sleeping)
+        except GuestError as error:
+            raise GuestError(
+                f"{place}step '{text}' did not happen: {error.message}", hint=error.hint
+            ) from None
+        if result.status != 0:
+            raise GuestError(f"{place}step '{text}' did not happen: Win32 error {result.status}")
+        if "agent" not in self._latest:
+            self._latest["agent"] = self.bindings["agent"] = result.pid
+        if step.by is not None:
+            self._bind(step.by, result.pid)
+        match step:
+            case Launch(bind=str(name)):
+                self._bind(name, _made(result, "child_pid", place))
+                self._bind(f"{name}.tid", _made(result, "child_tid", place))
+            case CreateThread(bind=str(name)) | CreateRemoteThread(bind=str(name)) | Inject(bind=str(name)):
+                self._bind(name, _made(result, "new_tid", place))
+
+    def _act(self, argv: list[str], what: str, sleeping: float) -> ActionResult:
+        self._action += 1
+        action = self._action
+        result = self._session.call(
+            what,
+            lambda: self._guest.act(argv, step=action, timeout=ACTION_SECONDS + sleeping),
+            quiet=sleeping,
+        )
+        if not self._session.wait_for(what, lambda: action in self._markers.ended):
+            raise LinesLost(f"{what} was done, but the debugger never heard its end marker (id={action})")
+        return result
+
+    def _bind(self, name: str, value: int) -> None:
+        self._latest[name] = value
+        if name in self._repeated:
+            self._rounds[name] += 1
+            name = round_key(name, self._rounds[name])
+        self.bindings[name] = value
+
+
+def loads_driver_itself(steps: tuple[Step, ...]) -> bool:
+    """Whether the scenario says when to load or unload the driver."""
+    return any(
+        loads_driver_itself(step.steps)
+        if isinstance(step, RepeatSteps)
+        else isinstance(step, LoadDriver | UnloadDriver)
+        for step in steps
+    )
+
+
+def argv_of(step: ActorStep, bound: dict[str, int]) -> list[str]:
+    """The guest helper's command line for a step, without ``--id``.
+
+    :param bound: name → value of what earlier steps have bound; the scenario's reader made sure that every
+        variable a step uses is bound before it.
+    """
+
+    def pid(process: Variable | int) -> str:
+        return str(bound[process.name] if isinstance(process, Variable) else process)
+
+    match step:
+        case Launch(image=image, args=args):
+            return ["launch", image, *args]
+        case Terminate(process=process, code=code):
+            return ["terminate", pid(process), str(code)]
+        case CreateThread():
+            return ["create-thread"]
+        case CreateRemoteThread(process=process):
+            return ["create-remote-thread", pid(process)]
+        case LoadLibrary(path=path, times=times):
+            return ["load-library", path, str(times)]
+        case FreeLibrary(path=path):
+            return ["free-library", path]
+        case Inject(process=process, dll=dll):
+            return ["inject", pid(process), dll]
+        case Sleep(duration=duration):
+            return ["sleep", str(round(seconds(duration) * 1000))]
+        case Exit(code=code):
+            return ["exit", str(code)]
+    raise TypeError(f"{type(step).__name__} is not done by the guest helper")
+
+
+def describe(step: Step) -> str:
+    """A step for people, close to how the scenario writes it."""
+
+    def named(process: Variable | int) -> str:
+        return f"${process.name}" if isinstance(process, Variable) else str(process)
+
+    match step:
+        case Launch(image=image, args=args):
+            return " ".join(["launch", image, *args])
+        case Terminate(process=process):
+            return f"terminate {named(process)}"
+        case CreateThread():
+            return "create_thread"
+        case CreateRemoteThread(process=process):
+            return f"create_remote_thread {named(process)}"
+        case LoadLibrary(path=path, times=times):
+            return f"load_library {path}" + (f" {times} times" if times > 1 else "")
+        case FreeLibrary(path=path):
+            return f"free_library {path}"
+        case Inject(process=process, dll=dll):
+            return f"inject {named(process)} {dll}"
+        case Sleep(duration=duration):
+            return f"sleep {seconds(duration):g}s"
+        case Exit(code=code):
+            return f"exit {code}"
+        case Settle(quiet=quiet):
+            return f"settle {seconds(quiet):g}s"
+        case LoadDriver():
+            return "load_driver"
+        case UnloadDriver():
+            return "unload_driver"
+        case _:
+            return type(step).__name__
+
+
+def _made(result: ActionResult, key: str, place: str) -> int:
+    value = result.values.get(key)
+    if not isinstance(value, int):
+        raise GuestError(f"{place}the guest helper's answer to {result.action!r} has no number {key!r}")
+    return value

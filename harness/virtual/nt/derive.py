@@ -1,8 +1,8 @@
 """Compute a profile from recorded launches: ``python -m harness.virtual.nt.derive CSV PROGRAM...``.
 
 The recording is not copied; what comes out are facts about all launches together: which events never
-changed order (their transitive reduction), who did what how often, which events came and went together, and
-quantiles of durations.
+changed order (reduced to what the rest does not imply), who did what how often, which events came and went
+together, and quantiles of durations.
 """
 
 from __future__ import annotations
@@ -45,22 +45,36 @@ def always_before(launches: Sequence[RecordedLaunch]) -> dict[str, set[str]]:
     }
 
 
-def _sorted_and_reduced(before: dict[str, set[str]], rank: dict[str, float]) -> dict[str, list[str]]:
-    """The events in an order that keeps ``before``, each with its direct predecessors only."""
+def _sorted(before: dict[str, set[str]], rank: dict[str, float]) -> list[str]:
+    """The events in an order that keeps ``before``."""
     order: list[str] = []
-    full: dict[str, set[str]] = {}
-    reduced: dict[str, list[str]] = {}
     waiting = sorted(before, key=lambda name: rank[name])
     while waiting:
-        free = next((name for name in waiting if all(first in full for first in before[name])), None)
+        free = next((name for name in waiting if before[name].issubset(order)), None)
         if free is None:
             raise TraceError(f"the recorded launches contradict each other about {', '.join(waiting[:4])}")
         waiting.remove(free)
-        full[free] = before[free].union(*(full[first] for first in before[free]))
-        inner = set().union(*(full[first] for first in before[free]))
-        reduced[free] = sorted(before[free] - inner, key=order.index)
         order.append(free)
-    return reduced
+    return order
+
+
+def _reduced(before: dict[str, set[str]], present: dict[str, set[int]]) -> dict[str, set[str]]:
+    """``before`` without what follows from the rest, whichever of the launches' events happen.
+
+    A step over a third event is left out only where that event was in every launch that had the two: an event
+    that may be missing cannot be relied on to keep its neighbours in order.
+    """
+    return {
+        name: {
+            first
+            for first in earlier
+            if not any(
+                first in before[middle] and present[first] & present[name] <= present[middle]
+                for middle in earlier
+            )
+        }
+        for name, earlier in before.items()
+    }
 
 
 def _quantiles(values: Sequence[int]) -> Delay:
@@ -171,16 +185,17 @@ def derive_launch(launches: Sequence[RecordedLaunch]) -> Launch:
     before = always_before(launches)
     facts = _gather(launches)
     _measure(launches, before, facts)
-    mean = {name: sum(fact.ranks) / len(fact.ranks) for name, fact in facts.items()}
-    reduced = _sorted_and_reduced(before, mean)
-    absent = Counter(
-        tuple(name for name in reduced if name not in {event.id for event in launch.events})
-        for launch in launches
-    )
+    order = _sorted(before, {name: sum(fact.ranks) / len(fact.ranks) for name, fact in facts.items()})
+    names = [{event.id for event in launch.events} for launch in launches]
+    present = {name: {number for number, had in enumerate(names) if name in had} for name in order}
+    after = _reduced(before, present)
+    absent = Counter(tuple(name for name in order if name not in had) for had in names)
     return Launch(
         image=launches[0].image,
         observed=len(launches),
-        nodes=[_node(name, facts[name], after, len(launches)) for name, after in reduced.items()],
+        nodes=[
+            _node(name, facts[name], sorted(after[name], key=order.index), len(launches)) for name in order
+        ],
         variants=[Variant(count, list(without)) for without, count in sorted(absent.items())],
         exit_delay=_quantiles([launch.exit_time - launch.events[-1].time for launch in launches]),
         exit_by_last=sum(launch.exit_by == launch.events[-1].by for launch in launches),

@@ -8,7 +8,7 @@ quantiles). :mod:`harness.virtual.nt.derive` computes it; :mod:`harness.virtual.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib import resources
 from random import Random
@@ -26,7 +26,6 @@ __all__ = [
     "Node",
     "Profile",
     "Variant",
-    "closure",
     "draw",
     "load_boot",
     "load_profile",
@@ -62,7 +61,7 @@ class Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     delay: Delay
     """From the last of ``after``, or from the beginning of its phase if that was later, to this event."""
     after: list[str] = []
-    """Events that came before this one in every launch that had both; the transitive reduction."""
+    """Events that came before this one in every launch that had both, without those that the rest implies."""
     phase: Literal["start", "input", "exit"] = "start"
     """``start`` happens by itself, ``input`` when somebody first uses the window, ``exit`` at the end."""
     image: str | None = None
@@ -173,14 +172,6 @@ def check_launch(launch: Launch) -> None:
         if list(node.delay) != sorted(node.delay) or node.delay[0] < 0:
             raise UsageError(f"{launch.image}: the quantiles of {node.id!r} do not ascend from 0 or more")
         seen.add(node.id)
-
-
-def closure(nodes: Iterable[Node]) -> dict[str, frozenset[str]]:
-    """For every node all that come before it, directly or not."""
-    before: dict[str, frozenset[str]] = {}
-    for node in nodes:
-        before[node.id] = frozenset(node.after).union(*(before[name] for name in node.after))
-    return before
 
 
 def draw(delay: Sequence[int], rng: Random) -> int:

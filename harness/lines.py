@@ -45,8 +45,8 @@ __all__ = [
 MAX_LINE = 1 << 16
 """Characters kept of one line. An NT path has at most 32,767, so no line of a driver comes near it."""
 
-MAX_PARTS = 256
-"""Parts one line may be split into; more is not our driver's doing."""
+MAX_PARTS = 512
+"""Parts one line may be split into: the longest NT path needs 342 of our driver."""
 
 MAX_PART = 1024
 """Characters of one part, tag included; DbgPrint passes on at most 512 bytes."""
@@ -85,6 +85,8 @@ class LineAssembler:
         whatever another processor left unfinished.
         """
         lines: list[Line] = []
+        if not text.isascii():
+            text = text.encode("utf-8", "replace").decode()  # half a surrogate pair cannot be written
         if self._pending and text.startswith(_OWN_TAGS):
             self._complete(host_time, lines)
         *whole, rest = text.split("\n")

@@ -297,3 +297,8 @@ def test_events_are_numbered_and_a_bugcheck_comes_after_what_was_unfinished():
     assert [event.index for event in events] == [0, 1, 2, 3, 4]
     assert [type(event) for event in events] == [Print, ProcessExit, Print, Bugcheck, Print]
     assert [event.host_time for event in events] == [1.5, 1.5, 2.5, 2.5, None]
+
+
+def test_half_a_surrogate_pair_does_not_reach_the_trace():
+    (event,) = EventAssembler().feed("a\ud83db\N{GRINNING FACE}\n")
+    assert event.line == "a?b\N{GRINNING FACE}"

@@ -1,0 +1,73 @@
+"""The trace file: JSON Lines, a header, one event a line, a footer.
+
+::
+
+    {"kind":"header","format":1,"scenario":"notepad-launch","machine":{...},...}
+    {"kind":"process_create","index":0,"line":"[procnotify] ...",...}
+    ...
+    {"kind":"footer","events":812,"counts":{...},"loss":{...},"outcome":"passed","bindings":{...}}
+
+A file without its footer was cut off: it can be read, and the reader says so. Host times (``started``,
+``ended``) stand in the header and the footer only, so that the lines between are the same for the same seed.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from harness.events import Event
+from harness.trace.loss import LossReport
+
+__all__ = ["FORMAT", "Footer", "Header", "Record", "encode"]
+
+FORMAT = 1
+"""Version of the file format; a reader refuses what is newer."""
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="header"):
+    """Where the events come from. ``None`` and ``{}``: not known."""
+
+    format: int = FORMAT
+    scenario: str | None = None
+    """Name of the scenario that was run."""
+    machine: dict[str, str] = {}
+    """What the machine says of itself (:meth:`harness.machines.base.Machine.describe`)."""
+    debugger: str | None = None
+    """Name and version."""
+    driver_sha256: str | None = None
+    """SHA-256 of the .sys, in hexadecimal."""
+    seed: int | None = None
+    host: dict[str, str] = {}
+    """Versions of procnotify, Python and the operating system."""
+    target: dict[str, str] = {}
+    """What the target said at attach: build, machine type, processors."""
+    started: str | None = None
+    """Host time, ISO 8601."""
+
+
+class Footer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="footer"):
+    """What the writer knew at the end."""
+
+    events: int
+    counts: dict[str, int]
+    """Events of each kind that occurred."""
+    loss: LossReport
+    outcome: str | None = None
+    """How the run ended, in words."""
+    bindings: dict[str, int] = {}
+    """What the steps bound, so that a check afterwards agrees with the run."""
+    ended: str | None = None
+    """Host time, ISO 8601."""
+
+
+Record: TypeAlias = Event | Footer
+"""What may follow the header."""
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+def encode(record: Header | Record) -> bytes:
+    """One line of the file, line end included; the same record always gives the same bytes."""
+    return _encoder.encode(record) + b"\n"

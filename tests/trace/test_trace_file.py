@@ -1,0 +1,170 @@
+"""The trace file: what is written is read again, in a stream; damage is found with its place."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.errors import TraceError
+from harness.events import Driver, Print, ProcessCreate, ThreadExit, Totals
+from harness.lines import EventAssembler
+from harness.trace import FORMAT, Header, TraceReader, TraceWriter
+
+HEADER = Header(
+    scenario="notepad-launch",
+    machine={"type": "virtual", "profile": "win10-1903"},
+    debugger="native 0.1",
+    driver_sha256="ab" * 32,
+    seed=7,
+)
+EVENTS = [
+    Driver(index=0, seq=1, function="DriverEntry", routine="PsSetCreateProcessNotifyRoutine", status=0),
+    ProcessCreate(index=1, seq=2, time=100, line="[procnotify] \u00e9 ...", pid=8, parent_pid=4),
+    Print(index=2, line='anything "quoted" \\ \x00 \u2028'),
+    ThreadExit(index=3, seq=3, time=200, pid=8, tid=12),
+]
+
+
+def write(path, events=EVENTS, *, finish=True, **footer):
+    with TraceWriter(path, HEADER) as writer:
+        writer.write(events)
+        if finish:
+            writer.finish(**footer)
+    return path
+
+
+@pytest.fixture
+def trace(tmp_path):
+    return tmp_path / "trace.jsonl"
+
+
+def test_what_is_written_is_read_again(trace):
+    write(trace, outcome="passed", bindings={"notepad": 8})
+    reader = TraceReader(trace)
+    assert reader.header == HEADER
+    assert list(reader) == EVENTS
+    assert reader.footer is not None
+    assert reader.footer.events == 4
+    assert reader.footer.counts == {"driver": 1, "process_create": 1, "print": 1, "thread_exit": 1}
+    assert reader.footer.bindings == {"notepad": 8}
+    assert reader.footer.loss.complete
+    assert not reader.cut_off
+
+
+def test_same_events_same_bytes(tmp_path):
+    one = write(tmp_path / "1", bindings={"b": 1, "a": 2}).read_bytes()
+    two = write(tmp_path / "2", bindings={"a": 2, "b": 1}).read_bytes()
+    assert one == two
+    assert one.endswith(b"\n")
+    assert b"null" not in b"".join(one.splitlines()[1:-1])
+
+
+def test_every_write_can_be_read_while_the_run_goes_on(trace):
+    with TraceWriter(trace, HEADER) as writer:
+        for number, event in enumerate(EVENTS, 1):
+            writer.write([event])
+            reader = TraceReader(trace)
+            assert list(reader) == EVENTS[:number]
+            assert reader.cut_off
+
+
+@pytest.mark.parametrize("keep", ["nothing of the footer", "half of the footer", "half of an event"])
+def test_a_file_that_was_cut_off_is_readable_and_says_so(trace, keep):
+    lines = write(trace).read_bytes().splitlines(keepends=True)
+    kept, count = {
+        "nothing of the footer": (lines[:-1], 4),
+        "half of the footer": ([*lines[:-1], lines[-1][:30]], 4),
+        "half of an event": ([*lines[:-2], lines[-2][:20]], 3),
+    }[keep]
+    trace.write_bytes(b"".join(kept))
+    reader = TraceReader(trace)
+    assert list(reader) == EVENTS[:count]
+    assert reader.cut_off
+    assert reader.footer is None
+
+
+def test_a_trace_cut_at_every_byte_never_yields_a_wrong_event(trace):
+    data = write(trace).read_bytes()
+    header_end = data.index(b"\n")
+    for end in range(header_end, len(data) - 1):
+        trace.write_bytes(data[:end])
+        reader = TraceReader(trace)
+        events = list(reader)
+        assert events == EVENTS[: len(events)]
+        assert reader.cut_off
+
+
+def lines_of(trace):
+    return write(trace).read_bytes().splitlines(keepends=True)
+
+
+@pytest.mark.parametrize(
+    ("damage", "place", "message"),
+    [
+        (lambda lines: [], 1, "the file is empty"),
+        (lambda lines: [b"\x7fELF\x02\x01\n"], 1, "not a trace"),
+        (lambda lines: [b'{"some": "json"}\n'], 1, "not a trace"),
+        (lambda lines: [b"[1, 2]\n"], 1, "not a trace"),
+        (lambda lines: [b"\xff\xfe\x00"], 1, "not a trace"),
+        (lambda lines: [lines[0].replace(b'"format":1', b'"format":99'), *lines[1:]], 1, "format 99"),
+        (lambda lines: [lines[0].replace(b'"seed":7', b'"seed":"x"'), *lines[1:]], 1, "damaged header"),
+        (lambda lines: [lines[0], b"rubbish\n", *lines[1:]], 2, "damaged"),
+        (lambda lines: [*lines[:2], b'{"kind":"process_create"}\n', *lines[3:]], 3, "damaged"),
+        (lambda lines: [*lines[:2], b'{"kind":"no_such_kind"}\n', *lines[3:]], 3, "damaged"),
+        (lambda lines: [*lines[:3], b'{"kind":"print","index":2,"line":"\xff"}\n', *lines[4:]], 4, "damaged"),
+        (lambda lines: [*lines[:2], *lines[3:]], 3, "event 2 stands where event 1 is expected"),
+        (lambda lines: [*lines[:2], lines[1], *lines[2:]], 3, "event 0 stands where event 1 is expected"),
+        (lambda lines: [*lines, lines[-1]], 7, "more after the footer"),
+        (lambda lines: [*lines, lines[1]], 7, "more after the footer"),
+        (
+            lambda lines: [*lines[:-1], lines[-1].replace(b'"events":4', b'"events":5')],
+            6,
+            "the footer counts 5 events, the file holds 4",
+        ),
+    ],
+)
+def test_damage_is_found_with_its_place(trace, damage, place, message):
+    trace.write_bytes(b"".join(damage(lines_of(trace))))
+    with pytest.raises(TraceError) as caught:
+        list(TraceReader(trace))
+    assert str(caught.value).startswith(f"{trace}:{place}: ")
+    assert message in str(caught.value)
+    assert caught.value.exit_code == 3
+
+
+def test_a_missing_file_is_an_error_of_the_trace(tmp_path):
+    with pytest.raises(TraceError, match="cannot be read"):
+        TraceReader(tmp_path / "none")
+
+
+def test_a_long_trace_comes_in_chunks_of_bounded_size(trace):
+    count = 5_000
+    write(trace, [Print(index=n, line="x" * 100) for n in range(count)])
+    chunks = list(TraceReader(trace).chunks())
+    assert sum(len(chunk) for chunk in chunks) == count
+    assert max(len(chunk) for chunk in chunks) < count
+
+
+def test_an_endless_line_is_refused(trace):
+    write(trace, finish=False)
+    with trace.open("ab") as file:
+        for _ in range(20):
+            file.write(b'"' * (1 << 18))
+    with pytest.raises(TraceError, match="a line of more than"):
+        list(TraceReader(trace))
+
+
+def test_any_text_of_the_target_survives(trace):
+    events = EventAssembler().feed("\x00\x1b[31m \ud800 \U0010ffff \x85 \u2028 \ufeff\n")
+    write(trace, events)
+    assert list(TraceReader(trace)) == events
+
+
+def test_the_format_is_written_down():
+    assert FORMAT == Header().format == 1
+
+
+def test_totals_survive(trace):
+    totals = Totals(process_create=0, process_exit=0, thread_create=0, thread_exit=0, image_load=0)
+    events = [Driver(index=0, function="DriverUnload", totals=totals)]
+    write(trace, events)
+    assert list(TraceReader(trace)) == events

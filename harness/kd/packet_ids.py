@@ -116,6 +116,8 @@ class KdcomIds:
 
     def accept(self, packet: Packet) -> None:
         self._last = packet
+        if packet.packet_id & SYNC:
+            self._next = KDCOM_FIRST
 
     def ack_of(self, packet_id: int) -> int:
         return packet_id & ~SYNC

@@ -39,7 +39,7 @@ def build_actor(arch: Arch, outdir: Path, *, progress: Progress | None = None) -
         )
         probe = pool.submit(
             build_program,
-            [sources / "probe" / "probe.c"],
+            [sources / "probe" / "probe.c", sources / "text.c"],
             arch,
             outdir / "probe.dll",
             kind="dll",

@@ -20,8 +20,6 @@ class _Names(NamedTuple):
     def_folders: tuple[str, ...]
     """Where mingw-w64 keeps its export lists, the first hit wins. Its arm64 kernel has no list of its own:
     the names are those of x64, undecorated."""
-    def_macro: str
-    """Selects the architecture in an export list that is run through the preprocessor."""
     kernel_flags: tuple[str, ...]
     """What makes code fit for the kernel, and what the WDK defines."""
     user_flags: tuple[str, ...]
@@ -57,7 +55,6 @@ _NAMES = {
         linker="x64",
         pe_machine=0x8664,
         def_folders=("lib64", "lib-common"),
-        def_macro="DEF_X64",
         # An interrupt uses the kernel's own stack, so nothing may live below the stack pointer.
         kernel_flags=("-D_AMD64_", "-mno-red-zone", _UNWIND),
         user_flags=(_UNWIND,),
@@ -68,7 +65,6 @@ _NAMES = {
         linker="x86",
         pe_machine=0x014C,
         def_folders=("lib32", "lib-common"),
-        def_macro="DEF_I386",
         # The WDK compiles x86 drivers with __stdcall as default (/Gz), and without SSE.
         kernel_flags=("-D_X86_", "-mrtd", "-march=i586", *_NO_DWARF),
         user_flags=("-march=i586", *_NO_DWARF),
@@ -79,7 +75,6 @@ _NAMES = {
         linker="arm64",
         pe_machine=0xAA64,
         def_folders=("libarm64", "lib64", "lib-common"),
-        def_macro="DEF_ARM64",
         # mingw-w64's wdm.h asks for ARM by this name and then includes armddk.h, which driver/wdk has.
         kernel_flags=("-D_ARM64_", "-D_M_ARM", _UNWIND),
         user_flags=(_UNWIND,),

@@ -29,7 +29,7 @@ def default_driver(arch: Arch = Arch.X64, *, progress: Progress | None = None) -
     def build(folder: Path) -> None:
         driver.build_driver(sources, arch, folder / "procnotify.sys", progress=progress)
 
-    folder = _cached("driver", arch, ("procnotify", "wdk"), build)
+    folder = _cached("driver", arch, ("procnotify", "wdk", "runtime"), build)
     return describe(folder / "procnotify.sys", folder / f"procnotify-{arch}.pdb")
 
 
@@ -42,7 +42,7 @@ def default_actor(arch: Arch = Arch.X64, *, progress: Progress | None = None) ->
     def build(folder: Path) -> None:
         build_actor(arch, folder, progress=progress)
 
-    folder = _cached("actor", arch, ("actor",), build)
+    folder = _cached("actor", arch, ("actor", "runtime"), build)
     return ActorBuild(
         describe(folder / "actor.exe", folder / f"actor-{arch}.pdb"),
         describe(folder / "probe.dll", folder / f"probe-{arch}.pdb"),

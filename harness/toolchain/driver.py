@@ -14,7 +14,7 @@ from harness.toolchain.compile import LANGUAGES, Progress, compile_sources
 from harness.toolchain.importlibs import make_import_library
 from harness.toolchain.link import LinkJob, link
 from harness.toolchain.result import BuildResult, publish
-from harness.toolchain.ziglang import run_tool
+from harness.toolchain.runtime import make_runtime
 
 __all__ = ["DRIVER_DEFINES", "build_driver", "find_sources"]
 
@@ -24,8 +24,6 @@ DRIVER_DEFINES: Mapping[str, str] = {"DBG": "1", "NDEBUG": "1"}
 _KERNEL_MODULES = ("ntoskrnl", "hal")
 _ENTRY = re.compile(rb"\bDriverEntry\b")
 _COMPATIBILITY = "wdk-compat.h"
-_LONG_ARITHMETIC = "int64.c"
-_PREFIX = "procnotify-build-"
 
 
 def find_sources(sources: Path) -> list[Path]:
@@ -55,23 +53,6 @@ def _stem(sources: list[Path]) -> str:
     return sources[0].stem
 
 
-def _long_arithmetic(folder: Path) -> Path:
-    """64-bit division for x86, as a library: a driver that does not divide gets none of its imports."""
-    objects = folder / "int64"
-    objects.mkdir()
-    source = driver_sources() / "wdk" / _LONG_ARITHMETIC
-    compiled = compile_sources([source], Arch.X86, objects, kernel=True)
-    library = folder / "int64.lib"
-    arguments = [
-        "/lib",
-        "/nologo",
-        f"/out:{library.name}",
-        *(str(path.relative_to(folder)) for path in compiled),
-    ]
-    run_tool("lld-link", arguments, cwd=folder)
-    return library
-
-
 def build_driver(
     sources: Path,
     arch: Arch,
@@ -93,7 +74,7 @@ def build_driver(
     files = find_sources(sources)
     ours = driver_sources() / "wdk"
     include = sources.resolve() if sources.is_dir() else files[0].parent
-    with tempfile.TemporaryDirectory(prefix=_PREFIX) as temporary:
+    with tempfile.TemporaryDirectory(prefix="procnotify-build-") as temporary:
         folder = Path(temporary)
         objects = compile_sources(
             files,
@@ -107,9 +88,8 @@ def build_driver(
         )
         if progress is not None:
             progress(f"linking {out.name}")
-        libraries = [make_import_library(module, arch, folder) for module in _KERNEL_MODULES]
-        if arch is Arch.X86:
-            libraries.insert(0, _long_arithmetic(folder))
+        libraries = [make_runtime(arch, folder, kernel=True)]
+        libraries += [make_import_library(module, arch, folder) for module in _KERNEL_MODULES]
         stem = _stem(files)
         job = LinkJob(
             name=f"{stem}.sys",

@@ -50,9 +50,8 @@ def _preprocessed(template: Path, mingw: Path, arch: Arch, folder: Path) -> Path
         [
             "-E",
             "-P",
-            "-undef",
             "-xc",
-            f"-D{arch.names.def_macro}",
+            f"--target={arch.names.triple}",
             "-nostdinc",
             f"-I{mingw / 'def-include'}",
             str(template),

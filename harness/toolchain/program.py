@@ -13,6 +13,7 @@ from harness.toolchain.compile import Progress, compile_sources
 from harness.toolchain.importlibs import make_import_library
 from harness.toolchain.link import LinkJob, link
 from harness.toolchain.result import BuildResult, publish
+from harness.toolchain.runtime import make_runtime
 
 __all__ = ["USER_DEFINES", "build_program"]
 
@@ -36,8 +37,7 @@ def build_program(
 ) -> BuildResult:
     """Compile ``sources`` to the program or DLL ``out``, with a .pdb beside it; reproducible like a driver.
 
-    :param libs: modules to import from (``kernel32``, ``ws2_32``); ``ntdll`` always follows, for the memory
-        functions that a compiler may call.
+    :param libs: modules to import from, for example ``kernel32`` and ``ws2_32``.
     :param defines: macros, on top of :data:`USER_DEFINES`.
     :param entry: linker name of the entry point; by default ``EntryPoint`` (no arguments, never returns) for
         a program and ``DllMain`` for a DLL.
@@ -65,9 +65,9 @@ def build_program(
         )
         if progress is not None:
             progress(f"linking {out.name}")
-        modules = dict.fromkeys([*libs, "ntdll"])
-        libraries = [make_import_library(module, arch, folder) for module in modules]
-        pdb_name = f"{sources[0].stem}-{arch}.pdb"
+        libraries = [make_runtime(arch, folder, kernel=False)]
+        libraries += [make_import_library(module, arch, folder) for module in dict.fromkeys(libs)]
+        pdb_name = f"{out.stem}-{arch}.pdb"
         job = LinkJob(out.name, pdb_name, entry, subsystem, tuple(flags))
         image, pdb = link(job, arch, [*objects, *libraries], folder)
         return publish(image, pdb, out)

@@ -1,0 +1,26 @@
+/* What the helper can do: one scenario action each. */
+#pragma once
+
+#include "arguments.h"
+
+/* What an action made. Zero where it made no such thing. */
+typedef struct RESULT {
+    DWORD Status;           /* 0, or the Win32 error of the call that failed */
+    DWORD ChildProcessId;
+    DWORD ChildThreadId;
+    DWORD NewThreadId;
+    HMODULE Base;
+    DWORD ExitCode;         /* of the helper itself, after everything is reported */
+} RESULT;
+
+/* FALSE when the arguments are wrong, and nothing was done. */
+typedef BOOL ACTION(ARGUMENTS *Arguments, RESULT *Result);
+
+typedef struct ACTION_ENTRY {
+    PCWSTR Word;
+    PCSTR Name;
+    ACTION *Do;
+} ACTION_ENTRY;
+
+/* Ends with an entry whose Word is NULL. */
+extern const ACTION_ENTRY Actions[];

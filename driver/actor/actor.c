@@ -1,0 +1,132 @@
+/*
+ * actor.exe, the guest helper: does exactly one action, and says so twice. A line of JSON on standard output goes
+ * to the harness; two markers by OutputDebugString go to the kernel debugger, between the driver's lines.
+ *
+ *     actor.exe [--id N] ACTION ARGUMENTS...
+ *
+ * Exit code: 0, or 1 when the action failed, or 2 for a wrong command line; `exit CODE` ends with CODE.
+ */
+#include "actions.h"
+#include "text.h"
+
+#define EXIT_FAILED 1
+#define EXIT_USAGE 2
+
+static PCSTR Usage =
+    "usage: actor.exe [--id N] launch IMAGE [ARGUMENTS] | terminate PID [CODE] | create-thread | "
+    "create-remote-thread PID | load-library PATH [TIMES] | free-library PATH | inject PID PATH | sleep MS | "
+    "exit CODE";
+
+static VOID PutMarker(TEXT_LINE *Line, PCSTR Phase, PCSTR Action, DWORD Id)
+{
+    PutText(Line, "[actor] ");
+    PutText(Line, Phase);
+    PutText(Line, " ");
+    PutText(Line, Action);
+    PutText(Line, " id=");
+    PutNumber(Line, Id);
+    PutText(Line, " pid=");
+    PutNumber(Line, GetCurrentProcessId());
+}
+
+static VOID SayBegin(PCSTR Action, DWORD Id)
+{
+    TEXT_LINE Line = {.Length = 0};
+
+    PutMarker(&Line, "begin", Action, Id);
+    SayToDebugger(&Line);
+}
+
+static VOID SayEnd(PCSTR Action, DWORD Id, DWORD Status)
+{
+    TEXT_LINE Line = {.Length = 0};
+
+    PutMarker(&Line, "end", Action, Id);
+    PutText(&Line, " status=");
+    PutNumber(&Line, Status);
+    SayToDebugger(&Line);
+}
+
+static VOID PutMember(TEXT_LINE *Line, PCSTR Name, DWORD Value)
+{
+    PutText(Line, ",\"");
+    PutText(Line, Name);
+    PutText(Line, "\":");
+    PutNumber(Line, Value);
+}
+
+static BOOL WriteResult(PCSTR Action, DWORD Id, const RESULT *Result)
+{
+    TEXT_LINE Line = {.Length = 0};
+
+    PutText(&Line, "{\"action\":\"");
+    PutText(&Line, Action);
+    PutText(&Line, "\"");
+    PutMember(&Line, "id", Id);
+    PutMember(&Line, "pid", GetCurrentProcessId());
+    PutMember(&Line, "tid", GetCurrentThreadId());
+    PutMember(&Line, "status", Result->Status);
+    if (Result->ChildProcessId != 0) {
+        PutMember(&Line, "child_pid", Result->ChildProcessId);
+        PutMember(&Line, "child_tid", Result->ChildThreadId);
+    }
+    if (Result->NewThreadId != 0)
+        PutMember(&Line, "new_tid", Result->NewThreadId);
+    if (Result->Base != NULL) {
+        PutText(&Line, ",\"base\":\"");
+        PutHex(&Line, (ULONG_PTR)Result->Base);
+        PutText(&Line, "\"");
+    }
+    PutText(&Line, "}");
+    return WriteTo(STD_OUTPUT_HANDLE, &Line);
+}
+
+static const ACTION_ENTRY *FindAction(PCWSTR Word)
+{
+    const ACTION_ENTRY *Entry = Actions;
+
+    while (Entry->Word != NULL && lstrcmpW(Entry->Word, Word) != 0)
+        ++Entry;
+    return Entry->Word != NULL ? Entry : NULL;
+}
+
+/* Leaves the arguments behind the action's word. */
+static const ACTION_ENTRY *TakeAction(ARGUMENTS *Arguments, PDWORD Id)
+{
+    /* The first one is the program's own name. */
+    if (!TakeArgument(Arguments) || !TakeArgument(Arguments))
+        return NULL;
+    if (lstrcmpW(Arguments->Current, L"--id") == 0 && (!TakeNumber(Arguments, Id) || !TakeArgument(Arguments)))
+        return NULL;
+    return FindAction(Arguments->Current);
+}
+
+static VOID DECLSPEC_NORETURN FailUsage(VOID)
+{
+    TEXT_LINE Line = {.Length = 0};
+
+    PutText(&Line, Usage);
+    WriteTo(STD_ERROR_HANDLE, &Line);
+    ExitProcess(EXIT_USAGE);
+}
+
+VOID DECLSPEC_NORETURN EntryPoint(VOID)
+{
+    static ARGUMENTS Arguments;
+    RESULT Result = {.Status = ERROR_SUCCESS};
+    DWORD Id = 0;
+
+    Arguments.Rest = GetCommandLineW();
+    const ACTION_ENTRY *Action = TakeAction(&Arguments, &Id);
+    if (Action == NULL)
+        FailUsage();
+
+    SayBegin(Action->Name, Id);
+    if (!Action->Do(&Arguments, &Result))
+        Result.Status = ERROR_BAD_ARGUMENTS;
+    SayEnd(Action->Name, Id, Result.Status);
+
+    if (!WriteResult(Action->Name, Id, &Result) || (Result.Status != ERROR_SUCCESS && Result.ExitCode == 0))
+        Result.ExitCode = EXIT_FAILED;
+    ExitProcess(Result.ExitCode);
+}

@@ -1,0 +1,72 @@
+#include "text.h"
+
+/* Room for a line feed and the terminating NUL stays free. */
+static VOID PutByte(TEXT_LINE *Line, CHAR Byte)
+{
+    if (Line->Length < sizeof(Line->Bytes) - 2)
+        Line->Bytes[Line->Length++] = Byte;
+}
+
+VOID PutText(TEXT_LINE *Line, PCSTR Text)
+{
+    while (*Text != '\0')
+        PutByte(Line, *Text++);
+}
+
+VOID PutNumber(TEXT_LINE *Line, DWORD Number)
+{
+    CHAR Digits[10];
+    DWORD Count = 0;
+
+    do {
+        Digits[Count++] = (CHAR)('0' + Number % 10);
+        Number /= 10;
+    } while (Number != 0);
+    while (Count > 0)
+        PutByte(Line, Digits[--Count]);
+}
+
+VOID PutHex(TEXT_LINE *Line, ULONG_PTR Number)
+{
+    PutText(Line, "0x");
+    for (int Shift = sizeof(Number) * 8 - 4; Shift >= 0; Shift -= 4)
+        PutByte(Line, "0123456789abcdef"[Number >> Shift & 0xF]);
+}
+
+static VOID EndLine(TEXT_LINE *Line)
+{
+    Line->Bytes[Line->Length++] = '\n';
+    Line->Bytes[Line->Length] = '\0';
+}
+
+VOID SayToDebugger(TEXT_LINE *Line)
+{
+    EndLine(Line);
+    OutputDebugStringA(Line->Bytes);
+}
+
+BOOL WriteTo(DWORD StandardHandle, TEXT_LINE *Line)
+{
+    DWORD Written;
+
+    EndLine(Line);
+    return WriteFile(GetStdHandle(StandardHandle), Line->Bytes, Line->Length, &Written, NULL) &&
+           Written == Line->Length;
+}
+
+BOOL ReadNumber(PCWSTR Text, PDWORD Number)
+{
+    DWORD Value = 0;
+
+    if (*Text == L'\0')
+        return FALSE;
+    for (; *Text != L'\0'; ++Text) {
+        const DWORD Digit = (DWORD)(*Text - L'0');
+
+        if (*Text < L'0' || *Text > L'9' || Value > (MAXDWORD - Digit) / 10)
+            return FALSE;
+        Value = Value * 10 + Digit;
+    }
+    *Number = Value;
+    return TRUE;
+}

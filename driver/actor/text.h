@@ -1,0 +1,21 @@
+/* Text without a C runtime: a line that is built piece by piece, and numbers that are read. */
+#pragma once
+
+#include <windows.h>
+
+/* A line under construction. What does not fit is left out; no line of the helper comes near the capacity. */
+typedef struct TEXT_LINE {
+    CHAR Bytes[512];
+    DWORD Length;
+} TEXT_LINE;
+
+VOID PutText(TEXT_LINE *Line, PCSTR Text);
+VOID PutNumber(TEXT_LINE *Line, DWORD Number);
+VOID PutHex(TEXT_LINE *Line, ULONG_PTR Number);
+
+/* Both end the line with a line feed. */
+VOID SayToDebugger(TEXT_LINE *Line);
+BOOL WriteTo(DWORD StandardHandle, TEXT_LINE *Line);
+
+/* A decimal number that fills the whole text; FALSE otherwise. */
+BOOL ReadNumber(PCWSTR Text, PDWORD Number);

@@ -92,6 +92,9 @@ class StepRunner:
         self._driver_path: str | None = None
         self.bindings: dict[str, int] = {}
         """What the steps done so far have bound; see :mod:`harness.scenario.model` for the keys."""
+        self.paths: dict[str, str] = {}
+        """Where files that were put in the guest lie there: file name → full path. A step with such a file name
+        means that file, whichever process looks for it."""
 
     def run(self) -> None:
         """All steps, in their order."""
@@ -152,7 +155,7 @@ class StepRunner:
     def _act_step(self, step: ActorStep, text: str, place: str) -> None:
         sleeping = seconds(step.duration) if isinstance(step, Sleep) else 0.0
         try:
-            result = self._act(argv_of(step, self._latest), f"step '{text}'", sleeping)
+            result = self._act(argv_of(step, self._latest, self.paths), f"step '{text}'", sleeping)
         except GuestError as error:
             raise GuestError(
                 f"{place}step '{text}' did not happen: {error.message}", hint=error.hint
@@ -200,11 +203,12 @@ def loads_driver_itself(steps: tuple[Step, ...]) -> bool:
     )
 
 
-def argv_of(step: ActorStep, bound: dict[str, int]) -> list[str]:
+def argv_of(step: ActorStep, bound: dict[str, int], paths: dict[str, str]) -> list[str]:
     """The guest helper's command line for a step, without ``--id``.
 
     :param bound: name → value of what earlier steps have bound; the scenario's reader made sure that every
         variable a step uses is bound before it.
+    :param paths: full guest paths of file names that need one.
     """
 
     def pid(process: Variable | int) -> str:
@@ -212,7 +216,7 @@ def argv_of(step: ActorStep, bound: dict[str, int]) -> list[str]:
 
     match step:
         case Launch(image=image, args=args):
-            return ["launch", image, *args]
+            return ["launch", paths.get(image, image), *args]
         case Terminate(process=process, code=code):
             return ["terminate", pid(process), str(code)]
         case CreateThread():
@@ -220,11 +224,11 @@ def argv_of(step: ActorStep, bound: dict[str, int]) -> list[str]:
         case CreateRemoteThread(process=process):
             return ["create-remote-thread", pid(process)]
         case LoadLibrary(path=path, times=times):
-            return ["load-library", path, str(times)]
+            return ["load-library", paths.get(path, path), str(times)]
         case FreeLibrary(path=path):
-            return ["free-library", path]
+            return ["free-library", paths.get(path, path)]
         case Inject(process=process, dll=dll):
-            return ["inject", pid(process), dll]
+            return ["inject", pid(process), paths.get(dll, dll)]
         case Sleep(duration=duration):
             return ["sleep", str(round(seconds(duration) * 1000))]
         case Exit(code=code):

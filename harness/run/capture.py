@@ -1,0 +1,176 @@
+"""The live half of a run: boot, attach, load the driver, do the steps, unload, let the target go.
+
+What comes out is a trace file that grows line by line and the same events in memory, the names that the steps
+bound, and how the target was left. Nothing is judged here.
+"""
+
+from __future__ import annotations
+
+import platform
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import harness
+from harness.debuggers.base import Debugger, Release, TargetInfo
+from harness.errors import ConnectionFailed, TraceError, UsageError
+from harness.events import Event
+from harness.machines.base import Boot
+from harness.run.progress import EventCaptured, PhaseEntered
+from harness.run.rig import PROBE, Rig, free_connection
+from harness.run.session import Session
+from harness.run.steps import Markers, StepRunner, loads_driver_itself
+from harness.scenario.model import FreeLibrary, Inject, LoadLibrary, RepeatSteps, Scenario, Step
+from harness.trace.format import Header
+from harness.trace.loss import LossReport
+from harness.trace.writer import TraceWriter
+
+__all__ = ["Capture", "probe_names", "trace_path"]
+
+ATTACH_SECONDS = 30.0
+DETACH_SECONDS = 10.0
+
+
+class Capture:
+    """One scenario on one machine, heard by one debugger.
+
+    :param seed: of the machine.
+    """
+
+    def __init__(self, rig: Rig, scenario: Scenario, seed: int) -> None:
+        self._rig = rig
+        self._scenario = scenario
+        self._seed = seed
+        self._markers = Markers()
+        self._writer: TraceWriter | None = None
+        self.events: list[Event] = []
+        self.bindings: dict[str, int] = {}
+        self.release: Release | None = None
+        """How the target was left; None before a debugger had it."""
+
+    @property
+    def trace(self) -> Path | None:
+        """The trace file, once it was begun."""
+        return self._writer.path if self._writer is not None else None
+
+    @property
+    def loss(self) -> LossReport:
+        """What the driver's counters prove missing."""
+        return self._writer.loss() if self._writer is not None else LossReport()
+
+    def run(self) -> None:
+        """Everything from boot to release; the target is let go and the machine stopped on every way out.
+
+        :raises ProcnotifyError: what went wrong, and whose fault it was.
+        """
+        rig = self._rig
+        connection = rig.connection or free_connection()
+        debugger = rig.open_debugger(connection)
+        rig.emit(PhaseEntered("boot"))
+        debugger.listen()
+        try:
+            rig.machine.start(Boot(self._seed, connection))
+            rig.emit(PhaseEntered("attach"))
+            info = self._attach(debugger)
+            self._writer = self._begin_trace(debugger, info)
+            debugger.go()
+            with Session(debugger, rig.machine, self._record, rig.watch) as session:
+                try:
+                    self._steps(session)
+                finally:
+                    session.finish()
+        finally:
+            rig.emit(PhaseEntered("release"))
+            self.release = debugger.detach(timeout=DETACH_SECONDS)
+            rig.machine.stop()
+
+    def finish(self, outcome: str) -> None:
+        """Write the trace's footer. ``outcome`` is how the run ended, in words."""
+        if self._writer is not None:
+            self._writer.finish(outcome=outcome, bindings=self.bindings, ended=_now())
+
+    def _attach(self, debugger: Debugger) -> TargetInfo:
+        try:
+            return debugger.attach(timeout=ATTACH_SECONDS)
+        except ConnectionFailed:
+            self._rig.machine.status()  # a machine that died says so, which is the better reason
+            raise
+
+    def _begin_trace(self, debugger: Debugger, info: TargetInfo) -> TraceWriter:
+        header = Header(
+            scenario=self._scenario.name,
+            machine=self._rig.machine.describe(),
+            debugger=f"{debugger.name}: {info.debugger_version}",
+            driver_sha256=self._rig.driver_sha256(),
+            seed=self._seed,
+            host={
+                "procnotify": harness.__version__,
+                "python": platform.python_version(),
+                "system": platform.system(),
+            },
+            target={
+                "build": str(info.build),
+                "machine_type": f"0x{info.machine_type:x}",
+                "processors": str(info.processors),
+            },
+            started=_now(),
+        )
+        path = trace_path(self._rig.trace_folder, self._scenario, self._seed)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return TraceWriter(path, header)
+        except OSError as error:
+            raise UsageError(
+                f"cannot write the trace {path}: {error.strerror}", hint="choose another --trace-dir"
+            ) from None
+
+    def _record(self, event: Event) -> None:
+        assert self._writer is not None
+        self.events.append(event)
+        self._markers.see(event)
+        try:
+            self._writer.write((event,))
+        except OSError as error:
+            raise TraceError(f"cannot go on writing {self._writer.path}: {error.strerror}") from None
+        self._rig.emit(EventCaptured(event))
+
+    def _steps(self, session: Session) -> None:
+        rig, guest = self._rig, self._rig.machine.guest()
+        steps = StepRunner(self._scenario, session, guest, rig.driver, self._markers, rig.subscribers)
+        self.bindings = steps.bindings
+        files = {"actor.exe": rig.files.actor, "probe.dll": rig.files.probe}
+        files |= dict.fromkeys(probe_names(self._scenario.steps), rig.files.probe)
+        for name, data in files.items():
+            steps.paths[name] = session.call(f"storing {name}", partial(guest.put, name, data))
+        explicit = loads_driver_itself(self._scenario.steps)
+        if not explicit:
+            rig.emit(PhaseEntered("load"))
+            steps.load_driver()
+        rig.emit(PhaseEntered("steps"))
+        steps.run()
+        if not explicit:
+            rig.emit(PhaseEntered("unload"))
+            steps.unload_driver()
+        steps.synchronise()
+
+
+def probe_names(steps: tuple[Step, ...]) -> set[str]:
+    """The copies of ``probe.dll`` that these steps want; see :data:`harness.run.rig.PROBE`."""
+    names: set[str] = set()
+    for step in steps:
+        match step:
+            case RepeatSteps():
+                names |= probe_names(step.steps)
+            case LoadLibrary(path=name) | FreeLibrary(path=name) | Inject(dll=name):
+                if PROBE.fullmatch(name):
+                    names.add(name)
+    return names
+
+
+def trace_path(folder: Path, scenario: Scenario, seed: int) -> Path:
+    """Where the trace of that run goes; a later run of the same scenario and seed overwrites it."""
+    return folder / f"{scenario.path.stem}-{seed}.jsonl"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

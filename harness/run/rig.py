@@ -1,0 +1,73 @@
+"""What all runs of one command share: machine, debugger, driver, and the files of the guest."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.debuggers.base import Debugger
+from harness.debuggers.connection import NetConnection
+from harness.kd.kdnet import Key
+from harness.machines.base import Machine
+from harness.run.progress import Progress, Subscriber
+from harness.run.session import Watch
+from harness.run.steps import DriverUnderTest
+
+__all__ = ["PROBE", "GuestFiles", "Rig", "free_connection", "read_driver"]
+
+PROBE = re.compile(r"probe[\w-]*\.dll", re.ASCII)
+"""A scenario's DLL with a name like this, without a folder, is a copy of ``probe.dll`` that the run puts in
+the guest under that name: a library that nothing has mapped before."""
+
+
+@dataclass(frozen=True)
+class GuestFiles:
+    """The guest helper and the library it loads."""
+
+    actor: bytes
+    """``actor.exe``"""
+    probe: bytes
+    """``probe.dll``"""
+
+
+@dataclass(frozen=True)
+class Rig:
+    """Everything a run needs besides its scenario and its seed."""
+
+    machine: Machine
+    open_debugger: Callable[[str], Debugger]
+    """Takes a connection, as for WinDbg's ``-k``."""
+    driver: DriverUnderTest
+    files: GuestFiles
+    trace_folder: Path
+    connection: str | None = None
+    """Where the debugger listens; None: a free port on loopback and a new key for every run."""
+    watch: Watch = field(default_factory=Watch)
+    subscribers: tuple[Subscriber, ...] = ()
+
+    def emit(self, progress: Progress) -> None:
+        """Tell every subscriber."""
+        for subscriber in self.subscribers:
+            subscriber(progress)
+
+    def driver_sha256(self) -> str:
+        """Of the driver's file, in hexadecimal."""
+        return hashlib.sha256(self.driver.image).hexdigest()
+
+
+def free_connection() -> str:
+    """A KDNET connection on a UDP port that was free a moment ago, with a new key."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return str(NetConnection(port, Key.generate(secrets.token_bytes)))
+
+
+def read_driver(path: Path) -> DriverUnderTest:
+    """The driver in the file ``path``; OSError when it cannot be read."""
+    return DriverUnderTest(service=path.stem, file=path.name, image=path.read_bytes())

@@ -5,18 +5,20 @@
  * DbgEng's KDNET transport sets IP_RECEIVE_BROADCAST on its UDP socket and gives up with E_FAIL when that fails.
  * The option only asks for broadcasts that this transport never reads, so success without effect is right.
  *
- * The import is redirected in ws2_32's export table: whoever resolves setsockopt after main() has started gets
- * the function below, and the real one stays callable as it was. DbgEng loads ws2_32 long after that.
+ * The function is redirected in ws2_32's export table: whoever resolves setsockopt after this program has
+ * started gets the one below, and the real one stays callable as it was. DbgEng loads ws2_32 long after that.
  */
 #include <winsock2.h>
 #include <ws2ipdef.h>
 #include <windows.h>
+#include <shellapi.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 typedef int(WSAAPI *setsockopt_routine)(SOCKET, int, int, const char *, int);
 typedef int (*py_main_routine)(int, wchar_t **);
+
+#define EXIT_NO_INTERPRETER 126
 
 static setsockopt_routine real_setsockopt;
 
@@ -26,6 +28,15 @@ static int WSAAPI patient_setsockopt(SOCKET s, int level, int option, const char
         return 0;
     }
     return real_setsockopt(s, level, option, value, length);
+}
+
+static BOOL equal(const char *left, const char *right)
+{
+    while (*left != '\0' && *left == *right) {
+        left++;
+        right++;
+    }
+    return *left == *right;
 }
 
 /* The slot of an exported function's RVA in a loaded image's export table, or NULL. */
@@ -43,7 +54,7 @@ static DWORD *export_slot(HMODULE module, const char *name)
         return NULL;
     }
     for (DWORD i = 0; i < exports->NumberOfNames; i++) {
-        if (strcmp((const char *)(base + names[i]), name) == 0) {
+        if (equal((const char *)(base + names[i]), name)) {
             return &functions[ordinals[i]];
         }
     }
@@ -61,21 +72,22 @@ static BYTE *thunk_above(BYTE *base, setsockopt_routine target)
     const uintptr_t end = (uintptr_t)base + 0xFFFF0000u;
 
     for (uintptr_t at = ((uintptr_t)base + granularity) & ~(granularity - 1); at < end; at += granularity) {
-        BYTE *page = VirtualAlloc((void *)at, sizeof jump, MEM_RESERVE | MEM_COMMIT, PAGE_EXECUTE_READWRITE);
+        BYTE *page = VirtualAlloc((void *)at, sizeof jump, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
         if (page != NULL) {
+            DWORD before;
             memcpy(page, jump, sizeof jump);
             memcpy(page + 2, &target, sizeof target);
-            return page;
+            return VirtualProtect(page, sizeof jump, PAGE_EXECUTE_READ, &before) ? page : NULL;
         }
     }
     return NULL;
 }
 
-static int redirect_setsockopt(void)
+static BOOL redirect_setsockopt(void)
 {
     HMODULE winsock = LoadLibraryW(L"ws2_32.dll");
     if (winsock == NULL) {
-        return 0;
+        return FALSE;
     }
     real_setsockopt = (setsockopt_routine)(void *)GetProcAddress(winsock, "setsockopt");
     DWORD *slot = export_slot(winsock, "setsockopt");
@@ -83,23 +95,31 @@ static int redirect_setsockopt(void)
     DWORD protection;
     if (real_setsockopt == NULL || slot == NULL || thunk == NULL ||
         !VirtualProtect(slot, sizeof *slot, PAGE_READWRITE, &protection)) {
-        return 0;
+        return FALSE;
     }
     *slot = (DWORD)(thunk - (BYTE *)winsock);
-    return VirtualProtect(slot, sizeof *slot, protection, &protection) != 0;
+    return VirtualProtect(slot, sizeof *slot, protection, &protection);
 }
 
-int wmain(int argc, wchar_t **argv)
+static DECLSPEC_NORETURN void give_up(const char *why)
 {
+    DWORD written;
+    WriteFile(GetStdHandle(STD_ERROR_HANDLE), why, (DWORD)lstrlenA(why), &written, NULL);
+    ExitProcess(EXIT_NO_INTERPRETER);
+}
+
+DECLSPEC_NORETURN void EntryPoint(void)
+{
+    int argc;
+    wchar_t **argv = CommandLineToArgvW(GetCommandLineW(), &argc);
     HMODULE python = LoadLibraryW(L"python39.dll");
     py_main_routine py_main = python == NULL ? NULL : (py_main_routine)(void *)GetProcAddress(python, "Py_Main");
-    if (py_main == NULL) {
-        fprintf(stderr, "python39.dll does not load: error %lu\n", GetLastError());
-        return 126;
+
+    if (argv == NULL || py_main == NULL) {
+        give_up("python39.dll beside this program does not load\n");
     }
     if (!redirect_setsockopt()) {
-        fprintf(stderr, "ws2_32!setsockopt cannot be redirected: error %lu\n", GetLastError());
-        return 126;
+        give_up("ws2_32!setsockopt cannot be redirected\n");
     }
-    return py_main(argc, argv);
+    ExitProcess((UINT)py_main(argc, argv));
 }

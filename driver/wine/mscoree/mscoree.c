@@ -38,10 +38,18 @@ static const void *const methods[] = {
 
 static const void *const *const object = methods;
 
-__declspec(dllexport) HRESULT WINAPI CLRCreateInstance(const CLSID *clsid, const IID *iid, void **instance)
+HRESULT WINAPI CLRCreateInstance(const CLSID *clsid, const IID *iid, void **instance)
 {
     (void)clsid;
     (void)iid;
     *instance = (void *)&object;
     return S_OK;
+}
+
+BOOL WINAPI DllMain(HINSTANCE module, DWORD reason, LPVOID reserved)
+{
+    (void)module;
+    (void)reason;
+    (void)reserved;
+    return TRUE;
 }

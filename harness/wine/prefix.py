@@ -1,0 +1,97 @@
+"""Where the prefix lies and how a Windows program is started in it.
+
+::
+
+    <cache>/wine/
+      prefix/       WINEPREFIX; its drive C: has a link "procnotify" to the folder below
+      python/       python.exe, python39.dll, mscoree.dll, DLLs/, Lib/, site-packages/pykd/, worker/
+      downloads/    what setup fetched; gone once the setup is complete
+      stamps/       one file a finished stage
+
+There is no drive Z: and no link to the user's home: a program in the prefix sees the prefix. That is a second
+fence around a debugger that talks to targets nobody trusts, not the first one: Wine is no sandbox.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from harness.resources import cache_dir
+from harness.wine.errors import WineMissing
+
+__all__ = ["PYTHON_HOME", "WinePrefix", "find_wine"]
+
+PYTHON_HOME: Final = "C:\\procnotify"
+"""The folder ``python/`` as programs in the prefix see it."""
+
+_NATIVE_DLLS: Final = "dbgeng,dbghelp,dbgmodel,symsrv,srcsrv,mscoree=n"
+"""Wine's own DbgEng and its relatives are stubs; the ones that pykd brings along are to be loaded."""
+
+_LOADERS: Final = ("wine64", "wine", "/usr/lib/wine/wine64", "/opt/wine-stable/bin/wine")
+
+
+def find_wine() -> Path:
+    """The Wine loader: ``$PROCNOTIFY_WINE``, or the first one found.
+
+    :raises WineMissing: there is none.
+    """
+    configured = os.environ.get("PROCNOTIFY_WINE")
+    for candidate in (configured,) if configured else _LOADERS:
+        found = shutil.which(candidate)
+        if found:
+            return Path(found)
+    if configured:
+        raise WineMissing(f"PROCNOTIFY_WINE names {configured}, which is no program")
+    raise WineMissing(
+        "Wine is not installed",
+        hint="on Debian and Ubuntu: apt-get install --no-install-recommends wine wine64",
+    )
+
+
+class WinePrefix:
+    """The prefix in one folder.
+
+    :param root: the folder; by default ``wine`` in the user's cache.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root: Final = root if root is not None else cache_dir("wine")
+        self.prefix: Final = self.root / "prefix"
+        self.python: Final = self.root / "python"
+        self.downloads: Final = self.root / "downloads"
+        self.stamps: Final = self.root / "stamps"
+
+    @property
+    def complete(self) -> bool:
+        """Whether ``procnotify wine setup`` once ran to its end here."""
+        return (self.stamps / "verified").is_file() and (self.python / "python.exe").is_file()
+
+    def environment(self, base: Mapping[str, str]) -> dict[str, str]:
+        """``base`` with what Wine and the Windows Python need, without the host Python's own settings."""
+        kept = {
+            name: value
+            for name, value in base.items()
+            if not name.startswith(("PYTHON", "WINE")) and name not in ("DISPLAY", "WAYLAND_DISPLAY")
+        }
+        return kept | {
+            "WINEPREFIX": str(self.prefix),
+            "WINEARCH": "win64",
+            "WINEDEBUG": "-all",
+            "WINEDLLOVERRIDES": f"{_NATIVE_DLLS};winemenubuilder.exe=d",
+            "PYTHONHOME": PYTHON_HOME,
+            "PYTHONPATH": ";".join(f"{PYTHON_HOME}\\{part}" for part in ("DLLs", "Lib", "site-packages")),
+            "PYTHONUTF8": "1",
+            "PYTHONNOUSERSITE": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def python_command(self, *arguments: str) -> list[str]:
+        """The command line of the prefix's Python; needs :meth:`environment`, and pipes for its streams.
+
+        :raises WineMissing: there is no Wine.
+        """
+        return [str(find_wine()), f"{PYTHON_HOME}\\python.exe", *arguments]

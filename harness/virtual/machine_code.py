@@ -1,0 +1,130 @@
+"""The few hand-assembled instructions of the synthetic kernel.
+
+Two pieces of real code keep the way between Python and the driver short: the *call gate*, which loads a
+call's arguments from the transfer block and calls, and the *service gate*, to which every export stub
+jumps and which stores the arguments there before it traps. One ``emu_start`` a callback and one hook a
+call of an export are all that is left to the emulator's interface.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+__all__ = ["BREAK_INSTRUCTION", "STUB_SIZE", "TRANSFER_SIZE", "Transfer", "call_gate", "service_gate", "stub"]
+
+BREAK_INSTRUCTION: Final = b"\xcc"
+STUB_SIZE: Final = 16
+
+
+class Transfer:
+    """Offsets of the transfer block's 64-bit words."""
+
+    TARGET: Final = 0x00
+    """Call gate: function, RSP, four register arguments; then the function's result."""
+    RSP: Final = 0x08
+    RCX: Final = 0x10
+    RDX: Final = 0x18
+    R8: Final = 0x20
+    R9: Final = 0x28
+    RESULT: Final = 0x30
+    SERVICE: Final = 0x40
+    """Service gate: the export's number, its RSP and register arguments; then what it returns."""
+    SERVICE_RSP: Final = 0x48
+    SERVICE_RCX: Final = 0x50
+    SERVICE_RDX: Final = 0x58
+    SERVICE_R8: Final = 0x60
+    SERVICE_R9: Final = 0x68
+    SERVICE_RESULT: Final = 0x70
+    BREAK_IN: Final = 0x78
+    """Not 0: the service gate passes through DbgBreakPointWithStatus before it returns."""
+
+
+TRANSFER_SIZE: Final = 0x80
+
+_LOAD: Final = {
+    "rsp": b"\x48\x8b\x25",
+    "rcx": b"\x48\x8b\x0d",
+    "rdx": b"\x48\x8b\x15",
+    "r8": b"\x4c\x8b\x05",
+    "r9": b"\x4c\x8b\x0d",
+    "rax": b"\x48\x8b\x05",
+}
+"""``mov reg, [rip+disp32]`` without the displacement."""
+_STORE: Final = {register: bytes((code[0], 0x89, code[2])) for register, code in _LOAD.items()}
+_CALL_INDIRECT: Final = b"\xff\x15"
+_CALL: Final = b"\xe8"
+_NOP: Final = b"\x90"
+_RET: Final = b"\xc3"
+
+
+class _Code:
+    """Bytes that know their address, for RIP-relative operands into the transfer block."""
+
+    def __init__(self, address: int, transfer: int) -> None:
+        self.code = b""
+        self._address = address
+        self._transfer = transfer
+
+    @property
+    def here(self) -> int:
+        return self._address + len(self.code)
+
+    def raw(self, code: bytes) -> None:
+        self.code += code
+
+    def relative(self, opcode: bytes, target: int, immediate: bytes = b"") -> None:
+        after = self.here + len(opcode) + 4 + len(immediate)
+        self.code += opcode + struct.pack("<i", target - after) + immediate
+
+    def word(self, opcode: bytes, offset: int, immediate: bytes = b"") -> None:
+        self.relative(opcode, self._transfer + offset, immediate)
+
+
+def call_gate(address: int, transfer: int) -> tuple[bytes, int]:
+    """The gate's code when it lies at ``address``, and the address at which a finished call arrives."""
+    code = _Code(address, transfer)
+    code.word(_LOAD["rsp"], Transfer.RSP)
+    code.word(_LOAD["rcx"], Transfer.RCX)
+    code.word(_LOAD["rdx"], Transfer.RDX)
+    code.word(_LOAD["r8"], Transfer.R8)
+    code.word(_LOAD["r9"], Transfer.R9)
+    code.word(_CALL_INDIRECT, Transfer.TARGET)
+    code.word(_STORE["rax"], Transfer.RESULT)
+    done = code.here
+    code.raw(_NOP)
+    return code.code, done
+
+
+def service_gate(address: int, transfer: int, break_point: int) -> tuple[bytes, int]:
+    """The gate's code when it lies at ``address``, and the address of the instruction to hook.
+
+    :param break_point: address of DbgBreakPointWithStatus.
+    """
+    code = _Code(address, transfer)
+    code.word(_STORE["rax"], Transfer.SERVICE)
+    code.word(_STORE["rsp"], Transfer.SERVICE_RSP)
+    code.word(_STORE["rcx"], Transfer.SERVICE_RCX)
+    code.word(_STORE["rdx"], Transfer.SERVICE_RDX)
+    code.word(_STORE["r8"], Transfer.SERVICE_R8)
+    code.word(_STORE["r9"], Transfer.SERVICE_R9)
+    trap = code.here
+    code.raw(_NOP)
+    code.word(b"\x83\x3d", Transfer.BREAK_IN, b"\x00")  # cmp dword [BREAK_IN], 0
+    code.raw(b"\x75\x08")  # jne over the plain return below
+    code.word(_LOAD["rax"], Transfer.SERVICE_RESULT)
+    code.raw(_RET)
+    code.word(b"\xc7\x05", Transfer.BREAK_IN, struct.pack("<I", 0))  # mov dword [BREAK_IN], 0
+    code.raw(b"\x48\x83\xec\x28")  # sub rsp, 28h: shadow space, and 16-byte alignment
+    code.raw(b"\xb9" + struct.pack("<I", 1))  # mov ecx, DBG_STATUS_CONTROL_C
+    code.relative(_CALL, break_point)
+    code.raw(b"\x48\x83\xc4\x28")  # add rsp, 28h
+    code.word(_LOAD["rax"], Transfer.SERVICE_RESULT)
+    code.raw(_RET)
+    return code.code, trap
+
+
+def stub(address: int, number: int, gate: int) -> bytes:
+    """One export's entry: ``mov eax, number; jmp gate``, padded to :data:`STUB_SIZE`."""
+    code = b"\xb8" + struct.pack("<I", number) + b"\xe9" + struct.pack("<i", gate - (address + 10))
+    return code.ljust(STUB_SIZE, BREAK_INSTRUCTION)

@@ -49,6 +49,8 @@ class _Programs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dependencies: dict[str, list[str]]
     programs: list[_Program]
     libraries: list[_Program]
+    helper: list[_Program]
+    """What lies in the work folder until something of that name is put there."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,10 @@ class ImageStore:
         for entry in programs.libraries:
             imports = self._dependencies.get(entry.name.casefold(), ())
             self._add(ImageFile(rf"{SYSTEM32}\{entry.name}", entry.size, library=True, imports=imports))
+        for entry in programs.helper:
+            library = entry.name.endswith(".dll")
+            path = rf"{NT_WORK_FOLDER}\{entry.name}"
+            self._add(ImageFile(path, entry.size, library=library, imports=tuple(entry.imports)))
         for name, size in WOW64_LIBRARIES.items():
             self._add(ImageFile(rf"{SYSTEM32}\{name}", size, library=True))
         self._add_32_bit_system()

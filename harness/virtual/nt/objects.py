@@ -65,6 +65,8 @@ class Thread:
     """The one it ran on last."""
     busy_until: int = 0
     """When what it does now is done (100 ns units since boot)."""
+    in_kernel: bool = False
+    """It is inside a system call that cannot be left half done: it exits afterwards."""
 
 
 @dataclass(eq=False)

@@ -20,7 +20,7 @@ from harness.virtual.nt.images import (
 )
 from harness.virtual.nt.profile import Delay, Launch, Node, Profile, Variant
 
-__all__ = ["imports_in_load_order", "plan_launch"]
+__all__ = ["PROCESS_EXIT", "imports_in_load_order", "plan_launch"]
 
 FIRST_THREAD: Delay = (18, 19, 25, 32, 75)
 EXECUTABLE: Delay = (2_000, 4_000, 8_000, 15_000, 40_000)
@@ -28,6 +28,7 @@ LIBRARY: Delay = (600, 740, 860, 1_100, 3_500)
 """Quantiles of most library loads in the recorded launches, in microseconds."""
 EXIT: Delay = (0, 200, 600, 2_000, 9_000)
 PROCESS_EXIT: Delay = (500, 2_000, 6_000, 15_000, 60_000)
+"""From the last thread's exit to the process's, for a program without windows."""
 
 
 def imports_in_load_order(store: ImageStore, image: ImageFile) -> list[ImageFile]:

@@ -10,18 +10,21 @@ from __future__ import annotations
 import enum
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from random import Random
+from typing import TypeAlias
 
 from harness.virtual.clock import MICROSECOND, Clock
 from harness.virtual.interfaces import ThreadContext
 from harness.virtual.nt.objects import Thread
 
-__all__ = ["Activity", "Entry", "Scheduler"]
+__all__ = ["Activity", "Entry", "Program", "Scheduler", "Signal"]
 
 EVENT_COST = (8 * MICROSECOND, 40 * MICROSECOND)
 """How long one event keeps its processor busy; well below the shortest recorded distance between two events
 of one thread (191 µs), so that the model's cost never reorders what the recording ordered."""
+WAKE_UP = (5 * MICROSECOND, 60 * MICROSECOND)
+"""From a signal to the thread that waited for it."""
 MIGRATION_RATE = 0.15
 """How often a thread wakes on another processor although its last one is idle."""
 
@@ -35,6 +38,32 @@ class Activity(enum.Enum):
     """A timer of an idle program; nobody waits for it."""
     BACKGROUND = enum.auto()
     """The rest of the system."""
+
+
+class Signal:
+    """Something threads wait for; once set it stays set."""
+
+    def __init__(self) -> None:
+        self._set = False
+        self._waiting: list[Callable[[], None]] = []
+
+    def set(self) -> None:
+        """Let everyone who waits go on."""
+        self._set = True
+        waiting, self._waiting = self._waiting, []
+        for resume in waiting:
+            resume()
+
+    def when_set(self, resume: Callable[[], None]) -> None:
+        """Call ``resume`` as soon as the signal is set: now, if it is."""
+        if self._set:
+            resume()
+        else:
+            self._waiting.append(resume)
+
+
+Program: TypeAlias = Generator[int | Signal, None, None]
+"""What a thread executes: it yields how long to wait (100 ns units), or for what, before it goes on."""
 
 
 class Entry:
@@ -103,16 +132,21 @@ class Scheduler:
             self._pending[entry.activity] -= 1
 
     def run_thread(
-        self, thread: Thread, program: Iterator[int], activity: Activity = Activity.WORK, delay: int = 0
+        self, thread: Thread, program: Program, activity: Activity = Activity.WORK, delay: int = 0
     ) -> None:
-        """Let ``thread`` execute ``program``: it yields how long to wait (100 ns units) before it goes on."""
+        """Let ``thread`` execute ``program``, beginning in ``delay`` (100 ns units)."""
 
         def advance() -> None:
             wait = next(program, None)
-            if wait is not None:
+            if isinstance(wait, Signal):
+                wait.when_set(lambda: self._resume(thread, advance, activity))
+            elif wait is not None:
                 self.call(wait, thread, advance, activity)
 
         self.call(delay, thread, advance, activity)
+
+    def _resume(self, thread: Thread, action: Callable[[], None], activity: Activity) -> None:
+        self.call(self.rng.randrange(*WAKE_UP), thread, action, activity)
 
     def pending(self, activity: Activity) -> int:
         """How many events of that kind wait."""
@@ -124,16 +158,21 @@ class Scheduler:
         return self._queue[0][0] if self._queue else None
 
     def step(self) -> Activity | None:
-        """Let the next event happen; its kind, or None when it had to wait for a processor."""
+        """Let the next event happen; its kind, or None when it had to wait for a processor.
+
+        :raises LookupError: nothing waits.
+        """
+        self._between()
         self._drop_cancelled()
-        time, _, entry = heapq.heappop(self._queue)
-        thread = entry.thread
+        if not self._queue:
+            raise LookupError("nothing is going to happen")
+        due, _, entry = heapq.heappop(self._queue)
+        time, thread = max(due, self.clock.now), entry.thread
         free_at = max(min(self._busy_until), thread.busy_until)
         if free_at > time:
             self._push(free_at, entry)
             return None
         self.clock.advance_to(time)
-        self._between()
         processor = self._choose(thread, time)
         thread.processor = processor
         thread.busy_until = self._busy_until[processor] = time + self.rng.randrange(*EVENT_COST)

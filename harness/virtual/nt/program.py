@@ -1,0 +1,215 @@
+"""A running program: what its profile says happens by itself, from its first thread to its exit.
+
+Each event waits for the events that always came before it, then for a duration drawn from the recorded ones,
+and then happens in one of the threads that did it in the recording. Events that are not ordered overlap, so
+another seed gives another order of them; ordered ones keep theirs whatever the seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness.virtual.clock import MICROSECOND
+from harness.virtual.nt.objects import Process, Thread
+from harness.virtual.nt.profile import Launch, Node, draw
+from harness.virtual.nt.scheduler import Activity, Entry, Signal
+from harness.virtual.nt.system import NtSystem
+
+__all__ = ["ProgramRun"]
+
+BUSY_IN_KERNEL = 50 * MICROSECOND
+"""A thread that is to end but is inside a system call is asked again after this long."""
+OTHER_PROCESS = "svchost.exe"
+"""Who creates a thread in another process that is not its parent: a service of the user's session."""
+EXTRA_THREAD_EXIT = (0, 100, 400, 1_500, 8_000)
+"""Microseconds until a thread that no profile knows exits with its process."""
+EXTRA = "extra "
+
+
+class ProgramRun:
+    """One process living through a :class:`~harness.virtual.nt.profile.Launch`.
+
+    :param creator: the thread that created the process; reports its first thread too.
+    :param on_started: called in the first thread when everything of the start has happened.
+    """
+
+    def __init__(
+        self,
+        system: NtSystem,
+        process: Process,
+        launch: Launch,
+        creator: Thread,
+        *,
+        on_first_thread: Callable[[Thread], None] = lambda thread: None,
+        on_started: Callable[[Thread], None] = lambda thread: None,
+    ) -> None:
+        self._system = system
+        self.process = process
+        self._launch = launch
+        self._threads: dict[str, Thread] = {"parent": creator}
+        self._on_first_thread = on_first_thread
+        self._on_started = on_started
+        self.ended = Signal()
+        """Set when the process has exited."""
+        self._exited: list[Thread] = []
+        self._entries: dict[str, Entry] = {}
+        counts = [variant.count for variant in launch.variants]
+        absent = set(system.rng.choices(launch.variants, counts)[0].without)
+        self._hoped = {node.id: node for node in launch.nodes if node.id not in absent}
+        self._open = {"start"}
+        self._started = not any(node.phase == "start" for node in self._hoped.values())
+        self._consider()
+
+    @property
+    def first_thread(self) -> Thread:
+        return self.process.threads[0]
+
+    def use_window(self) -> None:
+        """Somebody uses the program's window for the first time."""
+        for node in list(self._hoped.values()):
+            if node.phase == "input" and any(self._is_exit(name) for name in node.after):
+                # In the recording a new pool thread appears only after the old ones have timed out.
+                self._give_up(node)
+        self._open.add("input")
+        self._consider()
+
+    def end(self, status: int) -> None:
+        """Begin the process's end (ExitProcess or TerminateProcess); does nothing when it has begun."""
+        process = self.process
+        if process.ending:
+            return
+        process.ending, process.exit_status = True, status
+        for node in list(self._hoped.values()):
+            thread = self._threads.get(str(node.thread))
+            if node.phase != "exit" or thread is None or not thread.alive:
+                self._give_up(node)
+            elif node.id in self._entries:
+                self._system.scheduler.cancel(self._entries.pop(node.id))
+        known = set(self._threads.values())
+        for thread in process.live_threads():
+            if thread not in known:
+                self._add_extra(thread)
+        self._open = {"exit"}
+        self._consider()
+
+    def thread_ended(self, thread: Thread) -> None:
+        """A thread that the profile does not know exits by itself, in its own context."""
+        self._exit(thread)
+
+    def _add_extra(self, thread: Thread) -> None:
+        role = f"{EXTRA}{thread.ordinal}"
+        self._threads[role] = thread
+        self._hoped[role] = Node(
+            role, "exit", {role: 1}, EXTRA_THREAD_EXIT, phase="exit", thread=thread.ordinal
+        )
+
+    def _is_exit(self, name: str) -> bool:
+        node = self._hoped.get(name)
+        return node is not None and node.kind == "exit"
+
+    def _give_up(self, node: Node) -> None:
+        self._hoped.pop(node.id, None)
+        entry = self._entries.pop(node.id, None)
+        if entry is not None:
+            self._system.scheduler.cancel(entry)
+        if node.kind == "create":
+            for other in list(self._hoped.values()):
+                if str(node.thread) in other.by and len(other.by) == 1:
+                    self._give_up(other)
+
+    def _consider(self) -> None:
+        """Schedule everything that waits for nothing any more."""
+        for node in list(self._hoped.values()):
+            ready = node.phase in self._open and node.id not in self._entries
+            if ready and not any(name in self._hoped for name in node.after):
+                self._schedule(node, draw(node.delay, self._system.rng), Activity.WORK)
+
+    def _schedule(self, node: Node, delay: int, activity: Activity) -> None:
+        thread = self._pick_thread(node)
+        self._entries[node.id] = self._system.scheduler.call(
+            delay, thread, lambda: self._happen(node, thread), activity
+        )
+
+    def _pick_thread(self, node: Node) -> Thread:
+        """One of the threads that did this in the recording and exist; else the first thread."""
+        if node.id.startswith(EXTRA) or node.kind == "exit":
+            return self._threads[node.id if node.id.startswith(EXTRA) else str(node.thread)]
+        rng = self._system.rng
+        able = {
+            role: count
+            for role, count in node.by.items()
+            if role == "other" or (role in self._threads and self._threads[role].alive)
+        }
+        if not able:
+            return self._threads.get("0", self._threads["parent"])
+        role = rng.choices(list(able), list(able.values()))[0]
+        if role != "other":
+            return self._threads[role]
+        return rng.choice(self._system.named(OTHER_PROCESS, self.process.session).live_threads())
+
+    def _happen(self, node: Node, thread: Thread) -> None:
+        if not thread.alive:
+            self._schedule(node, 0, Activity.WORK)
+            return
+        if node.kind == "exit":
+            self._exit_node(node, thread)
+            return
+        self._done(node)
+        if node.kind == "create":
+            self._create(node)
+        else:
+            assert node.image is not None
+            image = self._system.store.find(node.image)
+            assert image is not None
+            self._system.map_image(self.process, image)
+        self._after_event()
+
+    def _create(self, node: Node) -> None:
+        first = node.thread == 0
+        thread = self.first_thread if first else self._system.new_thread(self.process)
+        self._threads[str(node.thread)] = thread
+        self._system.announce(thread)
+        if first:
+            self._on_first_thread(thread)
+        leaving = self._hoped.get(f"exit {node.thread}")
+        if leaving is not None and leaving.idle is not None:
+            self._schedule(leaving, draw(leaving.idle, self._system.rng), Activity.TIMEOUT)
+
+    def _exit_node(self, node: Node, thread: Thread) -> None:
+        waiting = any(name in self._hoped for name in node.after) and not self.process.ending
+        if waiting or thread.in_kernel:
+            self._schedule(node, BUSY_IN_KERNEL, Activity.WORK)
+            return
+        self._done(node)
+        self._exit(thread)
+
+    def _exit(self, thread: Thread) -> None:
+        self._system.exit_thread(thread)
+        if self.process.ending:
+            self._exited.append(thread)
+        if not self.process.live_threads():
+            self._last_thread_exited(thread)
+        else:
+            self._after_event()
+
+    def _last_thread_exited(self, thread: Thread) -> None:
+        self.process.ending = True
+        rng, launch = self._system.rng, self._launch
+        if launch.observed and self._exited and rng.random() * launch.observed >= launch.exit_by_last:
+            thread = rng.choice(self._exited)
+        self._system.scheduler.call(draw(launch.exit_delay, rng), thread, self._exit_process)
+
+    def _exit_process(self) -> None:
+        self._system.exit_process(self.process)
+        self.ended.set()
+
+    def _done(self, node: Node) -> None:
+        self._hoped.pop(node.id, None)
+        self._entries.pop(node.id, None)
+
+    def _after_event(self) -> None:
+        self._consider()
+        if not self._started and not any(node.phase == "start" for node in self._hoped.values()):
+            self._started = True
+            if not self.process.ending:
+                self._on_started(self.first_thread)

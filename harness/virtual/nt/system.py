@@ -1,0 +1,222 @@
+"""The model's kernel side: makes and ends processes, threads and mappings, and reports each of them.
+
+The order of the reports and the threads they are made in follow Microsoft's description of the notify
+routines: a process's and a thread's creation in the thread that creates, an image in the thread that maps it,
+a thread's exit in itself, a process's exit in one of its own threads after all of them have exited.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from harness.virtual.clock import MICROSECOND
+from harness.virtual.interfaces import NotifyRoutines
+from harness.virtual.nt.ids import CidTable
+from harness.virtual.nt.images import ImageFile, ImageStore, base_name
+from harness.virtual.nt.objects import (
+    EPROCESS_REGION,
+    ETHREAD_REGION,
+    Mapping,
+    ObjectSlots,
+    Process,
+    Thread,
+)
+from harness.virtual.nt.profile import Profile, load_boot
+from harness.virtual.nt.scheduler import Program, Scheduler
+
+__all__ = ["GUEST_SERVICE", "NtSystem"]
+
+GUEST_SERVICE = "guestsvc.exe"
+"""The service that starts the guest helper; parent of every actor process."""
+CONFLICT_STEP = 0x1_0000
+BOOT_TIME = 40_000_000
+"""The boot processes started within the first four seconds (100 ns units)."""
+
+
+class NtSystem:
+    """All processes and threads of one boot.
+
+    :param scheduler: runs the threads and moves the clock.
+    :param profile: the Windows version to model.
+    :param notify: is told everything that a driver could be told.
+    """
+
+    def __init__(self, scheduler: Scheduler, profile: Profile, notify: NotifyRoutines) -> None:
+        self.scheduler = scheduler
+        self.rng: Random = scheduler.rng
+        self.profile = profile
+        self.store = ImageStore(profile, self.rng)
+        self.processes: dict[int, Process] = {}
+        """Every process whose id is in use, by PID, oldest first."""
+        self.threads: dict[int, Thread] = {}
+        """Every thread whose id is in use, by TID."""
+        self._notify = notify
+        self._ids = CidTable()
+        self._process_slots = ObjectSlots(EPROCESS_REGION)
+        self._thread_slots = ObjectSlots(ETHREAD_REGION)
+        self._boot()
+
+    def find_process(self, pid: int) -> Process | None:
+        """The process ``pid``, unless it has exited."""
+        process = self.processes.get(pid)
+        return None if process is None or process.exited else process
+
+    def named(self, name: str, session: int | None = None) -> Process:
+        """The oldest running process of that base name; LookupError when there is none."""
+        for process in self.processes.values():
+            if process.name == name and not process.exited and session in (None, process.session):
+                return process
+        raise LookupError(f"no process {name} is running")
+
+    @property
+    def service_thread(self) -> Thread:
+        """The thread of the guest service that does what the harness asks for."""
+        return self.named(GUEST_SERVICE).threads[0]
+
+    @property
+    def system_thread(self) -> Thread:
+        """A worker thread of the System process: drivers are loaded and unloaded in it."""
+        return self.named("System").threads[1]
+
+    def new_process(self, image: ImageFile, creator: Thread, arguments: tuple[str, ...]) -> Process:
+        """Make a process with its first thread's object and report its creation in ``creator``; the thread is
+        reported by :meth:`announce`."""
+        process = self._make_process(
+            base_name(image.path), image.path, creator.process.pid, creator.process.session
+        )
+        process.arguments = arguments
+        process.wow64 = image.wow64
+        self.new_thread(process)
+        self._notify.process_notify(
+            parent_pid=creator.process.pid, pid=process.pid, create=True, context=self.scheduler.context
+        )
+        return process
+
+    def new_thread(self, process: Process) -> Thread:
+        """Make a thread's object; :meth:`announce` reports it."""
+        thread = Thread(
+            tid=self._ids.allocate(),
+            process=process,
+            ordinal=len(process.threads),
+            address=self._thread_slots.allocate(),
+            create_time=self.scheduler.clock.now,
+            processor=self.rng.randrange(self.scheduler.processors),
+        )
+        process.threads[thread.ordinal] = thread
+        self.threads[thread.tid] = thread
+        return thread
+
+    def announce(self, thread: Thread) -> None:
+        """Report ``thread``'s creation in the thread that runs now."""
+        self._notify.thread_notify(
+            pid=thread.process.pid, tid=thread.tid, create=True, context=self.scheduler.context
+        )
+
+    def exit_thread(self, thread: Thread) -> None:
+        """Report the exit of the thread that runs now. Its id stays taken while its process is ending: the
+        process's exit is reported in one of these threads."""
+        self._notify.thread_notify(
+            pid=thread.process.pid, tid=thread.tid, create=False, context=self.scheduler.context
+        )
+        thread.alive = False
+        if not thread.process.ending:
+            self._delete_thread(thread)
+
+    def exit_process(self, process: Process) -> None:
+        """Report the exit of ``process``, all of whose threads have exited, and delete the objects."""
+        self._notify.process_notify(
+            parent_pid=process.parent_pid, pid=process.pid, create=False, context=self.scheduler.context
+        )
+        process.exited = True
+        for thread in process.threads.values():
+            if self.threads.get(thread.tid) is thread:
+                self._delete_thread(thread)
+        del self.processes[process.pid]
+        self._ids.free(process.pid)
+        self._process_slots.free(process.address)
+
+    def map_image(self, process: Process, image: ImageFile) -> Mapping:
+        """Map ``image`` and report it in the thread that runs now; an image that is mapped already is neither
+        mapped again nor reported."""
+        key = image.path.casefold()
+        mapping = process.mapped.get(key)
+        if mapping is None:
+            mapping = Mapping(image.path, self._free_base(process, image), image.size)
+            process.mapped[key] = mapping
+            self._notify.image_notify(
+                name=image.path,
+                pid=process.pid,
+                base=mapping.base,
+                size=mapping.size,
+                system_mode=False,
+                context=self.scheduler.context,
+            )
+        return mapping
+
+    def unmap_image(self, process: Process, image: ImageFile) -> None:
+        """Take the mapping away; nothing reports that (there is no unload callback in this family)."""
+        process.mapped.pop(image.path.casefold(), None)
+
+    def run_user(self, thread: Thread, program: Program) -> None:
+        """Let ``thread`` execute ``program`` in user mode."""
+        self.scheduler.run_thread(thread, self.guarded(thread, program))
+
+    def guarded(self, thread: Thread, program: Program) -> Program:
+        """``program``, cut off where ``thread`` or its process ends."""
+        for wait in program:
+            yield wait
+            gone = not thread.alive or thread.process.ending
+            if gone and not thread.in_kernel:
+                program.close()
+                return
+
+    def debug_print(self, text: str) -> None:
+        """OutputDebugString of the thread that runs now."""
+        self._notify.debug_print(text, self.scheduler.context)
+
+    def _free_base(self, process: Process, image: ImageFile) -> int:
+        """Where the boot maps ``image``, or the next free place below when something else lies there."""
+        base = self.store.base(image)
+        taken = [(other.base, other.base + other.size) for other in process.mapped.values()]
+        while any(base < end and start < base + image.size for start, end in taken):
+            base -= CONFLICT_STEP
+        return base
+
+    def _delete_thread(self, thread: Thread) -> None:
+        del self.threads[thread.tid]
+        self._ids.free(thread.tid)
+        self._thread_slots.free(thread.address)
+
+    def _make_process(self, name: str, image: str, parent_pid: int, session: int) -> Process:
+        process = Process(
+            pid=self._ids.allocate(),
+            parent_pid=parent_pid,
+            name=name,
+            image=image,
+            session=session,
+            address=self._process_slots.allocate(),
+            create_time=self.scheduler.clock.now,
+        )
+        self.processes[process.pid] = process
+        return process
+
+    def _boot(self) -> None:
+        """The processes that run before any driver listens, and a queue of ids as uneven as a real boot
+        leaves it: short-lived processes took some and gave them back."""
+        by_name: dict[str, Process] = {}
+        planned = load_boot()
+        step = BOOT_TIME // len(planned)
+        short_lived: list[int] = []
+        for number, boot in enumerate(planned):
+            parent = by_name.get(boot.parent)
+            process = self._make_process(boot.name, boot.image, parent.pid if parent else 0, boot.session)
+            by_name.setdefault(boot.name, process)
+            for _ in range(boot.threads):
+                self.new_thread(process)
+                self.scheduler.clock.advance(self.rng.randrange(1, 200) * MICROSECOND)
+            self.scheduler.clock.advance_to(number * step)
+            if self.rng.random() < 0.5:
+                short_lived.append(self._ids.allocate())
+        self.rng.shuffle(short_lived)
+        for number in short_lived:
+            self._ids.free(number)

@@ -1,0 +1,85 @@
+"""Stand-ins for the kernel and the debugger: they write down what the model tells them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from harness.virtual.clock import Clock
+from harness.virtual.interfaces import ImageModule, ThreadContext
+
+
+class Report(NamedTuple):
+    """One call of a notify routine."""
+
+    kind: str
+    """``process_create``, ``thread_exit``, ``image_load``, ``print`` ..."""
+    pid: int
+    tid: int
+    parent_pid: int
+    image: str | None
+    base: int
+    context: ThreadContext
+    time: int
+
+
+class Recorder:
+    """A kernel without a driver, and the debugger of a target that never prints."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.reports: list[Report] = []
+        self.drivers: list[str] = []
+        self.polls = 0
+
+    def _add(
+        self,
+        kind: str,
+        context: ThreadContext,
+        *,
+        pid: int = 0,
+        tid: int = 0,
+        parent_pid: int = 0,
+        image: str | None = None,
+        base: int = 0,
+    ) -> None:
+        self.reports.append(Report(kind, pid, tid, parent_pid, image, base, context, self._clock.now))
+
+    def process_notify(self, *, parent_pid: int, pid: int, create: bool, context: ThreadContext) -> None:
+        self._add("process_create" if create else "process_exit", context, pid=pid, parent_pid=parent_pid)
+
+    def thread_notify(self, *, pid: int, tid: int, create: bool, context: ThreadContext) -> None:
+        self._add("thread_create" if create else "thread_exit", context, pid=pid, tid=tid)
+
+    def image_notify(
+        self, *, name: str | None, pid: int, base: int, size: int, system_mode: bool, context: ThreadContext
+    ) -> None:
+        self._add("image_load", context, pid=pid, image=name, base=base)
+
+    def load_driver(self, *, path: str, data: bytes, context: ThreadContext) -> int:
+        self._add("driver", context, image=path)
+        self.drivers.append(path)
+        return 0
+
+    def unload_driver(self, *, name: str, context: ThreadContext) -> int:
+        self._add("driver", context, image=name)
+        return 0
+
+    def debug_print(self, text: str, context: ThreadContext) -> None:
+        self._add("print", context, image=text)
+
+    def print_string(self, text: bytes, cpu: int) -> None:
+        raise AssertionError("nothing prints here")
+
+    def load_symbols(self, module: ImageModule, *, unload: bool, cpu: int) -> None:
+        raise AssertionError("no image is reported here")
+
+    def exception(self, code: int, address: int, *, first_chance: bool, cpu: int) -> None:
+        raise AssertionError("no exception is reported here")
+
+    def bugcheck(
+        self, code: int, parameters: tuple[int, int, int, int], *, module: str | None, cpu: int
+    ) -> None:
+        raise AssertionError("no bugcheck is reported here")
+
+    def poll(self) -> None:
+        self.polls += 1

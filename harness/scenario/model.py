@@ -7,7 +7,7 @@ times are. A scenario binds names: ``$notepad`` below is the PID that the step's
       - launch: {image: notepad.exe, as: notepad}
       - terminate: notepad
 
-Names that steps bind (see :meth:`Scenario.names`), and the key each has in the bindings of a run:
+Names that steps bind (see :func:`names_of`), and the key each has in the bindings of a run:
 
 ====================================  =====================================================================
 step                                  binds
@@ -62,6 +62,7 @@ __all__ = [
     "UnloadDriver",
     "Variable",
     "Within",
+    "names_of",
     "round_key",
     "seconds",
 ]
@@ -347,22 +348,25 @@ class Scenario:
     """Profile of the virtual target that the scenario needs, for example ``win10-1903``."""
 
     def names(self) -> dict[str, int]:
-        """Names that steps bind → in how many rounds of a step ``repeat``; 0: once, outside of any."""
-        found: dict[str, int] = {}
-        for step, rounds in _walk(self.steps, 0):
-            if not isinstance(step, ActorStep):
-                continue
-            found.setdefault("agent", 0)
-            if step.by is not None:
-                found[step.by] = rounds
-            match step:
-                case Launch(bind=str(name)):
-                    found[name] = found[f"{name}.tid"] = rounds
-                case (
-                    CreateThread(bind=str(name)) | CreateRemoteThread(bind=str(name)) | Inject(bind=str(name))
-                ):
-                    found[name] = rounds
-        return found
+        """Names that the steps bind, see :func:`names_of`."""
+        return names_of(self.steps)
+
+
+def names_of(steps: tuple[Step, ...]) -> dict[str, int]:
+    """Names that these steps bind → in how many rounds of a step ``repeat``; 0: once, outside of any."""
+    found: dict[str, int] = {}
+    for step, rounds in _walk(steps, 0):
+        if not isinstance(step, ActorStep):
+            continue
+        found.setdefault("agent", 0)
+        if step.by is not None:
+            found[step.by] = rounds
+        match step:
+            case Launch(bind=str(name)):
+                found[name] = found[f"{name}.tid"] = rounds
+            case CreateThread(bind=str(name)) | CreateRemoteThread(bind=str(name)) | Inject(bind=str(name)):
+                found[name] = rounds
+    return found
 
 
 def _walk(steps: tuple[Step, ...], rounds: int) -> Iterator[tuple[Step, int]]:

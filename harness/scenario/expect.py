@@ -1,0 +1,306 @@
+"""Reading the ``expect`` of a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.events import KINDS
+from harness.scenario.fields import FIELDS, all_fields, kinds_with
+from harness.scenario.model import (
+    AnyOrder,
+    AnyValue,
+    Constraint,
+    Expectation,
+    Item,
+    Literal,
+    Never,
+    Next,
+    Not,
+    OneOf,
+    OneOfValues,
+    Optional,
+    Pattern,
+    Repeat,
+    Sequence,
+    Within,
+)
+from harness.scenario.nodes import ListNode, MapNode, Node, ScalarNode, Source, describe
+from harness.scenario.steps import read_variable
+from harness.scenario.variables import check_variables
+
+__all__ = ["ITEMS", "MAX_BRANCHES", "MAX_ROUNDS", "read_expectations"]
+
+ITEMS = ("next", "any_order", "one_of", "optional", "repeat", "never", "within")
+"""What an item of an order may be besides a pattern."""
+
+MAX_BRANCHES = 64
+"""Items of one ``any_order`` or ``one_of``."""
+
+MAX_ROUNDS = 1_000_000
+"""``min`` and ``max`` of a ``repeat``."""
+
+_MAX_NUMBER = (1 << 64) - 1
+
+
+def read_expectations(source: Source, node: Node, names: Mapping[str, int]) -> tuple[Expectation, ...]:
+    """The blocks of ``expect``: a mapping, or a list of mappings.
+
+    :param names: what the steps bind, as :meth:`harness.scenario.model.Scenario.names` gives it.
+    """
+    blocks = source.list(node, "expect") if isinstance(node, ListNode) else (node,)
+    expectations = tuple(_block(source, block) for block in blocks)
+    for expectation in expectations:
+        check_variables(source, expectation, names)
+    return expectations
+
+
+def _block(source: Source, node: Node) -> Expectation:
+    entries = source.mapping(node, "expect", optional=("scope", "order", "never", "only"))
+    if "order" not in entries and "never" not in entries:
+        source.fail(node, "expect promises nothing", hint="give it an 'order' or a 'never'")
+    scope = _scope(source, entries["scope"]) if "scope" in entries else ()
+    order = _order(source, entries["order"]) if "order" in entries else None
+    never = _patterns(source, entries["never"], "never") if "never" in entries else ()
+    only = source.boolean(entries["only"], "only") if "only" in entries else False
+    if only and order is None:
+        source.fail(entries["only"], "'only' without an 'order' would forbid everything")
+    expectation = Expectation(scope=scope, order=order, never=never, only=only, line=node.line)
+    _check_scope(source, expectation)
+    return expectation
+
+
+def _scope(source: Source, node: Node) -> tuple[Pattern, ...]:
+    items = source.list(node, "scope") if isinstance(node, ListNode) else (node,)
+    patterns = []
+    for item in items:
+        if isinstance(item, MapNode) and len(item.entries) == 1 and next(iter(item.entries)) in KINDS:
+            patterns.append(_pattern(source, item))
+            continue
+        known = all_fields()
+        entries = source.mapping(item, "scope", optional=known)
+        if not entries:
+            source.fail(item, "scope is empty", hint="leave it out to have every event in scope")
+        if not kinds_with(set(entries)):
+            source.fail(item, f"no event has all of {', '.join(entries)}")
+        patterns.append(Pattern(None, _fields(source, entries, known), item.line))
+    return tuple(patterns)
+
+
+def _check_scope(source: Source, expectation: Expectation) -> None:
+    """A pattern for a kind that no scope admits could never match."""
+    if not expectation.scope:
+        return
+    admitted: set[str] = set()
+    for pattern in expectation.scope:
+        admitted |= (
+            kinds_with({name for name, _ in pattern.fields}) if pattern.kind is None else {pattern.kind}
+        )
+    for pattern in patterns_of(expectation):
+        if pattern.kind not in admitted:
+            source.fail(
+                pattern.line,
+                f"no {pattern.kind} can be in this scope",
+                hint=f"the scope admits {', '.join(kind for kind in KINDS if kind in admitted)}",
+            )
+
+
+def patterns_of(expectation: Expectation) -> list[Pattern]:
+    """Every pattern of a block, the scope's aside."""
+    found: list[Pattern] = list(expectation.never)
+
+    def walk(item: Item) -> None:
+        match item:
+            case Pattern():
+                found.append(item)
+            case Never(patterns=patterns):
+                found.extend(patterns)
+            case Sequence(items=items) | AnyOrder(items=items) | OneOf(items=items):
+                for inner in items:
+                    walk(inner)
+            case Next(of=of) | Optional(of=of) | Repeat(of=of):
+                walk(of)
+
+    if expectation.order is not None:
+        walk(expectation.order)
+    return found
+
+
+# --- the order ---
+
+
+def _order(source: Source, node: Node) -> Sequence:
+    items = _items(source, node, "order", nested=False, rounds=False)
+    if all(_may_be_missing(item) for item in items):
+        source.fail(node, "this order asks for nothing: every item of it may be missing")
+    return Sequence(items, node.line)
+
+
+def _items(source: Source, node: Node, what: str, *, nested: bool, rounds: bool) -> tuple[Item, ...]:
+    """A list of items; a gap (next, never, within) needs its neighbours.
+
+    :param nested: inside another item, where a list has no neighbours of its own.
+    :param rounds: the body of a repeat, where a gap at the start stands between two rounds.
+    """
+    nodes = source.list(node, what)
+    items = tuple(_item(source, item) for item in nodes)
+    for place, item in enumerate(items):
+        first = not any(not isinstance(before, Never | Within) for before in items[:place])
+        last = not any(not isinstance(after, Never | Within) for after in items[place + 1 :])
+        match item:
+            case Next() if first and not rounds:
+                source.fail(item.line, "'next' has nothing before it", hint=_NEXT_HINT if nested else "")
+            case Within() if (first and not rounds) or last:
+                source.fail(item.line, "'within' must stand between two items")
+            case Never() if nested and ((first and not rounds) or last):
+                source.fail(item.line, "'never' must stand between two items here")
+            case Never() if first and last:
+                source.fail(item.line, "'never' has no neighbours", hint="put it beside 'order', not in it")
+    return items
+
+
+_NEXT_HINT = "put 'next' around the any_order, one_of or optional"
+
+
+def _item(source: Source, node: Node) -> Item:
+    if isinstance(node, ListNode):
+        source.fail(node, "a list in a list", hint="its items belong one level up")
+    if isinstance(node, ScalarNode) and node.value in KINDS:
+        source.fail(node, f"'{node.value}' without a pattern", hint=f"write '{node.value}: any'")
+    key, value = source.single(node, "item", (*KINDS, *ITEMS))
+    assert isinstance(node, MapNode)
+    line = node.key_lines[key]
+    if key in KINDS:
+        return _pattern(source, node)
+    match key:
+        case "next":
+            inner = _branch(source, value, "next")
+            if isinstance(inner, Next):
+                source.fail(inner.line, "'next' in 'next'")
+            return Next(inner, line)
+        case "any_order":
+            return AnyOrder(_branches(source, value, key), line)
+        case "one_of":
+            return OneOf(_branches(source, value, key), line)
+        case "optional":
+            return Optional(_branch(source, value, key), line)
+        case "repeat":
+            return _repeat(source, value, line)
+        case "never":
+            return Never(_patterns(source, value, "never"), line)
+        case _:
+            return Within(source.duration(value, "within"), line)
+
+
+def _branches(source: Source, node: Node, what: str) -> tuple[Item, ...]:
+    nodes = source.list(node, what)
+    if not 2 <= len(nodes) <= MAX_BRANCHES:
+        source.fail(node, f"{what} takes 2 to {MAX_BRANCHES} items, not {len(nodes)}")
+    return tuple(_branch(source, item, what) for item in nodes)
+
+
+def _branch(source: Source, node: Node, what: str) -> Item:
+    """One item, or a list of them in order."""
+    if isinstance(node, ListNode):
+        return Sequence(_items(source, node, what, nested=True, rounds=False), node.line)
+    item = _item(source, node)
+    if isinstance(item, Never | Within) or (isinstance(item, Next) and what != "next"):
+        source.fail(item.line, f"'{type(item).__name__.lower()}' cannot stand alone in {what}")
+    return item
+
+
+def _repeat(source: Source, node: Node, line: int) -> Repeat:
+    entries = source.mapping(node, "repeat", required=("of",), optional=("min", "max"))
+    of: Item
+    if isinstance(entries["of"], ListNode):
+        of = Sequence(_items(source, entries["of"], "of", nested=True, rounds=True), entries["of"].line)
+    else:
+        of = Sequence((_item(source, entries["of"]),), entries["of"].line)
+        if isinstance(of.items[0], Never | Within):
+            source.fail(of.line, "a gap alone cannot be repeated")
+    if all(_may_be_missing(item) for item in of.items):
+        source.fail(of.line, "what is repeated may be missing, so any number of rounds fits")
+    minimum, maximum = 1, None
+    if "min" in entries:
+        minimum = source.integer(entries["min"], "min", minimum=0, maximum=MAX_ROUNDS)
+    if "max" in entries:
+        maximum = source.integer(entries["max"], "max", minimum=1, maximum=MAX_ROUNDS)
+        if maximum < minimum:
+            source.fail(entries["max"], f"max {maximum} is less than min {minimum}")
+    return Repeat(of, minimum, maximum, line)
+
+
+def _may_be_missing(item: Item) -> bool:
+    match item:
+        case Pattern():
+            return False
+        case Sequence(items=items) | AnyOrder(items=items):
+            return all(_may_be_missing(inner) for inner in items)
+        case OneOf(items=items):
+            return any(_may_be_missing(inner) for inner in items)
+        case Next(of=of):
+            return _may_be_missing(of)
+        case Repeat(of=of, minimum=minimum):
+            return minimum == 0 or _may_be_missing(of)
+        case _:
+            return True
+
+
+# --- patterns ---
+
+
+def _patterns(source: Source, node: Node, what: str) -> tuple[Pattern, ...]:
+    nodes = source.list(node, what) if isinstance(node, ListNode) else (node,)
+    return tuple(_pattern(source, item) for item in nodes)
+
+
+def _pattern(source: Source, node: Node) -> Pattern:
+    kind, value = source.single(node, "event", KINDS)
+    assert isinstance(node, MapNode)
+    line = node.key_lines[kind]
+    if isinstance(value, ScalarNode) and value.value == "any":
+        return Pattern(kind, (), line)
+    if not isinstance(value, MapNode) or not value.entries:
+        source.fail(
+            line,
+            f"{kind} must say what to look for, not {describe(value)}",
+            hint=f"write '{kind}: any' for any {kind}",
+        )
+    entries = source.mapping(value, kind, optional=FIELDS[kind])
+    return Pattern(kind, _fields(source, entries, FIELDS[kind]), line)
+
+
+def _fields(
+    source: Source, entries: Mapping[str, Node], known: Mapping[str, type]
+) -> tuple[tuple[str, Constraint], ...]:
+    return tuple((name, _constraint(source, node, name, known[name])) for name, node in entries.items())
+
+
+def _constraint(source: Source, node: Node, name: str, wanted: type) -> Constraint:
+    if isinstance(node, MapNode):
+        source.mapping(node, name, required=("not",))
+        inner = _constraint(source, node.entries["not"], name, wanted)
+        if isinstance(inner, Not | AnyValue):
+            source.fail(node, f"{name}: 'not' needs a value, a variable or a list of values")
+        return Not(inner)
+    if isinstance(node, ListNode):
+        return OneOfValues(tuple(_literal(source, item, name, wanted) for item in source.list(node, name)))
+    if node.value == "any":
+        return AnyValue()
+    if isinstance(node.value, str) and node.value.startswith("$"):
+        return read_variable(source, node, node.value)
+    return _literal(source, node, name, wanted)
+
+
+def _literal(source: Source, node: Node, name: str, wanted: type) -> Literal:
+    if not isinstance(node, ScalarNode):
+        source.fail(node, f"{name}: {describe(node)} where a value is expected")
+    value = node.value
+    if isinstance(value, str) and value.startswith("$"):
+        source.fail(node, f"{name}: a variable in a list", hint="use one_of around whole patterns")
+    if value is None:
+        return None
+    if wanted is bool:
+        return source.boolean(node, name)
+    if wanted is int:
+        return source.integer(node, name, minimum=0, maximum=_MAX_NUMBER)
+    return source.text(node, name)

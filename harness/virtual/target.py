@@ -150,6 +150,14 @@ class VirtualTarget:
             if self._step() is Activity.WORK:
                 last = self._clock.now
 
+    def use_window(self, pid: int) -> None:
+        """Somebody at the desktop uses the window of a program that a step started, for the first time.
+
+        :raises GuestError: no such program is running.
+        """
+        self._refuse_when_dead()
+        self._actor.win32.use_window(pid)
+
     def status(self) -> TargetStatus:
         """How the target is; the only call that a dead one answers."""
         return self._death or TargetStatus("running", self._clock.now)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from harness.errors import GuestError
 from harness.virtual.clock import MICROSECOND
 from harness.virtual.nt.images import ImageFile, base_name
 from harness.virtual.nt.objects import Process, Thread
@@ -125,7 +126,7 @@ class Win32:
         process = self._system.find_process(pid)
         run = self._runs.get(process) if process is not None else None
         if run is None:
-            raise LookupError(f"no program with PID {pid} was started here")
+            raise GuestError(f"no program with PID {pid} was started by a step and is running")
         run.use_window()
 
     def create_thread(self, pid: int, routine: Callable[[Thread], Call]) -> Call:

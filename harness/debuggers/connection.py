@@ -2,9 +2,9 @@
 
 ::
 
-    net:port=50000,key=w.x.y.z           KDNET: the target dials this UDP port
-    com:ipport=5554,port=127.0.0.1       KDCOM over TCP, as QEMU's ``-serial tcp:...,server``
-    com:pipe,port=/run/vm/com1           KDCOM over a Unix socket or a Windows named pipe
+    net:port=50000,key=w.x.y.z[,target=ip]   KDNET: the target dials this UDP port
+    com:ipport=5554,port=127.0.0.1           KDCOM over TCP, as QEMU's ``-serial tcp:...,server``
+    com:pipe,port=/run/vm/com1               KDCOM over a Unix socket or a Windows named pipe
 
 Source: WinDbg Command-Line Options, Microsoft's debugger documentation.
 """
@@ -12,6 +12,7 @@ Source: WinDbg Command-Line Options, Microsoft's debugger documentation.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import TypeAlias
 
 from harness.errors import UsageError
@@ -35,10 +36,13 @@ class NetConnection:
 
     port: int
     key: Key
+    target: str | None = None
+    """Address of a target that does not know the debugger's: it is asked to dial."""
 
     def __str__(self) -> str:
         """With the secret, as debuggers take it; ``repr`` is the form for people."""
-        return f"net:port={self.port},key={self.key.format()}"
+        target = f",target={self.target}" if self.target is not None else ""
+        return f"net:port={self.port},key={self.key.format()}{target}"
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,9 @@ def parse_connection(text: str) -> Connection:
     match transport.strip().lower():
         case "net" if names == {"port", "key"}:
             return NetConnection(_port(options["port"]), Key.parse(options["key"]))
+        case "net" if names == {"port", "key", "target"}:
+            target = _address(options["target"])
+            return NetConnection(_port(options["port"]), Key.parse(options["key"]), target)
         case "com" if names == {"ipport", "port"}:
             return TcpConnection(options["port"], _port(options["ipport"]))
         case "com" if names == {"pipe", "port"} and options["port"] and not options["pipe"]:
@@ -91,6 +98,13 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 0x10000):
         raise _wrong(f"{text!r} is no port number (1 to 65535)")
     return int(text)
+
+
+def _address(text: str) -> str:
+    try:
+        return str(IPv4Address(text))
+    except ValueError:
+        raise _wrong(f"{text!r} is no IPv4 address of a target") from None
 
 
 def _wrong(what: str) -> UsageError:

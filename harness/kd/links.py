@@ -66,6 +66,9 @@ class Link(Protocol):
     def expect_reboot(self) -> None:
         """The target will come again: answer each of its pokes."""
 
+    def call_target(self, address: Address) -> None:
+        """KDNET host: ask the target at ``address`` to dial."""
+
     def deadline(self) -> float | None:
         """When :meth:`handle_timer` is due."""
 
@@ -245,6 +248,12 @@ class KdnetHostLink:
     def expect_reboot(self) -> None:
         self._answer_all = True
 
+    def call_target(self, address: Address) -> None:
+        """Ask a target that was not told where its debugger is to poke: an empty control datagram."""
+        self.outgoing.append(
+            Outgoing(self._control.seal(PROTOCOL_VERSION, Direction.TO_TARGET, 0, b""), address)
+        )
+
     def deadline(self) -> float | None:
         return None
 
@@ -342,6 +351,9 @@ class KdnetTargetLink:
     def expect_reboot(self) -> None:
         raise ProtocolError("only a host expects a reboot")
 
+    def call_target(self, address: Address) -> None:
+        raise ProtocolError("only a host calls a target")
+
     def deadline(self) -> float | None:
         return self._next_poke
 
@@ -372,6 +384,9 @@ class KdcomLink:
 
     def expect_reboot(self) -> None:
         """A serial line has no handshake."""
+
+    def call_target(self, address: Address) -> None:
+        """A serial line has only one other end."""
 
     def deadline(self) -> float | None:
         return None

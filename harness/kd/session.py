@@ -193,6 +193,10 @@ class Session:
         """Host: the target announced that it reboots; answer its pokes again."""
         self._link.expect_reboot()
 
+    def call_target(self, address: Address) -> None:
+        """KDNET host: ask the target at ``address``, which does not know where its debugger is, to dial."""
+        self._link.call_target(address)
+
     def prepare(self) -> None:
         """Make the ACK for the packet that probably comes next; call it when there is nothing else to do."""
         expected = self._ids.expected()

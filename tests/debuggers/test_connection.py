@@ -18,6 +18,11 @@ KEY = Key.parse("1.2.3.4")
 
 GOOD: list[tuple[str, Connection, str]] = [
     ("net:port=50000,key=1.2.3.4", NetConnection(50000, KEY), "net:port=50000,key=1.2.3.4"),
+    (
+        "net:port=50000,key=1.2.3.4,target=192.0.2.7",
+        NetConnection(50000, KEY, "192.0.2.7"),
+        "net:port=50000,key=1.2.3.4,target=192.0.2.7",
+    ),
     ("NET:Key=1.2.3.4, Port=65535", NetConnection(65535, KEY), "net:port=65535,key=1.2.3.4"),
     (
         "com:ipport=5554,port=127.0.0.1",
@@ -41,7 +46,8 @@ BAD = [
     ("net", "fit no transport"),
     ("usb:targetname=x", "fit no transport"),
     ("net:port=50000", "fit no transport"),
-    ("net:port=50000,key=1.2.3.4,target=x", "fit no transport"),
+    ("net:port=50000,key=1.2.3.4,target=x", "'x' is no IPv4 address"),
+    ("net:port=50000,key=1.2.3.4,hostip=x", "fit no transport"),
     ("net:port=50000,port=50001,key=1.2.3.4", "'port' stands there twice"),
     ("net:port=0,key=1.2.3.4", "'0' is no port number"),
     ("net:port=65536,key=1.2.3.4", "'65536' is no port number"),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from harness.guests.base import Guest
 
-__all__ = ["Boot", "Machine", "MachineStatus"]
+__all__ = ["Boot", "DriverChecker", "Machine", "MachineStatus"]
 
 
 @dataclass(frozen=True)
@@ -54,3 +54,11 @@ class Machine(Protocol):
 
     def close(self) -> None:
         """Free everything the machine holds (processes, sockets). Idempotent."""
+
+
+@runtime_checkable
+class DriverChecker(Protocol):
+    """The capability to tell from a driver's file alone that this machine cannot load it."""
+
+    def check_driver(self, image: bytes) -> None:
+        """Raises :class:`harness.errors.DriverFileError` with the reason; before anything is started."""

@@ -44,6 +44,10 @@ class VirtualMachine:
         """Process id of the child, None while there is none."""
         return self._channel.pid if self._channel is not None else None
 
+    def check_driver(self, image: bytes) -> None:
+        """See :class:`harness.machines.base.DriverChecker`."""
+        check_driver(image)
+
     def start(self, boot: Boot) -> None:
         """See :meth:`harness.machines.base.Machine.start`."""
         connection = parse_connection(boot.connection)

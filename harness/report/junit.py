@@ -44,7 +44,7 @@ def _case(result: RunResult, *, with_seed: bool) -> TestCase:
     if result.outcome is not Outcome.PASSED:
         kind = Failure if result.outcome in (Outcome.BROKEN, Outcome.BUGCHECK) else Error
         verdict = kind(printable(result.reason), result.outcome.words)
-        verdict.text = printable(_text(result))
+        verdict.text = printable(result.account)
         case.result = [verdict]
     properties = Properties()
     for key, value in _facts(result).items():
@@ -65,10 +65,3 @@ def _facts(result: RunResult) -> dict[str, str]:
     if result.trace is not None:
         facts["trace"] = str(result.trace)
     return facts
-
-
-def _text(result: RunResult) -> str:
-    lines = [result.reason, result.explanation, result.left]
-    if result.trace is not None:
-        lines.append(f"trace: {result.trace}")
-    return "\n".join(line for line in lines if line)

@@ -127,11 +127,8 @@ def _result_line(result: RunResult) -> Text:
 
 
 def _failure(result: RunResult) -> Text:
-    lines = [result.reason, result.explanation, result.left]
-    if result.trace is not None:
-        lines.append(f"trace: {result.trace}")
-    text = "\n".join(line for line in lines if line)
-    return Text("\n".join(f"    {line}".rstrip() for line in printable(text).splitlines()))
+    lines = printable(result.account).splitlines()
+    return Text("\n".join(f"    {line}".rstrip() for line in lines))
 
 
 def _table(results: Sequence[RunResult]) -> Table:

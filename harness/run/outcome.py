@@ -85,3 +85,11 @@ class RunResult:
             return "no debugger had the target"
         state = {True: "left running", False: "left halted", None: "not known to run"}[self.release.running]
         return f"the target was {state}: {self.release.proof}"
+
+    @property
+    def account(self) -> str:
+        """Everything to be said about a run that did not pass, in lines."""
+        lines = [self.reason, self.explanation, self.left]
+        if self.trace is not None:
+            lines.append(f"trace: {self.trace}")
+        return "\n".join(line for line in lines if line)

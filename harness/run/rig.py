@@ -18,7 +18,7 @@ from harness.run.progress import Progress, Subscriber
 from harness.run.session import Watch
 from harness.run.steps import DriverUnderTest
 
-__all__ = ["PROBE", "GuestFiles", "Rig", "free_connection", "read_driver"]
+__all__ = ["PROBE", "GuestFiles", "Rig", "free_connection"]
 
 PROBE = re.compile(r"probe[\w-]*\.dll", re.ASCII)
 """A scenario's DLL with a name like this, without a folder, is a copy of ``probe.dll`` that the run puts in
@@ -66,8 +66,3 @@ def free_connection() -> str:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return str(NetConnection(port, Key.generate(secrets.token_bytes)))
-
-
-def read_driver(path: Path) -> DriverUnderTest:
-    """The driver in the file ``path``; OSError when it cannot be read."""
-    return DriverUnderTest(service=path.stem, file=path.name, image=path.read_bytes())

@@ -93,8 +93,8 @@ class StepRunner:
         self.bindings: dict[str, int] = {}
         """What the steps done so far have bound; see :mod:`harness.scenario.model` for the keys."""
         self.paths: dict[str, str] = {}
-        """Where files that were put in the guest lie there: file name → full path. A step with such a file name
-        means that file, whichever process looks for it."""
+        """Where files that were put in the guest lie: name → full path. A step with such a name means that
+        file, whichever process looks for it."""
 
     def run(self) -> None:
         """All steps, in their order."""

@@ -1,0 +1,76 @@
+"""From names and files to a rig: what the command line and the pytest plugin share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.debuggers import debugger_factory
+from harness.errors import DriverFileError
+from harness.machines import DriverChecker, open_machine
+from harness.run.progress import Subscriber
+from harness.run.rig import GuestFiles, Rig
+from harness.run.session import Watch
+from harness.run.steps import DriverUnderTest
+from harness.toolchain import default_actor, default_driver
+
+__all__ = ["open_rig", "read_driver"]
+
+
+def read_driver(path: Path) -> DriverUnderTest:
+    """The driver in a file.
+
+    :raises DriverFileError: it cannot be read.
+    """
+    try:
+        return DriverUnderTest(service=path.stem, file=path.name, image=path.read_bytes())
+    except OSError as error:
+        raise DriverFileError(
+            f"cannot read the driver {path}: {error.strerror}", hint="give the path of a .sys file"
+        ) from None
+
+
+@contextmanager
+def open_rig(
+    *,
+    machine: str,
+    debugger: str,
+    driver: Path | None,
+    trace_folder: Path,
+    connection: str | None = None,
+    watch: Watch | None = None,
+    subscribers: tuple[Subscriber, ...] = (),
+    building: Callable[[str], None] | None = None,
+) -> Iterator[Rig]:
+    """A rig, freed on exit.
+
+    :param machine: a name from :data:`harness.machines.MACHINES`.
+    :param debugger: a name from :data:`harness.debuggers.DEBUGGERS`.
+    :param driver: the .sys to test; None for the project's own, which is built if need be.
+    :param building: told what is being done, a line a file, when something has to be built.
+    :raises UsageError: an unknown name, or a driver that this machine cannot load.
+    :raises ToolchainError: the driver or the guest helper could not be built.
+    """
+    open_debugger = debugger_factory(debugger)
+    host = open_machine(machine)
+    try:
+        under_test = read_driver(driver or default_driver(progress=building).path)
+        if isinstance(host, DriverChecker):
+            try:
+                host.check_driver(under_test.image)
+            except DriverFileError as error:
+                raise DriverFileError(f"{driver}: {error.message}", hint=error.hint) from None
+        helper = default_actor(progress=building)
+        yield Rig(
+            machine=host,
+            open_debugger=open_debugger,
+            driver=under_test,
+            files=GuestFiles(helper.exe.path.read_bytes(), helper.probe.path.read_bytes()),
+            trace_folder=trace_folder,
+            connection=connection,
+            watch=watch or Watch(),
+            subscribers=subscribers,
+        )
+    finally:
+        host.close()

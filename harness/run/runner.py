@@ -1,0 +1,88 @@
+"""One execution of a scenario: captured, judged, and its trace closed with the verdict."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from harness.errors import LinesLost, ProcnotifyError, UsageError
+from harness.run.capture import Capture
+from harness.run.judge import Verdict, judge
+from harness.run.outcome import Outcome, RunResult
+from harness.run.progress import PhaseEntered, RunFinished, RunStarted
+from harness.run.rig import Rig
+from harness.scenario.model import Scenario
+
+__all__ = ["DEFAULT_SEED", "RunInterrupted", "run_scenario", "seed_of"]
+
+DEFAULT_SEED = 1
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """Ctrl-C in the middle of a run; the target was let go and the trace so far is whole.
+
+    :param result: what there is of a result, its trace file above all.
+    """
+
+    def __init__(self, result: RunResult) -> None:
+        super().__init__(result.reason)
+        self.result = result
+
+
+def seed_of(scenario: Scenario, wanted: int | None) -> int:
+    """The seed to use: the one asked for, else the scenario's own, else :data:`DEFAULT_SEED`."""
+    if wanted is not None:
+        return wanted
+    return DEFAULT_SEED if scenario.seed is None else scenario.seed
+
+
+def run_scenario(rig: Rig, scenario: Scenario, *, seed: int) -> RunResult:
+    """Execute ``scenario`` once and judge it; what goes wrong in it is in the result.
+
+    :raises UsageError: the input turned out to be wrong.
+    :raises RunInterrupted: Ctrl-C.
+    """
+    rig.emit(RunStarted(scenario.name, scenario.path, seed, len(scenario.steps)))
+    capture = Capture(rig, scenario, seed)
+    started = monotonic()
+
+    def result(verdict: Verdict, footer: str) -> RunResult:
+        capture.finish(footer)
+        return RunResult(
+            scenario=scenario.name,
+            path=scenario.path,
+            seed=seed,
+            outcome=verdict.outcome,
+            reason=verdict.reason,
+            explanation=verdict.explanation,
+            events=len(capture.events),
+            seconds=monotonic() - started,
+            trace=capture.trace,
+            release=capture.release,
+        )
+
+    try:
+        verdict = _verdict(rig, capture, scenario)
+    except KeyboardInterrupt:
+        reason = f"interrupted in {scenario.name} (seed {seed}) after {len(capture.events)} events"
+        if capture.trace is not None:
+            reason += f"; the trace so far is kept: {capture.trace}"
+        raise RunInterrupted(result(Verdict(Outcome.RIG, reason), "interrupted")) from None
+    except UsageError:
+        capture.finish(Outcome.USAGE.words)
+        raise
+    finished = result(verdict, verdict.outcome.words)
+    rig.emit(RunFinished(finished))
+    return finished
+
+
+def _verdict(rig: Rig, capture: Capture, scenario: Scenario) -> Verdict:
+    try:
+        capture.run()
+        rig.emit(PhaseEntered("check"))
+        if not capture.loss.complete:
+            raise LinesLost(str(capture.loss), hint="nothing is judged when lines are missing")
+        return judge(scenario, capture.events, capture.bindings)
+    except UsageError:
+        raise
+    except ProcnotifyError as error:
+        return Verdict(Outcome.of(error), str(error))

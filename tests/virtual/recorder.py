@@ -26,10 +26,12 @@ class Recorder:
     """A kernel without a driver, and the debugger of a target that never prints."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+        self.clock = clock
         self.reports: list[Report] = []
         self.drivers: list[str] = []
         self.polls = 0
+        self.interrupt_at: int | None = None
+        """Which poll raises InterruptedError."""
 
     def _add(
         self,
@@ -42,7 +44,7 @@ class Recorder:
         image: str | None = None,
         base: int = 0,
     ) -> None:
-        self.reports.append(Report(kind, pid, tid, parent_pid, image, base, context, self._clock.now))
+        self.reports.append(Report(kind, pid, tid, parent_pid, image, base, context, self.clock.now))
 
     def process_notify(self, *, parent_pid: int, pid: int, create: bool, context: ThreadContext) -> None:
         self._add("process_create" if create else "process_exit", context, pid=pid, parent_pid=parent_pid)
@@ -83,3 +85,5 @@ class Recorder:
 
     def poll(self) -> None:
         self.polls += 1
+        if self.polls == self.interrupt_at:
+            raise InterruptedError

@@ -130,12 +130,17 @@ class ImageStore:
         if len(data) > MAX_FILE_BYTES:
             raise GuestError(f"{name}: {len(data)} bytes; the virtual disk takes {MAX_FILE_BYTES} at most")
         path = rf"{NT_WORK_FOLDER}\{name}"
+        self.replace(path, data)
+        return win32_path(path)
+
+    def replace(self, path: str, data: bytes) -> None:
+        """Store a file under its full path, in place of what may be there."""
+        path = self.nt_path(path)
         self._plain[path.casefold()] = data
         self._files.pop(path.casefold(), None)
         image = _read_image(path, data)
         if image is not None:
             self._add(image)
-        return win32_path(path)
 
     def contents(self, path: str) -> bytes | None:
         """The bytes of a file that was put there; None for others."""

@@ -35,6 +35,10 @@ NTKERNELAPI KIRQL NTAPI KfRaiseIrql(KIRQL NewIrql);
 NTKERNELAPI KIRQL NTAPI KeRaiseIrqlToDpcLevel(VOID);
 #define KeRaiseIrql(NewIrql, OldIrql) *(OldIrql) = KfRaiseIrql(NewIrql)
 
+NTKERNELAPI struct _KTHREAD *NTAPI KeGetCurrentThread(VOID);
+
+#define YieldProcessor() __asm__ volatile("yield")
+
 FORCEINLINE VOID KeMemoryBarrier(VOID)
 {
     __asm__ volatile("dmb sy" ::: "memory");

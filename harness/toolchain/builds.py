@@ -55,7 +55,7 @@ def _key(arch: Arch, rooms: tuple[str, ...]) -> str:
     digest = hashlib.sha256(repr((ziglang.version(), flags)).encode())
     root = driver_sources()
     for room in rooms:
-        for path in sorted((root / room).rglob("*.[ch]")):
+        for path in sorted((root / room).rglob("*.*")):
             digest.update(path.relative_to(root).as_posix().encode() + b"\0")
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:24]

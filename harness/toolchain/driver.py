@@ -11,7 +11,7 @@ from harness.errors import ToolchainError
 from harness.resources import driver_sources
 from harness.toolchain.arch import Arch
 from harness.toolchain.compile import LANGUAGES, Progress, compile_sources
-from harness.toolchain.importlibs import make_import_library
+from harness.toolchain.importlibs import import_library_of, make_import_library
 from harness.toolchain.link import LinkJob, link
 from harness.toolchain.result import BuildResult, publish
 from harness.toolchain.runtime import make_runtime
@@ -22,8 +22,8 @@ DRIVER_DEFINES: Mapping[str, str] = {"DBG": "1", "NDEBUG": "1"}
 """``DBG`` turns ``KdPrint`` on: this build is for a debugger to listen to."""
 
 _KERNEL_MODULES = ("ntoskrnl", "hal")
+_NEWER_EXPORTS = "ntoskrnl-newer.def"
 _ENTRY = re.compile(rb"\bDriverEntry\b")
-_COMPATIBILITY = "wdk-compat.h"
 
 
 def find_sources(sources: Path) -> list[Path]:
@@ -81,15 +81,15 @@ def build_driver(
             arch,
             folder,
             kernel=True,
-            includes=[include],
+            includes=[include, ours],
             defines={**DRIVER_DEFINES, **(defines or {})},
-            extra=["-isystem", str(ours), f"-ffile-prefix-map={ours}=wdk", "-include", _COMPATIBILITY],
             progress=progress,
         )
         if progress is not None:
             progress(f"linking {out.name}")
         libraries = [make_runtime(arch, folder, kernel=True)]
         libraries += [make_import_library(module, arch, folder) for module in _KERNEL_MODULES]
+        libraries.append(import_library_of(ours / _NEWER_EXPORTS, arch, folder))
         stem = _stem(files)
         job = LinkJob(
             name=f"{stem}.sys",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from harness.errors import ToolchainError
 from harness.toolchain.arch import Arch
 from harness.toolchain.ziglang import package_dir, run_tool
 
-__all__ = ["make_import_library"]
+__all__ = ["import_library_of", "make_import_library"]
 
 _MINGW = Path("lib", "libc", "mingw")
+_DECORATION = re.compile(r"@\d+$", re.MULTILINE)
 
 
 def make_import_library(module: str, arch: Arch, folder: Path) -> Path:
@@ -18,13 +20,23 @@ def make_import_library(module: str, arch: Arch, folder: Path) -> Path:
 
     :raises ToolchainError: no export list of that module is known.
     """
-    definition = _definition(module, arch, folder)
-    library = folder / f"{module}.lib"
+    return _library(_definition(module, arch, folder), folder / f"{module}.lib", arch)
+
+
+def import_library_of(definition: Path, arch: Arch, folder: Path) -> Path:
+    """The same for an export list of our own, written as for x86: ``Function@BYTES_OF_ARGUMENTS``."""
+    text = definition.read_text(encoding="ascii")
+    copy = folder / definition.name
+    copy.write_text(text if arch is Arch.X86 else _DECORATION.sub("", text), encoding="ascii")
+    return _library(copy, copy.with_suffix(".lib"), arch)
+
+
+def _library(definition: Path, library: Path, arch: Arch) -> Path:
     # -k: x86 modules export their __stdcall functions without the "@12" that the compiler appends.
     run_tool(
         "dlltool",
         ["-k", "-m", arch.names.dlltool, "-d", str(definition), "-l", library.name],
-        cwd=folder,
+        cwd=library.parent,
     )
     return library
 

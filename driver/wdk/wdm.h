@@ -1,0 +1,70 @@
+/*
+ * What Microsoft's wdm.h has and mingw-w64's lacks, so that sources written for the WDK compile as they are.
+ * The original is included in the middle; ntddk.h and ntifs.h include this one.
+ */
+#pragma once
+
+#include <driverspecs.h>
+
+/* Annotations for Microsoft's static analyser; driverspecs.h and sal.h leave these out. */
+#define _Dispatch_type_(Kind)
+#define _IRQL_always_function_max_(Irql)
+#define _IRQL_always_function_min_(Irql)
+#define _IRQL_is_cancel_
+#define _IRQL_restores_global_(Kind, Parameter)
+#define _IRQL_saves_global_(Kind, Parameter)
+#define _IRQL_uses_cancel_
+#define _Kernel_clear_do_init_(YesNo)
+#define _Kernel_float_restored_
+#define _Kernel_float_saved_
+#define _Kernel_float_used_
+#define _Kernel_requires_resource_held_(Kind)
+#define _Kernel_requires_resource_not_held_(Kind)
+#define _Kernel_acquires_resource_(Kind)
+#define _Kernel_releases_resource_(Kind)
+
+#ifdef __cplusplus
+#define EXTERN_C_START extern "C" {
+#define EXTERN_C_END }
+#else
+#define EXTERN_C_START
+#define EXTERN_C_END
+#endif
+
+#include_next <wdm.h>
+
+EXTERN_C_START
+
+/* Windows 10 2004: ExAllocatePool2. */
+typedef ULONG64 POOL_FLAGS;
+#define POOL_FLAG_USE_QUOTA 0x0000000000000001ULL
+#define POOL_FLAG_UNINITIALIZED 0x0000000000000002ULL
+#define POOL_FLAG_SESSION 0x0000000000000004ULL
+#define POOL_FLAG_CACHE_ALIGNED 0x0000000000000008ULL
+#define POOL_FLAG_RAISE_ON_FAILURE 0x0000000000000020ULL
+#define POOL_FLAG_NON_PAGED 0x0000000000000040ULL
+#define POOL_FLAG_NON_PAGED_EXECUTE 0x0000000000000080ULL
+#define POOL_FLAG_PAGED 0x0000000000000100ULL
+DECLSPEC_IMPORT PVOID NTAPI ExAllocatePool2(POOL_FLAGS Flags, SIZE_T NumberOfBytes, ULONG Tag);
+
+/* In the WDK an inline function that rests on ExAllocatePoolWithTag. */
+FORCEINLINE PVOID NTAPI ExAllocatePoolZero(POOL_TYPE PoolType, SIZE_T NumberOfBytes, ULONG Tag)
+{
+    const PVOID Allocated = ExAllocatePoolWithTag(PoolType, NumberOfBytes, Tag);
+
+    if (Allocated != NULL)
+        RtlZeroMemory(Allocated, NumberOfBytes);
+    return Allocated;
+}
+
+#define DrvRtPoolNxOptIn 0x00000001
+FORCEINLINE VOID ExInitializeDriverRuntime(ULONG RuntimeFlags)
+{
+    UNREFERENCED_PARAMETER(RuntimeFlags);
+}
+
+/* Windows 8. */
+DECLSPEC_IMPORT VOID NTAPI KeQuerySystemTimePrecise(PLARGE_INTEGER CurrentTime);
+DECLSPEC_IMPORT ULONG64 NTAPI KeQueryInterruptTimePrecise(PULONG64 QpcTimeStamp);
+
+EXTERN_C_END

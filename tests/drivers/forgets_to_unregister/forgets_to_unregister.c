@@ -1,0 +1,11 @@
+/* Says at unload that its thread callback is removed, and leaves it registered: the next thread runs freed code. */
+#include "../ours.h"
+
+static NTSTATUS ForgetThreadNotify(PCREATE_THREAD_NOTIFY_ROUTINE NotifyRoutine)
+{
+    UNREFERENCED_PARAMETER(NotifyRoutine);
+    return STATUS_SUCCESS;
+}
+
+#define PsRemoveCreateThreadNotifyRoutine ForgetThreadNotify
+#include "../registration.h"

@@ -251,3 +251,10 @@ def test_background_threads_come_and_go_in_other_processes(booted: Machine) -> N
     assert 40 < kinds.count("thread_create") < 160
     assert kinds.count("thread_exit") > 30
     assert "process_create" not in kinds
+
+
+def test_the_background_maps_an_image_without_a_name_soon(booted: Machine) -> None:
+    booted.target.settle(5 * SECOND, 5 * SECOND)
+    loads = [report for report in booted.recorder.reports if report.kind == "image_load"]
+    assert loads[0].image is None
+    assert loads[0].base > 0

@@ -1,12 +1,16 @@
 """The rest of the system: pool threads of other processes that come and go, and now and then map a library.
 
 Scenarios run on a machine that is never quite still. The recorded one made a thread outside the observed
-programs about 1.6 times a second.
+programs about 1.6 times a second. Some of the libraries come without a FullImageName: Windows passes NULL
+where it cannot obtain the name (PLOAD_IMAGE_NOTIFY_ROUTINE), and a driver has to live with that.
 """
 
 from __future__ import annotations
 
+from itertools import count
+
 from harness.virtual.clock import MILLISECOND, SECOND
+from harness.virtual.nt.objects import Thread
 from harness.virtual.nt.scheduler import Activity, Program
 from harness.virtual.nt.system import NtSystem
 
@@ -14,8 +18,10 @@ __all__ = ["start_noise"]
 
 BUSY_PROCESSES = ("svchost.exe", "explorer.exe", "SearchIndexer.exe", "MsMpEng.exe", "RuntimeBroker.exe")
 MEAN_DISTANCE = 5 * SECOND // 8
-LIBRARY_RATE = 0.1
-"""How many of these threads map a library."""
+LIBRARY_EVERY = 8
+"""One in that many of these threads maps a library, the second one first."""
+NAMELESS_EVERY = 4
+"""One in that many of the libraries has no name, the first one first."""
 LIBRARIES = ("version.dll", "winmm.dll", "psapi.dll", "dbghelp.dll", "ntmarta.dll", "profapi.dll")
 
 
@@ -27,7 +33,7 @@ def start_noise(system: NtSystem) -> None:
 
 def _background(system: NtSystem) -> Program:
     rng = system.rng
-    while True:
+    for number in count():
         yield round(rng.expovariate(1 / MEAN_DISTANCE))
         name = rng.choice(BUSY_PROCESSES)
         busy = [
@@ -37,29 +43,28 @@ def _background(system: NtSystem) -> Program:
         ]
         if busy:
             creator = rng.choice(rng.choice(busy).live_threads())
-            system.scheduler.run_thread(creator, _pool_thread(system, creator.tid), Activity.BACKGROUND)
+            thread = _pool_thread(system, creator, number)
+            system.scheduler.run_thread(creator, thread, Activity.BACKGROUND)
 
 
-def _pool_thread(system: NtSystem, creator_tid: int) -> Program:
-    """Runs in the creator first, to make the thread, then hands over to the thread itself."""
-    creator = system.threads.get(creator_tid)
-    if creator is None or not creator.alive or creator.process.ending:
+def _pool_thread(system: NtSystem, creator: Thread, number: int) -> Program:
+    """Runs in the creator, to make the thread, then hands over to the thread itself."""
+    if not creator.alive or creator.process.ending:
         return
     thread = system.new_thread(creator.process)
     system.announce(thread)
-    system.scheduler.run_thread(
-        thread, system.guarded(thread, _life(system, thread.tid)), Activity.BACKGROUND
-    )
+    life = system.guarded(thread, _life(system, thread, number))
+    system.scheduler.run_thread(thread, life, Activity.BACKGROUND)
     yield 0
 
 
-def _life(system: NtSystem, tid: int) -> Program:
-    thread = system.threads[tid]
+def _life(system: NtSystem, thread: Thread, number: int) -> Program:
     rng = system.rng
-    if rng.random() < LIBRARY_RATE:
+    library, rest = divmod(number, LIBRARY_EVERY)
+    if rest == 1:
         yield rng.randrange(MILLISECOND, 4 * MILLISECOND)
-        library = system.store.find(rng.choice(LIBRARIES))
-        if library is not None:
-            system.map_image(thread.process, library)
+        image = system.store.find(rng.choice(LIBRARIES))
+        if image is not None:
+            system.map_image(thread.process, image, nameless=library % NAMELESS_EVERY == 0)
     yield rng.randrange(MILLISECOND, 3 * SECOND)
     system.exit_thread(thread)

@@ -135,16 +135,16 @@ class NtSystem:
         self._ids.free(process.pid)
         self._process_slots.free(process.address)
 
-    def map_image(self, process: Process, image: ImageFile) -> Mapping:
-        """Map ``image`` and report it in the thread that runs now; an image that is mapped already is neither
-        mapped again nor reported."""
+    def map_image(self, process: Process, image: ImageFile, *, nameless: bool = False) -> Mapping:
+        """Map ``image`` and report it in the thread that runs now, without a FullImageName when ``nameless``;
+        an image that is mapped already is neither mapped again nor reported."""
         key = image.path.casefold()
         mapping = process.mapped.get(key)
         if mapping is None:
             mapping = Mapping(image.path, self._free_base(process, image), image.size)
             process.mapped[key] = mapping
             self._notify.image_notify(
-                name=image.path,
+                name=None if nameless else image.path,
                 pid=process.pid,
                 base=mapping.base,
                 size=mapping.size,

@@ -126,8 +126,6 @@ class Cpu:
     """Processor, processor control regions and kernel stacks.
 
     :param image: the kernel whose gates the calls go through; mapped already.
-    :param service: called with an export's number, its RSP and its four register arguments; its result
-        goes to RAX.
     """
 
     def __init__(
@@ -135,14 +133,13 @@ class Cpu:
         engine: Engine,
         memory: Memory,
         image: KernelImage,
-        service: Callable[[int, int, int, int, int, int], int],
         *,
         processors: int,
     ) -> None:
         self._engine = engine
         self._memory = memory
         self._image = image
-        self._service = service
+        self._service: Callable[[int, int, int, int, int, int], int] | None = None
         self._transfer = memory.view(image.transfer, TRANSFER_SIZE)
         self._stop: Stop | None = None
         self._running = False
@@ -157,6 +154,11 @@ class Cpu:
         )
         engine.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)
         engine.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid_memory)
+
+    def connect(self, service: Callable[[int, int, int, int, int, int], int]) -> None:
+        """Serve exports: ``service`` gets an export's number, its RSP and its four register arguments;
+        its result goes to RAX. A :class:`~harness.virtual.traps.TrapError` ends the call."""
+        self._service = service
 
     @staticmethod
     def processor_block(processor: int) -> int:
@@ -316,8 +318,11 @@ class Cpu:
 
     def _on_service(self, _uc: object, _address: int, _size: int, _data: object) -> None:
         number, rsp, rcx, rdx, r8, r9 = _ARGUMENT_WORDS.unpack_from(self._transfer, Transfer.SERVICE)
+        serve = self._service
+        if serve is None:
+            raise RuntimeError("an export was called before the exports were connected")
         try:
-            result = self._service(number, rsp, rcx, rdx, r8, r9)
+            result = serve(number, rsp, rcx, rdx, r8, r9)
         except TrapError as reason:
             caller = int.from_bytes(self._memory.read(rsp, 8), "little")
             self._stop = Trapped(reason, number, caller)

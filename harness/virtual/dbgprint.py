@@ -22,10 +22,10 @@ from harness.virtual.memory import Memory
 __all__ = [
     "BUFFER_SIZE",
     "MAX_FORMAT",
-    "Segment",
+    "Format",
+    "Spec",
     "compile_format",
     "cut",
-    "needs_unicode",
     "render",
     "to_ansi",
 ]
@@ -67,9 +67,20 @@ class Spec(NamedTuple):
 Segment: TypeAlias = bytes | Spec
 
 
+class Format(NamedTuple):
+    """A compiled format string."""
+
+    segments: tuple[Segment, ...]
+    """Literal text and conversions, in order."""
+    words: int
+    """64-bit arguments that it takes."""
+    unicode: bool
+    """It converts UTF-16 text: allowed at PASSIVE_LEVEL only (DbgPrint, Remarks)."""
+
+
 @functools.lru_cache(maxsize=512)
-def compile_format(text: bytes) -> tuple[Segment, ...]:
-    """The format as literal text and conversions. An unknown type character is printed as it stands, as the C
+def compile_format(text: bytes) -> Format:
+    """Take a format apart. An unknown type character is printed as it stands, as the C
     run-time library's state table does."""
     segments: list[Segment] = []
     literal = bytearray()
@@ -90,7 +101,12 @@ def compile_format(text: bytes) -> tuple[Segment, ...]:
         segments.append(spec)
     if literal:
         segments.append(bytes(literal))
-    return tuple(segments)
+    specs = [segment for segment in segments if isinstance(segment, Spec)]
+    return Format(
+        segments=tuple(segments),
+        words=sum(1 + (spec.width is None) + (spec.precision is None) for spec in specs),
+        unicode=any(spec.wide for spec in specs),
+    )
 
 
 def _parse(text: bytes, at: int) -> tuple[Segment, int]:
@@ -158,22 +174,15 @@ def _size(text: bytes, at: int) -> tuple[int, bool, bool, int]:
     return bits, wide, narrow, at
 
 
-def needs_unicode(segments: Sequence[Segment]) -> bool:
-    """A conversion of UTF-16 text: allowed at PASSIVE_LEVEL only (DbgPrint, Remarks)."""
-    return any(not isinstance(segment, bytes) and segment.wide for segment in segments)
-
-
-def render(segments: Sequence[Segment], arguments: Sequence[int], memory: Memory) -> bytes:
+def render(form: Format, arguments: Sequence[int], memory: Memory) -> bytes:
     """The text, not yet cut.
 
     :param arguments: the variable arguments as 64-bit words; one that is missing counts as 0.
     :raises MemoryFault: a string lies where nothing is mapped.
     """
-    if len(segments) == 1 and isinstance(segments[0], bytes):
-        return segments[0]
     out = bytearray()
     words = iter(arguments)
-    for segment in segments:
+    for segment in form.segments:
         if isinstance(segment, bytes):
             out += segment
             continue

@@ -132,11 +132,14 @@ class KernelMemory(Protocol):
         """At most ``size`` bytes: fewer where the mapped range ends, none where ``address`` is not mapped."""
 
     def write(self, address: int, data: bytes) -> bool:
-        """Write all of ``data``, whatever the page protection; False, and nothing written, where a byte of the
-        range is not mapped. Changed code takes effect at once."""
+        """Write all of ``data``, whatever the page protection; False, and nothing written, where a byte of
+        the range is not mapped. Changed code takes effect at once."""
 
     def protection(self, address: int) -> str | None:
         """``r``, ``rw``, ``rx`` or ``rwx`` of the page; None when nothing is mapped."""
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """Every mapped region: its address and its size in bytes, page aligned."""
 
 
 class KernelView(Protocol):
@@ -169,6 +172,9 @@ class KernelView(Protocol):
 
     def processor_block(self, cpu: int) -> int:
         """Address of that processor's KPCR; its KPRCB is at +0x180, the current KTHREAD at +0x188."""
+
+    def stack(self, cpu: int) -> tuple[int, int]:
+        """That processor's kernel stack: its lowest address and the address behind it."""
 
     def break_in(self) -> None:
         """Run nt!DbgBreakPointWithStatus(1): at once between two callbacks, else when the export that is

@@ -59,8 +59,12 @@ RESERVED_DATA: Final[Mapping[str, int]] = MappingProxyType(
 _PAGE: Final = 0x1000
 _HEADERS: Final = 0x1000
 _TEXT: Final = 0x1000
-_BREAK_POINTS: Final = ("DbgBreakPoint", "DbgBreakPointWithStatus")
-_BREAK_POINT_CODE: Final = b"\xcc\xc3".ljust(STUB_SIZE, b"\xcc")
+_REAL_CODE: Final = {
+    "DbgBreakPoint": b"\xcc\xc3",
+    "DbgBreakPointWithStatus": b"\xcc\xc3",
+    "__chkstk": b"\xc3",
+}
+"""``int3; ret`` and ``ret``: what must keep registers or stop in the debugger."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +95,8 @@ def _pages(size: int) -> int:
 @functools.cache
 def build_kernel_image(functions: tuple[str, ...], data: tuple[tuple[str, int], ...]) -> KernelImage:
     """The image with these exported functions and data (name, bytes), always at :data:`KERNEL_BASE`."""
-    traps = tuple(name for name in functions if name not in _BREAK_POINTS)
-    text_size = _pages(0x200 + (len(traps) + len(_BREAK_POINTS)) * STUB_SIZE)
+    traps = tuple(name for name in functions if name not in _REAL_CODE)
+    text_size = _pages(0x200 + (len(traps) + len(_REAL_CODE)) * STUB_SIZE)
     data_rva = _TEXT + text_size
     transfer = KERNEL_BASE + data_rva
     symbols: dict[str, int] = {}
@@ -103,9 +107,9 @@ def build_kernel_image(functions: tuple[str, ...], data: tuple[tuple[str, int], 
     data_size = _pages(rva - data_rva)
 
     text = bytearray()
-    for name in _BREAK_POINTS:
+    for name, code in _REAL_CODE.items():
         symbols[name] = KERNEL_BASE + _TEXT + len(text)
-        text += _BREAK_POINT_CODE
+        text += code.ljust(STUB_SIZE, b"\xcc")
     call_address = KERNEL_BASE + _TEXT + len(text)
     code, call_done = call_gate(call_address, transfer)
     text += code.ljust((len(code) + 15) & ~15, b"\xcc")

@@ -1,0 +1,193 @@
+"""``procnotify record``: what the driver of a target that is already there prints."""
+
+from __future__ import annotations
+
+import platform
+import re
+import signal
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import click
+
+import harness
+from harness.debuggers import DEBUGGERS, debugger_factory
+from harness.debuggers.base import TargetInfo
+from harness.debuggers.native import NativeDebugger
+from harness.errors import LinesLost, UsageError
+from harness.events import Event
+from harness.record import Recorder, Recording
+from harness.report.text import printable
+from harness.run.outcome import Outcome
+from harness.scenario import Scenario
+from harness.trace import Header, LossReport, TraceWriter
+
+__all__ = ["command"]
+
+_UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """``60s``, ``500ms``, ``5m``, ``1h``; a bare number is seconds."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h)?", value.strip(), re.ASCII)
+    if found is None:
+        raise click.BadParameter(f"{value!r} is no duration; write 60s, 500ms, 5m or 1h")
+    return float(found[1]) * _UNITS[found[2] or "s"]
+
+
+class _Tape:
+    """The events of a recording: shown, kept for the check, written to the trace."""
+
+    def __init__(self, out: Path | None, connection: str, debugger: str) -> None:
+        self.events: list[Event] = []
+        self.writer: TraceWriter | None = None
+        self._out = out
+        self._connection = connection
+        self._debugger = debugger
+
+    def attached(self, info: TargetInfo) -> None:
+        """The target is known: begin the trace."""
+        click.echo(
+            f"procnotify: attached to build {info.build}, {info.processors} processor(s); Ctrl-C ends it",
+            err=True,
+        )
+        if self._out is None:
+            return
+        header = Header(
+            machine={"type": "recorded", "transport": self._connection.partition(":")[0]},
+            debugger=f"{self._debugger}: {info.debugger_version}",
+            host={"procnotify": harness.__version__, "python": platform.python_version()},
+            target={
+                "build": str(info.build),
+                "machine_type": f"0x{info.machine_type:x}",
+                "processors": str(info.processors),
+            },
+            started=_now(),
+        )
+        try:
+            self.writer = TraceWriter(self._out, header)
+        except OSError as error:
+            raise UsageError(
+                f"cannot write {self._out}: {error.strerror}", hint="choose another --out"
+            ) from None
+
+    def record(self, event: Event) -> None:
+        """Take one event."""
+        click.echo(printable(event.line))
+        self.events.append(event)
+        if self.writer is not None:
+            self.writer.write((event,))
+
+    def finish(self, outcome: str) -> LossReport | None:
+        """Close the trace; what is missing in it."""
+        return None if self.writer is None else self.writer.finish(outcome=outcome, ended=_now()).loss
+
+
+@click.command(short_help="record what the driver of a target that is already there prints")
+@click.argument("connection")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write a trace.")
+@click.option(
+    "--for",
+    "duration",
+    callback=_duration,
+    metavar="TIME",
+    help="How long: 60s, 5m. Without it until Ctrl-C.",
+)
+@click.option(
+    "--check", type=click.Path(path_type=Path), metavar="SCENARIO", help="Check the order against a scenario."
+)
+@click.option(
+    "--debugger",
+    default="native",
+    show_default=True,
+    metavar="NAME",
+    help=f"Who listens: {', '.join(DEBUGGERS)}.",
+)
+@click.option(
+    "--wait",
+    callback=_duration,
+    default="60s",
+    show_default=True,
+    metavar="TIME",
+    help="How long to wait for the target.",
+)
+def command(
+    connection: str, out: Path | None, duration: float | None, check: Path | None, debugger: str, wait: float
+) -> int:
+    """Attach to a running target at CONNECTION and record what is printed there.
+
+    CONNECTION is written as for WinDbg's -k. The target halts for a moment when the debugger attaches and
+    when it leaves; it is never left halted. A DbgPrompt is answered, a reboot is waited through.
+
+    \b
+    Examples:
+      procnotify record net:port=50000,key=1.2.3.4 --for 60s --out run.jsonl
+      procnotify record com:pipe,port=/run/vm/com1 --check scenarios/notepad-launch.yaml
+    """
+    scenario = _read(check) if check is not None else None
+    open_debugger = debugger_factory(debugger)
+    if debugger == "native":
+        # A reboot may take minutes in which nothing is heard, and is no failure here.
+        open_debugger = partial(NativeDebugger, silence=None)
+    tape = _Tape(out, connection, debugger)
+    recorder = Recorder(open_debugger(connection), tape.attached, tape.record)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    recording = recorder.run(attach_timeout=wait, duration=duration)
+    outcome = _outcome(recording)
+    loss = tape.finish(outcome.words)
+    _tell(recording, tape, loss)
+    if recording.error is not None:
+        raise recording.error
+    if outcome is Outcome.PASSED and loss is not None and not loss.complete:
+        raise LinesLost(str(loss))
+    if outcome is Outcome.PASSED and scenario is not None:
+        return _check(scenario, tape.events)
+    return outcome
+
+
+def _read(path: Path) -> Scenario:
+    from harness.scenario import load
+
+    return load(path)
+
+
+def _outcome(recording: Recording) -> Outcome:
+    if recording.error is not None:
+        return Outcome.of(recording.error)
+    return Outcome.BUGCHECK if recording.bugcheck is not None else Outcome.PASSED
+
+
+def _tell(recording: Recording, tape: _Tape, loss: LossReport | None) -> None:
+    say = partial(click.echo, err=True)
+    for stop in recording.stops:
+        say(f"procnotify: stopped and let go: {printable(stop.reason)} at 0x{stop.address:016x}")
+    if recording.bugcheck is not None:
+        say(f"procnotify: {printable(recording.bugcheck.line) or 'bugcheck'}")
+    state = {True: "left running", False: "left halted", None: "not known to run"}[recording.release.running]
+    if recording.bugcheck is not None and recording.release.running is False:
+        state = "crashed"
+    reboots = f", {recording.reboots} reboot(s)" if recording.reboots else ""
+    say(f"procnotify: {len(tape.events)} events{reboots}; the target was {state}: {recording.release.proof}")
+    if tape.writer is not None:
+        say(f"procnotify: trace: {tape.writer.path}")
+    if loss is not None and not loss.complete:
+        say(f"procnotify: {loss}")
+
+
+def _check(scenario: Scenario, events: list[Event]) -> int:
+    from harness.run.judge import judge
+
+    verdict = judge(scenario, events, {})
+    for text in (verdict.reason, verdict.explanation):
+        if text:
+            click.echo(printable(text))
+    click.echo(f"procnotify: {scenario.name}: {verdict.outcome.words}", err=True)
+    return int(verdict.outcome)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,135 @@
+"""Recording a target that is already there: attach, let it run, keep what it prints, leave it running.
+
+Unlike a run (:mod:`harness.run`) nothing is done to the target but the break-in at attach. A stop that is no
+bugcheck is let go at once; a reboot is waited through; however the recording ends, the target is released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+from harness.debuggers.base import (
+    BugcheckSeen,
+    Debugger,
+    DebuggerEvent,
+    PrintReceived,
+    Release,
+    Stopped,
+    TargetInfo,
+    TargetRebooted,
+)
+from harness.errors import ProcnotifyError
+from harness.events import Bugcheck, Event
+from harness.lines import EventAssembler
+
+__all__ = ["DETACH_SECONDS", "Recorder", "Recording"]
+
+DETACH_SECONDS = 10.0
+"""For the proof that the target was left running."""
+_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Recording:
+    """How a recording ended."""
+
+    release: Release
+    bugcheck: Bugcheck | None
+    """The target's first bugcheck; None when it had none."""
+    reboots: int
+    stops: tuple[Stopped, ...]
+    """Stops that were let go."""
+    interrupted: bool
+    """Ctrl-C ended it."""
+    error: ProcnotifyError | None
+    """What ended it early: the link died, the target fell silent."""
+
+
+class Recorder:
+    """Records one target.
+
+    :param debugger: not listening yet.
+    :param attached: called once the target is known, before it runs on; opens the trace, for example.
+    :param record: called with each event, in capture order.
+    """
+
+    def __init__(
+        self, debugger: Debugger, attached: Callable[[TargetInfo], None], record: Callable[[Event], None]
+    ) -> None:
+        self._debugger = debugger
+        self._attached = attached
+        self._record = record
+        self._assembler = EventAssembler()
+        self._bugcheck: Bugcheck | None = None
+        self._crashes = 0
+        self._reboots = 0
+        self._stops: list[Stopped] = []
+
+    def run(self, *, attach_timeout: float, duration: float | None) -> Recording:
+        """Attach and record for ``duration`` seconds, or until Ctrl-C.
+
+        :param attach_timeout: seconds to wait for the target.
+        :raises ProcnotifyError: no target came; whatever ends a recording after that is in the result.
+        """
+        interrupted = False
+        error: ProcnotifyError | None = None
+        attached = False
+        try:
+            self._debugger.listen()
+            info = self._debugger.attach(timeout=attach_timeout)
+            attached = True
+            self._attached(info)
+            self._debugger.go()
+            self._listen(None if duration is None else monotonic() + duration)
+        except KeyboardInterrupt:
+            interrupted = True
+        except ProcnotifyError as reason:
+            if not attached:
+                raise
+            error = reason
+        finally:
+            release = self._release()
+        self._emit(self._assembler.flush())
+        return Recording(release, self._bugcheck, self._reboots, tuple(self._stops), interrupted, error)
+
+    def _listen(self, deadline: float | None) -> None:
+        while deadline is None or monotonic() < deadline:
+            left = _POLL_SECONDS if deadline is None else min(_POLL_SECONDS, deadline - monotonic())
+            event = self._debugger.receive(timeout=max(left, 0.0))
+            if event is not None and not self._handle(event):
+                return
+
+    def _handle(self, event: DebuggerEvent) -> bool:
+        """False: the recording is over."""
+        match event:
+            case PrintReceived(text=text, host_time=host_time):
+                self._emit(self._assembler.feed(text, host_time))
+            case BugcheckSeen(code=code, parameters=parameters, module=module):
+                self._crashes += 1
+                if self._crashes > 1:
+                    return False  # the break after a bugcheck may come again and again
+                events = self._assembler.bugcheck(code, parameters, module)
+                self._emit(events)
+                self._bugcheck = next(found for found in events if isinstance(found, Bugcheck))
+                self._debugger.go()
+            case Stopped():
+                self._stops.append(event)
+                self._debugger.go()
+            case TargetRebooted():
+                self._reboots += 1
+                self._crashes = 0
+                self._emit(self._assembler.flush())
+        return True
+
+    def _emit(self, events: list[Event]) -> None:
+        for event in events:
+            self._record(event)
+
+    def _release(self) -> Release:
+        try:
+            return self._debugger.detach(timeout=DETACH_SECONDS)
+        except KeyboardInterrupt:
+            # Impatience must not leave the target halted.
+            return self._debugger.detach(timeout=DETACH_SECONDS)

@@ -12,6 +12,7 @@ from harness.guests.base import Guest
 from harness.guests.control import ControlChannel
 from harness.guests.virtual import VirtualGuest
 from harness.machines.base import Boot, MachineStatus
+from harness.virtual.loader import check_driver_file
 
 __all__ = ["DEFAULT_PROFILE", "VirtualMachine"]
 
@@ -46,7 +47,7 @@ class VirtualMachine:
 
     def check_driver(self, image: bytes) -> None:
         """See :class:`harness.machines.base.DriverChecker`."""
-        check_driver(image)
+        check_driver_file(image)
 
     def start(self, boot: Boot) -> None:
         """See :meth:`harness.machines.base.Machine.start`."""

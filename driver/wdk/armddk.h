@@ -38,6 +38,7 @@ NTKERNELAPI KIRQL NTAPI KeRaiseIrqlToDpcLevel(VOID);
 NTKERNELAPI struct _KTHREAD *NTAPI KeGetCurrentThread(VOID);
 
 #define YieldProcessor() __asm__ volatile("yield")
+#define DbgRaiseAssertionFailure() ({ __asm__ volatile("brk #0xf001"); })
 
 FORCEINLINE VOID KeMemoryBarrier(VOID)
 {

@@ -1,0 +1,120 @@
+"""Every action of the guest helper does what it says, with real Win32 calls."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+ERROR_ACCESS_DENIED = 5
+ERROR_INVALID_PARAMETER = 87
+ERROR_MOD_NOT_FOUND = 126
+ERROR_BAD_ARGUMENTS = 160
+ACTOR = r"C:\procnotify\actor.exe"
+PROBE = r"C:\procnotify\probe.dll"
+
+
+def act(prefix, *arguments: object, code: int = 0) -> dict[str, object]:
+    done = prefix.run(ACTOR, *map(str, arguments))
+    assert done.returncode == code
+    assert done.stdout.count(b"\n") == 1
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def sleeper(prefix) -> Iterator[int]:
+    """PID of a process that does nothing for a minute."""
+    pid = act(prefix, "launch", ACTOR, "sleep", 60000)["child_pid"]
+    prefix.wait_for(f"[actor] begin sleep id=0 pid={pid}")
+    yield pid
+    prefix.run(ACTOR, "terminate", str(pid))
+
+
+def test_launch_starts_the_program_with_its_arguments(prefix) -> None:
+    mark = len(prefix.said())
+    result = act(prefix, "--id", 3, "launch", ACTOR, "--id", 4, "exit", 9)
+    assert list(result) == ["action", "id", "pid", "tid", "status", "child_pid", "child_tid"]
+    assert (result["action"], result["id"], result["status"]) == ("launch", 3, 0)
+    assert len({result["pid"], result["tid"], result["child_pid"], result["child_tid"]}) == 4
+    said = prefix.wait_for(f"[actor] end exit id=4 pid={result['child_pid']} status=0", after=mark)
+    begin = said.index(f"[actor] begin launch id=3 pid={result['pid']}\\n")
+    assert begin < said.index(f"[actor] end launch id=3 pid={result['pid']} status=0\\n")
+
+
+def test_terminate_ends_the_process(prefix, sleeper: int) -> None:
+    assert act(prefix, "create-remote-thread", sleeper)["status"] == 0
+    assert act(prefix, "terminate", sleeper, 7)["status"] == 0
+    gone = act(prefix, "create-remote-thread", sleeper, code=1)
+    assert gone["status"] in (ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER)
+
+
+def test_create_thread(prefix) -> None:
+    result = act(prefix, "create-thread")
+    assert result["status"] == 0
+    assert result["new_tid"] not in (0, result["tid"])
+
+
+def test_create_remote_thread(prefix, sleeper: int) -> None:
+    result = act(prefix, "create-remote-thread", sleeper)
+    assert result["status"] == 0
+    assert result["new_tid"] not in (0, result["tid"])
+    assert result["pid"] != sleeper
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_load_library_loads_the_dll_into_the_helper_once(prefix, times: int) -> None:
+    mark = len(prefix.said())
+    result = act(prefix, "load-library", PROBE, times)
+    assert re.fullmatch(r"0x[0-9a-f]{16}", result["base"])
+    said = prefix.wait_for(f"[actor] end load-library id=0 pid={result['pid']} status=0", after=mark)
+    assert said.count(f"[actor] dll attach pid={result['pid']}\\n") == 1
+
+
+def test_free_library_lets_the_dll_go_before_the_end(prefix) -> None:
+    mark = len(prefix.said())
+    pid = act(prefix, "free-library", PROBE)["pid"]
+    said = prefix.wait_for(f"[actor] end free-library id=0 pid={pid} status=0", after=mark)
+    events = re.findall(rf"\[actor\] (begin|dll attach|dll detach|end)\b[^\n]*pid={pid}\b", said)
+    assert events == ["begin", "dll attach", "dll detach", "end"]
+
+
+def test_an_injected_dll_reports_itself_from_the_other_process(prefix, sleeper: int) -> None:
+    mark = len(prefix.said())
+    result = act(prefix, "--id", 8, "inject", sleeper, PROBE)
+    assert result["status"] == 0
+    assert result["new_tid"] > 0
+    assert result["pid"] != sleeper
+    said = prefix.wait_for(f"[actor] dll attach pid={sleeper}\\n", after=mark)
+    assert f"[actor] dll attach pid={result['pid']}\\n" not in said
+
+
+def test_sleep_and_exit(prefix) -> None:
+    assert act(prefix, "sleep", 1)["status"] == 0
+    assert act(prefix, "exit", 42, code=42)["status"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (("load-library", r"C:\procnotify\missing.dll"), ERROR_MOD_NOT_FOUND),
+        (("terminate", 999999), ERROR_INVALID_PARAMETER),
+        (("terminate", "abc"), ERROR_BAD_ARGUMENTS),
+        (("launch",), ERROR_BAD_ARGUMENTS),
+        (("sleep", 99999999999), ERROR_BAD_ARGUMENTS),
+    ],
+)
+def test_a_failed_action_carries_the_win32_error(prefix, arguments: tuple[object, ...], status: int) -> None:
+    assert act(prefix, *arguments, code=1)["status"] == status
+
+
+def test_a_dll_that_the_other_process_cannot_load(prefix, sleeper: int) -> None:
+    result = act(prefix, "inject", sleeper, r"C:\procnotify\missing.dll", code=1)
+    assert result["status"] == ERROR_MOD_NOT_FOUND
+
+
+def test_an_unknown_action_is_a_usage_error(prefix) -> None:
+    done = prefix.run(ACTOR, "dance")
+    assert done.returncode == 2
+    assert done.stdout == b""

@@ -66,6 +66,8 @@ _IRETQ: Final = b"\x48\xcf"
 _INTERRUPTS_ENABLED: Final = 0x202
 _MXCSR: Final = 0x1F80
 
+_RETURNED: Final = bytes(8)
+"""The transfer block's TARGET after the call gate was left through its end."""
 _ARGUMENT_WORDS: Final = struct.Struct("<6Q")
 _CR8_MOVE: Final = re.compile(rb"[\x44\x45\x4c\x4d]\x0f[\x20\x22][\xc0-\xc7]", re.DOTALL)
 _CR8_REGISTERS: Final = (
@@ -286,8 +288,9 @@ class Cpu:
             self._running = False
         if self._stopped():
             return self._settle()
-        pc = self.registers["rip"]
-        return None if pc == self._image.call_done else self._exhausted(pc)
+        if self._transfer[:8] == _RETURNED:
+            return None
+        return self._exhausted(self.registers["rip"])
 
     def _stopped(self) -> bool:
         return self._stop is not None

@@ -40,7 +40,7 @@ MAX_FIELD: Final = 4096
 _NULL: Final = b"(null)"
 _FLAGS: Final = b"-+ #0"
 _MASKS: Final = {16: 0xFFFF, 32: 0xFFFF_FFFF, 64: 0xFFFF_FFFF_FFFF_FFFF}
-_INTEGER_TYPES: Final = b"diuxXop"
+_PLAIN: Final = {"u": b"%d", "x": b"%x", "X": b"%X"}
 _COUNTED_STRING: Final = struct.Struct("<HHIQ")
 
 
@@ -70,8 +70,11 @@ Segment: TypeAlias = bytes | Spec
 class Format(NamedTuple):
     """A compiled format string."""
 
-    segments: tuple[Segment, ...]
-    """Literal text and conversions, in order."""
+    template: bytes
+    """For Python's ``%``: the literal text, with one directive a conversion."""
+    fields: tuple[tuple[Spec, int], ...]
+    """Each conversion, and the mask of its argument where a plain directive prints that; 0 where it must be
+    converted first."""
     words: int
     """64-bit arguments that it takes."""
     unicode: bool
@@ -103,10 +106,22 @@ def compile_format(text: bytes) -> Format:
         segments.append(bytes(literal))
     specs = [segment for segment in segments if isinstance(segment, Spec)]
     return Format(
-        segments=tuple(segments),
+        template=b"".join(_directive(segment) for segment in segments),
+        fields=tuple((spec, _MASKS[spec.bits] if _is_plain(spec) else 0) for spec in specs),
         words=sum(1 + (spec.width is None) + (spec.precision is None) for spec in specs),
         unicode=any(spec.wide for spec in specs),
     )
+
+
+def _is_plain(spec: Spec) -> bool:
+    """An unsigned number without width, precision or flags: what most of a driver's fields are."""
+    return spec.type in _PLAIN and spec == Spec(spec.type, bits=spec.bits)
+
+
+def _directive(segment: Segment) -> bytes:
+    if isinstance(segment, bytes):
+        return segment.replace(b"%", b"%%")
+    return _PLAIN[segment.type] if _is_plain(segment) else b"%b"
 
 
 def _parse(text: bytes, at: int) -> tuple[Segment, int]:
@@ -180,21 +195,20 @@ def render(form: Format, arguments: Sequence[int], memory: Memory) -> bytes:
     :param arguments: the variable arguments as 64-bit words; one that is missing counts as 0.
     :raises MemoryFault: a string lies where nothing is mapped.
     """
-    out = bytearray()
     words = iter(arguments)
-    for segment in form.segments:
-        if isinstance(segment, bytes):
-            out += segment
+    values: list[int | bytes] = []
+    for spec, mask in form.fields:
+        if mask:
+            values.append(next(words, 0) & mask)
             continue
-        spec = segment
         if spec.width is None:
             width = _signed(next(words, 0), 32)
             spec = spec._replace(width=min(abs(width), MAX_FIELD), left=spec.left or width < 0)
         if spec.precision is None:
             precision = _signed(next(words, 0), 32)
             spec = spec._replace(precision=min(precision, MAX_FIELD) if precision >= 0 else -1)
-        out += _convert(spec, next(words, 0), memory)
-    return bytes(out)
+        values.append(_convert(spec, next(words, 0), memory))
+    return form.template % tuple(values)
 
 
 def cut(text: bytes) -> bytes:
@@ -225,7 +239,7 @@ def _convert(spec: Spec, word: int, memory: Memory) -> bytes:
         body = _string(spec, word, memory)
     else:
         body = _counted(spec, word, memory)
-    return _pad(body, spec)
+    return _pad(body, spec, b"0" if spec.zero else b" ")
 
 
 def _integer(spec: Spec, word: int) -> bytes:
@@ -252,7 +266,7 @@ def _integer(spec: Spec, word: int) -> bytes:
     width = spec.width or 0
     if spec.zero and not spec.left and (precision < 0 or spec.type == "p"):
         digits = digits.rjust(width - len(prefix), "0")
-    return _pad((prefix + digits).encode("ascii"), spec._replace(zero=False))
+    return _pad((prefix + digits).encode("ascii"), spec, b" ")
 
 
 def _string(spec: Spec, pointer: int, memory: Memory) -> bytes:
@@ -278,8 +292,6 @@ def _counted(spec: Spec, pointer: int, memory: Memory) -> bytes:
     return memory.load(buffer, length)
 
 
-def _pad(body: bytes, spec: Spec) -> bytes:
+def _pad(body: bytes, spec: Spec, fill: bytes) -> bytes:
     width = spec.width or 0
-    if spec.left:
-        return body.ljust(width)
-    return body.rjust(width, b"0" if spec.zero else b" ")
+    return body.ljust(width) if spec.left else body.rjust(width, fill)

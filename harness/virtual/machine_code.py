@@ -21,7 +21,7 @@ class Transfer:
     """Offsets of the transfer block's 64-bit words."""
 
     TARGET: Final = 0x00
-    """Call gate: function, RSP, four register arguments; then the function's result."""
+    """Call gate: function (0 once it has returned), RSP, four register arguments; then the result."""
     RSP: Final = 0x08
     RCX: Final = 0x10
     RDX: Final = 0x18
@@ -91,6 +91,7 @@ def call_gate(address: int, transfer: int) -> tuple[bytes, int]:
     code.word(_LOAD["r9"], Transfer.R9)
     code.word(_CALL_INDIRECT, Transfer.TARGET)
     code.word(_STORE["rax"], Transfer.RESULT)
+    code.word(b"\x48\xc7\x05", Transfer.TARGET, struct.pack("<I", 0))  # mov qword [TARGET], 0
     done = code.here
     code.raw(_NOP)
     return code.code, done

@@ -7,6 +7,7 @@ as 64-bit words. :class:`harness.virtual.kernel.Kernel` puts the two together.
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -86,8 +87,7 @@ class VarArgs:
         missing = count - len(self._registers)
         if missing <= 0:
             return self._registers[:count]
-        raw = self._memory.load(self._address, 8 * missing)
-        rest = tuple(int.from_bytes(raw[i : i + 8], "little") for i in range(0, len(raw), 8))
+        rest: tuple[int, ...] = struct.unpack(f"<{missing}Q", self._memory.load(self._address, 8 * missing))
         return self._registers + rest
 
 

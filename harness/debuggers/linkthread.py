@@ -110,13 +110,13 @@ class LinkThread:
             if received is not None:
                 now = monotonic()
                 session.receive(received[0], now, received[1])
-                for data, address in session.datagrams_to_send():
-                    transport.send(data, address)
+                self._send()
                 session.prepare()
                 self.heard_at = now
                 quiet_at, sleep_at = now + QUIET, now + self._spin
                 gathered = True
                 self._tell()
+                self._send()  # what the listener answered
                 continue
             now = monotonic()
             while posted:
@@ -142,10 +142,14 @@ class LinkThread:
                 self._wake_read.recv(4096)
 
     def _say(self) -> None:
+        self._send()
+        self._tell()
+        self._send()
+        self._listener.flush()
+
+    def _send(self) -> None:
         for data, address in self.session.datagrams_to_send():
             self.transport.send(data, address)
-        self._tell()
-        self._listener.flush()
 
     def _tell(self) -> None:
         session, listener = self.session, self._listener

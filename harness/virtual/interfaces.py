@@ -61,7 +61,17 @@ class NotifyRoutines(Protocol):
     the machine is dead afterwards.
     """
 
-    def process_notify(self, *, parent_pid: int, pid: int, create: bool, context: ThreadContext) -> None: ...
+    def process_notify(
+        self,
+        *,
+        parent_pid: int,
+        pid: int,
+        create: bool,
+        context: ThreadContext,
+        image: str | None = None,
+        command_line: str | None = None,
+    ) -> None:
+        """``image`` (NT path of the executable) and ``command_line`` are for Ex callbacks; None: not known."""
 
     def thread_notify(self, *, pid: int, tid: int, create: bool, context: ThreadContext) -> None: ...
 

@@ -29,6 +29,7 @@ class Recorder:
         self.clock = clock
         self.reports: list[Report] = []
         self.drivers: list[str] = []
+        self.command_lines: list[str] = []
         self.polls = 0
         self.interrupt_at: int | None = None
         """Which poll raises InterruptedError."""
@@ -46,8 +47,19 @@ class Recorder:
     ) -> None:
         self.reports.append(Report(kind, pid, tid, parent_pid, image, base, context, self.clock.now))
 
-    def process_notify(self, *, parent_pid: int, pid: int, create: bool, context: ThreadContext) -> None:
+    def process_notify(
+        self,
+        *,
+        parent_pid: int,
+        pid: int,
+        create: bool,
+        context: ThreadContext,
+        image: str | None = None,
+        command_line: str | None = None,
+    ) -> None:
         self._add("process_create" if create else "process_exit", context, pid=pid, parent_pid=parent_pid)
+        if command_line is not None:
+            self.command_lines.append(command_line)
 
     def thread_notify(self, *, pid: int, tid: int, create: bool, context: ThreadContext) -> None:
         self._add("thread_create" if create else "thread_exit", context, pid=pid, tid=tid)

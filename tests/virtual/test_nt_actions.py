@@ -122,6 +122,14 @@ def test_the_helper_started_as_a_program_does_its_action_too(
     assert f"[actor] begin launch id=9 pid={result['child_pid']}\n" in prints
 
 
+def test_a_process_has_a_command_line(target: VirtualTarget, recorder: Recorder) -> None:
+    target.act(["launch", "cmd.exe", "/c", "a b"], 2)
+    assert recorder.command_lines == [
+        r'C:\procnotify\actor.exe --id 2 launch cmd.exe /c "a b"',
+        r'C:\Windows\System32\cmd.exe /c "a b"',
+    ]
+
+
 def test_exit_reports_first_and_then_ends_with_the_code(target: VirtualTarget) -> None:
     processes = target.system.processes
     before = set(processes)

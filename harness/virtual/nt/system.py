@@ -8,11 +8,12 @@ a thread's exit in itself, a process's exit in one of its own threads after all 
 from __future__ import annotations
 
 from random import Random
+from subprocess import list2cmdline
 
 from harness.virtual.clock import MICROSECOND
 from harness.virtual.interfaces import NotifyRoutines
 from harness.virtual.nt.ids import CidTable
-from harness.virtual.nt.images import ImageFile, ImageStore, base_name
+from harness.virtual.nt.images import ImageFile, ImageStore, base_name, win32_path
 from harness.virtual.nt.objects import (
     EPROCESS_REGION,
     ETHREAD_REGION,
@@ -88,7 +89,12 @@ class NtSystem:
         process.wow64 = image.wow64
         self.new_thread(process)
         self._notify.process_notify(
-            parent_pid=creator.process.pid, pid=process.pid, create=True, context=self.scheduler.context
+            parent_pid=creator.process.pid,
+            pid=process.pid,
+            create=True,
+            context=self.scheduler.context,
+            image=image.path,
+            command_line=list2cmdline([win32_path(image.path), *arguments]),
         )
         return process
 

@@ -27,6 +27,7 @@ class Prefix:
         self._root = root
         self._log = root / "debug.log"
         self._log.touch()
+        self._awake: subprocess.Popen[bytes] | None = None
         self._environment = {k: v for k, v in os.environ.items() if k != "DISPLAY"} | {
             "WINEPREFIX": str(root / "prefix"),
             # No offers to install Mono or Gecko, and nothing in the user's own menus.
@@ -41,7 +42,20 @@ class Prefix:
 
     def boot(self) -> None:
         self.run("wineboot", "-i", seconds=BOOT_SECONDS)
+        # The boot's own service manager ends after it, and takes along what is registered meanwhile.
+        subprocess.run([self._server, "-w"], env=self._environment, timeout=COMMAND_SECONDS, check=True)
         self.work.mkdir()
+
+    def keep_awake(self, *arguments: str) -> None:
+        """Run a program that lasts: while there is one, Wine's service manager stays the same process."""
+        with self._log.open("ab") as log:
+            self._awake = subprocess.Popen(
+                [self._wine, *arguments],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
 
     def run(self, *arguments: str, seconds: float = COMMAND_SECONDS) -> subprocess.CompletedProcess[bytes]:
         """Files, not pipes: Wine's background processes would keep a pipe open."""
@@ -73,6 +87,9 @@ class Prefix:
     def end(self) -> None:
         """Every process of the prefix ends."""
         subprocess.run([self._server, "-k"], env=self._environment, timeout=COMMAND_SECONDS, check=False)
+        if self._awake is not None:
+            self._awake.kill()
+            self._awake.wait(COMMAND_SECONDS)
 
 
 @pytest.fixture(scope="session")
@@ -85,6 +102,8 @@ def prefix(wine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pref
         actor = default_actor()
         shutil.copy(actor.exe.path, prefix.work / "actor.exe")
         shutil.copy(actor.probe.path, prefix.work / "probe.dll")
+        prefix.keep_awake(r"C:\procnotify\actor.exe", "--id", "1", "sleep", "3600000")
+        prefix.wait_for("[actor] begin sleep id=1")
         yield prefix
     finally:
         prefix.end()

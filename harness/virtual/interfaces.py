@@ -71,7 +71,7 @@ class NotifyRoutines(Protocol):
         image: str | None = None,
         command_line: str | None = None,
     ) -> None:
-        """``image`` (NT path of the executable) and ``command_line`` are for Ex callbacks; None: not known."""
+        """``image`` (the executable's NT path) and ``command_line`` are for Ex callbacks; None: unknown."""
 
     def thread_notify(self, *, pid: int, tid: int, create: bool, context: ThreadContext) -> None: ...
 

@@ -56,6 +56,7 @@ class Execution:
     def __init__(self, system: System) -> None:
         self._system = system
         self._dead: DriverFault | None = None
+        self._routine = 0
         self._last_driver: str | None = None
         self._breaks = 0
 
@@ -75,6 +76,7 @@ class Execution:
         cpu.irql = irql
         system.shared_page.refresh()
         cpu.switch(context.cpu, system.objects.thread(context.pid, context.tid).address)
+        self._routine = routine
         driver = system.module_at(routine)
         if driver is not None:
             self._last_driver = driver.module.name
@@ -231,6 +233,9 @@ class Execution:
         self.report_bugcheck(raised, module)
 
     def _hang(self, reason: str, address: int) -> None:
+        if self._system.is_kernel_code(address):
+            # A tail call: the export would return straight to the kernel, so only the routine is known.
+            address = self._routine
         name = self._driver_name(address) or self._last_driver or "the driver"
         self._dead = DriverHang(
             f"{name} hangs at {self._place(address)}: it {reason}",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 
+from harness.virtual.bugcheck import context_record
 from harness.virtual.exports.ke import signed
 from harness.virtual.exports.registry import export
 from harness.virtual.status import STATUS_SUCCESS
@@ -138,8 +139,6 @@ def ex_system_time_to_local_time(system: System, time: int, result: int) -> None
 
 @export("RtlCaptureContext", 1)
 def rtl_capture_context(system: System, record: int) -> None:
-    from harness.virtual.bugcheck import context_record
-
     system.memory.store(record, context_record(system.cpu.registers.all()))
 
 

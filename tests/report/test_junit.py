@@ -1,0 +1,69 @@
+"""JUnit XML as its readers see it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from harness.debuggers.base import Release
+from harness.report.junit import write_junit
+from harness.run.outcome import Outcome, RunResult
+
+LEFT = Release(True, "its clock moved")
+
+
+def result(outcome: Outcome, *, seed: int = 1, name: str = "notepad-launch", reason: str = "") -> RunResult:
+    return RunResult(
+        name,
+        Path(f"scenarios/{name}.yaml"),
+        seed,
+        outcome,
+        reason,
+        events=10,
+        seconds=0.5,
+        trace=Path(f"traces/{name}-{seed}.jsonl"),
+        release=LEFT,
+    )
+
+
+def written(path: Path, *results: RunResult) -> ElementTree.Element:
+    write_junit(path, results)
+    return ElementTree.parse(path).getroot()
+
+
+def test_each_run_is_a_case_and_faults_are_kept_apart(tmp_path: Path) -> None:
+    root = written(
+        tmp_path / "new" / "junit.xml",
+        result(Outcome.PASSED, name="a"),
+        result(Outcome.BROKEN, name="b", reason="scenarios/b.yaml:7: \x1b[1mno <exit>"),
+        result(Outcome.RIG, name="c", reason="the link died"),
+        result(Outcome.BUGCHECK, name="d", reason="the target bugchecked: 0x00000050"),
+    )
+    suite = root.find("testsuite")
+    assert suite is not None
+    assert {key: suite.get(key) for key in ("tests", "failures", "errors")} == {
+        "tests": "4",
+        "failures": "2",
+        "errors": "1",
+    }
+    a, b, c, d = suite.findall("testcase")
+    assert (a.get("name"), a.get("classname"), a.get("time")) == ("a", "scenarios.a", "0.5")
+    assert a.find("failure") is None and a.find("error") is None
+    failure = b.find("failure")
+    assert failure is not None and failure.text is not None
+    assert failure.get("message") == "scenarios/b.yaml:7: \\x1b[1mno <exit>"
+    assert "the target was left running: its clock moved" in failure.text
+    assert "trace: traces/b-1.jsonl" in failure.text
+    error = c.find("error")
+    assert error is not None and (error.get("type"), error.get("message")) == ("rig failed", "the link died")
+    bugcheck = d.find("failure")
+    assert bugcheck is not None and bugcheck.get("type") == "bugcheck"
+    assert a.findtext("system-out") == "trace: traces/a-1.jsonl"
+    facts = {fact.get("name"): fact.get("value") for fact in d.iter("property")}
+    assert facts == {"seed": "1", "outcome": "4", "events": "10", "trace": "traces/d-1.jsonl"}
+
+
+def test_runs_of_one_scenario_are_told_apart_by_seed(tmp_path: Path) -> None:
+    root = written(tmp_path / "junit.xml", *(result(Outcome.PASSED, seed=seed) for seed in (1, 2)))
+    names = [case.get("name") for case in root.iter("testcase")]
+    assert names == ["notepad-launch[seed=1]", "notepad-launch[seed=2]"]

@@ -1,0 +1,144 @@
+"""The pump between debugger and guest: what is recorded, and what ends it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from run_doubles import ScriptedDebugger, ScriptedMachine
+
+from harness.debuggers.base import BugcheckSeen, Module, ModuleLoaded, Stopped, TargetRebooted
+from harness.errors import DriverBugcheck, DriverFault, DriverHang, GuestError, TargetLost
+from harness.events import Bugcheck, Event, Print
+from harness.machines.base import MachineStatus
+from harness.run.session import Session, Watch
+
+QUICK = Watch(silence=0.1, lines=0.1, bugcheck=0.1)
+RUNNING = MachineStatus("running", 0, "idle")
+
+
+@contextmanager
+def session(
+    debugger: ScriptedDebugger, status: MachineStatus | None = RUNNING, watch: Watch = QUICK
+) -> Iterator[tuple[Session, list[Event]]]:
+    events: list[Event] = []
+    with Session(debugger, ScriptedMachine(status), events.append, watch) as live:
+        yield live, events
+
+
+def test_a_call_returns_what_the_guest_made_and_what_was_printed_meanwhile_is_recorded() -> None:
+    debugger = ScriptedDebugger()
+    with session(debugger) as (live, events):
+
+        def work() -> int:
+            debugger.say("one\ntwo\n", "three")
+            return 7
+
+        assert live.call("work", work) == 7
+        assert live.wait_for("three lines", lambda: not debugger.queue)
+        live.finish()
+    assert [(type(event), event.index, event.line) for event in events] == [
+        (Print, 0, "one"),
+        (Print, 1, "two"),
+        (Print, 2, "three"),
+    ]
+    assert all(event.host_time is None for event in events), (
+        "a deterministic machine's trace has no host time"
+    )
+
+
+def test_a_guest_error_reaches_the_caller() -> None:
+    def refuse() -> None:
+        raise GuestError("no such image")
+
+    with session(ScriptedDebugger()) as (live, _), pytest.raises(GuestError, match="no such image"):
+        live.call("work", refuse)
+
+
+def test_a_hang_that_the_guest_reports_reaches_the_caller() -> None:
+    def hang() -> None:
+        raise DriverHang("still at 0x10", address=0x10)
+
+    with session(ScriptedDebugger()) as (live, _), pytest.raises(DriverHang, match="0x10"):
+        live.call("work", hang)
+
+
+@pytest.mark.parametrize(
+    ("status", "evidence"),
+    [
+        (RUNNING, "the machine says it is running (idle)"),
+        (MachineStatus("halted", 0), "the machine says it is halted"),
+        (None, "the machine does not answer"),
+    ],
+)
+def test_a_silent_target_is_lost_with_what_the_machine_says(
+    status: MachineStatus | None, evidence: str
+) -> None:
+    release = threading.Event()
+    with session(ScriptedDebugger(), status) as (live, _):
+        with pytest.raises(TargetLost) as raised:
+            live.call("step 'sleep'", release.wait)
+        release.set()
+    assert "silent for 0.1 s during step 'sleep'" in str(raised.value)
+    assert evidence in str(raised.value)
+
+
+def test_expected_quiet_is_not_silence() -> None:
+    done = threading.Event()
+    with session(ScriptedDebugger()) as (live, _):
+        assert live.call("sleep", lambda: done.wait(0.25), quiet=5.0) is False
+
+
+def test_a_bugcheck_is_recorded_after_what_was_printed_and_raised() -> None:
+    debugger, release = ScriptedDebugger(), threading.Event()
+    debugger.say("half a li")
+    debugger.queue.append(BugcheckSeen(0x50, (1, 2, 3, 4), "bad.sys"))
+    with session(debugger) as (live, events):
+        with pytest.raises(DriverBugcheck, match=r"0x00000050 .* in bad\.sys"):
+            live.call("work", release.wait)
+        release.set()
+    assert [event.line for event in events[:-1]] == ["half a li"]
+    assert events[-1] == Bugcheck(index=1, code=0x50, parameters=(1, 2, 3, 4), module="bad.sys")
+
+
+def test_the_debuggers_word_on_a_bugcheck_is_preferred_to_the_guests() -> None:
+    debugger = ScriptedDebugger()
+
+    def crash() -> None:
+        debugger.queue.append(BugcheckSeen(0x50, (1, 2, 3, 4), "bad.sys"))
+        raise DriverBugcheck(0x50, (1, 2, 3, 4))
+
+    with session(debugger) as (live, events), pytest.raises(DriverBugcheck, match=r"in bad\.sys"):
+        live.call("work", crash)
+    assert isinstance(events[-1], Bugcheck)
+
+
+def test_a_bugcheck_that_only_the_guest_knows_of_is_one_all_the_same() -> None:
+    def crash() -> None:
+        raise DriverBugcheck(0x50, (1, 2, 3, 4))
+
+    with session(ScriptedDebugger()) as (live, _), pytest.raises(DriverBugcheck):
+        live.call("work", crash)
+
+
+def test_a_stop_names_the_module_at_its_address() -> None:
+    debugger = ScriptedDebugger((Module("nt", 0x1000, 0x1000), Module("bad.sys", 0x8000, 0x1000)))
+    debugger.queue.append(Stopped("breakpoint", 0x80000003, 0x8123))
+    with session(debugger) as (live, _), pytest.raises(DriverFault) as raised:
+        live.wait_for("anything", lambda: False)
+    assert "breakpoint (0x80000003) at 0x0000000000008123 (bad.sys+0x123)" in str(raised.value)
+
+
+def test_a_reboot_in_the_middle_is_a_lost_target() -> None:
+    debugger = ScriptedDebugger()
+    debugger.queue.append(ModuleLoaded(Module("a.sys", 0, 1)))
+    debugger.queue.append(TargetRebooted())
+    with session(debugger) as (live, _), pytest.raises(TargetLost, match="rebooted"):
+        live.wait_for("anything", lambda: False)
+
+
+def test_waiting_for_a_line_that_never_comes_ends() -> None:
+    with session(ScriptedDebugger()) as (live, _):
+        assert live.wait_for("a marker", lambda: False) is False

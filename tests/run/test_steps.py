@@ -1,0 +1,182 @@
+"""Steps become the guest helper's command lines, and bind names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from run_doubles import ScriptedDebugger, ScriptedGuest, ScriptedMachine, scenario_of
+
+from harness.errors import DriverFault, GuestError, LinesLost
+from harness.guests.base import ActionResult
+from harness.machines.base import MachineStatus
+from harness.run.capture import probe_names
+from harness.run.session import Session, Watch
+from harness.run.steps import (
+    DriverUnderTest,
+    Markers,
+    StepRunner,
+    argv_of,
+    describe,
+    loads_driver_itself,
+)
+from harness.scenario.model import ActorStep
+
+BOUND = {"a": 200, "a.tid": 204}
+PATHS = {"actor.exe": r"C:\procnotify\actor.exe", "probe-x.dll": r"C:\procnotify\probe-x.dll"}
+
+COMMAND_LINES = [
+    ("launch: notepad.exe", ["launch", "notepad.exe"], "launch notepad.exe"),
+    (
+        "launch: {image: actor.exe, args: [sleep, 20]}",
+        ["launch", r"C:\procnotify\actor.exe", "sleep", "20"],
+        "launch actor.exe sleep 20",
+    ),
+    ("terminate: $a", ["terminate", "200", "0"], "terminate $a"),
+    ("terminate: {process: 8, code: 3}", ["terminate", "8", "3"], "terminate 8"),
+    ("create_thread", ["create-thread"], "create_thread"),
+    ("create_remote_thread: $a", ["create-remote-thread", "200"], "create_remote_thread $a"),
+    (
+        "load_library: {path: probe-x.dll, times: 2}",
+        ["load-library", r"C:\procnotify\probe-x.dll", "2"],
+        "load_library probe-x.dll 2 times",
+    ),
+    ("load_library: version.dll", ["load-library", "version.dll", "1"], "load_library version.dll"),
+    ("free_library: version.dll", ["free-library", "version.dll"], "free_library version.dll"),
+    (
+        "inject: {process: $a, dll: probe-x.dll}",
+        ["inject", "200", r"C:\procnotify\probe-x.dll"],
+        "inject $a probe-x.dll",
+    ),
+    ("sleep: 1500ms", ["sleep", "1500"], "sleep 1.5s"),
+    ("exit: 7", ["exit", "7"], "exit 7"),
+]
+
+
+@pytest.mark.parametrize(("step", "argv", "words"), COMMAND_LINES)
+def test_a_step_is_the_helpers_command_line(step: str, argv: list[str], words: str) -> None:
+    parsed = scenario_of(f"  - launch: {{image: x.exe, as: a}}\n  - {step}").steps[1]
+    assert isinstance(parsed, ActorStep)
+    assert argv_of(parsed, BOUND, PATHS) == argv
+    assert describe(parsed) == words
+
+
+@contextmanager
+def runner(steps: str) -> Iterator[tuple[StepRunner, ScriptedGuest]]:
+    debugger, markers = ScriptedDebugger(), Markers()
+    guest = ScriptedGuest(debugger)
+    machine = ScriptedMachine(MachineStatus("running", 0))
+    driver = DriverUnderTest("bad", "bad.sys", b"MZ")
+    with Session(debugger, machine, markers.see, Watch(silence=5.0, lines=0.1)) as session:
+        yield StepRunner(scenario_of(steps), session, guest, driver, markers), guest
+
+
+def test_names_are_bound_as_the_scenario_says() -> None:
+    with runner(
+        "  - exit: 0\n"
+        "  - launch: {image: x.exe, as: child, by: parent}\n"
+        "  - create_thread: {as: worker, by: maker}\n"
+        "  - terminate: $child"
+    ) as (steps, guest):
+        steps.run()
+    assert steps.bindings == {
+        "agent": 100,
+        "parent": 200,
+        "child": 204,
+        "child.tid": 208,
+        "maker": 300,
+        "worker": 312,
+    }
+    assert guest.calls[-1] == ("act", "terminate", "204", "0")
+
+
+def test_a_repeated_name_is_bound_once_a_round_and_a_step_uses_its_own_rounds() -> None:
+    with runner(
+        "  - repeat:\n"
+        "      times: 3\n"
+        "      steps:\n"
+        "        - launch: {image: x.exe, as: child}\n"
+        "        - terminate: $child"
+    ) as (steps, guest):
+        steps.run()
+    assert [steps.bindings[f"child[{round_}]"] for round_ in (1, 2, 3)] == [104, 304, 504]
+    assert "child" not in steps.bindings
+    assert [call[2] for call in guest.calls if call[1] == "terminate"] == ["104", "304", "504"]
+
+
+def test_a_settle_is_in_seconds() -> None:
+    with runner("  - settle: {quiet: 300ms, max: 10s}") as (steps, guest):
+        steps.run()
+    assert guest.calls == [("settle", "0.3", "10.0")]
+
+
+def test_a_step_that_failed_in_the_guest_did_not_happen() -> None:
+    with runner("  - launch: missing.exe") as (steps, guest):
+        guest.action_status = 2
+        with pytest.raises(GuestError) as raised:
+            steps.run()
+    assert str(raised.value) == "probe.yaml:4: step 'launch missing.exe' did not happen: Win32 error 2"
+
+
+def test_a_step_that_the_guest_refused_did_not_happen() -> None:
+    def refuse() -> ActionResult:
+        raise GuestError("the helper cannot be started")
+
+    with runner("  - exit: 0") as (steps, guest):
+        guest.refusal = refuse
+        with pytest.raises(GuestError, match=r"probe\.yaml:4: step 'exit 0' did not happen: the helper"):
+            steps.run()
+
+
+def test_an_answer_without_what_the_step_made_is_an_error() -> None:
+    with runner("  - create_thread: {as: worker}") as (steps, guest):
+        guest.makes = False
+        with pytest.raises(GuestError, match=r"probe\.yaml:4: .* has no number 'new_tid'"):
+            steps.run()
+
+
+def test_an_end_marker_that_never_arrives_is_a_lost_line() -> None:
+    with runner("  - exit: 0") as (steps, guest):
+        guest.marks = False
+        with pytest.raises(LinesLost, match=r"never heard its end marker \(id=1\)"):
+            steps.run()
+
+
+def test_a_driver_that_does_not_load_is_at_fault() -> None:
+    with runner("  - load_driver") as (steps, guest):
+        guest.load_status = -1073741790  # STATUS_ACCESS_DENIED, as a signed 32-bit number
+        with pytest.raises(DriverFault, match=r"probe\.yaml:4: bad\.sys did not load: NTSTATUS 0xc0000022"):
+            steps.run()
+    assert guest.calls == [("put", "bad.sys"), ("load_driver", "bad", r"C:\procnotify\bad.sys")]
+
+
+def test_a_driver_that_does_not_unload_is_at_fault() -> None:
+    with runner("  - load_driver\n  - unload_driver") as (steps, guest):
+        guest.unload_status = 0xC0000010
+        with pytest.raises(DriverFault, match=r"probe\.yaml:5: bad\.sys did not unload: NTSTATUS 0xc0000010"):
+            steps.run()
+
+
+@pytest.mark.parametrize(
+    ("steps", "itself"),
+    [
+        ("  - exit: 0", False),
+        ("  - load_driver", True),
+        ("  - repeat: {times: 2, steps: [exit: 0, unload_driver: ]}", True),
+        ("  - repeat: {times: 2, steps: [exit: 0]}", False),
+    ],
+)
+def test_a_scenario_may_load_the_driver_itself(steps: str, itself: bool) -> None:
+    assert loads_driver_itself(scenario_of(steps).steps) is itself
+
+
+def test_only_bare_probe_names_are_copies_of_the_probe() -> None:
+    steps = scenario_of(
+        "  - launch: {image: x.exe, as: a}\n"
+        "  - load_library: probe-one.dll\n"
+        "  - repeat: {times: 2, steps: [inject: {process: $a, dll: probe2.dll}]}\n"
+        "  - free_library: 'C:\\x\\probe3.dll'\n"
+        "  - load_library: version.dll"
+    ).steps
+    assert probe_names(steps) == {"probe-one.dll", "probe2.dll"}

@@ -50,9 +50,11 @@ MAX_DATAGRAM: Final = 2048
 """Longer datagrams are dropped unread: the largest possible one has 1470 bytes."""
 MIN_DATAGRAM: Final = 6 + 16 + 16
 
-_TAG = 16
-_HEADER = 8
-_TO_HOST = 0x80
+_TAG: Final = 16
+_HEADER: Final = 8
+_BLOCK: Final = 16
+_HASH_BLOCK: Final = 64
+_ZEROS: Final = bytes(_BLOCK)
 
 
 class Channel(IntEnum):
@@ -168,64 +170,84 @@ class Datagram(NamedTuple):
     body: bytes
 
 
+_CHANNELS: Final = (Channel.DATA, Channel.CONTROL)
+_DIRECTIONS: Final = (Direction.TO_HOST, Direction.TO_TARGET)
+
+
 def peek(data: bytes) -> tuple[int, Channel]:
     """Version and channel from the clear bytes; raises :class:`DroppedDatagram` for what cannot be a
     datagram."""
-    if len(data) < MIN_DATAGRAM:
-        raise DroppedDatagram(Drop.SHORT, f"{len(data)} bytes")
-    if len(data) > MAX_DATAGRAM:
-        raise DroppedDatagram(Drop.LONG, f"{len(data)} bytes")
+    size = len(data)
+    if size < MIN_DATAGRAM:
+        raise DroppedDatagram(Drop.SHORT, f"{size} bytes")
+    if size > MAX_DATAGRAM:
+        raise DroppedDatagram(Drop.LONG, f"{size} bytes")
     if data[:4] != MAGIC:
         raise DroppedDatagram(Drop.BAD_MAGIC, data[:4].hex())
     if data[5] > 1:
         raise DroppedDatagram(Drop.BAD_CHANNEL, str(data[5]))
-    if (len(data) - 6) % 16:
-        raise DroppedDatagram(Drop.BAD_LENGTH, f"{len(data)} bytes")
-    return data[4], Channel(data[5])
+    if (size - 6) % 16:
+        raise DroppedDatagram(Drop.BAD_LENGTH, f"{size} bytes")
+    return data[4], _CHANNELS[data[5]]
 
 
 class Sealer:
-    """One channel's keys: makes and opens its datagrams.
+    """One channel's keys: makes and opens its datagrams. To be used by one thread.
 
-    The HMAC state after the key is computed once and copied for every datagram.
+    The target stands still while this works, and making cipher and HMAC objects takes longer than using them.
+    So they are made once. A cipher object that lives on would chain from the datagram before, hence CBC is
+    taken apart: decryption is ECB and an XOR with the ciphertext one block earlier; encryption goes on with
+    one CBC chain, whose last block is XORed out of the first plaintext block while the datagram's IV is
+    XORed in. The HMAC is RFC 2104 with the two hash states after the key blocks copied for every datagram.
     """
 
     def __init__(self, channel: Channel, aes_key: bytes, hmac_key: bytes) -> None:
         self._channel = channel
-        self._aes = algorithms.AES256(aes_key)
-        self._hmac = hmac.new(hmac_key, digestmod="sha256")
+        aes = algorithms.AES256(aes_key)
+        self._decrypt = Cipher(aes, modes.ECB()).decryptor().update
+        self._encrypt = Cipher(aes, modes.CBC(bytes(_BLOCK))).encryptor().update
+        self._chain = 0
+        block = hmac_key.ljust(_HASH_BLOCK, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
-    def _tag(self, clear: bytes, plaintext: bytes) -> bytes:
-        state = self._hmac.copy()
-        state.update(clear)
-        state.update(plaintext)
-        return state.digest()[:_TAG]
+    def _tag(self, clear_and_plaintext: bytes) -> bytes:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(clear_and_plaintext)
+        outer.update(inner.digest())
+        return outer.digest()[:_TAG]
 
     def seal(self, version: int, direction: Direction, sequence: int, body: bytes) -> bytes:
         """The datagram's bytes."""
         if not 0 <= sequence <= MAX_SEQUENCE:
             raise ProtocolError(f"KDNET sequence number {sequence} does not fit 56 bits")
-        pad = -(_HEADER + len(body)) % 16
+        pad = -(_HEADER + len(body)) % _BLOCK
         plaintext = (sequence << 8 | direction << 7 | pad).to_bytes(_HEADER, "big") + body + bytes(pad)
         clear = MAGIC + bytes((version, self._channel))
-        tag = self._tag(clear, plaintext)
-        encryptor = Cipher(self._aes, modes.CBC(tag)).encryptor()
-        return clear + encryptor.update(plaintext) + tag
+        tag = self._tag(clear + plaintext)
+        first = int.from_bytes(plaintext[:_BLOCK], "big") ^ int.from_bytes(tag, "big") ^ self._chain
+        ciphertext = self._encrypt(first.to_bytes(_BLOCK, "big") + plaintext[_BLOCK:])
+        self._chain = int.from_bytes(ciphertext[-_BLOCK:], "big")
+        return clear + ciphertext + tag
 
     def open(self, data: bytes) -> Datagram:
         """Decrypt and authenticate a datagram that :func:`peek` let pass.
 
         Raises :class:`DroppedDatagram` with ``BAD_MAC``, ``BAD_PADDING``.
         """
-        tag = data[-_TAG:]
-        plaintext = Cipher(self._aes, modes.CBC(tag)).decryptor().update(data[6:-_TAG])
-        if not hmac.compare_digest(self._tag(data[:6], plaintext), tag):
+        tag, ciphertext = data[-_TAG:], data[6:-_TAG]
+        size = len(ciphertext)
+        chain = tag + ciphertext[:-_BLOCK]
+        plaintext = (
+            int.from_bytes(self._decrypt(ciphertext), "little") ^ int.from_bytes(chain, "little")
+        ).to_bytes(size, "little")
+        if not hmac.compare_digest(self._tag(data[:6] + plaintext), tag):
             raise DroppedDatagram(Drop.BAD_MAC)
         header = int.from_bytes(plaintext[:_HEADER], "big")
         pad = header & 0x0F
-        end = len(plaintext) - pad
-        if end < _HEADER or header & 0x70 or any(plaintext[end:]):
+        end = size - pad
+        if end < _HEADER or header & 0x70 or plaintext[end:] != _ZEROS[:pad]:
             raise DroppedDatagram(Drop.BAD_PADDING, f"header 0x{header:016x}")
         return Datagram(
-            data[4], self._channel, Direction(header >> 7 & 1), header >> 8, plaintext[_HEADER:end]
+            data[4], self._channel, _DIRECTIONS[header >> 7 & 1], header >> 8, plaintext[_HEADER:end]
         )

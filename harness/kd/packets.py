@@ -71,10 +71,12 @@ class PacketType(IntEnum):
 
 
 CONTROL_TYPES: Final = frozenset({PacketType.ACKNOWLEDGE, PacketType.RESEND, PacketType.RESET})
-_KNOWN_TYPES: Final = frozenset(int(kind) for kind in PacketType) - {
-    PacketType.UNUSED,
-    PacketType.POLL_BREAKIN,
+_KNOWN_TYPES: Final = {
+    int(kind): (kind, CONTROL_LEADER if kind in CONTROL_TYPES else DATA_LEADER)
+    for kind in PacketType
+    if kind not in (PacketType.UNUSED, PacketType.POLL_BREAKIN)
 }
+"""Number → type and the leader that belongs to it."""
 
 
 class Header(NamedTuple):
@@ -95,15 +97,16 @@ class Header(NamedTuple):
         if len(data) < HEADER_SIZE:
             raise ProtocolError(f"KD packet of {len(data)} bytes, the header alone has {HEADER_SIZE}")
         leader, kind, byte_count, packet_id, total = _HEADER.unpack_from(data)
-        if leader not in (DATA_LEADER, CONTROL_LEADER):
-            raise ProtocolError(f"KD packet leader {leader.hex()}, expected 30303030 or 69696969")
-        if kind not in _KNOWN_TYPES:
-            raise ProtocolError(f"KD packet type {kind} is unknown")
-        if (leader == CONTROL_LEADER) is not (kind in CONTROL_TYPES):
+        known = _KNOWN_TYPES.get(kind)
+        if known is None or leader != known[1]:
+            if leader not in (DATA_LEADER, CONTROL_LEADER):
+                raise ProtocolError(f"KD packet leader {leader.hex()}, expected 30303030 or 69696969")
+            if known is None:
+                raise ProtocolError(f"KD packet type {kind} is unknown")
             raise ProtocolError(f"KD packet type {kind} with leader {leader.hex()}")
         if byte_count > max_payload:
             raise ProtocolError(f"KD packet announces {byte_count} bytes, the limit is {max_payload}")
-        return cls(PacketType(kind), byte_count, packet_id, total)
+        return cls(known[0], byte_count, packet_id, total)
 
 
 class Packet(NamedTuple):

@@ -1,0 +1,86 @@
+"""The virtual target as a machine, in its real process."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from harness.errors import DriverFileError, GuestError, TargetLost, UsageError
+from harness.machines import MACHINES, Boot, DriverChecker, Machine, open_machine
+from harness.machines.virtual import VirtualMachine
+
+
+@pytest.fixture
+def machine() -> Iterator[VirtualMachine]:
+    machine = VirtualMachine()
+    yield machine
+    machine.close()
+
+
+@pytest.fixture
+def boot() -> Iterator[Boot]:
+    """A connection at which somebody is bound but nobody answers: the target dials in vain."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        yield Boot(1, f"net:port={listener.getsockname()[1]},key=1.2.3.4")
+
+
+def test_it_boots_answers_and_stops_clean(machine: VirtualMachine, boot: Boot) -> None:
+    machine.start(boot)
+    assert machine.status().state == "running"
+    assert machine.guest().put("a.txt", b"x" * 300_000) == r"C:\procnotify\a.txt"
+    first = machine.pid
+    machine.stop()
+    machine.stop()
+    assert machine.status().state == "off"
+    machine.start(boot)
+    assert machine.pid == first, "one process serves all boots"
+    machine.close()
+    machine.close()
+    assert machine.pid is None
+
+
+def test_a_wrong_path_is_refused_and_the_target_lives_on(machine: VirtualMachine, boot: Boot) -> None:
+    machine.start(boot)
+    with pytest.raises(GuestError, match="is not a file name"):
+        machine.guest().put("..\\x.sys", b"")
+    assert machine.status().state == "running"
+
+
+def test_it_speaks_kdnet_alone(machine: VirtualMachine) -> None:
+    with pytest.raises(UsageError, match="speaks KDNET"):
+        machine.start(Boot(1, "com:ipport=5554,port=127.0.0.1"))
+
+
+def test_before_the_start_there_is_nothing_to_ask(machine: VirtualMachine) -> None:
+    with pytest.raises(TargetLost, match="is not started"):
+        machine.guest()
+
+
+def test_a_child_that_cannot_start_says_why(boot: Boot) -> None:
+    machine = VirtualMachine(argv=[sys.executable, "-c", "raise SystemExit('no unicorn')"])
+    with pytest.raises(TargetLost, match="ended with exit code 1: no unicorn"):
+        machine.start(boot)
+    machine.close()
+
+
+@pytest.mark.parametrize(
+    ("image", "message"), [(b"", "not a PE"), (b"MZ" + bytes(100), "not a PE"), (b"#!/bin/sh\n", "not a PE")]
+)
+def test_a_file_that_is_no_driver_is_refused_before_anything_starts(
+    machine: VirtualMachine, image: bytes, message: str
+) -> None:
+    assert isinstance(machine, DriverChecker)
+    with pytest.raises(DriverFileError, match=message):
+        machine.check_driver(image)
+    assert machine.pid is None
+
+
+def test_machines_are_found_by_name() -> None:
+    machine: Machine = open_machine("virtual")
+    assert machine.describe()["type"] == "virtual"
+    with pytest.raises(UsageError, match="no machine named 'vax'; known: " + ", ".join(MACHINES)):
+        open_machine("vax")

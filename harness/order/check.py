@@ -1,0 +1,144 @@
+"""A scenario's promises, held to a trace: one pass, a witness or an explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from harness.errors import SearchBudgetError
+from harness.events import KINDS, Event
+from harness.order.explain import explain_order, explain_violation
+from harness.order.lifecycle import Lifecycle, Violation
+from harness.order.ops import compile_list
+from harness.order.patterns import Bindings, CompiledPattern, compile_pattern, field_of, kinds_of
+from harness.order.search import Block, Search, Standing
+from harness.scenario.expect import patterns_of
+from harness.scenario.fields import CALLBACK_KINDS
+from harness.scenario.model import Expectation, Pattern, Repeat, Scenario
+from harness.scenario.variables import local_variables
+
+__all__ = ["MAX_SCOPES", "CheckResult", "check"]
+
+MAX_SCOPES = 1_000
+"""Values tried for a variable that only the trace can give to a scope."""
+_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check found."""
+
+    passed: bool
+    reason: str
+    """What broke first, in one line with its place; empty when all held."""
+    explanation: str
+    """The annotated trace, the bindings and the nearest miss of everything that broke."""
+    witnesses: tuple[tuple[Expectation, Standing], ...]
+    """For each expectation that held: which event stood for which pattern."""
+    violations: tuple[Violation, ...]
+    events: int
+
+
+@dataclass(frozen=True)
+class _Failure:
+    reason: str
+    explanation: str
+
+
+def check(scenario: Scenario, events: Iterable[Event], bindings: Mapping[str, int]) -> CheckResult:
+    """Hold ``events`` to the lifecycle rules and to every expectation of ``scenario``.
+
+    :param events: in capture order; iterated again where a failure has to be explained.
+    :param bindings: what the steps bound.
+    :raises SearchBudgetError: the trace is too ambiguous; nothing was proved.
+    """
+    lifecycle = Lifecycle(scenario.lifecycle_off)
+    constants: Bindings = dict(bindings)
+    blocks = [_compile(scenario, expectation, constants) for expectation in scenario.expect]
+    searches = [None if _scope_variables(block) else Search(block, constants) for block in blocks]
+    count = 0
+    for chunk in _chunks(events):
+        count += len(chunk)
+        lifecycle.feed(chunk)
+        for search in searches:
+            if search is not None:
+                search.feed(chunk)
+    failures = [
+        _Failure(f"{violation.rule}: {violation.message}", explain_violation(violation, events))
+        for violation in lifecycle.violations
+    ]
+    if not count:
+        failures.append(_Failure(f"{scenario.path}: the trace holds no events", ""))
+    witnesses = []
+    for expectation, block, ready in zip(scenario.expect, blocks, searches, strict=True):
+        search = ready or _search_scopes(block, events, constants)
+        witness = search.witness()
+        if witness is not None:
+            witnesses.append((expectation, witness))
+        else:
+            failures.append(_Failure(*explain_order(scenario, expectation, block, search, events)))
+    return CheckResult(
+        passed=not failures,
+        reason=failures[0].reason if failures else "",
+        explanation="\n\n".join(failure.explanation for failure in failures if failure.explanation),
+        witnesses=tuple(witnesses),
+        violations=tuple(lifecycle.violations),
+        events=count,
+    )
+
+
+def _chunks(events: Iterable[Event]) -> Iterator[list[Event]]:
+    iterator = iter(events)
+    while chunk := list(islice(iterator, _CHUNK)):
+        yield chunk
+
+
+def _compile(scenario: Scenario, expectation: Expectation, constants: Bindings) -> Block:
+    names = scenario.names()
+    spoken = frozenset(pattern.kind for pattern in patterns_of(expectation) if pattern.kind is not None)
+
+    def compiled(pattern: Pattern) -> CompiledPattern:
+        return compile_pattern(pattern, kinds_of(pattern, spoken), constants)
+
+    def local(repeat: Repeat) -> frozenset[str]:
+        return local_variables(repeat, expectation, names)
+
+    order = None if expectation.order is None else compile_list(expectation.order.items, compiled, local)
+    scope = tuple(map(compiled, expectation.scope))
+    kinds = frozenset(KINDS[kind] for kind in spoken | set(CALLBACK_KINDS))
+    types = frozenset().union(*(pattern.types for pattern in scope)) if scope else kinds
+    return Block(order, scope, types, tuple(map(compiled, expectation.never)), expectation.only)
+
+
+def _scope_variables(block: Block) -> list[str]:
+    return sorted({name for pattern in block.scope for _, name in (*pattern.variables, *pattern.differs)})
+
+
+def _search_scopes(block: Block, events: Iterable[Event], constants: Bindings) -> Search:
+    """A scope that names what only the trace can tell is tried with every value the trace offers."""
+    values: dict[frozenset[tuple[str, object]], Bindings] = {}
+    for event in events:
+        for pattern in block.scope:
+            if type(event) in pattern.types and pattern.may_match(event):
+                found: Bindings = {name: field_of(event, field) for field, name in pattern.variables}
+                values.setdefault(frozenset(found.items()), found)
+        if len(values) > MAX_SCOPES:
+            raise SearchBudgetError(
+                f"the scope fits more than {MAX_SCOPES} ways", hint="bind its variable in a step"
+            )
+    best: Search | None = None
+    for bound in values.values():
+        given = {**constants, **bound}
+        scope = tuple(compile_pattern(p.source, kinds_of(p.source, _kinds(p)), given) for p in block.scope)
+        search = Search(Block(block.order, scope, block.types, block.never, block.only), given)
+        search.feed(events)
+        if search.witness() is not None:
+            return search
+        if best is None or search.furthest.claimed > best.furthest.claimed:
+            best = search
+    return best or Search(block, constants)
+
+
+def _kinds(pattern: CompiledPattern) -> frozenset[str]:
+    return frozenset(kind for kind, cls in KINDS.items() if cls in pattern.types)

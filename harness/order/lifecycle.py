@@ -1,0 +1,219 @@
+"""The lifecycle rules of :mod:`harness.scenario.rules`, held to a trace as a fold.
+
+Memory grows with the processes and threads that are alive, not with the length of the trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from harness.events import (
+    Driver,
+    Event,
+    ImageLoad,
+    ProcessCreate,
+    ProcessExit,
+    ThreadCreate,
+    ThreadExit,
+)
+
+__all__ = ["MAX_VIOLATIONS", "Lifecycle", "Violation"]
+
+MAX_VIOLATIONS = 16
+"""Kept; the first says most."""
+_TIME_SLACK = 10_000_000
+"""100 ns units: a callback may be interrupted between taking its number and taking the time."""
+_ROUTINES = {
+    "PsSetCreateProcessNotifyRoutine": "process",
+    "PsSetCreateProcessNotifyRoutineEx": "process",
+    "PsSetCreateProcessNotifyRoutineEx2": "process",
+    "PsSetCreateThreadNotifyRoutine": "thread",
+    "PsSetCreateThreadNotifyRoutineEx": "thread",
+    "PsSetLoadImageNotifyRoutine": "image",
+    "PsSetLoadImageNotifyRoutineEx": "image",
+    "PsRemoveCreateThreadNotifyRoutine": "thread",
+    "PsRemoveLoadImageNotifyRoutine": "image",
+}
+_GROUPS: dict[type, str] = {
+    ProcessCreate: "process",
+    ProcessExit: "process",
+    ThreadCreate: "thread",
+    ThreadExit: "thread",
+    ImageLoad: "image",
+}
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One broken promise."""
+
+    rule: str
+    index: int
+    """The event that broke it."""
+    message: str
+    before: int | None = None
+    """An earlier event that it contradicts."""
+
+
+@dataclass(slots=True)
+class _Process:
+    created: int | None
+    """Index of its creation; None: alive before the trace began."""
+    seen: int
+    """Index of its first event."""
+    threads: dict[int, int]
+    """Living threads that were created in the trace → index of their creation."""
+
+
+class Lifecycle:
+    """Feed it events; then look at :attr:`violations`.
+
+    :param off: names of rules not to hold the trace to.
+    """
+
+    def __init__(self, off: frozenset[str] = frozenset()) -> None:
+        self.violations: list[Violation] = []
+        self._off = off
+        self._processes: dict[int, _Process] = {}
+        self._ended: dict[int, int] = {}
+        self._threads: dict[int, tuple[int, int]] = {}
+        self._begin_session()
+        self._rules: dict[type, Callable[[Any], None]] = {
+            ProcessCreate: self._process_create,
+            ProcessExit: self._process_exit,
+            ThreadCreate: self._thread_create,
+            ThreadExit: self._thread_exit,
+            ImageLoad: self._image_load,
+            Driver: self._driver,
+        }
+
+    def _begin_session(self) -> None:
+        self._registered: dict[str, int] = {}
+        self._refused: dict[str, tuple[int, int | None]] = {}
+        self._highest_seq = 0
+        self._latest = (0, 0)
+
+    def feed(self, events: Iterable[Event]) -> None:
+        """Take the next events of the trace."""
+        rules = self._rules
+        for event in events:
+            rule = rules.get(type(event))
+            if rule is not None:
+                rule(event)
+            if event.seq is not None and event.time is not None:
+                self._clock(event, event.seq, event.time)
+            if self._refused:
+                self._registration(event)
+
+    def _broken(self, rule: str, event: Event, message: str, before: int | None = None) -> None:
+        if rule not in self._off and len(self.violations) < MAX_VIOLATIONS:
+            self.violations.append(Violation(rule, event.index, message, before))
+
+    def _clock(self, event: Event, seq: int, time: int) -> None:
+        if seq <= self._highest_seq:
+            return
+        self._highest_seq = seq
+        latest, index = self._latest
+        if time + _TIME_SLACK < latest:
+            self._broken("time_follows_seq", event, f"seq {seq} has time {time}, before {latest}", index)
+        if time > latest:
+            self._latest = (time, event.index)
+
+    def _registration(self, event: Event) -> None:
+        refused = self._refused.get(_GROUPS.get(type(event), ""))
+        if refused is None:
+            return
+        index, seq = refused
+        if seq is None or event.seq is None or event.seq > seq:
+            self._broken(
+                "callbacks_only_while_registered", event, "the callback is not registered any more", index
+            )
+
+    def _process(self, event: Event, pid: int) -> _Process | None:
+        """The process an event happens in; None when it has ended."""
+        process = self._processes.get(pid)
+        if process is None:
+            ended = self._ended.get(pid)
+            if ended is not None:
+                self._broken("nothing_after_process_exit", event, f"process {pid} has ended", ended)
+                return None
+            process = self._processes[pid] = _Process(None, event.index, {})
+        return process
+
+    def _process_create(self, event: ProcessCreate) -> None:
+        known = self._processes.get(event.pid)
+        if known is not None and known.created is not None:
+            message = f"process {event.pid} is created again before it ended"
+            self._broken("process_created_once", event, message, known.created)
+        elif known is not None:
+            message = f"process {event.pid} is created after it was already at work"
+            self._broken("process_created_first", event, message, known.seen)
+        self._ended.pop(event.pid, None)
+        self._processes[event.pid] = _Process(event.index, event.index, {})
+
+    def _process_exit(self, event: ProcessExit) -> None:
+        process = self._process(event, event.pid)
+        if process is None:
+            return
+        for tid, created in process.threads.items():
+            message = f"process {event.pid} ends while its thread {tid} lives"
+            self._broken("threads_exit_before_process", event, message, created)
+            self._threads.pop(tid, None)
+        self._processes.pop(event.pid)
+        self._ended[event.pid] = event.index
+
+    def _thread_create(self, event: ThreadCreate) -> None:
+        process = self._process(event, event.pid)
+        known = self._threads.get(event.tid)
+        if known is not None:
+            message = f"thread {event.tid} is created again before it ended"
+            self._broken("thread_created_once", event, message, known[1])
+            owner = self._processes.get(known[0])
+            if owner is not None:
+                owner.threads.pop(event.tid, None)
+        self._threads[event.tid] = (event.pid, event.index)
+        if process is not None:
+            process.threads[event.tid] = event.index
+
+    def _thread_exit(self, event: ThreadExit) -> None:
+        process = self._process(event, event.pid)
+        created = self._threads.pop(event.tid, None)
+        if created is None:
+            if process is not None and process.created is not None:
+                message = f"thread {event.tid} of process {event.pid} ends but was never created"
+                self._broken("thread_created_before_exit", event, message, process.created)
+        elif created[0] != event.pid:
+            message = f"thread {event.tid} was created in process {created[0]} and ends in {event.pid}"
+            self._broken("thread_keeps_its_process", event, message, created[1])
+        owner = self._processes.get(created[0]) if created is not None else None
+        if owner is not None:
+            owner.threads.pop(event.tid, None)
+        if event.context_tid is not None and event.context_tid != event.tid:
+            message = f"the end of thread {event.tid} is reported by thread {event.context_tid}"
+            self._broken("thread_exit_context", event, message)
+
+    def _image_load(self, event: ImageLoad) -> None:
+        if event.pid:
+            self._process(event, event.pid)
+
+    def _driver(self, event: Driver) -> None:
+        if event.totals is not None:
+            for group, index in self._registered.items():
+                message = f"the driver unloads with its {group} callback still registered"
+                self._broken("driver_unregisters", event, message, index)
+            self._begin_session()
+            return
+        registration = _ROUTINES.get(event.routine or "")
+        if registration is None:
+            return
+        if event.function == "DriverEntry" and not event.status and "Remove" not in (event.routine or ""):
+            self._registered[registration] = event.index
+            self._refused.pop(registration, None)
+        elif event.function == "DriverEntry" and event.status:
+            self._refused[registration] = (event.index, None)
+        elif not event.status:
+            self._registered.pop(registration, None)
+            if registration != "process":
+                self._refused[registration] = (event.index, event.seq)

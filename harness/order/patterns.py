@@ -1,0 +1,188 @@
+"""Does one event fit one pattern? Patterns compiled once, matched many times.
+
+A pattern is a kind and a test a field. Names that are already bound (by a step) are constants; a free
+variable takes the event's value where it has none yet and must equal it where it has one.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from harness.events import KINDS, Event
+from harness.scenario.fields import CALLBACK_KINDS, kinds_with
+from harness.scenario.model import AnyValue, Constraint, Literal, Not, OneOfValues, Pattern, Variable
+
+__all__ = ["Bindings", "CompiledPattern", "Mismatch", "compile_pattern", "kinds_of", "show"]
+
+Value: TypeAlias = int | bool | str | None
+Bindings: TypeAlias = Mapping[str, Value]
+"""Variable → value. Never changed in place: a match that binds makes a new one."""
+
+_Test: TypeAlias = Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """Why an event of the right kind did not fit."""
+
+    field: str
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledPattern:
+    """One pattern; compares by identity."""
+
+    source: Pattern
+    types: frozenset[type[Event]]
+    tests: tuple[tuple[str, _Test, str], ...]
+    """Field, test that needs no binding, and what was expected, for people."""
+    variables: tuple[tuple[str, str], ...]
+    """Field and the free variable that its value must be."""
+    differs: tuple[tuple[str, str], ...]
+    """Field and the free variable that its value must not be."""
+
+    def may_match(self, event: Event) -> bool:
+        """True unless no value of the free variables could make it fit; the kind is not looked at."""
+        return all(test(field_of(event, field)) for field, test, _ in self.tests)
+
+    def match(self, event: Event, bindings: Bindings) -> Bindings | None:
+        """The bindings after the match (the same object when nothing was bound), or None."""
+        if type(event) not in self.types or not self.may_match(event):
+            return None
+        bound = bindings
+        for field, name in self.variables:
+            value = field_of(event, field)
+            if name in bound:
+                if not same(bound[name], value):
+                    return None
+            elif value is None:
+                return None
+            else:
+                bound = {**bound, name: value}
+        for field, name in self.differs:
+            if name in bound and same(bound[name], field_of(event, field)):
+                return None
+        return bound
+
+    def mismatches(self, event: Event, bindings: Bindings) -> Iterator[Mismatch]:
+        """Every field that keeps ``event``, of the right kind, from fitting."""
+        for field, test, expected in self.tests:
+            value = field_of(event, field)
+            if not test(value):
+                yield Mismatch(field, expected, show(field, value))
+        for field, name in self.variables:
+            value = field_of(event, field)
+            if value is None or (name in bindings and not same(bindings[name], value)):
+                yield Mismatch(field, f"${name} = {show(field, bindings.get(name))}", show(field, value))
+        for field, name in self.differs:
+            if name in bindings and same(bindings[name], field_of(event, field)):
+                value = show(field, bindings[name])
+                yield Mismatch(field, f"not ${name} = {value}", value)
+
+
+def same(one: Value, other: Value) -> bool:
+    """Equal; texts compare without letter case, as NT names do."""
+    if isinstance(one, str) and isinstance(other, str):
+        return one.casefold() == other.casefold()
+    return one == other
+
+
+def show(field: str, value: Value) -> str:
+    """A value as people write it: bases, sizes and status codes in hexadecimal."""
+    if value is None:
+        return "(none)"
+    if isinstance(value, int) and field in ("base", "size", "status", "code"):
+        return f"0x{value:x}"
+    return str(value)
+
+
+def field_of(event: Event, field: str) -> Value:
+    """A field by its name in scenarios: ``text`` is a print's line, ``totals`` whether there are any."""
+    if field == "text":
+        return event.line
+    value: Any = getattr(event, field, None)
+    return value is not None if field == "totals" else value
+
+
+def kinds_of(pattern: Pattern, spoken: frozenset[str]) -> frozenset[str]:
+    """The kinds a pattern is about; one without a kind is about the callbacks and the kinds spoken of."""
+    if pattern.kind is not None:
+        return frozenset((pattern.kind,))
+    return frozenset(kinds_with({name for name, _ in pattern.fields})) & (spoken | set(CALLBACK_KINDS))
+
+
+def compile_pattern(pattern: Pattern, kinds: frozenset[str], constants: Bindings) -> CompiledPattern:
+    """Ready a pattern for matching.
+
+    :param kinds: the kinds it is about, see :func:`kinds_of`.
+    :param constants: what the steps bound.
+    """
+    tests: list[tuple[str, _Test, str]] = []
+    variables: list[tuple[str, str]] = []
+    differs: list[tuple[str, str]] = []
+    for field, constraint in pattern.fields:
+        match constraint:
+            case AnyValue():
+                continue
+            case Variable(name=name) if name not in constants:
+                variables.append((field, name))
+            case Not(of=Variable(name=name)) if name not in constants:
+                differs.append((field, name))
+            case _:
+                tests.append(
+                    (field, _test(field, constraint, constants), _words(field, constraint, constants))
+                )
+    types = frozenset(KINDS[kind] for kind in kinds)
+    return CompiledPattern(pattern, types, tuple(tests), tuple(variables), tuple(differs))
+
+
+def _test(field: str, constraint: Constraint, constants: Bindings) -> _Test:
+    match constraint:
+        case Variable(name=name):
+            wanted = constants[name]
+            return lambda value: same(wanted, value)
+        case OneOfValues(values=values):
+            tests = [_literal_test(field, value) for value in values]
+            return lambda value: any(test(value) for test in tests)
+        case Not(of=inner):
+            test = _test(field, inner, constants)
+            return lambda value: not test(value)
+        case AnyValue():
+            return lambda value: True
+        case _:
+            return _literal_test(field, constraint)
+
+
+def _literal_test(field: str, wanted: Literal) -> _Test:
+    if not isinstance(wanted, str):
+        return lambda value: value == wanted
+    pattern = wanted.casefold()
+    bare = field == "image" and "\\" not in pattern
+    if not any(sign in pattern for sign in "*?["):
+        if bare:
+            return lambda value: value is not None and value.rpartition("\\")[2].casefold() == pattern
+        return lambda value: value is not None and value.casefold() == pattern
+    fits = re.compile(fnmatch.translate(pattern)).match
+    if bare:
+        return lambda value: value is not None and fits(value.rpartition("\\")[2].casefold()) is not None
+    return lambda value: value is not None and fits(value.casefold()) is not None
+
+
+def _words(field: str, constraint: Constraint, constants: Bindings) -> str:
+    match constraint:
+        case Variable(name=name):
+            return f"${name} = {show(field, constants[name])}"
+        case OneOfValues(values=values):
+            return " or ".join(show(field, value) for value in values)
+        case Not(of=inner):
+            return f"not {_words(field, inner, constants)}"
+        case AnyValue():
+            return "anything"
+        case _:
+            return show(field, constraint)

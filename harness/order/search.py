@@ -1,0 +1,221 @@
+"""The search: does an assignment of distinct events to patterns exist that keeps the order?
+
+Every way in which the events so far can stand for the patterns so far is followed at once, one event at a
+time; ways that are alike in what is left to do and in what is bound are one. So the search is complete, it
+reads the trace once, and what it keeps does not grow with the trace's length but with its ambiguity, which
+has a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from harness.errors import SearchBudgetError
+from harness.events import Event
+from harness.order.ops import AllOp, ChoiceOp, ListOp, PatternOp, RepeatOp
+from harness.order.patterns import Bindings, CompiledPattern
+from harness.order.terms import Done, Term, begin, claims, is_strict, passes
+
+__all__ = ["MAX_WAYS", "Block", "Match", "Search", "Standing"]
+
+MAX_WAYS = 20_000
+"""Ways followed at once; a trace that needs more is too ambiguous to be judged."""
+
+_Path: TypeAlias = "tuple[_Path, CompiledPattern, int] | None"
+_Key: TypeAlias = tuple[Term, frozenset[tuple[str, object]]]
+
+
+@dataclass(frozen=True)
+class Match:
+    """One event that stood for one pattern."""
+
+    pattern: CompiledPattern
+    index: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a way came."""
+
+    term: Term
+    bindings: Bindings
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One expectation, compiled."""
+
+    order: ListOp | None
+    scope: tuple[CompiledPattern, ...]
+    """Empty: every event whose type is in ``types``."""
+    types: frozenset[type[Event]]
+    """Types that can be in scope."""
+    never: tuple[CompiledPattern, ...]
+    only: bool
+
+
+@dataclass(slots=True)
+class _Way:
+    term: Term
+    bindings: Bindings
+    path: _Path
+    claimed: int
+    strict: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.strict = is_strict(self.term)
+
+    def key(self) -> _Key:
+        return self.term, frozenset(self.bindings.items())
+
+    def standing(self) -> Standing:
+        matches = []
+        path = self.path
+        while path is not None:
+            path, pattern, index = path
+            matches.append(Match(pattern, index))
+        return Standing(self.term, self.bindings, tuple(reversed(matches)))
+
+
+class Search:
+    """Feed it the events of a trace, then ask for the :attr:`witness`.
+
+    :param block: what is expected.
+    :param bindings: values that are given beforehand.
+    :ivar furthest: the way that claimed most events; where it came first, the earliest.
+    :ivar forbidden: the first event that a trace-wide ``never`` without free variables forbids.
+    """
+
+    def __init__(self, block: Block, bindings: Bindings) -> None:
+        self._block = block
+        ways = [] if block.order is None else begin(block.order, bindings)
+        self._ways = {way.key(): way for way in (_Way(term, bound, None, 0) for term, bound in ways)}
+        if block.order is None:
+            done = _Way(Done(), bindings, None, 0)
+            self._ways[done.key()] = done
+        self.furthest = next(iter(self._ways.values()))
+        self.forbidden: Match | None = None
+        self._open_never = [pattern for pattern in block.never if pattern.variables or pattern.differs]
+        self._closed_never = [pattern for pattern in block.never if pattern not in self._open_never]
+        self._suspects: list[tuple[CompiledPattern, Event]] = []
+        self._wanted = _by_type([*_patterns(block.order), *block.never])
+        self._refresh()
+
+    def feed(self, events: Iterable[Event]) -> None:
+        """Take the next events of the trace."""
+        wanted = self._wanted
+        for event in events:
+            kind = type(event)
+            patterns = wanted.get(kind)
+            if patterns is not None:
+                for pattern in patterns:
+                    if pattern.may_match(event):
+                        self._step(event)
+                        break
+                else:
+                    if self._strict and kind in self._block.types:
+                        self._step(event)
+            elif self._strict and kind in self._block.types:
+                self._step(event)
+
+    def _step(self, event: Event) -> None:
+        for pattern in self._closed_never:
+            if self.forbidden is None and pattern.match(event, {}) is not None:
+                self.forbidden = Match(pattern, event.index)
+        for pattern in self._open_never:
+            if type(event) in pattern.types and pattern.may_match(event):
+                self._suspects.append((pattern, event))
+        if len(self._suspects) > MAX_WAYS:
+            raise _too_many(event, "events may be forbidden")
+        if not self._ways or not self._in_scope(event):
+            return
+        ways: dict[_Key, _Way] = {}
+        only = self._block.only
+        for key, way in self._ways.items():
+            if not only and passes(way.term, event, way.bindings):
+                ways.setdefault(key, way)
+        for way in self._ways.values():
+            for term, bound, pattern in claims(way.term, event, way.bindings):
+                after = _Way(term, bound, (way.path, pattern, event.index), way.claimed + 1)
+                ways.setdefault(after.key(), after)
+                if after.claimed > self.furthest.claimed:
+                    self.furthest = after
+        if len(ways) > MAX_WAYS:
+            raise _too_many(event, "ways to read the trace are open")
+        self._ways = ways
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Must events be looked at that no pattern wants?"""
+        self._strict = self._block.only or any(way.strict for way in self._ways.values())
+
+    def _in_scope(self, event: Event) -> bool:
+        if type(event) not in self._block.types:
+            return False
+        return not self._block.scope or any(
+            pattern.match(event, {}) is not None for pattern in self._block.scope
+        )
+
+    def witness(self) -> Standing | None:
+        """After the last event: a way on which everything was found and nothing forbidden, or None."""
+        if self.forbidden is not None:
+            return None
+        for way in self._ways.values():
+            if isinstance(way.term, Done) and self.crossed(way.bindings) is None:
+                return way.standing()
+        return None
+
+    def crossed(self, bindings: Bindings) -> Match | None:
+        """The first event that a trace-wide ``never`` forbids once ``bindings`` hold."""
+        for pattern, event in self._suspects:
+            if pattern.match(event, bindings) is not None:
+                return Match(pattern, event.index)
+        return None
+
+    @property
+    def finished(self) -> Standing | None:
+        """A way on which everything was found, whether or not a ``never`` forbids it."""
+        found = (way for way in self._ways.values() if isinstance(way.term, Done))
+        return next((way.standing() for way in found), None)
+
+    @property
+    def standing(self) -> Standing:
+        """The way that came furthest."""
+        return self.furthest.standing()
+
+
+def _too_many(event: Event, what: str) -> SearchBudgetError:
+    return SearchBudgetError(
+        f"the trace is too ambiguous to be judged: at event {event.index} more than {MAX_WAYS} {what}",
+        hint="bind more variables, name an image, or narrow the scope",
+    )
+
+
+def _patterns(order: ListOp | None) -> list[CompiledPattern]:
+    found: list[CompiledPattern] = []
+    todo: list[object] = [] if order is None else [order]
+    while todo:
+        match todo.pop():
+            case PatternOp(pattern=pattern):
+                found.append(pattern)
+            case ListOp(elements=elements, after=after):
+                found.extend(after)
+                for element in elements:
+                    found.extend(element.gap.never)
+                    todo.append(element.op)
+            case AllOp(branches=branches) | ChoiceOp(branches=branches):
+                todo.extend(branches)
+            case RepeatOp(body=body):
+                todo.append(body)
+    return found
+
+
+def _by_type(patterns: list[CompiledPattern]) -> dict[type[Event], list[CompiledPattern]]:
+    found: dict[type[Event], list[CompiledPattern]] = {}
+    for pattern in patterns:
+        for kind in pattern.types:
+            found.setdefault(kind, []).append(pattern)
+    return found

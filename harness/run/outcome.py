@@ -89,7 +89,8 @@ class RunResult:
     @property
     def account(self) -> str:
         """Everything to be said about a run that did not pass, in lines."""
-        lines = [self.reason, self.explanation, self.left]
+        explained = self.explanation.startswith(self.reason)
+        lines = ["" if explained else self.reason, self.explanation, self.left]
         if self.trace is not None:
             lines.append(f"trace: {self.trace}")
         return "\n".join(line for line in lines if line)

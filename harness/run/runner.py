@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from harness.errors import LinesLost, ProcnotifyError, UsageError
+from harness.errors import ProcnotifyError, UsageError
 from harness.run.capture import Capture
 from harness.run.judge import Verdict, judge
 from harness.run.outcome import Outcome, RunResult
@@ -79,9 +79,7 @@ def _verdict(rig: Rig, capture: Capture, scenario: Scenario) -> Verdict:
     try:
         capture.run()
         rig.emit(PhaseEntered("check"))
-        if not capture.loss.complete:
-            raise LinesLost(str(capture.loss), hint="nothing is judged when lines are missing")
-        return judge(scenario, capture.events, capture.bindings)
+        return judge(scenario, capture.events, capture.bindings, capture.loss)
     except UsageError:
         raise
     except ProcnotifyError as error:

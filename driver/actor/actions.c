@@ -29,7 +29,8 @@ static BOOL Launch(ARGUMENTS *Arguments, RESULT *Result)
     if (*Arguments->Rest == L'\0')
         return FALSE;
     lstrcpynW(CommandLine, Arguments->Rest, ARGUMENT_CAPACITY);
-    if (!CreateProcessW(NULL, CommandLine, NULL, NULL, FALSE, DETACHED_PROCESS, NULL, NULL, &Startup, &Child)) {
+    if (!CreateProcessW(
+            NULL, CommandLine, NULL, NULL, FALSE, DETACHED_PROCESS, NULL, NULL, &Startup, &Child)) {
         Result->Status = GetLastError();
         return TRUE;
     }
@@ -102,7 +103,8 @@ static DWORD RunInProcess(HANDLE Process, PCSTR Function, PVOID Parameter, PDWOR
 }
 
 #define INJECTION_ACCESS \
-    (PROCESS_CREATE_THREAD | PROCESS_QUERY_INFORMATION | PROCESS_VM_OPERATION | PROCESS_VM_READ | PROCESS_VM_WRITE)
+    (PROCESS_CREATE_THREAD | PROCESS_QUERY_INFORMATION | PROCESS_VM_OPERATION | PROCESS_VM_READ | \
+        PROCESS_VM_WRITE)
 
 /* The thread starts at ExitThread, with 0 as its exit code. */
 static BOOL CreateRemote(ARGUMENTS *Arguments, RESULT *Result)

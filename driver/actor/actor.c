@@ -1,6 +1,6 @@
 /*
- * actor.exe, the guest helper: does exactly one action, and says so twice. A line of JSON on standard output goes
- * to the harness; two markers by OutputDebugString go to the kernel debugger, between the driver's lines.
+ * actor.exe, the guest helper: does exactly one action, and says so twice. A line of JSON on standard output
+ * goes to the harness; two markers by OutputDebugString go to the kernel debugger, among the driver's lines.
  *
  *     actor.exe [--id N] ACTION ARGUMENTS...
  *
@@ -96,8 +96,10 @@ static const ACTION_ENTRY *TakeAction(ARGUMENTS *Arguments, PDWORD Id)
     /* The first one is the program's own name. */
     if (!TakeArgument(Arguments) || !TakeArgument(Arguments))
         return NULL;
-    if (lstrcmpW(Arguments->Current, L"--id") == 0 && (!TakeNumber(Arguments, Id) || !TakeArgument(Arguments)))
-        return NULL;
+    if (lstrcmpW(Arguments->Current, L"--id") == 0) {
+        if (!TakeNumber(Arguments, Id) || !TakeArgument(Arguments))
+            return NULL;
+    }
     return FindAction(Arguments->Current);
 }
 

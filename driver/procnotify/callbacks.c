@@ -22,13 +22,14 @@ VOID NTAPI OnProcessNotify(HANDLE ParentId, HANDLE ProcessId, BOOLEAN Create)
     const STAMP Stamp = EnterCallback(Create ? &EventTotals.ProcessCreate : &EventTotals.ProcessExit);
 
     if (Create)
-        PRINT_LINE(Stamp, __FUNCTION__ " PPID(%u) created PID(%u)", HandleToULong(ParentId), HandleToULong(ProcessId));
+        PRINT_LINE(Stamp, __FUNCTION__ " PPID(%u) created PID(%u)", HandleToULong(ParentId),
+            HandleToULong(ProcessId));
     else
         PRINT_LINE(Stamp, __FUNCTION__ " PID(%u) was terminated", HandleToULong(ProcessId));
     LeaveCallback();
 }
 
-/* May run at APC_LEVEL. A creation is reported in the thread that creates, an exit in the thread that ends. */
+/* May run at APC_LEVEL: for a creation in the thread that creates, for an exit in the thread that ends. */
 VOID NTAPI OnThreadNotify(HANDLE ProcessId, HANDLE ThreadId, BOOLEAN Create)
 {
     const STAMP Stamp = EnterCallback(Create ? &EventTotals.ThreadCreate : &EventTotals.ThreadExit);

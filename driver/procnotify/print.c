@@ -2,8 +2,8 @@
 #include "utf8.h"
 
 /*
- * DbgPrint passes on 512 bytes of a call and silently drops the rest. Without its path an image line is at most
- * 190 bytes long, so with a piece of this size every call stays under 480.
+ * DbgPrint passes on 512 bytes of a call and silently drops the rest. Without its path an image line is at
+ * most 190 bytes long, so with a piece of this size every call stays under 480.
  */
 #define PIECE_SIZE 288
 
@@ -52,5 +52,6 @@ VOID PrintImageLine(
         PRINT(PART_FORMAT "%s", Part, Parts, Stamp->Sequence, Piece);
     }
     Utf8Piece(Name, &Position, Piece, sizeof(Piece));
-    PRINT(PART_FORMAT "%s" TAIL_FORMAT, Parts, Parts, Stamp->Sequence, Piece, Base, STAMP_ARGUMENTS(*Stamp), Size);
+    PRINT(PART_FORMAT "%s" TAIL_FORMAT, Parts, Parts, Stamp->Sequence, Piece, Base, STAMP_ARGUMENTS(*Stamp),
+        Size);
 }

@@ -78,7 +78,8 @@ VOID NTAPI DriverUnload(PDRIVER_OBJECT DriverObject)
     /* The last line: whoever counted the lines before it knows now whether one was lost. */
     const STAMP Stamp = TakeStamp();
     PRINT_LINE(Stamp,
-        __FUNCTION__ " totals process_create=%u process_exit=%u thread_create=%u thread_exit=%u image_load=%u",
+        __FUNCTION__ " totals process_create=%u process_exit=%u thread_create=%u thread_exit=%u"
+                     " image_load=%u",
         EventTotals.ProcessCreate, EventTotals.ProcessExit, EventTotals.ThreadCreate, EventTotals.ThreadExit,
         EventTotals.ImageLoad);
 }

@@ -1,8 +1,8 @@
 #include "stamp.h"
 
 /*
- * KUSER_SHARED_DATA lies at a fixed address, so the clock costs no import and works at any IRQL. InterruptTime is
- * its second member, at offset 8 (Microsoft, ntddk.h).
+ * KUSER_SHARED_DATA lies at a fixed address, so the clock costs no import and works at any IRQL.
+ * InterruptTime is its second member, at offset 8 (Microsoft, ntddk.h).
  */
 #if defined(_X86_)
 #define INTERRUPT_TIME ((const volatile KSYSTEM_TIME *)0xFFDF0008UL)
@@ -30,8 +30,8 @@ static volatile LONG LastSequence;
 
 /*
  * KeGetCurrentProcessorNumber is an inline function of the WDK on x64 (gs:[0x184]) and x86 (fs:[0x51], KPCR's
- * Number); no kernel older than Windows 7 exports KeGetCurrentProcessorNumberEx. The mingw-w64 headers have no
- * correct inline for all three architectures.
+ * Number); no kernel older than Windows 7 exports KeGetCurrentProcessorNumberEx. The headers of mingw-w64
+ * have no inline that is right for all three architectures.
  */
 static ULONG CurrentProcessor(VOID)
 {

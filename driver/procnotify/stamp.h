@@ -1,6 +1,6 @@
 /*
- * What every line of the driver carries besides its text: which line it is, when the callback was entered, and
- * where it ran. Taken at callback entry, because lines of two processors may be printed in the other order.
+ * What every line of the driver carries besides its text: which line it is, when the callback was entered,
+ * and where it ran. Taken at callback entry: two processors may print in the other order.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * UTF-16 to UTF-8 by hand, piece by piece, at any IRQL. DbgPrint's own %wZ is only allowed at PASSIVE_LEVEL and
- * stops at characters that the system's ANSI code page does not have.
+ * UTF-16 to UTF-8 by hand, piece by piece, at any IRQL. DbgPrint's own %wZ is only allowed at PASSIVE_LEVEL
+ * and stops at characters that the system's ANSI code page does not have.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * 64-bit division on x86. clang for this target calls the functions of GCC's runtime; the kernel exports the same
- * arithmetic under the names that Microsoft's compiler calls.
+ * 64-bit division on x86. clang for this target calls the functions of GCC's runtime; the kernel exports the
+ * same arithmetic under the names that Microsoft's compiler calls.
  */
 typedef unsigned long long U64;
 typedef long long S64;

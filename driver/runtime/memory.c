@@ -1,6 +1,6 @@
 /*
  * The memory functions that a C compiler may call for an assignment or an initialiser. Nothing here links a C
- * runtime; ntoskrnl exports them, ntdll's do not exist under the same name on every Windows.
+ * runtime, and not every version of ntoskrnl and ntdll exports all of them.
  */
 typedef __SIZE_TYPE__ SIZE;
 

@@ -1,6 +1,6 @@
 /*
- * What wdm.h and ntddk.h need to know about arm64: mingw-w64's kernel headers include a header of this name for
- * ARM and do not come with one. Values: Microsoft, wdm.h of the WDK, section _ARM64_.
+ * What wdm.h and ntddk.h need to know about arm64: mingw-w64's kernel headers include a header of this name
+ * for ARM and do not come with one. Values: Microsoft, wdm.h of the WDK, section _ARM64_.
  */
 #pragma once
 

@@ -50,7 +50,8 @@ def build(source: Path | None, arch: str, out: Path | None, verbose: bool) -> No
       procnotify driver build --source path/to/mydriver --arch x86 --out mydriver.sys
     """
     sources = source or driver_sources() / "procnotify"
-    target = out or Path(f"{sources.resolve().stem}.sys")
+    root = sources.resolve()
+    target = out or Path(f"{root.name if root.is_dir() else root.stem}.sys")
     try:
         result = build_driver(sources, Arch(arch), target, progress=_say if verbose else None)
     except CompilerRefusal as refusal:

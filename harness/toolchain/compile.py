@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.toolchain.arch import Arch
 from harness.toolchain.ziglang import package_dir, run_tool
 
-__all__ = ["LANGUAGES", "Progress", "compile_sources"]
+__all__ = ["LANGUAGES", "Progress", "compile_sources", "system_includes"]
 
 Progress = Callable[[str], None]
 """Told in a few words what is done next; called from several threads."""
@@ -42,11 +42,11 @@ FLAGS = (
 _CPLUSPLUS = ("-fno-rtti", "-fno-threadsafe-statics")
 
 
-def _system_includes(kernel: bool) -> list[str]:
+def system_includes(*, kernel: bool) -> list[Path]:
+    """The folders of clang's and mingw-w64's headers, in the order of search."""
     lib = package_dir() / "lib"
     windows = lib / "libc" / "include" / "any-windows-any"
-    folders = [lib / "include", windows, *([windows / "ddk"] if kernel else [])]
-    return [flag for folder in folders for flag in ("-isystem", str(folder))]
+    return [lib / "include", windows, *([windows / "ddk"] if kernel else [])]
 
 
 def compile_sources(
@@ -57,14 +57,12 @@ def compile_sources(
     kernel: bool,
     includes: Sequence[Path] = (),
     defines: Mapping[str, str] | None = None,
-    extra: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> list[Path]:
     """Compile each source into the folder ``objects``; the object files, in the order of the sources.
 
     :param kernel: with the WDK's headers and calling conventions, else for user mode.
     :param includes: searched before the system's headers.
-    :param extra: further clang flags.
     :raises harness.toolchain.ziglang.CompilerRefusal: the first source, in order, that was refused.
     """
     lib = package_dir() / "lib"
@@ -76,8 +74,7 @@ def compile_sources(
         *(arch.names.kernel_flags if kernel else arch.names.user_flags),
         *(f"-D{name}={value}" for name, value in (defines or {}).items()),
         *(flag for folder in includes for flag in ("-I", str(folder), f"-ffile-prefix-map={folder}=include")),
-        *_system_includes(kernel),
-        *extra,
+        *(flag for folder in system_includes(kernel=kernel) for flag in ("-isystem", str(folder))),
     ]
 
     def one(number: int, source: Path) -> Path:

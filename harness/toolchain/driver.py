@@ -10,7 +10,8 @@ from pathlib import Path
 from harness.errors import ToolchainError
 from harness.resources import driver_sources
 from harness.toolchain.arch import Arch
-from harness.toolchain.compile import LANGUAGES, Progress, compile_sources
+from harness.toolchain.compile import LANGUAGES, Progress, compile_sources, system_includes
+from harness.toolchain.headers import HEADERS, write_forwarders
 from harness.toolchain.importlibs import import_library_of, make_import_library
 from harness.toolchain.link import LinkJob, link
 from harness.toolchain.result import BuildResult, publish
@@ -45,6 +46,10 @@ def find_sources(sources: Path) -> list[Path]:
     )
 
 
+def _headers(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("**/*") if path.suffix.lower() in HEADERS and path.is_file())
+
+
 def _stem(sources: list[Path]) -> str:
     """The driver's own name: that of the file with its entry point, whatever folder it lies in."""
     for path in sources:
@@ -76,12 +81,16 @@ def build_driver(
     include = sources.resolve() if sources.is_dir() else files[0].parent
     with tempfile.TemporaryDirectory(prefix="procnotify-build-") as temporary:
         folder = Path(temporary)
+        forwarders = folder / "forwarders"
+        forwarders.mkdir()
+        search = [include, ours, *system_includes(kernel=True)]
+        write_forwarders([*files, *_headers(include)], search, forwarders)
         objects = compile_sources(
             files,
             arch,
             folder,
             kernel=True,
-            includes=[include, ours],
+            includes=[include, ours, forwarders],
             defines={**DRIVER_DEFINES, **(defines or {})},
             progress=progress,
         )

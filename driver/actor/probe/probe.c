@@ -1,6 +1,6 @@
 /*
- * probe.dll: says in which process it is. Whoever loads or injects it sees by the marker, from the process itself,
- * that it arrived.
+ * probe.dll: says in which process it is. Whoever loads or injects it sees by the marker, from the process
+ * itself, that it arrived.
  */
 #include "../text.h"
 

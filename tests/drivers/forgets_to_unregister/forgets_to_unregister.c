@@ -1,4 +1,4 @@
-/* Says at unload that its thread callback is removed, and leaves it registered: the next thread runs freed code. */
+/* Says at unload that its thread callback is gone, and leaves it: the next thread runs freed code. */
 #include "../ours.h"
 
 static NTSTATUS ForgetThreadNotify(PCREATE_THREAD_NOTIFY_ROUTINE NotifyRoutine)

@@ -7,8 +7,8 @@ static VOID NTAPI OnImageNotifyRaised(PUNICODE_STRING FullImageName, HANDLE Proc
     KIRQL OldIrql;
 
     KeRaiseIrql(DISPATCH_LEVEL, &OldIrql);
-    PRINT_LINE(Stamp, "OnImageNotify PID(%u) loaded a/an %wZ at 0x%p", HandleToULong(ProcessId), FullImageName,
-        ImageInfo->ImageBase);
+    PRINT_LINE(Stamp, "OnImageNotify PID(%u) loaded a/an %wZ at 0x%p", HandleToULong(ProcessId),
+        FullImageName, ImageInfo->ImageBase);
     KeLowerIrql(OldIrql);
 }
 

@@ -1,15 +1,9 @@
 // C++ beside C, as many drivers have it.
-#include "sample.h"
+#include <NtDDK.h>
+#include "Parts\Guard.h"
+#include "Sample.h"
 
 namespace {
-template <typename T> class Guard {
-public:
-    explicit Guard(T& value) : m_Value(value) { ++m_Value; }
-    ~Guard() { --m_Value; }
-
-private:
-    T& m_Value;
-};
 long g_Depth;
 } // namespace
 

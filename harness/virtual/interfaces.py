@@ -25,7 +25,10 @@ __all__ = [
     "KernelClock",
     "KernelMemory",
     "KernelView",
+    "KnownProcess",
+    "KnownThread",
     "NotifyRoutines",
+    "ProcessDirectory",
     "ThreadContext",
 ]
 
@@ -130,6 +133,53 @@ class KernelClock(Protocol):
     @property
     def system_time(self) -> int:
         """Since 1601-01-01 UTC, as KeQuerySystemTime answers."""
+
+
+class KnownProcess(Protocol):
+    """A process as the NT model keeps it."""
+
+    @property
+    def parent_pid(self) -> int: ...
+
+    @property
+    def name(self) -> str:
+        """Base name of the executable."""
+
+    @property
+    def image(self) -> str:
+        """NT path of the executable, or empty."""
+
+    @property
+    def arguments(self) -> Sequence[str]:
+        """Command line after the program's name."""
+
+    @property
+    def address(self) -> int:
+        """Of its EPROCESS, at the start of a page."""
+
+    @property
+    def create_time(self) -> int:
+        """100 ns units since boot."""
+
+
+class KnownThread(Protocol):
+    """A thread as the NT model keeps it."""
+
+    @property
+    def address(self) -> int:
+        """Of its ETHREAD, at the start of a page."""
+
+
+class ProcessDirectory(Protocol):
+    """The NT model's processes and threads, for the kernel's objects to agree with."""
+
+    @property
+    def processes(self) -> Mapping[int, KnownProcess]:
+        """By PID, every process whose object exists."""
+
+    @property
+    def threads(self) -> Mapping[int, KnownThread]:
+        """By TID."""
 
 
 class KernelMemory(Protocol):

@@ -15,7 +15,13 @@ from harness.virtual.callbacks import Callback, Kind
 from harness.virtual.dbgprint import BUFFER_SIZE
 from harness.virtual.execution import Execution
 from harness.virtual.exports import DATA, EXPORTS, Dispatcher
-from harness.virtual.interfaces import DebugPort, ImageModule, KernelClock, ThreadContext
+from harness.virtual.interfaces import (
+    DebugPort,
+    ImageModule,
+    KernelClock,
+    ProcessDirectory,
+    ThreadContext,
+)
 from harness.virtual.kernel_image import build_kernel_image
 from harness.virtual.loader import DRIVER_UNLOAD, Loader, check_driver_file
 from harness.virtual.memory import Memory
@@ -28,7 +34,7 @@ from harness.virtual.status import (
     STATUS_SUCCESS,
     failed,
 )
-from harness.virtual.system import Driver, System
+from harness.virtual.system import SYSTEM_CONTEXT, Driver, System
 from harness.virtual.traps import BugcheckRaised
 
 __all__ = ["MAX_PROCESSORS", "Kernel", "check_driver_file"]
@@ -95,6 +101,12 @@ class Kernel:
         )
         self._fill_exported_data()
 
+    def follow(self, directory: ProcessDirectory) -> None:
+        """Let process and thread objects lie and read as the NT model has them. Call it once, after boot."""
+        clock = self._system.clock
+        self._system.objects.follow(directory, boot_time=clock.system_time - clock.now)
+        self._show_system_process()
+
     # What the NT model reports (NotifyRoutines).
 
     def process_notify(
@@ -117,7 +129,8 @@ class Kernel:
         objects = self._system.objects
         if create:
             process = objects.start_process(pid, parent_pid, self._system.clock.system_time)
-            process.image_path = image
+            process.image_path = image = image or process.image_path
+            command_line = command_line or process.command_line
         process_object = objects.process(pid).address
         self.creation_status = STATUS_SUCCESS
         for callback in self._system.callbacks.of("process"):
@@ -301,8 +314,13 @@ class Kernel:
         for name, (size, value) in DATA.items():
             system.memory.write(system.symbol(name), value.to_bytes(size, "little"))
         system.memory.put_u8(system.symbol("KeNumberProcessors"), self.processors)
-        system.memory.put_u64(system.symbol("PsInitialSystemProcess"), system.objects.process(4).address)
+        self._show_system_process()
         for name in _TYPE_OBJECTS:
             type_object = system.heap.allocate(0xD8)
             system.other_objects.add(type_object)
             system.memory.put_u64(system.symbol(name), type_object)
+
+    def _show_system_process(self) -> None:
+        system = self._system
+        address = system.objects.process(SYSTEM_CONTEXT.pid).address
+        system.memory.put_u64(system.symbol("PsInitialSystemProcess"), address)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.virtual.heap import KernelHeap
-from harness.virtual.memory import Memory
+from harness.virtual.interfaces import ProcessDirectory
+from harness.virtual.memory import PAGE, Memory
 from harness.virtual.symbols18362 import EPROCESS, ETHREAD
 
 __all__ = ["IMAGE_FILE_NAME_SIZE", "Objects", "ProcessObject", "ThreadObject"]
@@ -33,6 +34,7 @@ class ProcessObject:
     """FILETIME."""
     image_path: str | None = None
     """NT path of the executable, once it has been mapped."""
+    command_line: str | None = None
     references: int = 0
     exiting: bool = False
 
@@ -57,43 +59,80 @@ class Objects:
         self._processes: dict[int, ProcessObject] = {}
         self._threads: dict[int, ThreadObject] = {}
         self._by_address: dict[int, ProcessObject | ThreadObject] = {}
+        self._heaped: set[int] = set()
+        self._directory: ProcessDirectory | None = None
+        self._boot_time = 0
         self.set_name(self.process(_SYSTEM), "System")
+
+    def follow(self, directory: ProcessDirectory, *, boot_time: int) -> None:
+        """From now on, objects lie where ``directory`` says and know what it knows.
+
+        :param boot_time: system time at which interrupt time was 0.
+        """
+        self._directory, self._boot_time = directory, boot_time
+        for pid in tuple(self._processes):
+            self.end_process(pid)
+        for tid in tuple(self._threads):
+            self.end_thread(tid)
 
     def process(self, pid: int) -> ProcessObject:
         """The process's object, made now if there is none."""
         found = self._processes.get(pid)
         if found is None:
-            address = self._heap.put(EPROCESS.pack({"Header.Type": _PROCESS_OBJECT, "UniqueProcessId": pid}))
+            known = self._directory.processes.get(pid) if self._directory else None
+            content = EPROCESS.pack({"Header.Type": _PROCESS_OBJECT, "UniqueProcessId": pid})
+            address = self._place(content, known.address if known else None)
             found = self._processes[pid] = ProcessObject(pid, address)
             self._by_address[address] = found
+            if known is not None:
+                self._set_parent(found, known.parent_pid)
+                self.set_name(found, known.name)
+                found.create_time = self._boot_time + known.create_time
+                found.image_path = known.image or None
+                found.command_line = " ".join((known.name, *known.arguments))
         return found
 
     def thread(self, pid: int, tid: int) -> ThreadObject:
         """The thread's object, made now if there is none."""
         found = self._threads.get(tid)
         if found is None or found.pid != pid:
+            known = self._directory.threads.get(tid) if self._directory else None
             owner = self.process(pid).address
-            address = self._heap.put(
-                ETHREAD.pack(
-                    {
-                        "Header.Type": _THREAD_OBJECT,
-                        "ApcState.Process": owner,
-                        "Process": owner,
-                        "Cid": (pid, tid),
-                    }
-                )
+            content = ETHREAD.pack(
+                {
+                    "Header.Type": _THREAD_OBJECT,
+                    "ApcState.Process": owner,
+                    "Process": owner,
+                    "Cid": (pid, tid),
+                }
             )
+            address = self._place(content, known.address if known else None)
             found = self._threads[tid] = ThreadObject(pid, tid, address)
             self._by_address[address] = found
         return found
+
+    def _place(self, content: bytes, address: int | None) -> int:
+        """Store a new object where the model has it, else in the heap; its address."""
+        if address is None:
+            address = self._heap.put(content)
+            self._heaped.add(address)
+            return address
+        if not self._memory.is_mapped(address, len(content)):
+            self._memory.map(address, PAGE)
+        self._memory.store(address, content)
+        return address
+
+    def _set_parent(self, process: ProcessObject, parent_pid: int) -> None:
+        process.parent_pid = parent_pid
+        at = EPROCESS.offset("InheritedFromUniqueProcessId")
+        self._memory.put_u64(process.address + at, parent_pid)
 
     def start_process(self, pid: int, parent_pid: int, create_time: int) -> ProcessObject:
         """A process begins; an older object of a reused PID stays only as long as it is referenced."""
         self._processes.pop(pid, None)
         process = self.process(pid)
-        process.parent_pid, process.create_time = parent_pid, create_time
-        at = EPROCESS.offset("InheritedFromUniqueProcessId")
-        self._memory.put_u64(process.address + at, parent_pid)
+        process.create_time = create_time
+        self._set_parent(process, parent_pid)
         return process
 
     def set_name(self, process: ProcessObject, name: str) -> None:
@@ -104,6 +143,8 @@ class Objects:
 
     def find_process(self, pid: int) -> ProcessObject | None:
         """The live process with that PID."""
+        if self._directory is not None and pid in self._directory.processes:
+            return self.process(pid)
         return self._processes.get(pid)
 
     def find_thread(self, tid: int) -> ThreadObject | None:
@@ -142,5 +183,13 @@ class Objects:
         return True
 
     def _release(self, item: ProcessObject | ThreadObject) -> None:
-        if item.exiting and item.references == 0 and self._by_address.pop(item.address, None) is not None:
-            self._heap.free(item.address)
+        if item.exiting and item.references == 0:
+            self._forget(item)
+
+    def _forget(self, item: ProcessObject | ThreadObject) -> None:
+        """Its address may hold the model's next object already: then that one stays."""
+        if self._by_address.get(item.address) is item:
+            del self._by_address[item.address]
+            if item.address in self._heaped:
+                self._heaped.remove(item.address)
+                self._heap.free(item.address)

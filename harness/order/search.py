@@ -9,14 +9,14 @@ has a limit.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from harness.errors import SearchBudgetError
 from harness.events import Event
 from harness.order.ops import AllOp, ChoiceOp, ListOp, PatternOp, RepeatOp
 from harness.order.patterns import Bindings, CompiledPattern
-from harness.order.terms import Done, Term, begin, claims, is_strict, passes
+from harness.order.terms import Done, Term, begin, claims, heads, is_guarded, is_strict, passes
 
 __all__ = ["MAX_WAYS", "Block", "Match", "Search", "Standing"]
 
@@ -24,7 +24,6 @@ MAX_WAYS = 20_000
 """Ways followed at once; a trace that needs more is too ambiguous to be judged."""
 
 _Path: TypeAlias = "tuple[_Path, CompiledPattern, int] | None"
-_Key: TypeAlias = tuple[Term, frozenset[tuple[str, object]]]
 
 
 @dataclass(frozen=True)
@@ -57,19 +56,38 @@ class Block:
     only: bool
 
 
-@dataclass(slots=True)
 class _Way:
-    term: Term
-    bindings: Bindings
-    path: _Path
-    claimed: int
-    strict: bool = field(init=False)
+    """One way to read the events so far; two are equal when what is left and what is bound are."""
 
-    def __post_init__(self) -> None:
-        self.strict = is_strict(self.term)
+    __slots__ = ("_bound", "_hash", "bindings", "claimed", "guarded", "heads", "path", "strict", "term")
 
-    def key(self) -> _Key:
-        return self.term, frozenset(self.bindings.items())
+    def __init__(self, term: Term, bindings: Bindings, path: _Path, claimed: int) -> None:
+        self.term = term
+        self.bindings = bindings
+        self.path = path
+        self.claimed = claimed
+        self.strict = is_strict(term)
+        self.guarded = is_guarded(term)
+        self.heads = tuple(heads(term))
+        self._bound = frozenset(bindings.items())
+        self._hash = hash((term, self._bound))  # asked for at every event
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return (
+            isinstance(other, _Way)
+            and self._hash == other._hash
+            and self._bound == other._bound
+            and self.term == other.term
+        )
+
+    def wants(self, event: Event) -> bool:
+        """May it claim ``event``?"""
+        return any(pattern.match(event, self.bindings) is not None for pattern in self.heads)
 
     def standing(self) -> Standing:
         matches = []
@@ -92,11 +110,10 @@ class Search:
     def __init__(self, block: Block, bindings: Bindings) -> None:
         self._block = block
         ways = [] if block.order is None else begin(block.order, bindings)
-        self._ways = {way.key(): way for way in (_Way(term, bound, None, 0) for term, bound in ways)}
+        self._ways = dict.fromkeys(_Way(term, bound, None, 0) for term, bound in ways)
         if block.order is None:
-            done = _Way(Done(), bindings, None, 0)
-            self._ways[done.key()] = done
-        self.furthest = next(iter(self._ways.values()))
+            self._ways[_Way(Done(), bindings, None, 0)] = None
+        self.furthest = next(iter(self._ways))
         self.forbidden: Match | None = None
         self._open_never = [pattern for pattern in block.never if pattern.variables or pattern.differs]
         self._closed_never = [pattern for pattern in block.never if pattern not in self._open_never]
@@ -122,6 +139,8 @@ class Search:
                 self._step(event)
 
     def _step(self, event: Event) -> None:
+        if not self._in_scope(event):
+            return
         for pattern in self._closed_never:
             if self.forbidden is None and pattern.match(event, {}) is not None:
                 self.forbidden = Match(pattern, event.index)
@@ -130,17 +149,20 @@ class Search:
                 self._suspects.append((pattern, event))
         if len(self._suspects) > MAX_WAYS:
             raise _too_many(event, "events may be forbidden")
-        if not self._ways or not self._in_scope(event):
-            return
-        ways: dict[_Key, _Way] = {}
         only = self._block.only
-        for key, way in self._ways.items():
-            if not only and passes(way.term, event, way.bindings):
-                ways.setdefault(key, way)
-        for way in self._ways.values():
+        wanting = [way for way in self._ways if way.wants(event)]
+        stopped = [
+            way for way in self._ways if only or (way.guarded and not passes(way.term, event, way.bindings))
+        ]
+        if not wanting and not stopped:
+            return
+        ways = dict(self._ways)
+        for way in stopped:
+            del ways[way]
+        for way in wanting:
             for term, bound, pattern in claims(way.term, event, way.bindings):
                 after = _Way(term, bound, (way.path, pattern, event.index), way.claimed + 1)
-                ways.setdefault(after.key(), after)
+                ways.setdefault(after)
                 if after.claimed > self.furthest.claimed:
                     self.furthest = after
         if len(ways) > MAX_WAYS:
@@ -150,7 +172,7 @@ class Search:
 
     def _refresh(self) -> None:
         """Must events be looked at that no pattern wants?"""
-        self._strict = self._block.only or any(way.strict for way in self._ways.values())
+        self._strict = self._block.only or any(way.strict for way in self._ways)
 
     def _in_scope(self, event: Event) -> bool:
         if type(event) not in self._block.types:
@@ -163,7 +185,7 @@ class Search:
         """After the last event: a way on which everything was found and nothing forbidden, or None."""
         if self.forbidden is not None:
             return None
-        for way in self._ways.values():
+        for way in self._ways:
             if isinstance(way.term, Done) and self.crossed(way.bindings) is None:
                 return way.standing()
         return None
@@ -178,7 +200,7 @@ class Search:
     @property
     def finished(self) -> Standing | None:
         """A way on which everything was found, whether or not a ``never`` forbids it."""
-        found = (way for way in self._ways.values() if isinstance(way.term, Done))
+        found = (way for way in self._ways if isinstance(way.term, Done))
         return next((way.standing() for way in found), None)
 
     @property

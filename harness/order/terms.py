@@ -17,7 +17,7 @@ from harness.order.ops import NO_GAP, AllOp, ChoiceOp, Gap, ListOp, Op, PatternO
 from harness.order.patterns import Bindings, CompiledPattern
 from harness.scenario.model import round_key
 
-__all__ = ["DONE", "Claim", "Term", "begin", "claims", "heads", "is_strict", "passes"]
+__all__ = ["DONE", "Claim", "Term", "begin", "claims", "heads", "is_guarded", "is_strict", "passes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +214,21 @@ def is_strict(term: Term) -> bool:
         case Round(inner=inner):
             return is_strict(inner)
         case _:
+            return False
+
+
+def is_guarded(term: Term) -> bool:
+    """Is there an event that may not pass ``term`` by?"""
+    match term:
+        case Rest(inner=inner, gap=gap, begun=begun):
+            return (not begun and (gap.adjacent or bool(gap.never))) or is_guarded(inner)
+        case All(branches=branches):
+            return any(is_guarded(branch) for branch in branches)
+        case Round(inner=inner):
+            return is_guarded(inner)
+        case Done(never=never):
+            return bool(never)
+        case One():
             return False
 
 

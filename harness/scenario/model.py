@@ -325,7 +325,7 @@ class Expectation:
     """An event that fits one of these is in scope; empty: every event of the kinds the block speaks of."""
     order: Sequence | None
     never: tuple[Pattern, ...]
-    """Forbidden in the whole trace."""
+    """Forbidden to every event in scope, from the first to the last."""
     only: bool
     """Every event in scope must be claimed by the order."""
     line: int

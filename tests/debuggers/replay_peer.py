@@ -39,10 +39,12 @@ class ReplayPeer:
 
     :param frames: what the target sent.
     :param twice: send every n-th data packet a second time, as a target does whose ACK came too late.
+    :param hang_up: close the line after the last frame.
     """
 
-    def __init__(self, frames: Iterable[Frame], *, twice: int = 0) -> None:
+    def __init__(self, frames: Iterable[Frame], *, twice: int = 0, hang_up: bool = False) -> None:
         self._frames = list(frames)
+        self._hang_up = hang_up
         self._twice = twice
         self._contexts = deque(
             frame.payload
@@ -78,7 +80,7 @@ class ReplayPeer:
                 for number, frame in enumerate(self._frames):
                     self._play(number, frame)
                 # The target runs on and says nothing more, until the debugger hangs up.
-                while self._line.recv(4096):
+                while not self._hang_up and self._line.recv(4096):
                     pass
         except (ConnectionError, EOFError):
             return  # the debugger went away: its test knows why

@@ -49,10 +49,14 @@ def debugger_on(port: int, key: Key = KEY, **options: object) -> Iterator[Native
 def attached() -> Iterator[tuple[NativeDebugger, ThinTarget]]:
     """A debugger and the target it has halted."""
     port = free_udp_port()
-    with ThinTarget.kdnet(port) as target, debugger_on(port) as debugger:
-        debugger.listen()
-        debugger.attach(timeout=10)
-        yield debugger, target
+    debugger = NativeDebugger(f"net:port={port},key={KEY.format()}")
+    debugger.listen()  # before the target's first poke, for the second comes three seconds later
+    with ThinTarget.kdnet(port) as target:
+        try:
+            debugger.attach(timeout=10)
+            yield debugger, target
+        finally:
+            debugger.detach(timeout=0.5)
 
 
 def collect(debugger: NativeDebugger, count: int) -> list[DebuggerEvent]:

@@ -1,0 +1,221 @@
+"""Recording a target that is already there, and the two commands around it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from kd_peer import KERNEL_BASE, KEY, ThinTarget, free_udp_port
+from replay_peer import ReplayPeer
+from test_native_recorded import target_frames
+
+from harness.cli.keygen import command as keygen
+from harness.cli.record import command as record
+from harness.debuggers.base import TargetInfo
+from harness.debuggers.native import NativeDebugger
+from harness.errors import ConnectionFailed, TargetLost, TraceError
+from harness.events import Bugcheck, Event, Print
+from harness.kd.kdnet import Key
+from harness.kd.statechange import LoadSymbols
+from harness.record import Recorder, Recording
+from harness.trace import TraceReader
+
+LINE = "[procnotify] OnProcessNotify PPID(4) created PID(100)\n"
+BANNER = "\n*** Fatal System Error: 0x000000d1\n" + " " * 23 + "(0x%X,0x2,0x0,0x%X)\n\n"
+
+
+class Tape:
+    """A recording on a thread of its own."""
+
+    def __init__(self, port: int, duration: float) -> None:
+        self.events: list[Event] = []
+        self.info: TargetInfo | None = None
+        self.result: Recording | None = None
+        self.heard = threading.Condition()
+        debugger = NativeDebugger(f"net:port={port},key={KEY.format()}", silence=None)
+        self._recorder = Recorder(debugger, self._attached, self._record)
+        self._thread = threading.Thread(target=self._run, args=(duration,), daemon=True)
+        self._thread.start()
+
+    def _attached(self, info: TargetInfo) -> None:
+        self.info = info
+
+    def _record(self, event: Event) -> None:
+        with self.heard:
+            self.events.append(event)
+            self.heard.notify_all()
+
+    def _run(self, duration: float) -> None:
+        self.result = self._recorder.run(attach_timeout=10, duration=duration)
+
+    def wait(self, count: int) -> None:
+        with self.heard:
+            assert self.heard.wait_for(lambda: len(self.events) >= count, 10), self.events
+
+    def end(self) -> Recording:
+        self._thread.join(timeout=20)
+        assert self.result is not None
+        return self.result
+
+
+@pytest.fixture
+def tape_and_target() -> Iterator[tuple[Tape, ThinTarget]]:
+    port = free_udp_port()
+    tape = Tape(port, duration=2.0)
+    with ThinTarget.kdnet(port) as target:
+        target.wait(lambda: bool(target.continues))
+        yield tape, target
+
+
+class TestRecorder:
+    def test_lines_become_events_and_the_target_is_left_running(
+        self, tape_and_target: tuple[Tape, ThinTarget]
+    ) -> None:
+        tape, target = tape_and_target
+        target.print(LINE)
+        target.print("half a ")
+        target.print("line\n")
+        recording = tape.end()
+        assert [event.line for event in tape.events] == [LINE.strip(), "half a line"]
+        assert isinstance(tape.events[1], Print)
+        assert recording.release.running is True
+        assert (recording.reboots, recording.stops, recording.error) == (0, (), None)
+        target.wait(lambda: not target.halted)
+
+    def test_a_stop_is_let_go(self, tape_and_target: tuple[Tape, ThinTarget]) -> None:
+        tape, target = tape_and_target
+        target.exception(0xC0000005, rip=KERNEL_BASE + 0x10)
+        target.wait(lambda: len(target.continues) == 2)
+        target.print(LINE)
+        recording = tape.end()
+        assert [stop.code for stop in recording.stops] == [0xC0000005]
+        assert len(tape.events) == 1
+
+    def test_a_bugcheck_is_recorded_and_the_reboot_waited_through(
+        self, tape_and_target: tuple[Tape, ThinTarget]
+    ) -> None:
+        tape, target = tape_and_target
+        reboot = LoadSymbols(base=LoadSymbols.REBOOT_BASE, process_id=0, unload=1)
+        target.do(lambda: target.on_continue.append(lambda: target.halt(reboot)))
+        target.print(BANNER % (0, KERNEL_BASE + 4))
+        target.exception(rcx=3)
+        target.wait(lambda: len(target.continues) == 3)
+        target.print(LINE)
+        recording = tape.end()
+        assert recording.reboots == 1
+        assert recording.bugcheck is not None and recording.bugcheck.code == 0xD1
+        assert any(isinstance(event, Bugcheck) for event in tape.events)
+        assert tape.events[-1].line == LINE.strip()
+
+    def test_no_target(self) -> None:
+        recorder = Recorder(
+            NativeDebugger(f"net:port={free_udp_port()},key=1.2.3.4"), lambda info: None, lambda event: None
+        )
+        with pytest.raises(ConnectionFailed, match="no target dialled"):
+            recorder.run(attach_timeout=0.3, duration=1)
+
+
+def invoke(*args: object) -> Result:
+    return CliRunner().invoke(record, [str(arg) for arg in args], standalone_mode=False)
+
+
+class TestCommand:
+    def test_a_trace_of_a_recorded_kernel(self, shared_data: Path, tmp_path: Path) -> None:
+        out = tmp_path / "boot.jsonl"
+        frames = target_frames(shared_data / "kdcom/reactos-x86-boot-procnotify.jsonl.xz")
+        with ReplayPeer(frames) as peer:
+            result = invoke(peer.connection, "--out", out, "--for", "1500ms")
+        # The replayed kernel cannot prove that it runs, nor can it be lost: the recording is whole.
+        assert result.exception is None, result.output
+        assert result.return_value == 0
+        with_driver = [event for event in TraceReader(out) if event.line.startswith("[procnotify] ")]
+        assert len(with_driver) == 108
+        assert "left" in result.stderr or "not known" in result.stderr
+
+    def test_wrong_key(self) -> None:
+        port = free_udp_port()
+        with ThinTarget.kdnet(port, key=Key.parse("9.9.9.9")):
+            result = invoke(f"net:port={port},key=1.2.3.4", "--for", "1s")
+        assert isinstance(result.exception, ConnectionFailed)
+        assert "key is wrong" in str(result.exception)
+
+    def test_a_machine_that_goes_away_leaves_a_readable_trace(
+        self, shared_data: Path, tmp_path: Path
+    ) -> None:
+        out = tmp_path / "cut.jsonl"
+        frames = target_frames(shared_data / "kdcom/reactos-x86-boot-procnotify.jsonl.xz")
+        with ReplayPeer(frames[:200], hang_up=True) as peer:
+            result = invoke(peer.connection, "--out", out, "--for", "30s")
+        assert isinstance(result.exception, TargetLost)
+        assert "closed" in str(result.exception)
+        assert len(list(TraceReader(out))) > 10
+
+    @pytest.mark.parametrize("text", ["x", "-1s", "1d", "1 s s"])
+    def test_durations(self, text: str) -> None:
+        result = CliRunner().invoke(record, ["net:port=50000,key=1.2.3.4", "--for", text])
+        assert result.exit_code == 2
+        assert "is no duration" in result.output
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+    def test_ctrl_c_lets_the_target_go_and_keeps_the_trace(self, tmp_path: Path) -> None:
+        port, out = free_udp_port(), tmp_path / "run.jsonl"
+        argv = [sys.executable, "-m", "harness", "record", f"net:port={port},key={KEY.format()}"]
+        with (
+            ThinTarget.kdnet(port) as target,
+            subprocess.Popen(
+                [*argv, "--out", str(out)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            ) as process,
+        ):
+            target.wait(lambda: bool(target.continues), 20)
+            target.print(LINE)
+            assert process.stdout is not None
+            assert process.stdout.readline() == LINE
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=20)
+            target.wait(lambda: not target.halted)
+        assert process.returncode == 0, errors
+        assert "left running" in errors
+        assert [event.line for event in TraceReader(out)] == [LINE.strip()]
+
+
+def test_keygen() -> None:
+    keys = {CliRunner().invoke(keygen, []).output for _ in range(5)}
+    assert len(keys) == 5
+    for key in keys:
+        assert re.fullmatch(r"([0-9a-z]{1,13}\.){3}[0-9a-z]{1,13}\n", key)
+        assert len(Key.parse(key).secret) == 32
+
+
+class TestReplayFiles:
+    @pytest.mark.parametrize(
+        "line", [b"{}", b"[]", b"no json", b'{"t":0,"d":"up","b":""}', b'{"t":0,"d":"rx","b":"0"}']
+    )
+    def test_a_damaged_recording_is_named_with_its_line(self, tmp_path: Path, line: bytes) -> None:
+        from harness.debuggers.replay import read_chunks
+
+        path = tmp_path / "session.jsonl"
+        path.write_bytes(b'{"t":0,"d":"rx","b":"00"}\n' + line + b"\n")
+        with pytest.raises(TraceError, match=r"session\.jsonl:2"):
+            list(read_chunks(path))
+
+    def test_a_cut_archive(self, tmp_path: Path) -> None:
+        import lzma
+
+        from harness.debuggers.replay import read_chunks
+
+        path = tmp_path / "session.jsonl.xz"
+        path.write_bytes(lzma.compress(b'{"t":0,"d":"rx","b":"00"}\n' * 100)[:-20])
+        with pytest.raises(TraceError, match="damaged"):
+            list(read_chunks(path))

@@ -115,10 +115,12 @@ class TestAttach:
 
     def test_a_target_that_will_not_break_in(self) -> None:
         port = free_udp_port()
-        with ThinTarget.kdnet(port) as target, debugger_on(port) as debugger:
-            target.halted = True  # it acknowledges, and takes break-ins for old news
-            with pytest.raises(TargetLost, match="did not break in"):
-                debugger.attach(timeout=1.5)
+        with debugger_on(port) as debugger:
+            debugger.listen()
+            with ThinTarget.kdnet(port) as target:
+                target.halted = True  # it acknowledges, and takes break-ins for old news
+                with pytest.raises(TargetLost, match="did not break in"):
+                    debugger.attach(timeout=1.5)
 
     def test_listening_twice_is_refused(self) -> None:
         with debugger_on(free_udp_port()) as debugger:

@@ -341,6 +341,8 @@ class Cpu:
         self, _uc: object, kind: int, address: int, _size: int, _value: int, _data: object
     ) -> bool:
         access, present = _ACCESS[kind]
+        if access == "read" and not present and self._memory.show_page(address):
+            return True
         self._stop = Faulted(address & 0xFFFF_FFFF_FFFF_FFFF, access, present, 0)
         return False
 

@@ -85,6 +85,7 @@ class Execution:
             self._resolve(stop)
             stop = cpu.resume(budget=INSTRUCTION_BUDGET)
         result = cpu.result
+        system.user_images.hide()
         if cpu.irql != irql:
             self._die(self._left_irql(routine, irql), pc=routine)
         return result

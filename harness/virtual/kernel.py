@@ -147,6 +147,7 @@ class Kernel:
         self._execution.run_deferred()
         if not create:
             objects.end_process(pid)
+            self._system.user_images.forget(pid)
 
     def thread_notify(self, *, pid: int, tid: int, create: bool, context: ThreadContext) -> None:
         """A thread was created, or ends in its own context."""
@@ -176,6 +177,8 @@ class Kernel:
         self._execution.refuse_when_dead()
         if pid and name is not None:
             self._learn_name(pid, name)
+        if pid:
+            self._system.user_images.add(pid, base, size)
         callbacks = self._system.callbacks.of("image")
         for callback in callbacks:
             full_name, info = self._data.image(name, base, size, system_mode=system_mode)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import struct
+from collections.abc import Callable
 from typing import Final
 
 from unicorn import UC_PROT_EXEC, UC_PROT_READ, UC_PROT_WRITE
@@ -73,6 +74,8 @@ class Memory:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._pages: dict[int, _Region] = {}
+        self.show_page: Callable[[int], bool] = lambda _address: False
+        """Asked when a page that is not mapped is read: maps it and says True, or says False."""
 
     def map(self, address: int, size: int, protection: str = "rw", *, content: bytes = b"") -> None:
         """Back a page-aligned range with zeroed memory that starts with ``content``.
@@ -162,8 +165,11 @@ class Memory:
         if region is not None and address + size <= region.end:
             return bytes(region.view[address - region.base : address - region.base + size])
         data = self.read(address, size)
-        if len(data) < size:
-            raise MemoryFault((address + len(data)) & _ADDRESS_MASK, "read", present=False)
+        while len(data) < size:
+            missing = (address + len(data)) & _ADDRESS_MASK
+            if not self.show_page(missing):
+                raise MemoryFault(missing, "read", present=False)
+            data = self.read(address, size)
         return data
 
     def store(self, address: int, data: bytes) -> None:

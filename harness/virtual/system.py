@@ -24,6 +24,7 @@ from harness.virtual.objects import Objects
 from harness.virtual.pool import Pool
 from harness.virtual.printfilter import PrintFilter
 from harness.virtual.sharedpage import SharedPage
+from harness.virtual.userimages import UserImages
 
 __all__ = ["SYSTEM_CONTEXT", "Driver", "GuestCall", "System", "Timer", "UnloadedImage", "VarArgs"]
 
@@ -120,6 +121,8 @@ class System:
         self.pool = Pool(self.memory)
         self.objects = Objects(self.memory, self.heap)
         self.callbacks = Callbacks()
+        self.user_images = UserImages(self.memory)
+        self.memory.show_page = lambda address: self.user_images.show(self.context.pid, address)
         self.context = SYSTEM_CONTEXT
         self.drivers: dict[str, Driver] = {}
         self.unloaded: deque[UnloadedImage] = deque(maxlen=_UNLOADED_REMEMBERED)

@@ -81,7 +81,10 @@ def check(scenario: Scenario, events: Iterable[Event], bindings: Mapping[str, in
     return CheckResult(
         passed=not failures,
         reason=failures[0].reason if failures else "",
-        explanation="\n\n".join(failure.explanation for failure in failures if failure.explanation),
+        explanation="\n\n".join(
+            failure.explanation if failure is failures[0] else f"{failure.reason}\n{failure.explanation}"
+            for failure in failures
+        ),
         witnesses=tuple(witnesses),
         violations=tuple(lifecycle.violations),
         events=count,

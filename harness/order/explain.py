@@ -29,8 +29,7 @@ def explain_violation(violation: Violation, events: Iterable[Event]) -> str:
         marks[violation.before] = "<"
     return "\n".join(
         [
-            f"{rule.name}: {rule.sentence}",
-            f"  {violation.message}",
+            f"  {rule.sentence}",
             f"  source: {rule.source}",
             f"  switch it off with: lifecycle: {{off: [{rule.name}]}}",
             *_window(events, marks),
@@ -52,12 +51,11 @@ def explain_order(
     waiting = list(dict.fromkeys(heads(standing.term)))
     if not waiting:
         reason = f"{scenario.path}:{expectation.line}: the order was found, but what must not follow it did"
-        return reason, "\n".join([reason, *_window(events, _marks(standing))])
+        return reason, "\n".join(_window(events, _marks(standing)))
     lines = sorted({pattern.source.line for pattern in waiting})
     reason = f"{scenario.path}:{lines[0]}: not found: {_describe(waiting[0])}"
     last = standing.matches[-1].index if standing.matches else -1
-    text = [reason]
-    text += [f"{scenario.path}:{p.source.line}: or: {_describe(p)}" for p in waiting[1:4]]
+    text = [f"{scenario.path}:{p.source.line}: or: {_describe(p)}" for p in waiting[1:4]]
     text.append(
         f"  {len(standing.matches)} of the order's events were found before it{_bound(standing.bindings)}"
     )
@@ -79,7 +77,7 @@ def _forbidden(scenario: Scenario, crossed: Match, events: Iterable[Event]) -> t
     line = crossed.pattern.source.line
     what = _describe(crossed.pattern)
     reason = f"{scenario.path}:{line}: forbidden, but it came (event {crossed.index}): {what}"
-    return reason, "\n".join([reason, *_window(events, {crossed.index: "!"})])
+    return reason, "\n".join(_window(events, {crossed.index: "!"}))
 
 
 def _describe(pattern: CompiledPattern) -> str:

@@ -1,0 +1,179 @@
+"""What each construct of an order means, as tables; and a reference that tries everything."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scenarios_of import judge
+
+TABLE = [
+    (
+        "later, with anything between",
+        "order: [process_create: {pid: 1}, process_exit: {pid: 1}]",
+        {"C1 X1": True, "C1 C2 X2 X1": True, "X1 C1": False, "C1": False},
+    ),
+    (
+        "a variable has one value",
+        "order: [process_create: {pid: $p}, process_exit: {pid: $p}]",
+        {"C1 X1": True, "C1 X2": False, "C1 C2 X2": True, "X1 C2 X2": True, "C1 X2 C3": False},
+    ),
+    ("distinct events", "order: [process_create: any, process_create: any]", {"C1": False, "C1 C1": True}),
+    (
+        "next",
+        "order: [process_create: {pid: 1}, next: {process_exit: {pid: 1}}]",
+        {"C1 X1": True, "C1 C2 X1": False, "C1 C2 C1 X1": True},
+    ),
+    (
+        "next skips what is out of scope",
+        "scope: {pid: 1}\norder: [process_create: {pid: 1}, next: {process_exit: {pid: 1}}]",
+        {"C1 C2 X1": True, "C1 C1 X1": True, "C1 C2": False},
+    ),
+    (
+        "any_order",
+        "order: [any_order: [process_create: {pid: 1}, process_create: {pid: 2}], process_exit: any]",
+        {"C1 C2 X9": True, "C2 C1 X9": True, "C1 X9": False, "C1 X9 C2": False},
+    ),
+    (
+        "any_order takes distinct events",
+        "order: [any_order: [process_create: any, process_create: any]]",
+        {"C1": False, "C1 C2": True},
+    ),
+    (
+        "lists in any_order interleave",
+        "order: [any_order: [[process_create: {pid: 1}, process_exit: {pid: 1}], "
+        "[process_create: {pid: 2}, process_exit: {pid: 2}]]]",
+        {"C1 C2 X1 X2": True, "C2 C1 X1 X2": True, "C1 X1 C2 X2": True, "C1 X2 C2 X1": False},
+    ),
+    (
+        "one_of",
+        "order: [one_of: [process_create: {pid: 1}, process_create: {pid: 2}], process_exit: any]",
+        {"C1 X9": True, "C2 X9": True, "C3 X9": False},
+    ),
+    (
+        "optional",
+        "order: [process_create: {pid: 1}, optional: {process_create: {pid: 2}}, "
+        "next: {process_exit: {pid: 1}}]",
+        {"C1 X1": True, "C1 C2 X1": True, "C1 C3 X1": False},
+    ),
+    (
+        "repeat",
+        "order: [repeat: {of: [process_create: {pid: $p}, process_exit: {pid: $p}], min: 2, max: 2}]",
+        {"C1 X1": False, "C1 X1 C2 X2": True, "C1 C2 X1 X2": False, "C1 X1 C1 X1": True},
+    ),
+    (
+        "repeat finds the number that fits",
+        "order: [repeat: {of: {process_create: any}, min: 1, max: 3}, "
+        "process_create: {pid: 3}, next: {process_exit: {pid: 3}}]",
+        {"C1 C2 C3 X3": True, "C3 X3": False},
+    ),
+    (
+        "never between two neighbours",
+        "order: [process_create: {pid: 1}, never: {process_create: {pid: 2}}, process_exit: {pid: 1}]",
+        {"C1 X1": True, "C1 C2 X1": False, "C2 C1 X1 C2": True, "C1 C2 C1 X1": True},
+    ),
+    (
+        "never behind a missing optional",
+        "order: [process_create: {pid: 1}, never: {process_create: {pid: 2}}, "
+        "optional: {process_create: {pid: 3}}, process_exit: {pid: 1}]",
+        {"C1 X1": True, "C1 C2 X1": False, "C1 C3 C2 X1": True},
+    ),
+    (
+        "never for the whole trace",
+        "order: [process_create: {pid: 1}]\nnever: [process_exit: {pid: 2}]",
+        {"C1": True, "X2 C1": False, "C1 X2": False},
+    ),
+    (
+        "never with a variable of the order",
+        "order: [process_create: {pid: $p}]\nnever: [process_exit: {pid: $p}]",
+        {"C1": True, "C1 X1": False, "X1 C1": False, "C1 X1 C2": True},
+    ),
+    (
+        "only",
+        "only: true\nscope: {pid: 1}\norder: [process_create: {pid: 1}, process_exit: {pid: 1}]",
+        {"C1 X1": True, "C2 C1 X1": True, "C1 C1 X1": False, "C1 X1 X1": False},
+    ),
+    (
+        "within",
+        "order: [process_create: {pid: 1}, within: 2s, process_exit: {pid: 1}]",
+        {"C1 X1": True, "C1 C2 X1": True, "C1 C2 C3 X1": False, "C1 C2 C3 C1 X1": True},
+    ),
+    ("not", "order: [process_create: {pid: {not: 1}}]", {"C1": False, "C2": True}),
+    ("a list of values", "order: [process_create: {pid: [1, 2]}]", {"C2": True, "C3": False}),
+]
+
+
+@pytest.mark.parametrize(
+    ("expect", "events", "holds"),
+    [pytest.param(e, t, h, id=f"{name}: {t}") for name, e, cases in TABLE for t, h in cases.items()],
+)
+def test_meaning(expect: str, events: str, holds: bool) -> None:
+    result = judge(expect, events)
+    assert result.passed is holds
+    assert bool(result.reason) is not holds
+    assert bool(result.witnesses) is holds
+
+
+def test_a_name_that_a_step_bound_must_agree() -> None:
+    expect = "order: [process_create: {pid: $agent}]"
+    assert judge(expect, "C1", {"agent": 1}).passed
+    assert not judge(expect, "C1", {"agent": 2}).passed
+
+
+def test_an_empty_trace_fails() -> None:
+    assert "holds no events" in judge("never: [process_exit: any]", "").reason
+
+
+def test_the_witness_names_the_events() -> None:
+    result = judge("order: [process_create: {pid: $p}, process_exit: {pid: $p}]", "C1 C2 X2")
+    ((_, witness),) = result.witnesses
+    assert [match.index for match in witness.matches] == [1, 2]
+    assert witness.bindings == {"p": 2}
+
+
+def test_a_failure_names_the_line_the_place_and_the_nearest_miss() -> None:
+    result = judge("order:\n  - process_create: {pid: 1}\n  - process_exit: {pid: 1}", "C1 X2")
+    assert result.reason == "t.yaml:9: not found: process_exit {pid: 1}"
+    assert "nearest miss for line 9: event 1: pid is 2, expected 1" in result.explanation
+    assert "=      0  C1" in result.explanation
+    assert "?      1  X2" in result.explanation
+
+
+words = st.builds("{}{}".format, st.sampled_from("CX"), st.integers(1, 3))
+values = st.sampled_from(["1", "2", "$p", "$q", "any"])
+patterns = st.lists(st.tuples(st.sampled_from("CX"), values), min_size=1, max_size=4)
+
+
+@settings(max_examples=300, deadline=None)
+@given(patterns, st.lists(words, min_size=1, max_size=6), st.sampled_from(["order", "any_order", "only"]))
+def test_agrees_with_trying_everything(wanted: list[tuple[str, str]], events: list[str], shape: str) -> None:
+    # A variable that is named once is refused by the loader: it means any value.
+    used = [value for _, value in wanted]
+    wanted = [(k, "any" if v.startswith("$") and used.count(v) == 1 else v) for k, v in wanted]
+    lines = [f"{'process_create' if kind == 'C' else 'process_exit'}: {{pid: {v}}}" for kind, v in wanted]
+    if shape == "any_order" and len(lines) > 1:
+        expect = "order: [any_order: [" + ", ".join(f"{{{line}}}" for line in lines) + "]]"
+        orders = list(itertools.permutations(range(len(events)), len(wanted)))
+    else:
+        expect = ("only: true\n" if shape == "only" else "") + "order:\n"
+        expect += "\n".join(f"  - {line}" for line in lines)
+        orders = list(itertools.combinations(range(len(events)), len(wanted)))
+    if shape == "only":
+        orders = [order for order in orders if len(order) == len(events)]
+    expected = any(_agrees(wanted, [events[place] for place in order]) for order in orders)
+    assert judge(expect, " ".join(events)).passed is expected
+
+
+def _agrees(wanted: list[tuple[str, str]], events: list[str]) -> bool:
+    bound: dict[str, str] = {}
+    for (kind, value), event in zip(wanted, events, strict=True):
+        if event[0] != kind:
+            return False
+        if value.startswith("$"):
+            if bound.setdefault(value, event[1:]) != event[1:]:
+                return False
+        elif value not in ("any", event[1:]):
+            return False
+    return True

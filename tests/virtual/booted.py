@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from harness.virtual.clock import Clock
 from harness.virtual.interfaces import ImageModule, ThreadContext
 from harness.virtual.kernel import Kernel
@@ -56,3 +58,23 @@ class Booted:
     def create(self, pid: int, parent_pid: int = 1000, context: ThreadContext = USER) -> None:
         """The process notification that makes ``misbehave`` do number ``pid``."""
         self.kernel.process_notify(parent_pid=parent_pid, pid=pid, create=True, context=context)
+
+
+@dataclass
+class Known:
+    """A process or thread of a model."""
+
+    address: int
+    parent_pid: int = 4
+    name: str = ""
+    image: str = ""
+    arguments: tuple[str, ...] = ()
+    create_time: int = 0
+
+
+@dataclass
+class Directory:
+    """A model's processes and threads."""
+
+    processes: dict[int, Known] = field(default_factory=dict)
+    threads: dict[int, Known] = field(default_factory=dict)

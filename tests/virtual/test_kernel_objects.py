@@ -3,9 +3,7 @@ referenced."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from booted import USER, Booted
+from booted import USER, Booted, Directory, Known
 
 from harness.virtual.interfaces import ThreadContext
 from harness.virtual.symbols18362 import EPROCESS, ETHREAD
@@ -13,22 +11,6 @@ from harness.virtual.symbols18362 import EPROCESS, ETHREAD
 PAGE = 0x1000
 PROCESSES = 0xFFFF_A100_0000_0000
 THREADS = 0xFFFF_A100_1000_0000
-
-
-@dataclass
-class Known:
-    address: int
-    parent_pid: int = 4
-    name: str = ""
-    image: str = ""
-    arguments: tuple[str, ...] = ()
-    create_time: int = 0
-
-
-@dataclass
-class Directory:
-    processes: dict[int, Known] = field(default_factory=dict)
-    threads: dict[int, Known] = field(default_factory=dict)
 
 
 def a_directory() -> Directory:

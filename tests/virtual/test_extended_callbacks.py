@@ -1,0 +1,113 @@
+"""The Ex registrations: who may, what they are handed, what they can refuse."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from booted import USER, Booted, Directory, Known
+
+from harness.toolchain import Arch, build_driver
+from harness.virtual.interfaces import ThreadContext
+
+SOURCE = r"""
+#include <ntddk.h>
+typedef struct _PAIR { HANDLE Process, Thread; } PAIR;
+static VOID NTAPI OnProcess(PEPROCESS Process, HANDLE ProcessId, PPS_CREATE_NOTIFY_INFO Info)
+{
+    if (Info == NULL) {
+        DbgPrint("exit %u %u\n", HandleToULong(ProcessId), HandleToULong(PsGetProcessId(Process)));
+        return;
+    }
+    DbgPrint("create %u parent %u by %u.%u open=%u %wZ | %wZ\n", HandleToULong(ProcessId),
+        HandleToULong(Info->ParentProcessId), HandleToULong(Info->CreatingThreadId.UniqueProcess),
+        HandleToULong(Info->CreatingThreadId.UniqueThread), (ULONG)Info->FileOpenNameAvailable,
+        Info->ImageFileName, Info->CommandLine);
+    if (HandleToULong(ProcessId) == 666)
+        Info->CreationStatus = STATUS_ACCESS_DENIED;
+}
+static VOID NTAPI OnThread(HANDLE ProcessId, HANDLE ThreadId, BOOLEAN Create)
+{
+    DbgPrint("thread %u %u %u in %u.%u\n", HandleToULong(ProcessId), HandleToULong(ThreadId), (ULONG)Create,
+        HandleToULong(PsGetCurrentProcessId()), HandleToULong(PsGetCurrentThreadId()));
+}
+NTKERNELAPI NTSTATUS NTAPI PsSetCreateThreadNotifyRoutineEx(ULONG Type, PVOID Routine);
+static VOID NTAPI Unload(PDRIVER_OBJECT Driver)
+{
+    UNREFERENCED_PARAMETER(Driver);
+    DbgPrint("removed %x\n", PsSetCreateProcessNotifyRoutineEx(OnProcess, TRUE));
+    DbgPrint("removed %x\n", PsRemoveCreateThreadNotifyRoutine(OnThread));
+}
+NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING Path)
+{
+    UNREFERENCED_PARAMETER(Path);
+    Driver->DriverUnload = Unload;
+    PsSetCreateThreadNotifyRoutineEx(0, (PVOID)OnThread);
+    return PsSetCreateProcessNotifyRoutineEx(OnProcess, FALSE);
+}
+"""
+FORCE_INTEGRITY = 0x80
+DLL_CHARACTERISTICS = 0x18 + 70
+"""Offset from the PE signature."""
+
+
+@pytest.fixture(scope="module")
+def without_integrity_check(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = tmp_path_factory.mktemp("extended")
+    (folder / "extended.c").write_text(SOURCE)
+    build_driver(folder, Arch.X64, folder / "extended.sys")
+    return (folder / "extended.sys").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def extended(without_integrity_check: bytes) -> bytes:
+    """The same, as if linked with /INTEGRITYCHECK."""
+    data = bytearray(without_integrity_check)
+    at = struct.unpack_from("<I", data, 0x3C)[0] + DLL_CHARACTERISTICS
+    data[at] |= FORCE_INTEGRITY
+    return bytes(data)
+
+
+def test_without_the_integrity_check_ex_is_denied(booted: Booted, without_integrity_check: bytes) -> None:
+    assert booted.load(without_integrity_check, "extended.sys") == 0xC0000022
+    assert [module.name for module in booted.kernel.modules] == ["ntoskrnl.exe"], "a failed driver goes again"
+    assert booted.debugger.symbols[-1] == ("extended.sys", True)
+
+
+def test_what_ex_callbacks_are_handed(booted: Booted, extended: bytes) -> None:
+    assert booted.load(extended, "extended.sys") == 0
+    booted.kernel.process_notify(
+        parent_pid=8, pid=60, create=True, context=USER, image=r"\??\C:\a.exe", command_line="a.exe -x"
+    )
+    booted.create(64, 8)
+    booted.kernel.thread_notify(pid=60, tid=68, create=True, context=USER)
+    own = ThreadContext(60, 68, 0)
+    booted.kernel.thread_notify(pid=60, tid=68, create=False, context=own)
+    booted.kernel.process_notify(parent_pid=8, pid=60, create=False, context=own)
+    booted.kernel.unload_driver(name="extended.sys", context=USER)
+    assert b"".join(booted.debugger.prints).decode().splitlines() == [
+        r"create 60 parent 8 by 1000.1004 open=1 \??\C:\a.exe | a.exe -x",
+        "create 64 parent 8 by 1000.1004 open=0 (null) | (null)",
+        "thread 60 68 1 in 60.68",
+        "thread 60 68 0 in 60.68",
+        "exit 60 60",
+        "removed 0",
+        "removed 0",
+    ]
+
+
+def test_ex_callbacks_hear_what_the_model_knows(booted: Booted, extended: bytes) -> None:
+    known = Known(0xFFFF_A100_0000_1000, 8, "b.exe", r"\Device\X\b.exe", ("-y",))
+    booted.kernel.follow(Directory({4: Known(0xFFFF_A100_0000_0000), 60: known}, {}))
+    booted.load(extended, "extended.sys")
+    booted.create(60, 8)
+    expected = rb"create 60 parent 8 by 1000.1004 open=1 \Device\X\b.exe | b.exe -y" + b"\n"
+    assert booted.debugger.prints == [expected]
+
+
+def test_a_creation_can_be_refused(booted: Booted, extended: bytes) -> None:
+    booted.load(extended, "extended.sys")
+    booted.create(666)
+    assert booted.kernel.creation_status == 0xC0000022
+    booted.create(60)
+    assert booted.kernel.creation_status == 0

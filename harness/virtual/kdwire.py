@@ -1,0 +1,86 @@
+"""The UDP socket of the target's KDNET link: datagrams out and in, and waiting. No protocol rule is here."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, Protocol
+
+from harness.errors import ConnectionFailed
+from harness.kd.handshake import Endpoint
+from harness.kd.kdnet import MAX_DATAGRAM
+
+__all__ = ["UdpWire", "Wire"]
+
+
+class Wire(Protocol):
+    """What the link needs of a network."""
+
+    def send(self, data: bytes) -> None:
+        """Send one datagram; a network that refuses it loses it."""
+
+    def receive(self) -> bytes | None:
+        """A datagram that has arrived, None when there is none now."""
+
+    def wait(self, timeout: float | None) -> None:
+        """Return when a datagram may have arrived or ``timeout`` seconds have passed; None waits for ever.
+
+        May also return early, and may raise what ends the target.
+        """
+
+
+class UdpWire:
+    """A socket connected to the debugger's address, and other things to watch while waiting.
+
+    :param hostip, port: where the debugger listens (bcdedit's names).
+    :raises ConnectionFailed: no socket or no route to that address.
+    """
+
+    def __init__(self, hostip: IPv4Address | IPv6Address, port: int) -> None:
+        family = socket.AF_INET if hostip.version == 4 else socket.AF_INET6
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            self._socket.connect((str(hostip), port))
+        except OSError as error:
+            self._socket.close()
+            raise ConnectionFailed(
+                f"no route to the debugger at {hostip} port {port}: {error.strerror or error}",
+                hint="check --hostip",
+            ) from error
+        self._socket.setblocking(False)
+        address, own_port = self._socket.getsockname()[:2]
+        self.own = Endpoint(ip_address(address), own_port)
+        self.host = Endpoint(hostip, port)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._socket, selectors.EVENT_READ)
+
+    def watch(self, source: Any, callback: Callable[[], None]) -> None:
+        """Call ``callback`` from :meth:`wait` whenever ``source`` (a socket) is readable."""
+        self._selector.register(source, selectors.EVENT_READ, callback)
+
+    def send(self, data: bytes) -> None:
+        """See :class:`Wire`. Nobody listening there (yet) is no error: the link sends again."""
+        with contextlib.suppress(OSError):
+            self._socket.send(data)
+
+    def receive(self) -> bytes | None:
+        """See :class:`Wire`."""
+        try:
+            return self._socket.recv(MAX_DATAGRAM + 1)
+        except OSError:
+            # Nothing there, or the answer to an earlier send: the port is closed at the other end.
+            return None
+
+    def wait(self, timeout: float | None) -> None:
+        """See :class:`Wire`; callbacks of :meth:`watch` run here."""
+        for key, _ in self._selector.select(timeout):
+            if key.data is not None:
+                key.data()
+
+    def close(self) -> None:
+        """Free the socket."""
+        self._selector.close()
+        self._socket.close()

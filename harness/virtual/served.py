@@ -1,0 +1,202 @@
+"""A booted virtual target on a KDNET link: kernel, model and KD stub wired together.
+
+One thread drives it. While it has nothing to do it looks after the link (:meth:`ServedTarget.idle`): pokes
+every three seconds, and a break-in that stops it in nt!DbgBreakPointWithStatus.
+
+Two clocks. The model's moves by what happens in the model alone, so that a debugger's doings cannot change a
+driver's lines. What a debugger sees in KUSER_SHARED_DATA adds to it the time that the target spent with nothing
+to do: one clock tick for every stop that the debugger ended, so that a target that answers twice shows that
+time moves, and in a target that serves alone also the wall clock's time (``idle_clock``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, Final
+
+from harness.errors import UsageError
+from harness.kd.kdnet import Key
+from harness.kd.session import Session
+from harness.virtual.clock import Clock
+from harness.virtual.kdlink import MAX_TRIES, TargetLink
+from harness.virtual.kdlists import ProcessFacts, ThreadFacts
+from harness.virtual.kdstructs import TICK
+from harness.virtual.kdstub import KdStub
+from harness.virtual.kdview import DebuggerView, Times
+from harness.virtual.kdwire import UdpWire
+from harness.virtual.kernel import Kernel
+from harness.virtual.nt.objects import Process, Thread
+from harness.virtual.target import DEFAULT_PROFILE, PROCESSORS, TargetStatus, VirtualTarget
+
+__all__ = ["Dialling", "ServedTarget"]
+
+_RUNNING, _WAITING = 2, 5
+"""KTHREAD_STATE."""
+_RETRANSMIT: Final = 0.5
+"""Seconds until a packet without an ACK is sent again."""
+_IDLE_SLEEP: Final = 1.0
+"""Longest sleep of an idle target; only a bound, whatever arrives ends it."""
+
+
+@dataclass(frozen=True)
+class Dialling:
+    """Where the debugger is; the names are bcdedit's (``/dbgsettings net``)."""
+
+    hostip: IPv4Address | IPv6Address
+    port: int
+    key: Key
+
+    @classmethod
+    def of(cls, hostip: str, port: int, key: str) -> Dialling:
+        """Check what a user or a harness gave.
+
+        :raises UsageError: not an IP address, not a port, not a key.
+        """
+        try:
+            address = ip_address(hostip)
+        except ValueError:
+            raise UsageError(f"{hostip!r} is no IP address", hint="give hostip as in 192.168.0.10") from None
+        if not 1 <= port <= 65535:
+            raise UsageError(f"port {port} is not between 1 and 65535")
+        return cls(address, port, Key.parse(key))
+
+
+@dataclass
+class _Facts:
+    """The model as the debugger's structures show it (:class:`harness.virtual.kdview.SystemFacts`)."""
+
+    target: VirtualTarget
+    clock: Clock
+    stub: KdStub
+    idle_clock: Callable[[], int]
+    _last: int = field(default=0)
+
+    def processes(self) -> Sequence[ProcessFacts]:
+        """Every process whose object exists."""
+        return [self._process(process) for process in self.target.system.processes.values()]
+
+    def shown_times(self) -> Times:
+        """The model's time and the idle time; never less than at the last look."""
+        self._last = max(self._last, self.clock.now + self.stub.stops * TICK + self.idle_clock())
+        return Times(self._last, self.clock.boot_system_time + self._last)
+
+    def true_times(self) -> Times:
+        """The model's time."""
+        return Times(self.clock.now, self.clock.system_time)
+
+    def _process(self, process: Process) -> ProcessFacts:
+        return ProcessFacts(
+            address=process.address,
+            pid=process.pid,
+            parent_pid=process.parent_pid,
+            name=process.name,
+            create_time=self.clock.boot_system_time + process.create_time,
+            image_base=next((image.base for image in process.mapped.values()), 0),
+            threads=tuple(map(self._thread, process.live_threads())),
+        )
+
+    def _thread(self, thread: Thread) -> ThreadFacts:
+        return ThreadFacts(
+            address=thread.address,
+            tid=thread.tid,
+            start_address=0,
+            create_time=self.clock.boot_system_time + thread.create_time,
+            state=_RUNNING if thread.busy_until > self.clock.now else _WAITING,
+            cpu=thread.processor,
+        )
+
+
+class ServedTarget:
+    """One boot.
+
+    :param dialling: the debugger's address and key.
+    :param wire: the socket; outlives the boot.
+    :param now: a monotonic clock in seconds, for the link's timers only.
+    :param nonce: 32 random bytes, new for every boot.
+    :param idle_clock: target time (100 ns units) that passed while nothing ran; see the module's text.
+    """
+
+    def __init__(
+        self,
+        dialling: Dialling,
+        wire: UdpWire,
+        *,
+        now: Callable[[], float],
+        nonce: bytes,
+        seed: int,
+        profile: str = DEFAULT_PROFILE,
+        idle_clock: Callable[[], int] = lambda: 0,
+    ) -> None:
+        session = Session.kdnet_target(
+            dialling.key,
+            client_key=nonce,
+            own=wire.own,
+            host=wire.host,
+            now=now(),
+            retransmit=_RETRANSMIT,
+            max_tries=MAX_TRIES,
+        )
+        self._clock = Clock()
+        self._link = TargetLink(session, wire, now)
+        self.stub = KdStub(self._link, now)
+        self._kernel = Kernel(self.stub, self._clock, processors=PROCESSORS)
+        self._target = VirtualTarget(
+            self._kernel, self.stub, self._clock, seed=seed, profile=profile, processors=PROCESSORS
+        )
+        self._kernel.follow(self._target.system)
+        self._kernel.follow(self._target.system)
+        facts = _Facts(self._target, self._clock, self.stub, idle_clock)
+        self.stub.attach(self._kernel, DebuggerView(self._kernel, facts))
+
+    @property
+    def debugger_present(self) -> bool:
+        """A debugger has answered and is still there."""
+        return self._link.present
+
+    @property
+    def stops(self) -> int:
+        """How often the debugger has let the target go."""
+        return self.stub.stops
+
+    def put(self, name: str, data: bytes) -> str:
+        """See :meth:`VirtualTarget.put`."""
+        return self._target.put(name, data)
+
+    def load_driver(self, name: str, path: str) -> int:
+        """See :meth:`VirtualTarget.load_driver`. A file that the debugger maps (``.kdfiles``) replaces the
+        guest's copy first, as in Windows."""
+        mapped = self.stub.fetch_driver(path)
+        if mapped is not None:
+            self._target.system.store.replace(path, mapped)
+        return self._target.load_driver(name, path)
+
+    def unload_driver(self, name: str) -> int:
+        """See :meth:`VirtualTarget.unload_driver`."""
+        return self._target.unload_driver(name)
+
+    def act(self, argv: Sequence[str], step: int) -> dict[str, Any]:
+        """See :meth:`VirtualTarget.act`."""
+        return dict(self._target.act(argv, step))
+
+    def settle(self, quiet: int, maximum: int) -> int:
+        """See :meth:`VirtualTarget.settle`."""
+        return self._target.settle(quiet, maximum)
+
+    def status(self) -> TargetStatus:
+        """See :meth:`VirtualTarget.status`; ``halted`` while the debugger holds the target."""
+        status = self._target.status()
+        if self.stub.halted and status.state == "running":
+            return TargetStatus("halted", status.time, "in the debugger")
+        return status
+
+    def idle(self) -> None:
+        """Look after the link until something arrives (from the debugger, or on what the wire watches)."""
+        state = self._target.status().state
+        if state == "hung":
+            self.stub.poll_hung()
+        elif state == "running":
+            self.stub.poll()
+        # A target that bugchecked has told the debugger that it reboots: it stays silent until it does.
+        self._link.wait(_IDLE_SLEEP, silent=state == "bugchecked")

@@ -28,7 +28,7 @@ from harness.trace.writer import TraceWriter
 __all__ = ["Capture", "probe_names", "trace_path"]
 
 ATTACH_SECONDS = 30.0
-DETACH_SECONDS = 10.0
+DETACH_SECONDS = 5.0
 
 
 class Capture:

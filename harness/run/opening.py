@@ -55,12 +55,13 @@ def open_rig(
     open_debugger = debugger_factory(debugger)
     host = open_machine(machine)
     try:
-        under_test = read_driver(driver or default_driver(progress=building).path)
+        path = driver or default_driver(progress=building).path
+        under_test = read_driver(path)
         if isinstance(host, DriverChecker):
             try:
                 host.check_driver(under_test.image)
             except DriverFileError as error:
-                raise DriverFileError(f"{driver}: {error.message}", hint=error.hint) from None
+                raise DriverFileError(f"{path}: {error.message}", hint=error.hint) from None
         helper = default_actor(progress=building)
         yield Rig(
             machine=host,

@@ -1,0 +1,241 @@
+"""``procnotify run`` as a user types it: a whole run, wrong input, and rigs that fail in the middle."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from harness.run.opening import open_rig
+from harness.run.outcome import Outcome, RunResult
+from harness.run.progress import EventCaptured, Progress
+from harness.run.rig import Rig
+from harness.run.runner import RunInterrupted, run_scenario
+from harness.run.session import Watch
+from harness.scenario import load
+from harness.toolchain import Arch, default_driver
+from harness.trace.reader import TraceReader
+
+ROOT = Path(__file__).resolve().parents[2]
+SCENARIOS = ROOT / "scenarios"
+CREATE_THREAD = SCENARIOS / "create-thread.yaml"
+GOOD = CREATE_THREAD.read_text(encoding="utf-8")
+
+
+def procnotify(*args: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness", "run", *map(str, args)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+def refused(done: subprocess.CompletedProcess[str], code: int) -> str:
+    """The one line of a command that failed with ``code``."""
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("procnotify: ")
+    return line
+
+
+def test_a_run_says_its_seeds_writes_its_traces_and_its_junit(tmp_path: Path) -> None:
+    done = procnotify(CREATE_THREAD, "--repeat", 2, "--seed", 5, "--junit", "out/junit.xml", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.split()[:4] for line in lines[:2]] == [
+        ["passed", "create-thread", "seed", "5"],
+        ["passed", "create-thread", "seed", "6"],
+    ]
+    assert lines[-1].startswith("2 passed in ")
+    names = {case.get("name") for case in ElementTree.parse(tmp_path / "out/junit.xml").iter("testcase")}
+    assert names == {"create-thread[seed=5]", "create-thread[seed=6]"}
+    assert {path.name for path in (tmp_path / "traces").iterdir()} == {
+        "create-thread-5.jsonl",
+        "create-thread-6.jsonl",
+    }
+
+
+WRONG_SCENARIOS = [
+    ("unknown key", GOOD.replace("summary:", "summery:"), "summery"),
+    ("duplicate key", GOOD.replace("steps:", "summary: again\nsteps:"), "summary"),
+    ("bad variable", GOOD.replace("tid: $worker", "tid: $wroker", 1), "$wroker"),
+    ("tab", GOOD.replace("  - create_thread", "\t- create_thread"), "tab"),
+    ("not YAML", "scenario: [", ""),
+    ("not text", "scenario: \x00", ""),
+    ("empty", "", ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [row[1:] for row in WRONG_SCENARIOS], ids=[r[0] for r in WRONG_SCENARIOS]
+)
+def test_a_wrong_scenario_is_one_line_with_its_place(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "bad.yaml").write_text(text, encoding="utf-8")
+    line = refused(procnotify("bad.yaml", cwd=tmp_path), 2)
+    assert line.startswith("procnotify: bad.yaml:")
+    assert words in line
+    assert not (tmp_path / "traces").exists(), "nothing may have run"
+
+
+def test_all_scenarios_are_read_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD, encoding="utf-8")
+    (tmp_path / "b.yaml").write_text("scenario: b\n", encoding="utf-8")
+    (tmp_path / "c.yaml").write_text("{", encoding="utf-8")
+    done = procnotify(".", cwd=tmp_path)
+    assert done.returncode == 2
+    assert [line.split(":")[1].strip() for line in done.stderr.splitlines()] == ["b.yaml", "c.yaml"]
+    assert not done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["nowhere"], "there is no file or folder nowhere"),
+        (["."], "no scenario (*.yaml) in the folder"),
+        ([CREATE_THREAD, "--machine", "vax"], "no machine named 'vax'; known: virtual"),
+        ([CREATE_THREAD, "--debugger", "gdb"], "no debugger named 'gdb'; known: native"),
+        ([CREATE_THREAD, "--driver", "no.sys"], "cannot read the driver no.sys"),
+        ([CREATE_THREAD, "--connection", "net:port=1"], "the connection is not understood"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_with_the_way_out(
+    tmp_path: Path, args: list[str | Path], words: str
+) -> None:
+    assert words in refused(procnotify(*args, cwd=tmp_path), 2)
+
+
+def test_a_driver_that_this_machine_cannot_load_is_refused_by_name(tmp_path: Path) -> None:
+    good = default_driver().path.read_bytes()
+    x86 = default_driver(Arch.X86).path.read_bytes()
+    for image, words in (
+        (b"not a driver", "not a PE image"),
+        (x86, "x86"),
+        (good.replace(b"DbgPrintEx", b"DbgPrintXe"), "imports DbgPrintXe"),
+    ):
+        (tmp_path / "bad.sys").write_bytes(image)
+        line = refused(procnotify(CREATE_THREAD, "--driver", "bad.sys", cwd=tmp_path), 2)
+        assert words in line and "bad.sys" in line
+
+
+def test_a_port_in_use_is_said_and_is_the_rigs_failure(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as owner:
+        owner.bind(("", 0))
+        port = owner.getsockname()[1]
+        done = procnotify(CREATE_THREAD, "--connection", f"net:port={port},key=1.2.3.4", cwd=tmp_path)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert str(port) in done.stdout and "Traceback" not in done.stdout + done.stderr
+    assert "1.2.3.4" not in done.stdout + done.stderr
+
+
+def interfered(folder: Path, interfere: object, *, watch: Watch, scenario: Path = CREATE_THREAD) -> RunResult:
+    """A run in which ``interfere`` is called with the rig at the tenth event."""
+    rigs: list[Rig] = []
+    seen = 0
+
+    def watcher(progress: Progress) -> None:
+        nonlocal seen
+        seen += isinstance(progress, EventCaptured)
+        if isinstance(progress, EventCaptured) and seen == 10:
+            interfere(rigs[0])  # type: ignore[operator]
+
+    with open_rig(
+        machine="virtual",
+        debugger="native",
+        driver=None,
+        trace_folder=folder,
+        watch=watch,
+        subscribers=(watcher,),
+    ) as rig:
+        rigs.append(rig)
+        result = run_scenario(rig, load(scenario), seed=1)
+        after = run_scenario(rig, load(scenario), seed=2)
+        assert after.outcome is Outcome.PASSED, f"the next run works: {after.account}"
+    return result
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGSTOP on Windows")
+def test_a_target_that_stops_answering_is_lost_not_waited_for(tmp_path: Path) -> None:
+    stopped: list[int] = []
+
+    def stop(rig: Rig) -> None:
+        pid = rig.machine.pid  # type: ignore[attr-defined]
+        stopped.append(pid)
+        os.kill(pid, signal.SIGSTOP)
+
+    began = time.monotonic()
+    result = interfered(tmp_path, stop, watch=Watch(silence=1.0))
+    assert result.outcome is Outcome.RIG
+    assert "silent for 1 s during step 'create_thread'" in result.reason
+    assert "did not answer 'status'" in result.reason
+    assert result.release is not None and result.release.running is not True
+    assert time.monotonic() - began < 60
+    with pytest.raises(ProcessLookupError):
+        os.kill(stopped[0], 0)
+    assert_readable(result, "rig failed")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
+def test_a_target_that_dies_is_lost_with_its_exit_code(tmp_path: Path) -> None:
+    def kill(rig: Rig) -> None:
+        os.kill(rig.machine.pid, signal.SIGKILL)  # type: ignore[attr-defined]
+
+    result = interfered(tmp_path, kill, watch=Watch(silence=5.0))
+    assert result.outcome is Outcome.RIG
+    assert "the virtual target ended with exit code -9" in result.reason
+    assert_readable(result, "rig failed")
+
+
+def test_ctrl_c_keeps_the_trace_and_lets_the_target_go(tmp_path: Path) -> None:
+    def interrupt(rig: Rig) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(RunInterrupted) as raised:
+        interfered(tmp_path, interrupt, watch=Watch())
+    result = raised.value.result
+    assert "interrupted in create-thread (seed 1) after 10 events" in result.reason
+    assert str(result.trace) in result.reason
+    assert result.release is not None and result.release.running
+    assert_readable(result, "interrupted")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to one process is POSIX")
+def test_ctrl_c_at_the_command_line(tmp_path: Path) -> None:
+    running = subprocess.Popen(
+        [sys.executable, "-m", "harness", "run", str(SCENARIOS / "thirty-launches.yaml")],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    trace = tmp_path / "traces" / "thirty-launches-1.jsonl"
+    deadline = time.monotonic() + 60
+    while not trace.exists() or trace.stat().st_size < 20_000:
+        assert running.poll() is None and time.monotonic() < deadline
+        threading.Event().wait(0.02)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130
+    (line,) = errors.splitlines()
+    assert "interrupted in thirty-launches" in line and "traces/thirty-launches-1.jsonl" in line
+    assert trace.read_bytes().splitlines()[-1].startswith(b'{"kind":"footer"')
+
+
+def assert_readable(result: RunResult, outcome: str) -> None:
+    assert result.trace is not None
+    trace = TraceReader(result.trace)
+    assert len(list(trace)) == result.events
+    assert trace.footer is not None and trace.footer.outcome == outcome
+
+
+@pytest.fixture(autouse=True)
+def _no_cache_of_its_own() -> Iterator[None]:
+    """The driver is in the cache before a command is timed or its output counted."""
+    default_driver()
+    yield

@@ -1,0 +1,71 @@
+"""Scenarios as pytest items, in a pytest of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.toolchain import Arch, build_driver, default_driver
+
+pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).resolve().parents[2]
+GOOD = (ROOT / "scenarios" / "create-thread.yaml").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def folder(pytester: pytest.Pytester) -> Path:
+    default_driver()
+    scenarios = pytester.path / "scenarios"
+    scenarios.mkdir()
+    (scenarios / "good.yaml").write_text(GOOD, encoding="utf-8")
+    return scenarios
+
+
+def test_a_folder_of_scenarios_is_collected_and_passes(pytester: pytest.Pytester, folder: Path) -> None:
+    (folder / "compose.yaml").write_text("services: {}\n", encoding="utf-8")
+    result = pytester.runpytest_subprocess("scenarios", "-v", "--junitxml=junit.xml")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["scenarios/good.yaml::create-thread PASSED*"])
+    assert 'property name="trace"' in (pytester.path / "junit.xml").read_text(encoding="utf-8")
+    assert (pytester.path / "traces" / "good-1.jsonl").exists()
+
+
+def test_a_broken_promise_is_a_failure_with_the_explanation(pytester: pytest.Pytester, folder: Path) -> None:
+    driver = pytester.path / "swaps.sys"
+    build_driver(ROOT / "tests" / "drivers" / "never_prints_thread_exits", Arch.X64, driver)
+    result = pytester.runpytest_subprocess("scenarios", f"--procnotify-driver={driver}")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*OnThreadNotify TID(*) was created in PID(*", "*trace: *good-1.jsonl"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_a_rig_that_fails_is_an_error_for_every_scenario(pytester: pytest.Pytester, folder: Path) -> None:
+    (folder / "other.yaml").write_text(GOOD.replace("create-thread\n", "other\n", 1), encoding="utf-8")
+    result = pytester.runpytest_subprocess("scenarios", "--procnotify-debugger=gdb")
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(["*there is no debugger named 'gdb'; known: native*"])
+
+
+def test_lost_lines_are_an_error_not_a_failure(pytester: pytest.Pytester, folder: Path) -> None:
+    driver = pytester.path / "drops.sys"
+    build_driver(ROOT / "tests" / "drivers" / "drops_every_tenth_line", Arch.X64, driver)
+    result = pytester.runpytest_subprocess("scenarios/good.yaml", f"--procnotify-driver={driver}")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*never arrived (seq 10*"])
+
+
+def test_a_wrong_scenario_is_a_collection_error_with_its_place(
+    pytester: pytest.Pytester, folder: Path
+) -> None:
+    (folder / "good.yaml").write_text(GOOD.replace("steps:", "stepps:"), encoding="utf-8")
+    result = pytester.runpytest_subprocess("scenarios")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*good.yaml:*stepps*"])
+
+
+def test_a_session_that_names_no_scenario_is_left_alone(pytester: pytest.Pytester, folder: Path) -> None:
+    pytester.makepyfile(test_own="def test_own(): pass")
+    pytester.makeini("[pytest]\ntestpaths = .\n")
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)

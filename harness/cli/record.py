@@ -20,9 +20,10 @@ from harness.errors import LinesLost, UsageError
 from harness.events import Event
 from harness.record import Recorder, Recording
 from harness.report.text import printable
+from harness.run.judge import judge
 from harness.run.outcome import Outcome
-from harness.scenario import Scenario
-from harness.trace import Header, LossReport, TraceWriter
+from harness.scenario import Scenario, load
+from harness.trace import Header, LossCounter, LossReport, TraceWriter
 
 __all__ = ["command"]
 
@@ -42,9 +43,13 @@ def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> 
 class _Tape:
     """The events of a recording: shown, kept for the check, written to the trace."""
 
-    def __init__(self, out: Path | None, connection: str, debugger: str) -> None:
+    def __init__(self, out: Path | None, connection: str, debugger: str, *, keep: bool) -> None:
+        self.count = 0
         self.events: list[Event] = []
+        """Empty unless they are to be kept."""
         self.writer: TraceWriter | None = None
+        self._keep = keep
+        self._loss = LossCounter()
         self._out = out
         self._connection = connection
         self._debugger = debugger
@@ -78,13 +83,18 @@ class _Tape:
     def record(self, event: Event) -> None:
         """Take one event."""
         click.echo(printable(event.line))
-        self.events.append(event)
+        self.count += 1
+        self._loss.add(event)
+        if self._keep:
+            self.events.append(event)
         if self.writer is not None:
             self.writer.write((event,))
 
-    def finish(self, outcome: str) -> LossReport | None:
-        """Close the trace; what is missing in it."""
-        return None if self.writer is None else self.writer.finish(outcome=outcome, ended=_now()).loss
+    def finish(self, outcome: str) -> LossReport:
+        """Close the trace; what the driver's numbers prove missing."""
+        if self.writer is not None:
+            self.writer.finish(outcome=outcome, ended=_now())
+        return self._loss.report()
 
 
 @click.command(short_help="record what the driver of a target that is already there prints")
@@ -128,12 +138,12 @@ def command(
       procnotify record net:port=50000,key=1.2.3.4 --for 60s --out run.jsonl
       procnotify record com:pipe,port=/run/vm/com1 --check scenarios/notepad-launch.yaml
     """
-    scenario = _read(check) if check is not None else None
+    scenario = load(check) if check is not None else None
     open_debugger = debugger_factory(debugger)
     if debugger == "native":
         # A reboot may take minutes in which nothing is heard, and is no failure here.
         open_debugger = partial(NativeDebugger, silence=None)
-    tape = _Tape(out, connection, debugger)
+    tape = _Tape(out, connection, debugger, keep=scenario is not None)
     recorder = Recorder(open_debugger(connection), tape.attached, tape.record)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     recording = recorder.run(attach_timeout=wait, duration=duration)
@@ -142,17 +152,13 @@ def command(
     _tell(recording, tape, loss)
     if recording.error is not None:
         raise recording.error
-    if outcome is Outcome.PASSED and loss is not None and not loss.complete:
+    if outcome is not Outcome.PASSED:
+        return outcome
+    if scenario is not None:
+        return _check(scenario, tape.events, loss)
+    if not loss.complete:
         raise LinesLost(str(loss))
-    if outcome is Outcome.PASSED and scenario is not None:
-        return _check(scenario, tape.events)
     return outcome
-
-
-def _read(path: Path) -> Scenario:
-    from harness.scenario import load
-
-    return load(path)
 
 
 def _outcome(recording: Recording) -> Outcome:
@@ -161,7 +167,7 @@ def _outcome(recording: Recording) -> Outcome:
     return Outcome.BUGCHECK if recording.bugcheck is not None else Outcome.PASSED
 
 
-def _tell(recording: Recording, tape: _Tape, loss: LossReport | None) -> None:
+def _tell(recording: Recording, tape: _Tape, loss: LossReport) -> None:
     say = partial(click.echo, err=True)
     for stop in recording.stops:
         say(f"procnotify: stopped and let go: {printable(stop.reason)} at 0x{stop.address:016x}")
@@ -171,17 +177,15 @@ def _tell(recording: Recording, tape: _Tape, loss: LossReport | None) -> None:
     if recording.bugcheck is not None and recording.release.running is False:
         state = "crashed"
     reboots = f", {recording.reboots} reboot(s)" if recording.reboots else ""
-    say(f"procnotify: {len(tape.events)} events{reboots}; the target was {state}: {recording.release.proof}")
+    say(f"procnotify: {tape.count} events{reboots}; the target was {state}: {recording.release.proof}")
     if tape.writer is not None:
         say(f"procnotify: trace: {tape.writer.path}")
-    if loss is not None and not loss.complete:
+    if not loss.complete:
         say(f"procnotify: {loss}")
 
 
-def _check(scenario: Scenario, events: list[Event]) -> int:
-    from harness.run.judge import judge
-
-    verdict = judge(scenario, events, {})
+def _check(scenario: Scenario, events: list[Event], loss: LossReport) -> int:
+    verdict = judge(scenario, events, {}, loss)
     for text in (verdict.reason, verdict.explanation):
         if text:
             click.echo(printable(text))

@@ -65,7 +65,8 @@ class UdpTransport:
             if sys.platform == "win32":
                 # Without it a second debugger could bind the same port and take half of the datagrams.
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            with contextlib.suppress(OSError):  # more than the system allows: its own default will do
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
             self._socket.bind((host, port))
         except OSError as error:
             self._socket.close()

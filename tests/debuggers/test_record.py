@@ -140,6 +140,22 @@ class TestCommand:
         assert len(with_driver) == 108
         assert "left" in result.stderr or "not known" in result.stderr
 
+    @pytest.mark.parametrize(("pid", "code"), [(4, 0), (9999, 1)])
+    def test_a_recording_is_held_to_a_scenario(
+        self, shared_data: Path, tmp_path: Path, pid: int, code: int
+    ) -> None:
+        scenario = tmp_path / "boot.yaml"
+        scenario.write_text(
+            "scenario: boot\nsummary: The boot's first process has this parent.\n"
+            "steps:\n  - settle: {quiet: 1s, max: 2s}\n"
+            f"expect:\n  order:\n    - driver: {{function: DriverEntry}}\n    - process_create: {{parent_pid: {pid}}}\n"
+        )
+        frames = target_frames(shared_data / "kdcom/reactos-x86-boot-procnotify.jsonl.xz")
+        with ReplayPeer(frames) as peer:
+            result = invoke(peer.connection, "--for", "1s", "--check", scenario)
+        assert result.exception is None, result.output
+        assert result.return_value == code, result.output
+
     def test_wrong_key(self) -> None:
         port = free_udp_port()
         with ThinTarget.kdnet(port, key=Key.parse("9.9.9.9")):

@@ -1,7 +1,7 @@
 """The virtual target as a process: ``python -m harness.virtual.process``.
 
-Driven by JSON lines on stdin (:mod:`harness.virtual.control`), seen by a debugger over KDNET. One thread does
-everything in turn: commands, the model, the emulator, the link. Commands wait while the target is halted in
+Driven by JSON lines on stdin (:mod:`harness.virtual.control`), seen by a debugger over KDNET. One thread
+does everything in turn: commands, the model, the emulator, the link. Commands wait while the target is halted in
 the debugger; ``status`` and ``stop`` are answered at any time, ``stop`` also from inside a command that stands
 still.
 
@@ -90,7 +90,7 @@ class TargetProcess:
                 if self._waiting:
                     self._execute(self._waiting.popleft())
                 elif self._target is not None:
-                    self._target.idle()
+                    self._target.idle(lambda: bool(self._waiting))
                 else:
                     select.select([self._control.wake], [], [])
                     self._take_requests()

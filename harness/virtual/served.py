@@ -4,8 +4,8 @@ One thread drives it. While it has nothing to do it looks after the link (:meth:
 every three seconds, and a break-in that stops it in nt!DbgBreakPointWithStatus.
 
 Two clocks. The model's moves by what happens in the model alone, so that a debugger's doings cannot change a
-driver's lines. What a debugger sees in KUSER_SHARED_DATA adds to it the time that the target spent with nothing
-to do: one clock tick for every stop that the debugger ended, so that a target that answers twice shows that
+driver's lines. What a debugger sees in KUSER_SHARED_DATA adds to it the time that the target spent with
+nothing to do: one clock tick for every stop that the debugger ended, so that a target that answers twice shows that
 time moves, and in a target that serves alone also the wall clock's time (``idle_clock``).
 """
 
@@ -191,12 +191,16 @@ class ServedTarget:
             return TargetStatus("halted", status.time, "in the debugger")
         return status
 
-    def idle(self) -> None:
-        """Look after the link until something arrives (from the debugger, or on what the wire watches)."""
+    def idle(self, wanted: Callable[[], bool] = lambda: False) -> None:
+        """Look after the link until something arrives (from the debugger, or on what the wire watches).
+
+        :param wanted: asked before going to sleep: looking after the link may have brought work already.
+        """
         state = self._target.status().state
         if state == "hung":
             self.stub.poll_hung()
         elif state == "running":
             self.stub.poll()
         # A target that bugchecked has told the debugger that it reboots: it stays silent until it does.
-        self._link.wait(_IDLE_SLEEP, silent=state == "bugchecked")
+        if not wanted():
+            self._link.wait(_IDLE_SLEEP, silent=state == "bugchecked")

@@ -84,9 +84,3 @@ class Callbacks:
             yield
         finally:
             self._active.pop()
-
-    def leftovers(self, driver: str) -> list[tuple[Kind, Callback]]:
-        """What ``driver`` has not removed."""
-        return [
-            (kind, c) for kind, routines in self._registered.items() for c in routines if c.driver == driver
-        ]

@@ -277,10 +277,6 @@ class Kernel:
         routine = self._system.symbol("DbgBreakPointWithStatus")
         self._execution.enter(routine, (1,), self._system.context, self._system.cpu.irql)
 
-    def leftover_callbacks(self, driver: str) -> list[tuple[Kind, int]]:
-        """Kind and routine of the callbacks that ``driver`` registered and has not removed."""
-        return [(kind, callback.routine) for kind, callback in self._system.callbacks.leftovers(driver)]
-
     # Inside.
 
     def _call(

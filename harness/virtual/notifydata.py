@@ -47,11 +47,6 @@ class NotifyData:
         self._view = memory.view(self._base, _SIZE)
         self._name: str | None = None
 
-    @property
-    def file_object(self) -> int:
-        """The FILE_OBJECT that stands for the file of the current call."""
-        return self._base + _FILE_OBJECT
-
     def image(self, name: str | None, base: int, size: int, *, system_mode: bool) -> tuple[int, int]:
         """Addresses of FullImageName (0 for none) and ImageInfo."""
         properties = _ADDRESSING_32BIT | _EXTENDED | (_SYSTEM_MODE if system_mode else 0)

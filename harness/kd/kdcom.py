@@ -97,7 +97,7 @@ class Reader:
     def _find_leader(self) -> int:
         """How many bytes of the buffer lie before a leader, or before what may become one."""
         buffer = self._buffer
-        if buffer[:4] in (DATA_LEADER, CONTROL_LEADER) and buffer[4:5] != buffer[:1]:
+        if bytes(buffer[:4]) in (DATA_LEADER, CONTROL_LEADER) and buffer[4:5] != buffer[:1]:
             return 0
         found = [at for leader in (DATA_LEADER, CONTROL_LEADER) if (at := buffer.find(leader)) >= 0]
         if found:

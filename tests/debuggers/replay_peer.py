@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from harness.kd.debugio import GetString, PrintString
-from harness.kd.frames import Frame, Junk
+from harness.kd.frames import BreakIn, Frame, Junk
 from harness.kd.kdcom import Reader, frame_packet
 from harness.kd.manipulate import (
     Continue,
@@ -52,9 +52,10 @@ class ReplayPeer:
             if isinstance(frame, Packet) and frame.payload[:2] == b"\x32\x31"
         )
         self._server = socket.create_server(("127.0.0.1", 0))
-        self._reader = Reader()
+        self._reader = Reader(break_ins=True)
         self._inbound: deque[Packet] = deque()
         self._pc = 0
+        self._stops = 0
         self.texts: list[bytes] = []
         """What was printed and asked, once each."""
         self.answers: list[bytes] = []
@@ -79,9 +80,10 @@ class ReplayPeer:
                 self._line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 for number, frame in enumerate(self._frames):
                     self._play(number, frame)
-                # The target runs on and says nothing more, until the debugger hangs up.
-                while not self._hang_up and self._line.recv(4096):
-                    pass
+                # The target runs on and says nothing more, but breaks in, until the debugger hangs up.
+                while not self._hang_up and (data := self._line.recv(4096)):
+                    if BreakIn() in self._reader.feed(data):
+                        self._break_in()
         except (ConnectionError, EOFError):
             return  # the debugger went away: its test knows why
         except (AssertionError, OSError) as error:
@@ -112,6 +114,13 @@ class ReplayPeer:
                 if isinstance(record, Exception64):
                     self._pc = record.program_counter
                 self._serve()
+
+    def _break_in(self) -> None:
+        self._stops += 1
+        stop = Exception64(exception_code=0x80000003, program_counter=KERNEL_BASE, thread=self._stops)
+        packet_id = 0x80800000 | self._stops & 1
+        self._line.sendall(frame_packet(Packet(PacketType.STATE_CHANGE64, packet_id, stop.encode())))
+        self._serve()
 
     def _await_ack(self, sent: Packet) -> None:
         while True:

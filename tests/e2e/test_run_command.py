@@ -22,7 +22,7 @@ from harness.run.rig import Rig
 from harness.run.runner import RunInterrupted, run_scenario
 from harness.run.session import Watch
 from harness.scenario import load
-from harness.toolchain import Arch, default_driver
+from harness.toolchain import Arch, build_driver, default_driver
 from harness.trace.reader import TraceReader
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +31,7 @@ CREATE_THREAD = SCENARIOS / "create-thread.yaml"
 GOOD = CREATE_THREAD.read_text(encoding="utf-8")
 
 
-def procnotify(*args: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+def procnotify(*args: str | int | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "harness", "run", *map(str, args)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
 
@@ -60,6 +60,18 @@ def test_a_run_says_its_seeds_writes_its_traces_and_its_junit(tmp_path: Path) ->
         "create-thread-5.jsonl",
         "create-thread-6.jsonl",
     }
+
+
+def test_fail_fast_stops_after_the_first_failure_which_is_told_at_length(tmp_path: Path) -> None:
+    driver = tmp_path / "silent.sys"
+    build_driver(ROOT / "tests" / "drivers" / "never_prints_thread_exits", Arch.X64, driver)
+    done = procnotify(CREATE_THREAD, "--driver", driver, "--repeat", 3, "--fail-fast", cwd=tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert sum(line.startswith("broken promise") for line in lines) == 1
+    assert lines[-1].startswith("1 broken promise in ")
+    assert "    trace: traces/create-thread-1.jsonl".replace("/", os.sep) in lines
+    assert any(line.strip().startswith("the target was left running") for line in lines)
 
 
 WRONG_SCENARIOS = [

@@ -17,6 +17,8 @@ class Boot:
     seed: int
     connection: str
     """Where the debugger listens, as for WinDbg's ``-k``: ``net:port=50000,key=w.x.y.z``."""
+    profile: str | None = None
+    """Which Windows the scenario needs the virtual target to be like; None: the machine's own choice."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from harness.guests.control import ControlChannel
 from harness.guests.virtual import VirtualGuest
 from harness.machines.base import Boot, MachineStatus
 from harness.virtual.loader import check_driver_file
+from harness.virtual.nt.profile import profile_names
 
 __all__ = ["DEFAULT_PROFILE", "VirtualMachine"]
 
@@ -27,7 +28,7 @@ STOP_SECONDS = 5.0
 class VirtualMachine:
     """Keeps one child process (``python -m harness.virtual.process``) and boots it once a run.
 
-    :param profile: which Windows it is like.
+    :param profile: which Windows it is like, where a scenario does not ask for another.
     :param argv: the child's command line, for tests.
     """
 
@@ -39,6 +40,7 @@ class VirtualMachine:
         self._argv = argv or (sys.executable, "-m", "harness.virtual.process")
         self._channel: ControlChannel | None = None
         self._booted = False
+        self._running_profile = profile
 
     @property
     def pid(self) -> int | None:
@@ -56,6 +58,11 @@ class VirtualMachine:
             raise UsageError(
                 f"the virtual target speaks KDNET, not {boot.connection!r}", hint="use net:port=N,key=w.x.y.z"
             )
+        profile = boot.profile or self._profile
+        if profile not in profile_names():
+            raise UsageError(
+                f"the virtual target has no profile {profile!r}", hint=f"known: {', '.join(profile_names())}"
+            )
         self.stop()
         if self._channel is None:
             self._channel = ControlChannel(self._argv, what=WHAT)
@@ -63,7 +70,7 @@ class VirtualMachine:
             "boot",
             {
                 "seed": boot.seed,
-                "profile": self._profile,
+                "profile": profile,
                 "hostip": "127.0.0.1",
                 "port": connection.port,
                 "key": connection.key.format(),
@@ -71,6 +78,7 @@ class VirtualMachine:
             timeout=BOOT_SECONDS,
         )
         self._booted = True
+        self._running_profile = profile
 
     def guest(self) -> Guest:
         """See :meth:`harness.machines.base.Machine.guest`."""
@@ -86,7 +94,7 @@ class VirtualMachine:
 
     def describe(self) -> dict[str, str]:
         """See :meth:`harness.machines.base.Machine.describe`."""
-        return {"type": self.name, "profile": self._profile, "version": harness.__version__}
+        return {"type": self.name, "profile": self._running_profile, "version": harness.__version__}
 
     def stop(self) -> None:
         """See :meth:`harness.machines.base.Machine.stop`. A child that cannot be stopped in order is killed,

@@ -69,7 +69,7 @@ class Capture:
         rig.emit(PhaseEntered("boot"))
         debugger.listen()
         try:
-            rig.machine.start(Boot(self._seed, connection))
+            rig.machine.start(Boot(self._seed, connection, self._scenario.profile))
             rig.emit(PhaseEntered("attach"))
             info = self._attach(debugger)
             self._writer = self._begin_trace(debugger, info)

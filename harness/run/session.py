@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import monotonic
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from harness.debuggers.base import (
     BugcheckSeen,
@@ -29,7 +29,7 @@ from harness.events import Event
 from harness.lines import EventAssembler
 from harness.machines.base import Machine
 
-__all__ = ["Session", "Watch"]
+__all__ = ["Caller", "Session", "Watch"]
 
 POLL_SECONDS = 0.002
 """How long the pump listens before it looks whether the guest call has returned; part of a step's time."""
@@ -47,6 +47,16 @@ class Watch:
     """A line that must come (an end marker, the totals) is missing after this long without any other."""
     bugcheck: float = 5.0
     """The guest says that the target bugchecked; the debugger hears it at the latest after this long."""
+
+
+class Caller(Protocol):
+    """Who does a scenario's guest calls; :class:`Session` does, and listens meanwhile."""
+
+    def call(self, what: str, work: Callable[[], T], *, quiet: float = 0.0) -> T:
+        """Let the guest do ``work``; what it returns."""
+
+    def wait_for(self, what: str, arrived: Callable[[], bool]) -> bool:
+        """Wait until ``arrived``; False when it will not be."""
 
 
 class Session:

@@ -9,7 +9,7 @@ from harness.errors import DriverFault, GuestError, LinesLost
 from harness.events import Event, Marker
 from harness.guests.base import ActionResult, Guest
 from harness.run.progress import StepStarted, Subscriber
-from harness.run.session import Session
+from harness.run.session import Caller
 from harness.scenario.model import (
     ActorStep,
     CreateRemoteThread,
@@ -73,7 +73,7 @@ class StepRunner:
     def __init__(
         self,
         scenario: Scenario,
-        session: Session,
+        session: Caller,
         guest: Guest,
         driver: DriverUnderTest,
         markers: Markers,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -53,6 +54,13 @@ def test_a_wrong_path_is_refused_and_the_target_lives_on(machine: VirtualMachine
 def test_it_speaks_kdnet_alone(machine: VirtualMachine) -> None:
     with pytest.raises(UsageError, match="speaks KDNET"):
         machine.start(Boot(1, "com:ipport=5554,port=127.0.0.1"))
+
+
+def test_a_profile_that_it_does_not_have_is_named(machine: VirtualMachine, boot: Boot) -> None:
+    with pytest.raises(UsageError, match=r"no profile 'win95'; known: .*win10-1903"):
+        machine.start(replace(boot, profile="win95"))
+    machine.start(replace(boot, profile="win10-1903"))
+    assert machine.describe()["profile"] == "win10-1903"
 
 
 def test_before_the_start_there_is_nothing_to_ask(machine: VirtualMachine) -> None:

@@ -6,6 +6,7 @@ bugcheck is let go at once; a reboot is waited through; however the recording en
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -20,7 +21,7 @@ from harness.debuggers.base import (
     TargetInfo,
     TargetRebooted,
 )
-from harness.errors import ProcnotifyError
+from harness.errors import ProcnotifyError, UsageError
 from harness.events import Bugcheck, Event
 from harness.lines import EventAssembler
 
@@ -113,15 +114,19 @@ class Recorder:
                 events = self._assembler.bugcheck(code, parameters, module)
                 self._emit(events)
                 self._bugcheck = next(found for found in events if isinstance(found, Bugcheck))
-                self._debugger.go()
+                self._let_go()
             case Stopped():
                 self._stops.append(event)
-                self._debugger.go()
+                self._let_go()
             case TargetRebooted():
                 self._reboots += 1
                 self._crashes = 0
                 self._emit(self._assembler.flush())
         return True
+
+    def _let_go(self) -> None:
+        with contextlib.suppress(UsageError):  # reset meanwhile: it runs already
+            self._debugger.go()
 
     def _emit(self, events: list[Event]) -> None:
         for event in events:

@@ -44,6 +44,7 @@ class _Tape:
     """The events of a recording: shown, kept for the check, written to the trace."""
 
     def __init__(self, out: Path | None, connection: str, debugger: str, *, keep: bool) -> None:
+        self.began = False
         self.count = 0
         self.events: list[Event] = []
         """Empty unless they are to be kept."""
@@ -56,6 +57,7 @@ class _Tape:
 
     def attached(self, info: TargetInfo) -> None:
         """The target is known: begin the trace."""
+        self.began = True
         click.echo(
             f"procnotify: attached to build {info.build}, {info.processors} processor(s); Ctrl-C ends it",
             err=True,
@@ -147,6 +149,8 @@ def command(
     recorder = Recorder(open_debugger(connection), tape.attached, tape.record)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     recording = recorder.run(attach_timeout=wait, duration=duration)
+    if recording.interrupted and not tape.began:
+        raise click.Abort
     outcome = _outcome(recording)
     loss = tape.finish(outcome.words)
     _tell(recording, tape, loss)

@@ -1,9 +1,9 @@
 """The virtual target as a process: ``python -m harness.virtual.process``.
 
 Driven by JSON lines on stdin (:mod:`harness.virtual.control`), seen by a debugger over KDNET. One thread
-does everything in turn: commands, the model, the emulator, the link. Commands wait while the target is halted in
-the debugger; ``status`` and ``stop`` are answered at any time, ``stop`` also from inside a command that stands
-still.
+does everything in turn: commands, the model, the emulator, the link. Commands wait while the target is halted
+in the debugger; ``status`` and ``stop`` are answered at any time, ``stop`` also from inside a command that
+stands still.
 
 ==================  ========================================  =============================================
 call                arguments                                 result

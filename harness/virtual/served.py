@@ -5,8 +5,8 @@ every three seconds, and a break-in that stops it in nt!DbgBreakPointWithStatus.
 
 Two clocks. The model's moves by what happens in the model alone, so that a debugger's doings cannot change a
 driver's lines. What a debugger sees in KUSER_SHARED_DATA adds to it the time that the target spent with
-nothing to do: one clock tick for every stop that the debugger ended, so that a target that answers twice shows that
-time moves, and in a target that serves alone also the wall clock's time (``idle_clock``).
+nothing to do: one clock tick for every stop that the debugger ended, so that a target that answers twice
+shows that time moves, and in a target that serves alone also the wall clock's time (``idle_clock``).
 """
 
 from __future__ import annotations

@@ -56,6 +56,10 @@ class KernelHeap:
         self._sizes[address] = room
         return address
 
+    def owns(self, address: int) -> bool:
+        """A block that is in use starts there."""
+        return address in self._sizes
+
     def free(self, address: int) -> None:
         """Give a block back; ValueError for what is not one."""
         room = self._sizes.pop(address, None)

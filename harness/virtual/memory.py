@@ -135,12 +135,13 @@ class Memory:
 
     def read(self, address: int, size: int) -> bytes:
         """At most ``size`` bytes: fewer where the mapped range ends, none where ``address`` is not mapped."""
-        region = self._pages.get(address // PAGE)
-        if region is None:
-            return b""
-        data = bytes(region.view[address - region.base : address - region.base + size])
-        if len(data) < size:
-            return data + self.read(region.end, size - len(data))
+        data = b""
+        while len(data) < size:
+            start = address + len(data)
+            region = self._pages.get(start // PAGE)
+            if region is None:
+                break
+            data += region.view[start - region.base : start - region.base + size - len(data)]
         return data
 
     def write(self, address: int, data: bytes) -> bool:

@@ -11,12 +11,14 @@ from typing import Final
 from harness.virtual.exports.registry import data, export
 from harness.virtual.exports.rtlstrings import read_unicode_string
 from harness.virtual.status import (
+    STATUS_INSUFFICIENT_RESOURCES,
     STATUS_INVALID_DEVICE_REQUEST,
     STATUS_OBJECT_NAME_COLLISION,
     STATUS_OBJECT_NAME_NOT_FOUND,
     STATUS_SUCCESS,
 )
 from harness.virtual.system import GuestCall, System
+from harness.virtual.traps import BugcheckRaised
 
 __all__: list[str] = []
 
@@ -26,7 +28,10 @@ _DRIVER_DEVICES: Final = 0x08
 _DEVICE_TYPE_CODE: Final = 3
 _DO_EXCLUSIVE: Final = 0x08
 _DO_DEVICE_INITIALIZING: Final = 0x80
+_MAX_EXTENSION: Final = 0xFFFF - _DEVICE_OBJECT
+"""DEVICE_OBJECT.Size counts the extension and is a USHORT."""
 _WORK_ITEM: Final = 0x58
+_BAD_POOL_CALLER: Final = 0xC2
 _WORK_DEVICE: Final = 0x20
 
 data("IoFileObjectType")
@@ -49,6 +54,8 @@ def io_create_device(
     if text and text.lower() in system.names:
         return STATUS_OBJECT_NAME_COLLISION
     memory, extension_size = system.memory, extension_size & 0xFFFF_FFFF
+    if extension_size > _MAX_EXTENSION:
+        return STATUS_INSUFFICIENT_RESOURCES
     device = system.heap.allocate(_DEVICE_OBJECT + extension_size)
     flags = _DO_DEVICE_INITIALIZING | (_DO_EXCLUSIVE if exclusive & 0xFF else 0)
     memory.put_u16(device, _DEVICE_TYPE_CODE)
@@ -113,6 +120,8 @@ def io_allocate_work_item(system: System, device: int) -> int:
 
 @export("IoFreeWorkItem", 1)
 def io_free_work_item(system: System, item: int) -> None:
+    if not system.heap.owns(item):
+        raise BugcheckRaised(_BAD_POOL_CALLER, 0x46, item, 0, 0)
     system.heap.free(item)
 
 

@@ -19,6 +19,7 @@ __all__ = ["copy", "fill"]
 
 _MAX_COPY = 1 << 28
 """A longer copy runs past every allocation; it is cut here and faults on its way."""
+_FILL_CHUNK = 1 << 16
 _VERSION_INFO = struct.Struct("<IIIII")
 _VERSION_SIZE = 0x114
 
@@ -33,8 +34,11 @@ def copy(system: System, destination: int, source: int, size: int) -> int:
 
 def fill(system: System, destination: int, size: int, value: int) -> int:
     """memset: ``destination``."""
-    if size:
-        system.memory.store(destination, bytes((value & 0xFF,)) * min(size, _MAX_COPY))
+    done, chunk = 0, bytes((value & 0xFF,)) * min(size, _FILL_CHUNK)
+    while done < size:
+        part = min(size - done, _FILL_CHUNK)
+        system.memory.store(destination + done, chunk[:part])
+        done += part
     return destination
 
 

@@ -43,8 +43,10 @@ def _characters(system: System, string: int) -> bytes:
 
 
 def read_unicode_string(system: System, string: int) -> str:
-    """The text of a UNICODE_STRING; MemoryFault for a bad pointer."""
-    return _characters(system, string).decode("utf-16-le", "surrogatepass")
+    """The text of a UNICODE_STRING; MemoryFault for a bad pointer. Half a character at the end is left
+    out."""
+    characters = _characters(system, string)
+    return characters[: len(characters) & ~1].decode("utf-16-le", "surrogatepass")
 
 
 def upcase(utf16: bytes) -> bytes:

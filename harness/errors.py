@@ -147,7 +147,9 @@ class DriverBugcheck(DriverFault):
 
     exit_code = 4
 
-    def __init__(self, code: int, parameters: tuple[int, int, int, int], *, module: str | None = None) -> None:
+    def __init__(
+        self, code: int, parameters: tuple[int, int, int, int], *, module: str | None = None
+    ) -> None:
         words = ", ".join(f"0x{p:016x}" for p in parameters)
         where = f" in {module}" if module else ""
         super().__init__(f"the target bugchecked: 0x{code:08x} ({words}){where}")

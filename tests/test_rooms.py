@@ -7,7 +7,17 @@ import pytest
 from tools.rooms import PACKAGE, PURE, imports_of, level_of, room_of
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-IMPURE = {"asyncio", "multiprocessing", "os", "random", "secrets", "select", "selectors", "socket", "subprocess"}
+IMPURE = {
+    "asyncio",
+    "multiprocessing",
+    "os",
+    "random",
+    "secrets",
+    "select",
+    "selectors",
+    "socket",
+    "subprocess",
+}
 IMPURE |= {"tempfile", "threading", "time"}
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness import errors
 from harness.events import KINDS
+from harness.kd.transitions import TRANSITIONS
 from tools.rooms import PACKAGE, ROOMS, imports_of, room_of
 
 __all__ = ["DRAWINGS", "PAGE", "redraw"]
@@ -63,10 +64,30 @@ def draw_events() -> str:
     return "\n".join(rows)
 
 
+def draw_link() -> str:
+    """The KD link's phases, one diagram a role; what is not in the table is dropped with a reason."""
+    parts = []
+    for role, phases in TRANSITIONS.items():
+        lines = [
+            f"The {role.value}:",
+            "",
+            "```mermaid",
+            "stateDiagram-v2",
+            f"  [*] --> {next(iter(phases)).value}",
+        ]
+        for phase, inputs in phases.items():
+            for after in dict.fromkeys(inputs.values()):
+                labels = ", ".join(what.value for what, to in inputs.items() if to is after)
+                lines.append(f"  {phase.value} --> {after.value}: {labels}")
+        parts.append("\n".join([*lines, "```"]))
+    return "\n\n".join(parts)
+
+
 DRAWINGS: dict[str, Callable[[], str]] = {
     "rooms": draw_rooms,
     "errors": draw_errors,
     "events": draw_events,
+    "link": draw_link,
 }
 
 

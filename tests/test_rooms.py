@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness.cli import COMMANDS
 from tools.rooms import PACKAGE, PURE, imports_of, level_of, room_of
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -55,3 +56,7 @@ def test_pure_rooms_touch_no_io_clock_or_chance(path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_rooms_stay_small(path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def test_every_command_has_its_module() -> None:
+    assert sorted(COMMANDS) == sorted(p.stem for p in (PACKAGE / "cli").glob("*.py") if p.stem != "__init__")

@@ -20,7 +20,6 @@ COMMANDS = {
     "serve": "the virtual target alone, dialling a debugger of any make over KDNET",
     "driver": "build the driver",
     "keygen": "make a KDNET key",
-    "debug": "attach a debugger to a target, execute commands, detach",
     "wine": "the private Wine prefix in which DbgEng runs on Linux",
 }
 """Subcommand → its one-line help; the command object is ``harness.cli.<name>.command``."""

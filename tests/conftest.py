@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -40,6 +42,16 @@ def wine() -> str:
         skip_or_fail("wine", "Wine is not installed")
     assert found is not None
     return found
+
+
+@pytest.fixture(scope="session")
+def ntoseye() -> ModuleType:
+    """The KDNET debugger of the optional extra (not for Windows)."""
+    try:
+        return importlib.import_module("ntoseye")
+    except ImportError:
+        skip_or_fail("ntoseye", "the optional extra ntoseye is not installed")
+        raise
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,0 +1,91 @@
+"""``procnotify serve`` as a process of its own, heard by the native debugger and by ntoseye over real UDP."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from harness.debuggers import debugger_factory
+from harness.debuggers.base import PrintReceived, TargetRebooted
+from harness.debuggers.connection import NetConnection, parse_connection
+from harness.run.rig import free_connection
+
+SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"
+
+
+def command(*args: str) -> list[str]:
+    return [sys.executable, "-m", "harness", "serve", *args]
+
+
+@contextmanager
+def served(connection: str, *args: str) -> Iterator[subprocess.Popen[str]]:
+    where = parse_connection(connection)
+    assert isinstance(where, NetConnection)
+    key = connection.partition("key=")[2]
+    words = command("--hostip", "127.0.0.1", "--port", str(where.port), "--key", key, *args)
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_scenario_is_done_for_whoever_listens() -> None:
+    connection = free_connection()
+    debugger = debugger_factory("native")(connection)
+    debugger.listen()
+    with served(connection, "--run", str(SCENARIOS / "create-thread.yaml")) as process:
+        assert debugger.attach(timeout=60).build == 18362
+        debugger.go()
+        lines: list[str] = []
+        while (event := debugger.receive(timeout=60)) is not None:
+            if isinstance(event, PrintReceived):
+                lines.append(event.text)
+            if isinstance(event, TargetRebooted):
+                break
+        assert process.wait(30) == 0
+    assert lines[0].startswith("[procnotify] DriverEntry PsSetCreateProcessNotifyRoutine success")
+    assert " totals " in lines[-1]
+    debugger.detach(timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("--hostip", "nowhere", "--port", "50000", "--key", "1.2.3.4"), "'nowhere' is no IP address"),
+        (("--hostip", "127.0.0.1", "--port", "50000", "--key", "1.2.3"), "a KDNET key has four parts"),
+        (("--hostip", "127.0.0.1", "--port", "0", "--key", "1.2.3.4"), "--port"),
+    ],
+)
+def test_wrong_words_are_refused_in_a_line(args: tuple[str, ...], words: str) -> None:
+    done = subprocess.run(command(*args), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ntoseye_attaches_and_hears_every_line(ntoseye: ModuleType) -> None:
+    connection = free_connection()
+    where = parse_connection(connection)
+    assert isinstance(where, NetConnection)
+    with served(connection, "--run", str(SCENARIOS / "create-thread.yaml")):
+        debugger = ntoseye.attach(
+            backend="kdnet",
+            connect=f"127.0.0.1:{where.port}",
+            key=connection.partition("key=")[2],
+            kd_handshake_timeout=60,
+        )
+        debugger.run(timeout=10)
+        page = debugger.debug_log()
+        lines = [line.text for line in page.lines]
+        assert not page.dropped
+        debugger.close()
+    assert lines[0].startswith("[procnotify] DriverEntry PsSetCreateProcessNotifyRoutine success")
+    assert any(" totals " in line for line in lines)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import struct
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 from harness.kd import manipulate as kd
 from harness.kd import manipulate_rare as rare
@@ -22,21 +22,11 @@ from harness.kd.status import (
     STATUS_UNSUCCESSFUL,
 )
 from harness.virtual.interfaces import KernelMemory
-from harness.virtual.kdbreakpoints import MAX_BREAKPOINTS, BreakpointTable
-from harness.virtual.paging import PhysicalMemory
+from harness.virtual.kdbreakpoints import MAX_BREAKPOINTS
+from harness.virtual.kdhalted import CrashTarget, HaltedTarget, Outcome, RebootTarget, Resume, SwitchTo
 from harness.virtual.processorstate import ProcessorState
 
-__all__ = [
-    "HANDLERS",
-    "MAX_TRANSFER",
-    "CrashTarget",
-    "HaltedTarget",
-    "Outcome",
-    "RebootTarget",
-    "Resume",
-    "SwitchTo",
-    "answer",
-]
+__all__ = ["HANDLERS", "MAX_TRANSFER", "answer"]
 
 MAX_TRANSFER: Final = 0x448
 """Bytes of memory in one reply of a KDNET target; debuggers ask again for the rest."""
@@ -60,55 +50,6 @@ _QUERY_FIXED: Final = 8
 _QUERY_PROCESS, _QUERY_KERNEL = 0, 2
 _FILL_VIRTUAL, _FILL_PHYSICAL = 1, 2
 _KPCR, _KPRCB, _SPECIAL_REGISTERS, _KTHREAD = range(4)
-
-
-class HaltedTarget(Protocol):
-    """The halted target as the requests see it."""
-
-    memory: KernelMemory
-    physical: PhysicalMemory
-    breakpoints: BreakpointTable
-    states: list[ProcessorState]
-    processor: int
-    """The processor that reported the stop."""
-    msrs: dict[int, int]
-
-    def version(self) -> kd.GetVersion64:
-        """The version block, in a reply record."""
-
-    def kpcr(self, processor: int) -> int:
-        """Address of that processor's KPCR."""
-
-    def kprcb(self, processor: int) -> int:
-        """Address of that processor's KPRCB."""
-
-
-class Resume(NamedTuple):
-    """Continue or Continue2: let the target run."""
-
-    status: int
-    trace: bool
-    """Stop after one instruction."""
-
-
-class SwitchTo(NamedTuple):
-    """Report the stop again, as this processor."""
-
-    processor: int
-
-
-class RebootTarget(NamedTuple):
-    """Start the target anew."""
-
-
-class CrashTarget(NamedTuple):
-    """KeBugCheck with this code."""
-
-    code: int
-
-
-Outcome: TypeAlias = Manipulate | Resume | SwitchTo | RebootTarget | CrashTarget | None
-"""A reply, a way to go on, or None for a request that is only acknowledged."""
 
 
 def answer(target: HaltedTarget, request: Manipulate) -> Outcome:

@@ -27,8 +27,9 @@ from harness.kd.status import (
 )
 from harness.virtual.interfaces import ImageModule, KernelView
 from harness.virtual.kdfiles import fetch_file
+from harness.virtual.kdhalted import CrashTarget, RebootTarget, Resume, SwitchTo
 from harness.virtual.kdlink import TargetLink
-from harness.virtual.kdrequests import CrashTarget, RebootTarget, Resume, SwitchTo, answer
+from harness.virtual.kdrequests import answer
 from harness.virtual.kdview import DebuggerView
 
 __all__ = ["KdStub", "TargetCrashed", "TargetEnded", "TargetRebooted"]

@@ -45,8 +45,8 @@ _BREAKPOINT: Final = struct.Struct("<QII")
 _HANDLE: Final = struct.Struct("<I")
 _NO_DEVICE: Final = 0xFFFFFFFF
 """What an x86 port without a device reads as."""
-_QUERY_FLAGS: Final = {"r": 1, "w": 2, "x": 4}
-_QUERY_FIXED: Final = 8
+_QUERY_ALL: Final = 7
+"""Readable, writable, executable."""
 _QUERY_PROCESS, _QUERY_KERNEL = 0, 2
 _FILL_VIRTUAL, _FILL_PHYSICAL = 1, 2
 _KPCR, _KPRCB, _SPECIAL_REGISTERS, _KTHREAD = range(4)
@@ -271,12 +271,12 @@ def _fill_virtual(memory: KernelMemory, address: int, data: bytes) -> int:
 
 
 def _query_memory(target: HaltedTarget, request: rare.QueryMemory) -> Outcome:
-    protection = target.memory.protection(request.address)
-    if protection is None:
+    # Windows reports what a debugger may do, not the page's protection: everything (ReactOS, KdpQueryMemory).
+    # "Fixed" memory would make DbgEng refuse a breakpoint.
+    if target.memory.protection(request.address) is None:
         return _refused(request)
-    flags = _QUERY_FIXED | sum(_QUERY_FLAGS[letter] for letter in protection)
     space = _QUERY_KERNEL if request.address >= _SYSTEM_HALF else _QUERY_PROCESS
-    return _done(request, address_space=space, flags=flags)
+    return _done(request, address_space=space, flags=_QUERY_ALL)
 
 
 def _bus_data(target: HaltedTarget, request: rare.GetBusData) -> Outcome:

@@ -59,6 +59,8 @@ RESERVED_DATA: Final[Mapping[str, int]] = MappingProxyType(
 _PAGE: Final = 0x1000
 _HEADERS: Final = 0x1000
 _TEXT: Final = 0x1000
+_CHECKSUM_AT: Final = 0x80 + 24 + 64
+"""Offset of IMAGE_OPTIONAL_HEADER64.CheckSum: behind the DOS header, the signature and the file header."""
 _REAL_CODE: Final = {
     "DbgBreakPoint": b"\xcc\xc3",
     "DbgBreakPointWithStatus": b"\xcc\xc3",
@@ -129,14 +131,16 @@ def build_kernel_image(functions: tuple[str, ...], data: tuple[tuple[str, int], 
         (b".data", data_rva, b"", data_size, 0xC000_0040),
         (b".edata", edata_rva, edata, _pages(len(edata)), 0x4000_0040),
     )
-    headers = _headers(sections, size, edata_rva, len(edata))
+    headers = bytearray(_headers(sections, size, edata_rva, len(edata)))
+    checksum = _checksum((bytes(headers), bytes(text), edata), size)
+    headers[_CHECKSUM_AT : _CHECKSUM_AT + 4] = checksum.to_bytes(4, "little")
     return KernelImage(
         base=KERNEL_BASE,
         size=size,
-        checksum=0,
+        checksum=checksum,
         entry_point=service_address,
         sections=(
-            (KERNEL_BASE, headers.ljust(_HEADERS, b"\0"), "r"),
+            (KERNEL_BASE, bytes(headers).ljust(_HEADERS, b"\0"), "r"),
             (KERNEL_BASE + _TEXT, bytes(text).ljust(text_size, b"\xcc"), "rx"),
             (KERNEL_BASE + data_rva, bytes(data_size), "rw"),
             (KERNEL_BASE + edata_rva, edata.ljust(_pages(len(edata)), b"\0"), "r"),
@@ -149,6 +153,18 @@ def build_kernel_image(functions: tuple[str, ...], data: tuple[tuple[str, int], 
         service_gate=service_address,
         service_trap=service_trap,
     )
+
+
+def _checksum(parts: tuple[bytes, ...], size: int) -> int:
+    """IMAGE_OPTIONAL_HEADER.CheckSum: 16-bit words added with their carries, plus the size (Microsoft,
+    CheckSumMappedFile). A debugger warns of an image without one."""
+    total = 0
+    for part in parts:
+        padded = part + bytes(len(part) % 2)
+        total += sum(struct.unpack(f"<{len(padded) // 2}H", padded))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total + size
 
 
 def _export_directory(rva: int, exported: list[tuple[str, int]]) -> bytes:

@@ -1,4 +1,4 @@
-"""Redraw the diagrams and tables of ``docs/architecture.md`` from the code: ``python -m tools.diagrams``.
+"""Redraw the diagrams and tables of the pages in ``docs/`` from the code: ``python -m tools.diagrams``.
 
 A drawing stands between ``<!-- drawn: NAME -->`` and ``<!-- end -->``; everything else on the page is written
 by hand. ``--check`` only says whether the page is up to date (exit code 1 when not).
@@ -9,16 +9,16 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from harness import errors
 from harness.events import KINDS
 from harness.kd.transitions import TRANSITIONS
+from harness.scenario import RULES
 from tools.rooms import PACKAGE, ROOMS, imports_of, room_of
 
-__all__ = ["DRAWINGS", "PAGE", "redraw"]
+__all__ = ["DRAWINGS", "PAGES", "redraw"]
 
-PAGE = PACKAGE.parent / "docs" / "architecture.md"
+PAGES = tuple(PACKAGE.parent / "docs" / name for name in ("architecture.md", "scenarios.md"))
 
 
 def draw_rooms() -> str:
@@ -83,11 +83,19 @@ def draw_link() -> str:
     return "\n\n".join(parts)
 
 
+def draw_rules() -> str:
+    """The lifecycle rules with their sources."""
+    rows = ["| rule | promises | source |", "|---|---|---|"]
+    rows += [f"| `{rule.name}` | {rule.sentence} | {rule.source} |" for rule in RULES.values()]
+    return "\n".join(rows)
+
+
 DRAWINGS: dict[str, Callable[[], str]] = {
     "rooms": draw_rooms,
     "errors": draw_errors,
     "events": draw_events,
     "link": draw_link,
+    "rules": draw_rules,
 }
 
 
@@ -102,12 +110,14 @@ def redraw(text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    old = PAGE.read_text(encoding="utf-8")
-    new = redraw(old)
-    if arguments == ["--check"]:
-        return int(old != new)
-    Path(PAGE).write_text(new, encoding="utf-8")
-    return 0
+    stale = 0
+    for page in PAGES:
+        old = page.read_text(encoding="utf-8")
+        new = redraw(old)
+        stale += old != new
+        if arguments != ["--check"]:
+            page.write_text(new, encoding="utf-8")
+    return int(stale > 0 and arguments == ["--check"])
 
 
 if __name__ == "__main__":

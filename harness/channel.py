@@ -39,7 +39,8 @@ class Channel:
     :param what: what the child is, for messages ("the virtual target").
     :param lost: makes the error for a child that ended, spoke nonsense or did not answer in time.
     :param refused: makes the error from the ``error`` object of an answer and ``what``.
-    :param on_event: called on the reading thread with each event; then with None, once no more can come.
+    :param on_event: called on the reading thread with each event.
+    :param on_lost: called once, with the reason, when nothing more can come.
     """
 
     def __init__(
@@ -49,7 +50,8 @@ class Channel:
         what: str,
         lost: Callable[[str], ProcnotifyError],
         refused: Callable[[dict[str, Any], str], ProcnotifyError],
-        on_event: Callable[[dict[str, Any] | None], None] = lambda event: None,
+        on_event: Callable[[dict[str, Any]], None] = lambda event: None,
+        on_lost: Callable[[str], None] = lambda reason: None,
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> None:
@@ -57,6 +59,7 @@ class Channel:
         self._make_lost = lost
         self._make_refused = refused
         self._on_event = on_event
+        self._on_lost = on_lost
         self._process = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE,
@@ -149,9 +152,12 @@ class Channel:
             thread.join(timeout)
 
     def kill(self) -> None:
-        """End the child at once. Idempotent."""
+        """End the child at once. Its threads end with its pipes, which other processes may hold a little
+        longer (a Wine program's console does). Idempotent."""
         self._process.kill()
-        self.close()
+        self._process.wait()
+        self._outgoing.put(None)
+        self._lose(f"{self._what} was stopped")
 
     def _thread(self, name: str, run: Callable[..., None], *args: object) -> threading.Thread:
         return threading.Thread(target=run, args=args, name=f"{self._what}: {name}", daemon=True)
@@ -216,7 +222,7 @@ class Channel:
         for future in waiting.values():
             future.set_exception(self._make_lost(reason))
         if first:
-            self._on_event(None)
+            self._on_lost(reason)
 
 
 def _own_process_group() -> dict[str, Any]:

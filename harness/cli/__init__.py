@@ -17,6 +17,7 @@ COMMANDS = {
     "run": "run scenarios on a machine and check the callback order",
     "check": "check a recorded trace against a scenario",
     "record": "attach to a target that is already there and record what its driver prints",
+    "debug": "run debugger commands on a halted target",
     "serve": "the virtual target alone, dialling a debugger of any make over KDNET",
     "driver": "build the driver",
     "keygen": "make a KDNET key",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import platform
-import re
 import signal
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 import click
 
 import harness
+from harness.cli.options import duration
 from harness.debuggers import DEBUGGERS, debugger_factory
 from harness.debuggers.base import TargetInfo
 from harness.debuggers.native import NativeDebugger
@@ -27,23 +26,11 @@ from harness.trace import Header, LossCounter, LossReport, TraceWriter
 
 __all__ = ["command"]
 
-_UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    """``60s``, ``500ms``, ``5m``, ``1h``; a bare number is seconds."""
-    if value is None:
-        return None
-    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h)?", value.strip(), re.ASCII)
-    if found is None:
-        raise click.BadParameter(f"{value!r} is no duration; write 60s, 500ms, 5m or 1h")
-    return float(found[1]) * _UNITS[found[2] or "s"]
-
 
 class _Tape:
     """The events of a recording: shown, kept for the check, written to the trace."""
 
-    def __init__(self, out: Path | None, connection: str, debugger: str, *, keep: bool) -> None:
+    def __init__(self, out: Path | None, connection: str, *, keep: bool) -> None:
         self.began = False
         self.count = 0
         self.events: list[Event] = []
@@ -53,7 +40,6 @@ class _Tape:
         self._loss = LossCounter()
         self._out = out
         self._connection = connection
-        self._debugger = debugger
 
     def attached(self, info: TargetInfo) -> None:
         """The target is known: begin the trace."""
@@ -66,7 +52,7 @@ class _Tape:
             return
         header = Header(
             machine={"type": "recorded", "transport": self._connection.partition(":")[0]},
-            debugger=f"{self._debugger}: {info.debugger_version}",
+            debugger=info.debugger_version,
             host={"procnotify": harness.__version__, "python": platform.python_version()},
             target={
                 "build": str(info.build),
@@ -104,8 +90,8 @@ class _Tape:
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write a trace.")
 @click.option(
     "--for",
-    "duration",
-    callback=_duration,
+    "length",
+    callback=duration,
     metavar="TIME",
     help="How long: 60s, 5m. Without it until Ctrl-C.",
 )
@@ -121,14 +107,14 @@ class _Tape:
 )
 @click.option(
     "--wait",
-    callback=_duration,
+    callback=duration,
     default="60s",
     show_default=True,
     metavar="TIME",
     help="How long to wait for the target.",
 )
 def command(
-    connection: str, out: Path | None, duration: float | None, check: Path | None, debugger: str, wait: float
+    connection: str, out: Path | None, length: float | None, check: Path | None, debugger: str, wait: float
 ) -> int:
     """Attach to a running target at CONNECTION and record what is printed there.
 
@@ -145,10 +131,10 @@ def command(
     if debugger == "native":
         # A reboot may take minutes in which nothing is heard, and is no failure here.
         open_debugger = partial(NativeDebugger, silence=None)
-    tape = _Tape(out, connection, debugger, keep=scenario is not None)
+    tape = _Tape(out, connection, keep=scenario is not None)
     recorder = Recorder(open_debugger(connection), tape.attached, tape.record)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    recording = recorder.run(attach_timeout=wait, duration=duration)
+    recording = recorder.run(attach_timeout=wait, duration=length)
     if recording.interrupted and not tape.began:
         raise click.Abort
     outcome = _outcome(recording)
@@ -177,11 +163,8 @@ def _tell(recording: Recording, tape: _Tape, loss: LossReport) -> None:
         say(f"procnotify: stopped and let go: {printable(stop.reason)} at 0x{stop.address:016x}")
     if recording.bugcheck is not None:
         say(f"procnotify: {printable(recording.bugcheck.line) or 'bugcheck'}")
-    state = {True: "left running", False: "left halted", None: "not known to run"}[recording.release.running]
-    if recording.bugcheck is not None and recording.release.running is False:
-        state = "crashed"
     reboots = f", {recording.reboots} reboot(s)" if recording.reboots else ""
-    say(f"procnotify: {tape.count} events{reboots}; the target was {state}: {recording.release.proof}")
+    say(f"procnotify: {tape.count} events{reboots}; {recording.release}")
     if tape.writer is not None:
         say(f"procnotify: trace: {tape.writer.path}")
     if not loss.complete:

@@ -105,6 +105,14 @@ class Release:
     """True: left running; False: left halted; None: not known."""
     proof: str
     """How that is known, in a sentence."""
+    crashed: bool = False
+    """It bugchecked, so it could not be left running."""
+
+    def __str__(self) -> str:
+        state = {True: "was left running", False: "was left halted", None: "is not known to run"}[
+            self.running
+        ]
+        return f"the target {'crashed' if self.crashed else state}: {self.proof}"
 
 
 class Debugger(Protocol):

@@ -73,7 +73,7 @@ def _release_crashed(debugger: Releasable, patience: float) -> Release:
         if debugger.halted:
             debugger.go()
         if debugger.await_reboot(patience):
-            return Release(False, "it bugchecked and said that it reboots")
+            return Release(False, "it said that it reboots", crashed=True)
     except (RigError, UsageError) as error:
-        return Release(False, f"it bugchecked, and did not take a continue: {error.message}")
-    return Release(False, "it bugchecked; it was let go to write its dump and reboot")
+        return Release(False, f"it did not take a continue: {error.message}", crashed=True)
+    return Release(False, "it was let go to write its dump and reboot", crashed=True)

@@ -156,6 +156,7 @@ class WorkerDebugger:
         self._require_halted()
         self._fate.halted = False
         self._stop = None
+        self._fate.output.clear()
         self._ask("go", {}, REQUEST_SECONDS)
 
     def break_in(self, *, timeout: float) -> Stopped:
@@ -196,7 +197,10 @@ class WorkerDebugger:
     def execute(self, command: str, *, timeout: float) -> str:
         """See :meth:`harness.debuggers.base.CommandDebugger.execute`."""
         self._require_halted()
-        answer = self._ask("execute", {"command": command}, timeout)
+        answer = self._ask("execute", {"command": command}, timeout, what=f"command {command!r}")
+        self._fate.crashed = answer["bugcheck"] is not None
+        if answer["gone"]:
+            self._fate.error = TargetLost(f"the command {command!r} ended {self.name}'s session")
         if answer["failed"]:
             said = " ".join(str(answer["output"]).split())
             raise UsageError(f"{self.name} refuses the command {command!r}: {said}")
@@ -205,14 +209,14 @@ class WorkerDebugger:
     def detach(self, *, timeout: float) -> Release:
         """See :meth:`harness.debuggers.base.Debugger.detach`. Where the worker is dead, or cannot prove that
         the target runs, the native debugger takes the target over; that may take longer than ``timeout``."""
-        if self._channel is None or not self._fate.attached:
+        if not self._fate.attached:
             self._end_worker()
             return Release(None, "no target was ever connected")
         found = Release(None, "")
         if self._fate.error is None:
             found = release(self, timeout=timeout, crashed=self._fate.crashed)
         self._end_worker()
-        if found.running or self._fate.crashed:
+        if found.running or found.crashed:
             return found
         why = self._fate.error.message if self._fate.error is not None else found.proof
         return rescue(self._connection, why)
@@ -249,10 +253,12 @@ class WorkerDebugger:
 
     # Inside
 
-    def _ask(self, call: str, args: dict[str, Any], timeout: float) -> dict[str, Any]:
+    def _ask(self, call: str, args: dict[str, Any], timeout: float, *, what: str = "") -> dict[str, Any]:
+        if self._fate.error is not None:
+            raise self._fate.error
         if self._channel is None:
             raise UsageError("the debugger is not connected", hint="call listen and attach first")
-        self._fate.phase = call
+        self._fate.phase = what or call
         future = self._channel.ask(call, args)
         try:
             return future.result(timeout)
@@ -305,7 +311,8 @@ class WorkerDebugger:
             case "listening":
                 self._listening.set()
             case "output":
-                self._fate.output.append(str(event["text"]).strip())
+                if line := str(event["text"]).strip(" *"):
+                    self._fate.output.append(line)
             case "loaded":
                 module = Module(str(event["name"]), int(event["base"]), int(event["size"]))
                 self._inbox.put(ModuleLoaded(module))
@@ -353,8 +360,7 @@ class WorkerDebugger:
         return self._fate.error
 
     def _said(self) -> str:
-        said = [line for line in self._fate.output if line]
-        return f"; it said last: {said[-1]}" if said else ""
+        return f"; it said last: {self._fate.output[-1]}" if self._fate.output else ""
 
     def _end_worker(self) -> None:
         channel, self._channel = self._channel, None

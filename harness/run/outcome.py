@@ -81,10 +81,7 @@ class RunResult:
     @property
     def left(self) -> str:
         """How the target was left, in a sentence."""
-        if self.release is None:
-            return "no debugger had the target"
-        state = {True: "left running", False: "left halted", None: "not known to run"}[self.release.running]
-        return f"the target was {state}: {self.release.proof}"
+        return "no debugger had the target" if self.release is None else str(self.release)
 
     @property
     def account(self) -> str:

@@ -32,7 +32,16 @@ from harness.scenario.model import (
     seconds,
 )
 
-__all__ = ["DriverUnderTest", "Markers", "StepRunner", "argv_of", "describe", "loads_driver_itself"]
+__all__ = [
+    "DriverUnderTest",
+    "Markers",
+    "StepRunner",
+    "argv_of",
+    "describe",
+    "loads_driver_itself",
+    "start_driver",
+    "store_driver",
+]
 
 ACTION_SECONDS = 120.0
 """Deadline of one action, besides what it sleeps; a silent target is noticed long before."""
@@ -102,16 +111,10 @@ class StepRunner:
             self._do(step)
 
     def load_driver(self, place: str = "") -> None:
-        """Put the driver in the guest and start it. A DriverEntry that fails is the driver's fault."""
+        """Put the driver in the guest, the first time, and start it; see :func:`start_driver`."""
         if self._driver_path is None:
-            self._driver_path = self._session.call(
-                "storing the driver", lambda: self._guest.put(self._driver.file, self._driver.image)
-            )
-        path, service = self._driver_path, self._driver.service
-        status = self._session.call("loading the driver", lambda: self._guest.load_driver(service, path))
-        if status & 0xFFFFFFFF >= NT_ERROR:
-            status &= 0xFFFFFFFF
-            raise DriverFault(f"{place}{self._driver.file} did not load: NTSTATUS 0x{status:08x}")
+            self._driver_path = store_driver(self._session, self._guest, self._driver)
+        start_driver(self._session, self._guest, self._driver, self._driver_path, place=place)
 
     def unload_driver(self, place: str = "") -> None:
         """Stop the driver. One that cannot be unloaded is at fault."""
@@ -191,6 +194,24 @@ class StepRunner:
             self._rounds[name] += 1
             name = round_key(name, self._rounds[name])
         self.bindings[name] = value
+
+
+def store_driver(session: Caller, guest: Guest, driver: DriverUnderTest) -> str:
+    """Put the driver in the guest; its path there."""
+    return session.call("storing the driver", lambda: guest.put(driver.file, driver.image))
+
+
+def start_driver(
+    session: Caller, guest: Guest, driver: DriverUnderTest, path: str, *, place: str = ""
+) -> None:
+    """Start a driver that is in the guest. A DriverEntry that fails is the driver's fault.
+
+    :param place: put before a message.
+    """
+    status = session.call("loading the driver", lambda: guest.load_driver(driver.service, path))
+    if status & 0xFFFFFFFF >= NT_ERROR:
+        status &= 0xFFFFFFFF
+        raise DriverFault(f"{place}{driver.file} did not load: NTSTATUS 0x{status:08x}")
 
 
 def loads_driver_itself(steps: tuple[Step, ...]) -> bool:

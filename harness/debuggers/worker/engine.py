@@ -28,6 +28,14 @@ class Engine:
         """A debugger command's output, and whether the debugger refused it."""
         raise NotImplementedError
 
+    def gone(self) -> bool:
+        """Whether the session is over, though nobody ended it: a command had the target reboot."""
+        raise NotImplementedError
+
+    def bugcheck(self) -> list[int] | None:
+        """Code and parameters, where the halted target has bugchecked."""
+        raise NotImplementedError
+
     def modules(self) -> list[list[Any]]:
         """The kernel's module list: name, base, size."""
         raise NotImplementedError

@@ -10,7 +10,7 @@ call          arguments           result
 ``attach``    connection          build, machine_type, processors, kernel_base, version; the target is halted
 ``go``                            {}: the target runs until it stops (event ``stopped``)
 ``break_in``                      {}: asked for, at any time; the stop is an event
-``execute``   command             output, failed
+``execute``   command             output, failed, bugcheck, gone
 ``modules``                       modules: [[name, base, size], ...]
 ``time``                          time: the target's interrupt time in 100 ns, None where it cannot be read
 ``clear``                         {}: no breakpoint is left
@@ -120,7 +120,9 @@ class Worker:
 
     def _execute(self, args: dict[str, Any]) -> Any:
         output, failed = self._engine.execute(args["command"])
-        return {"output": output, "failed": failed}
+        gone = self._engine.gone()
+        bugcheck = None if gone else self._engine.bugcheck()
+        return {"output": output, "failed": failed, "bugcheck": bugcheck, "gone": gone}
 
     def _let_go(self, args: dict[str, Any]) -> None:
         self._engine.let_go()

@@ -100,6 +100,17 @@ class NtoseyeEngine(Engine):
             return _words(error) + "\n", True
         return output, output.startswith("error:")
 
+    def gone(self) -> bool:
+        """See :class:`engine.Engine`; ntoseye waits for the target to come back."""
+        return False
+
+    def bugcheck(self) -> list[int] | None:
+        """See :class:`engine.Engine`."""
+        stop = self._debugger.stop
+        if stop is None or stop.kind != "bugcheck" or stop.bugcheck is None:
+            return None
+        return [stop.bugcheck.code, *stop.bugcheck.parameters]
+
     def modules(self) -> list[list[Any]]:
         """See :class:`engine.Engine`. Walks PsLoadedModuleList, which the kernel exports."""
         head = self._export("PsLoadedModuleList")
@@ -172,8 +183,7 @@ class NtoseyeEngine(Engine):
             found["first_chance"] = stop.exception.first_chance is not False
         elif stop.kind in ("breakpoint", "interrupt", "bugcheck"):
             found["code"] = 0x80000003
-        if stop.kind == "bugcheck" and stop.bugcheck is not None:
-            found["bugcheck"] = [stop.bugcheck.code, *stop.bugcheck.parameters]
+        found["bugcheck"] = self.bugcheck()
         return found
 
     def _export(self, wanted: str) -> int:

@@ -63,7 +63,6 @@ class PykdEngine(Engine):
         pykd.setOutputMask(pykd.outputFlag.All)  # the default leaves the target's prints out
         self._line = ""
         self._captured: list[str] | None = None
-        self._waiting = False
         self._names: dict[int, str] = {}
         self._handler = self._make_handler()
         # Before there is a target, so that no command of one comes first.
@@ -71,16 +70,15 @@ class PykdEngine(Engine):
             output, failed = self.execute(command)
             if failed:
                 raise SystemExit("DbgEng refuses " + command + ": " + output)
-        try:
-            self._seal = Seal(_loaded_module("dbgeng.dll"), self._on_denied)
-        except Unsealable as reason:
-            raise SystemExit("this DbgEng cannot be kept from its target: " + str(reason)) from None
 
     def attach(self, connection: str) -> dict[str, Any]:
-        """Wait for the target, without end; it is halted then."""
+        """See :class:`engine.Engine`."""
+        pipe = connection.partition("com:pipe,port=")[2]
         try:
-            with self._seal.closed():
-                self._pykd.attachKernel(connection)
+            self._seal = Seal(_loaded_module("dbgeng.dll"), pipe, self._on_denied)
+            self._pykd.attachKernel(connection)
+        except Unsealable as reason:
+            raise Refused("this DbgEng cannot be kept from its target: " + str(reason)) from None
         except self._pykd.DbgException as error:
             raise Refused(self._last_words(error)) from None
         version, _ = self.execute("vertarget")
@@ -95,24 +93,20 @@ class PykdEngine(Engine):
         }
 
     def wait(self) -> dict[str, Any] | None:
-        """Let the target run until it stops: why. None when the session is over."""
+        """See :class:`engine.Engine`."""
         pykd = self._pykd
-        self._waiting = True
         try:
-            with self._seal.closed():
-                status = pykd.go()
+            status = pykd.go()
         except pykd.DbgException:
             return None
-        finally:
-            self._waiting = False
         return self._stop() if status == pykd.executionStatus.Break else None
 
     def break_in(self) -> None:
-        """Have the running target stop; from any thread."""
+        """See :class:`engine.Engine`."""
         self._pykd.breakin()
 
     def execute(self, command: str) -> tuple[str, bool]:
-        """A debugger command's output, and whether DbgEng refused it."""
+        """See :class:`engine.Engine`."""
         with self._capturing() as captured:
             try:
                 self._pykd.dbgCommand(command, False)
@@ -122,8 +116,19 @@ class PykdEngine(Engine):
                 failed = True
         return "".join(captured), failed
 
+    def gone(self) -> bool:
+        """See :class:`engine.Engine`."""
+        return bool(self._pykd.getExecutionStatus() == self._pykd.executionStatus.NoDebuggee)
+
+    def bugcheck(self) -> list[int] | None:
+        """See :class:`engine.Engine`."""
+        found = BUGCHECK.search(self.execute(".bugcheck")[0])
+        if found is None or not int(found.group(1), 16):
+            return None
+        return [int(found.group(1), 16)] + [_address(word) for word in found.group(2).split()]
+
     def modules(self) -> list[list[Any]]:
-        """The kernel's module list."""
+        """See :class:`engine.Engine`."""
         output, _ = self.execute("lm k f")
         found = []
         for start, end, path in MODULE.findall(output):
@@ -132,18 +137,18 @@ class PykdEngine(Engine):
         return found
 
     def interrupt_time(self) -> int | None:
-        """KUSER_SHARED_DATA.InterruptTime."""
+        """See :class:`engine.Engine`."""
         try:
             return int(self._pykd.ptrQWord(SHARED_DATA.get(self._machine, SHARED_DATA_64) + 8))
         except self._pykd.MemoryException:
             return None
 
     def clear_breakpoints(self) -> None:
-        """No breakpoint is left in the target."""
+        """See :class:`engine.Engine`."""
         self.execute("bc *")
 
     def let_go(self) -> None:
-        """End the session; returns when the target has acknowledged that it runs on."""
+        """See :class:`engine.Engine`."""
         output, failed = self.execute("qd")
         if failed:
             raise Refused("DbgEng did not let the target go: " + output)
@@ -167,10 +172,6 @@ class PykdEngine(Engine):
                 engine._emit("unloaded", base=address, name=engine._names.pop(address, name))
                 return pykd.eventResult.NoChange
 
-            def onExecutionStatusChange(self, status: Any) -> None:  # noqa: N802 - pykd's name
-                if engine._waiting and status == pykd.executionStatus.NoDebuggee:
-                    engine._emit("rebooted")
-
         return Handler()
 
     def _on_output(self, text: str, flag: int) -> None:
@@ -192,8 +193,10 @@ class PykdEngine(Engine):
             base, name = _address(loaded.group(1)), _file_name(loaded.group(3))
             self._names[base] = name
             self._emit("loaded", name=name, base=base, size=_address(loaded.group(2)) - base)
-        if "Waiting to reconnect" in line:
+        if line.startswith("Waiting to reconnect"):
             self._emit("listening")
+        if line.startswith("Shutdown occurred"):
+            self._emit("rebooted")
         self._emit("output", text=line)
 
     def _on_denied(self, function: str, argument: str) -> None:
@@ -219,14 +222,8 @@ class PykdEngine(Engine):
             # "<no event>": nothing happened in the target but that it had a command executed.
             stop["command"], stop["address"] = True, pykd.getIP()
         if stop["code"] == STATUS_BREAKPOINT:
-            stop["bugcheck"] = self._bugcheck()
+            stop["bugcheck"] = self.bugcheck()
         return stop
-
-    def _bugcheck(self) -> list[int] | None:
-        found = BUGCHECK.search(self.execute(".bugcheck")[0])
-        if found is None or not int(found.group(1), 16):
-            return None
-        return [int(found.group(1), 16)] + [_address(word) for word in found.group(2).split()]
 
     def _version(self) -> str:
         found = re.search(r"Windows Debugger Version ([\d.]+)", self.execute("version")[0])

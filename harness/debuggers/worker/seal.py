@@ -2,15 +2,15 @@
 
 A target can make DbgEng execute a debugger command (a command-string state change). ``.secure 1`` and
 ``.noshell`` forbid shells, process control, dumps and UNC paths, but not everything: log files can be written
-anywhere and ``.kdfiles`` can hand out any file. While the target may act, the functions by which dbgeng.dll
-opens files and starts programs are therefore redirected, in its import table, to ones that refuse.
+anywhere and ``.kdfiles`` can hand out any file. So the functions by which dbgeng.dll opens files and starts
+programs are redirected, in its import table, to ones that refuse. Those of dbghelp.dll, which finds symbols,
+are not.
 
 Loading an extension DLL from a local disk stays possible: a target cannot put one there.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import sys
 from typing import Any, Callable, Iterator  # noqa: UP035 - collections.abc has no subscripts in 3.7
@@ -19,6 +19,7 @@ INVALID_HANDLE = -1
 ACCESS_DENIED = 5
 PAGE_READWRITE = 4
 
+OPENING = ("CreateFileW", "CreateFileA")
 NEEDED = ("CreateProcessW", "CreateFileW")
 """A DbgEng that does not import these opens files in a way that is not known here."""
 
@@ -28,29 +29,21 @@ class Unsealable(Exception):
 
 
 class Seal:
-    """The redirected imports of one module.
+    """The redirected imports of one module, for as long as the process lives.
 
     :param module: base address of the loaded DLL.
-    :param denied: told what was refused: the function's name and the path or command line, where it has one.
+    :param allowed: the one path that may be opened (the pipe of the connection), empty for none.
+    :param denied: told what was refused: the function's name and the path or key, where it has one.
     """
 
-    def __init__(self, module: int, denied: Callable[[str, str], None]) -> None:
+    def __init__(self, module: int, allowed: str, denied: Callable[[str, str], None]) -> None:
+        self._allowed = allowed.lower()
         self._denied = denied
-        self._closed = False
         self._kept: list[Any] = []
         self.functions = [name for name, slot in _imports(module) if self._redirect(name, slot)]
         missing = [name for name in NEEDED if name not in self.functions]
         if missing:
             raise Unsealable("it does not import " + " and ".join(missing))
-
-    @contextlib.contextmanager
-    def closed(self) -> Iterator[None]:
-        """The target may act: nothing may be opened or started."""
-        self._closed = True
-        try:
-            yield
-        finally:
-            self._closed = False
 
     def _redirect(self, name: str, slot: int) -> bool:
         entry = _REFUSALS.get(name)
@@ -60,9 +53,10 @@ class Seal:
         original = prototype(ctypes.c_void_p.from_address(slot).value)
 
         def function(*args: Any) -> Any:
-            if not self._closed:
+            text = "" if text_at is None else _text(args[text_at])
+            if name in OPENING and text and text.lower() == self._allowed:
                 return original(*args)
-            self._denied(name, "" if text_at is None else _text(args[text_at]))
+            self._denied(name, text)
             _kernel32().SetLastError(ACCESS_DENIED)
             return refusal
 

@@ -1,0 +1,100 @@
+"""``procnotify debug``: look into a halted target with debugger commands."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from pathlib import Path
+
+import click
+
+from harness.cli.options import duration
+from harness.debuggers import DEBUGGERS, debugger_factory
+from harness.report.text import printable
+from harness.run.inspection import Inspection, inspect_target, inspect_virtual
+from harness.run.opening import open_rig
+from harness.run.outcome import Outcome
+
+__all__ = ["command"]
+
+
+@click.command(short_help="run debugger commands on a halted target")
+@click.argument("connection", required=False)
+@click.option("-c", "commands", multiple=True, required=True, metavar="CMD", help="A debugger command.")
+@click.option(
+    "--debugger",
+    default="pykd",
+    show_default=True,
+    metavar="NAME",
+    help=f"Whose commands: {', '.join(name for name in DEBUGGERS if name != 'native')}.",
+)
+@click.option(
+    "--driver",
+    type=click.Path(path_type=Path),
+    metavar="FILE.sys",
+    help="Loaded into the virtual target first. Without it the project's own.",
+)
+@click.option(
+    "--wait",
+    callback=duration,
+    default="60s",
+    show_default=True,
+    metavar="TIME",
+    help="How long to wait for the target.",
+)
+@click.option(
+    "--timeout",
+    callback=duration,
+    default="30s",
+    show_default=True,
+    metavar="TIME",
+    help="How long one command may take. One that lets the target run ends with its next stop.",
+)
+def command(
+    connection: str | None,
+    commands: tuple[str, ...],
+    debugger: str,
+    driver: Path | None,
+    wait: float,
+    timeout: float,
+) -> int:
+    """Attach, halt the target, run debugger commands, print what they say, and let the target go.
+
+    CONNECTION is written as for WinDbg's -k and leads to a target that is already there. Without it the
+    virtual target is booted and the driver loaded into it.
+
+    \b
+    Examples:
+      procnotify debug -c lm -c "k"
+      procnotify debug net:port=50000,key=1.2.3.4 --debugger ntoseye -c r
+
+    \b
+    Exit code: 0 the target runs on; 2 the debugger refuses a command (those behind it are not run); 3 the
+    rig failed, or the target is not known to run; 4 a command crashed it.
+    """
+    with ExitStack() as stack:
+        inspecting: AbstractContextManager[Inspection]
+        if connection is not None:
+            if driver is not None:
+                raise click.UsageError("--driver goes with the virtual target, not with a CONNECTION")
+            inspecting = inspect_target(debugger_factory(debugger)(connection), timeout=wait)
+        else:
+            rig = stack.enter_context(
+                open_rig(
+                    machine="virtual",
+                    debugger=debugger,
+                    driver=driver,
+                    trace_folder=Path(),
+                    building=partial(click.echo, err=True),
+                )
+            )
+            inspecting = inspect_virtual(rig, timeout=wait)
+        with inspecting as inspection:
+            stack.callback(lambda: click.echo(f"procnotify: {inspection.release}", err=True))
+            for words in commands:
+                click.echo(f"kd> {words}")
+                click.echo(printable(inspection.execute(words, timeout=timeout)).rstrip("\n"))
+    release = inspection.release
+    if release is None or not release.running:
+        return Outcome.BUGCHECK if release is not None and release.crashed else Outcome.RIG
+    return Outcome.PASSED

@@ -1,0 +1,22 @@
+"""What several commands' options have in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import click
+
+__all__ = ["duration"]
+
+_UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """``60s``, ``500ms``, ``5m``, ``1h``; a bare number is seconds."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h)?", value.strip(), re.ASCII)
+    if found is None:
+        raise click.BadParameter(f"{value!r} is no duration; write 60s, 500ms, 5m or 1h")
+    return float(found[1]) * _UNITS[found[2] or "s"]

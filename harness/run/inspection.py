@@ -1,0 +1,101 @@
+"""A halted target to look into with debugger commands: one that is there, or a virtual one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from harness.debuggers.base import CommandDebugger, Debugger, Release, TargetInfo
+from harness.errors import UsageError
+from harness.machines.base import Boot
+from harness.run.capture import DETACH_SECONDS
+from harness.run.rig import Rig, free_connection
+from harness.run.runner import DEFAULT_SEED
+from harness.run.session import Session
+from harness.run.steps import start_driver, store_driver
+
+__all__ = ["Inspection", "inspect_target", "inspect_virtual"]
+
+BREAK_IN_SECONDS = 10.0
+
+
+@dataclass
+class Inspection:
+    """A halted target."""
+
+    info: TargetInfo
+    _debugger: Debugger
+    release: Release | None = None
+    """How the target was left, once it was."""
+
+    def execute(self, command: str, *, timeout: float) -> str:
+        """The output of a debugger command.
+
+        :param timeout: seconds; a command that lets the target run counts until the next stop.
+        :raises UsageError: the debugger refuses it, or has no commands at all.
+        """
+        if not isinstance(self._debugger, CommandDebugger):
+            raise UsageError(
+                f"the {self._debugger.name} debugger has no commands", hint="use --debugger pykd or ntoseye"
+            )
+        return self._debugger.execute(command, timeout=timeout)
+
+
+@contextmanager
+def inspect_target(
+    debugger: Debugger,
+    *,
+    timeout: float,
+    begin: Callable[[], None] = lambda: None,
+    prepare: Callable[[], None] = lambda: None,
+) -> Iterator[Inspection]:
+    """Attach to a target and halt it; it is let go on every way out.
+
+    :param debugger: not listening yet.
+    :param timeout: seconds to wait for the target.
+    :param begin: done once the debugger listens, for example to start the target.
+    :param prepare: done with the halted target; halts it again.
+    """
+    debugger.listen()
+    inspection: Inspection | None = None
+    try:
+        begin()
+        inspection = Inspection(debugger.attach(timeout=timeout), debugger)
+        prepare()
+        yield inspection
+    finally:
+        release = debugger.detach(timeout=DETACH_SECONDS)
+        if inspection is not None:
+            inspection.release = release
+
+
+@contextmanager
+def inspect_virtual(rig: Rig, *, timeout: float) -> Iterator[Inspection]:
+    """Boot the rig's machine, load the driver, and halt it; it is switched off on every way out.
+
+    :param timeout: seconds to wait for the target.
+    """
+    connection = rig.connection or free_connection()
+    debugger = rig.open_debugger(connection)
+
+    def prepare() -> None:
+        debugger.go()
+        _load_driver(rig, debugger)
+        debugger.break_in(timeout=BREAK_IN_SECONDS)
+
+    try:
+        boot = Boot(DEFAULT_SEED, connection)
+        with inspect_target(
+            debugger, timeout=timeout, begin=lambda: rig.machine.start(boot), prepare=prepare
+        ) as inspection:
+            yield inspection
+    finally:
+        rig.machine.stop()
+
+
+def _load_driver(rig: Rig, debugger: Debugger) -> None:
+    guest = rig.machine.guest()
+    with Session(debugger, rig.machine, lambda event: None, rig.watch) as session:
+        path = store_driver(session, guest, rig.driver)
+        start_driver(session, guest, rig.driver, path)

@@ -8,7 +8,7 @@ import sys
 from harness.debuggers.workerdebugger import WORKER, WorkerDebugger, WorkerProgram
 from harness.errors import RigError
 
-__all__ = ["NtoseyeMissing", "open_ntoseye"]
+__all__ = ["NtoseyeMissing", "open_ntoseye", "worker_program"]
 
 
 class NtoseyeMissing(RigError):
@@ -17,10 +17,11 @@ class NtoseyeMissing(RigError):
 
 def open_ntoseye(connection: str) -> WorkerDebugger:
     """The debugger; whether it is installed is seen when it begins to listen."""
-    return WorkerDebugger("ntoseye", connection, _program)
+    return WorkerDebugger("ntoseye", connection, worker_program)
 
 
-def _program() -> WorkerProgram:
+def worker_program() -> WorkerProgram:
+    """How to start the worker; raises what is missing."""
     if importlib.util.find_spec("ntoseye") is None:
         raise NtoseyeMissing(
             "ntoseye is not installed" if sys.platform != "win32" else "there is no ntoseye for Windows",

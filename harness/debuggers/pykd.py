@@ -16,7 +16,7 @@ from harness.debuggers.workerdebugger import WORKER, WorkerDebugger, WorkerProgr
 from harness.errors import RigError, UsageError
 from harness.wine.prefix import PYTHON_HOME, WinePrefix, find_wine
 
-__all__ = ["PykdMissing", "open_pykd"]
+__all__ = ["PykdMissing", "open_pykd", "worker_program"]
 
 ENGINE_VARIABLE: Final = "PROCNOTIFY_DBGENG"
 """A folder with a newer dbgeng.dll (and dbghelp.dll, ...), for example the Windows SDK's Debuggers/x64."""
@@ -28,10 +28,11 @@ class PykdMissing(RigError):
 
 def open_pykd(connection: str) -> WorkerDebugger:
     """The debugger; its worker is looked for when it begins to listen."""
-    return WorkerDebugger("pykd", connection, _program)
+    return WorkerDebugger("pykd", connection, worker_program)
 
 
-def _program() -> WorkerProgram:
+def worker_program() -> WorkerProgram:
+    """How to start the worker; raises what is missing."""
     return _on_windows() if sys.platform == "win32" else _under_wine(WinePrefix())
 
 

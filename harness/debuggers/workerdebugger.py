@@ -52,6 +52,8 @@ LISTEN_SECONDS: Final = 90.0
 """For the worker to start and to bind its port; the first program in a Wine prefix starts slowly."""
 REQUEST_SECONDS: Final = 30.0
 """For what a halted target is asked; a memory read that fails is tried again by the debugger itself."""
+LEAST_SECONDS: Final = 0.2
+"""A worker that answers at once is never taken for hung, however little time is left."""
 OUTPUT_LINES: Final = 8
 """How much of what the debugger said last is kept."""
 
@@ -97,6 +99,8 @@ class WorkerDebugger:
         self._evidence = CrashEvidence()
         self._kernel_base = 0
         self._stop: Stopped | None = None
+        self._deadline = float("inf")
+        """No question waits beyond this moment of the monotonic clock."""
         self._fate = _Fate()
 
     # Debugger
@@ -212,6 +216,7 @@ class WorkerDebugger:
         if not self._fate.attached:
             self._end_worker()
             return Release(None, "no target was ever connected")
+        self._deadline = monotonic() + timeout
         found = Release(None, "")
         if self._fate.error is None:
             found = release(self, timeout=timeout, crashed=self._fate.crashed)
@@ -259,6 +264,7 @@ class WorkerDebugger:
         if self._channel is None:
             raise UsageError("the debugger is not connected", hint="call listen and attach first")
         self._fate.phase = what or call
+        timeout = min(timeout, max(self._deadline - monotonic(), LEAST_SECONDS))
         future = self._channel.ask(call, args)
         try:
             return future.result(timeout)

@@ -25,8 +25,9 @@ def explain_violation(violation: Violation, events: Iterable[Event]) -> str:
     """A broken lifecycle rule, with the events that break it."""
     rule = RULES[violation.rule]
     marks = {violation.index: "!"}
-    if violation.before is not None:
-        marks[violation.before] = "<"
+    before = _twin(violation, events) if violation.rule == "seq_unique" else violation.before
+    if before is not None:
+        marks[before] = "<"
     return "\n".join(
         [
             f"  {rule.sentence}",
@@ -35,6 +36,16 @@ def explain_violation(violation: Violation, events: Iterable[Event]) -> str:
             *_window(events, marks),
         ]
     )
+
+
+def _twin(violation: Violation, events: Iterable[Event]) -> int | None:
+    """The line before that has the same number; a rule that remembered them all would be no fold."""
+    numbered: dict[int | None, int] = {}
+    for event in events:
+        if event.index == violation.index:
+            return numbered.get(event.seq)
+        numbered[event.seq] = event.index
+    return None
 
 
 def explain_order(

@@ -20,6 +20,7 @@ from harness.order.terms import (
     Term,
     begin,
     claims,
+    heads,
     is_guarded,
     is_strict,
     passes,
@@ -92,8 +93,7 @@ def explain_order(
         crossed = search.crossed(done.bindings)
     if crossed is not None:
         return _forbidden(scenario, crossed, done or search.standing, events)
-    standing = search.standing
-    open_ways = _open_ways(block, standing, given, events)
+    standing, open_ways = _open_ways(block, search.standing, given, events)
     stops = _stops(block, standing, open_ways, events)
     for way in open_ways:
         if isinstance(way.term, Done) and way in stops:
@@ -173,26 +173,54 @@ class _Miss:
     wrong: list[Mismatch]
 
 
-def _open_ways(block: Block, standing: Standing, given: Bindings, events: Iterable[Event]) -> list[_OpenWay]:
-    """Every way to go on after the events that were found: what ``standing`` waits for is one of them."""
-    ways = [(standing.term, standing.bindings)]
-    if block.order is not None:
-        claimed = {match.index: match.pattern for match in standing.matches}
-        end = standing.matches[-1].index + 1 if standing.matches else 0
-        ways = list(islice(begin(block.order, given), _MOST))
-        for event in islice(events, end):
-            wanted = claimed.get(event.index)
-            if wanted is not None:
-                found = (
-                    (term, bound)
-                    for way in ways
-                    for term, bound, pattern in claims(way[0], event, way[1])
-                    if pattern is wanted
-                )
-                ways = list(islice(found, _MOST))
-            elif _in_scope(block, event, standing.bindings):
-                ways = [way for way in ways if not is_guarded(way[0]) or passes(way[0], event, way[1])]
-    return [_OpenWay(term, bound) for term, bound in ways or [(standing.term, standing.bindings)]]
+def _open_ways(
+    block: Block, standing: Standing, given: Bindings, events: Iterable[Event]
+) -> tuple[Standing, list[_OpenWay]]:
+    """Where the search stood, and every way to go on from there.
+
+    The search keeps one of several ways that are alike in what is left to do, whichever claimed fewer
+    events; so what ``standing`` could claim besides is claimed here.
+    """
+    ways = [] if block.order is None else list(islice(begin(block.order, given), _MOST))
+    claimed = {match.index: match.pattern for match in standing.matches}
+    last = standing.matches[-1].index if standing.matches else -1
+    live = ways
+    guarded, wanting = _watch(block, live)
+    for event in events:
+        if not guarded and (
+            event.index not in claimed
+            if event.index <= last
+            else not any(type(event) in p.types and p.may_match(event) for p in wanting)
+        ):
+            continue
+        if not _in_scope(block, event, standing.bindings):
+            continue
+        found = [claim for term, bound in live for claim in islice(claims(term, event, bound), _MOST)]
+        wanted = claimed.get(event.index) if event.index <= last else next((c[2] for c in found), None)
+        if wanted is not None:
+            ways = live = [(term, bound) for term, bound, pattern in found if pattern is wanted][:_MOST]
+            if event.index > last and ways:
+                matches = (*standing.matches, Match(wanted, event.index))
+                standing = Standing(*ways[0], matches)
+            guarded, wanting = _watch(block, live)
+            continue
+        live = [
+            (term, bound)
+            for term, bound in live
+            if not block.only and (not is_guarded(term) or passes(term, event, bound))
+        ]
+        if event.index <= last:
+            ways = live
+        elif not live:
+            break
+        guarded, wanting = _watch(block, live)
+    return standing, [_OpenWay(term, bound) for term, bound in ways or [(standing.term, standing.bindings)]]
+
+
+def _watch(block: Block, ways: list[tuple[Term, Bindings]]) -> tuple[bool, list[CompiledPattern]]:
+    """Is there an event that may not pass these ways by? And the patterns that they wait for."""
+    guarded = block.only or any(is_guarded(term) for term, _ in ways)
+    return guarded, list(dict.fromkeys(pattern for term, _ in ways for pattern in heads(term)))
 
 
 def _stops(
@@ -245,12 +273,12 @@ def _forbidding(term: Term, event: Event, bindings: Bindings) -> CompiledPattern
 
 def _asked(ways: list[_OpenWay]) -> list[_Head]:
     """What the ways wait for, each pattern once, in the order of the file."""
-    heads: dict[CompiledPattern, _Head] = {}
+    asked: dict[CompiledPattern, _Head] = {}
     for way in ways:
         for pattern, may_be_missing in _heads(way.term, False):
-            if pattern not in heads:
-                heads[pattern] = _Head(way, pattern, may_be_missing)
-    return sorted(heads.values(), key=lambda head: head.pattern.source.line)
+            if pattern not in asked:
+                asked[pattern] = _Head(way, pattern, may_be_missing)
+    return sorted(asked.values(), key=lambda head: head.pattern.source.line)
 
 
 def _heads(term: Term, may_be_missing: bool) -> Iterator[tuple[CompiledPattern, bool]]:
@@ -289,6 +317,8 @@ def _nearest(
             if type(event) not in head.pattern.types:
                 continue
             wrong = list(head.pattern.mismatches(event, head.way.bindings))
+            if best is not None and wrong and (True, head.may_be_missing, early, len(wrong)) >= best[0]:
+                continue
             wrong += _out_of_scope(block, event, standing.bindings)
             rank = (bool(wrong), head.may_be_missing, early, len(wrong))
             if best is None or rank < best[0]:

@@ -104,11 +104,12 @@ class Lifecycle:
         """Take the next events of the trace."""
         rules, numbers = self._rules, self._numbers
         for event in events:
-            if event.seq is not None:
-                if event.seq == numbers.next:
-                    numbers.next += 1
+            seq = event.seq
+            if seq is not None:
+                if seq == numbers.next:
+                    numbers.next = seq + 1
                 else:
-                    self._number(event, event.seq)
+                    self._number(event, seq)
             rule = rules.get(type(event))
             if rule is not None:
                 rule(event)

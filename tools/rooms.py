@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "harness"
 
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("errors", "events", "resources"),
-    ("lines", "kd", "toolchain"),
+    ("lines", "kd", "toolchain", "channel"),
     ("trace", "scenario"),
     ("order", "virtual"),
     ("wine",),

@@ -6,11 +6,17 @@ from collections.abc import Callable
 
 from harness.debuggers.base import Debugger
 from harness.debuggers.native import NativeDebugger
+from harness.debuggers.ntoseye import open_ntoseye
+from harness.debuggers.pykd import open_pykd
 from harness.errors import UsageError
 
 __all__ = ["DEBUGGERS", "debugger_factory"]
 
-DEBUGGERS: dict[str, Callable[[str], Debugger]] = {"native": NativeDebugger}
+DEBUGGERS: dict[str, Callable[[str], Debugger]] = {
+    "native": NativeDebugger,
+    "pykd": open_pykd,
+    "ntoseye": open_ntoseye,
+}
 """Every debugger by the name that ``--debugger`` takes; called with a connection, as for WinDbg's ``-k``."""
 
 

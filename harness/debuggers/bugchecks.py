@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from harness.debuggers.base import Module
+from harness.debuggers.base import BugcheckSeen, Module
 
-__all__ = ["Banner", "driver_at_fault", "faulting_module", "parse_banner"]
+__all__ = ["Banner", "CrashEvidence", "driver_at_fault", "faulting_module", "parse_banner"]
 
 _BANNER = re.compile(
     r"\*\*\* Fatal System Error: 0x([0-9a-f]{1,8})\s*"
@@ -83,3 +83,38 @@ def faulting_module(
             elif inside:
                 return name
     return kernel
+
+
+class CrashEvidence:
+    """What a boot of the target has said that bears on a bugcheck of it."""
+
+    def __init__(self) -> None:
+        self._modules: dict[int, Module] = {}
+        self._at_fault: str | None = None
+        self.banner: Banner | None = None
+        """The kernel's own word on the bugcheck, None before there is one."""
+
+    @property
+    def modules(self) -> list[Module]:
+        """Every image that was seen, unloaded ones included: a bugcheck may point into what is gone."""
+        return list(self._modules.values())
+
+    def see_print(self, text: str) -> None:
+        """The target printed."""
+        self.banner = parse_banner(text) or self.banner
+        if self.banner is not None:
+            self._at_fault = driver_at_fault(text) or self._at_fault
+
+    def see_modules(self, modules: Iterable[Module]) -> None:
+        """These images are, or were, loaded."""
+        self._modules |= {module.base: module for module in modules}
+
+    def forget(self) -> None:
+        """The target rebooted."""
+        self._modules.clear()
+        self._at_fault = self.banner = None
+
+    def bugcheck(self, code: int, parameters: tuple[int, int, int, int], *, kernel_base: int) -> BugcheckSeen:
+        """The bugcheck with the image at fault, where one can be told."""
+        module = self._at_fault or faulting_module(code, parameters, self.modules, kernel_base)
+        return BugcheckSeen(code, parameters, module)

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Callable
@@ -33,11 +34,12 @@ from harness.debuggers.base import (
     TargetRebooted,
 )
 from harness.debuggers.breakpoints import Breakpoints
-from harness.debuggers.bugchecks import Banner, driver_at_fault, faulting_module, parse_banner
+from harness.debuggers.bugchecks import Banner, CrashEvidence
 from harness.debuggers.connection import Connection, NetConnection, parse_connection
 from harness.debuggers.conversation import Conversation, Halt, InboxItem, continue_record
 from harness.debuggers.linkthread import LinkThread
 from harness.debuggers.release import release
+from harness.debuggers.stops import command_stop, exception_stop
 from harness.debuggers.targetmemory import REQUEST_SECONDS, TargetMemory, UnreadableMemory
 from harness.debuggers.transport import open_transport
 from harness.errors import ConnectionFailed, TargetLost, UsageError
@@ -99,9 +101,7 @@ class NativeDebugger:
         self._version = GetVersion64()
         self._memory = TargetMemory(self._ask, self._version)
         self._breakpoints = Breakpoints(self._ask, self._memory)
-        self._modules: dict[int, Module] = {}
-        self._banner: Banner | None = None
-        self._at_fault: str | None = None
+        self._evidence = CrashEvidence()
         self._crashed = False
 
     # Debugger
@@ -175,18 +175,49 @@ class NativeDebugger:
         """See :meth:`harness.debuggers.base.Debugger.modules`; where the target has no list, what it
         reported."""
         modules = self._memory.modules()
-        self._modules |= {module.base: module for module in modules}
-        return modules or list(self._modules.values())
+        self._evidence.see_modules(modules)
+        return modules or self._evidence.modules
 
     def detach(self, *, timeout: float) -> Release:
         """See :meth:`harness.debuggers.base.Debugger.detach`."""
         if self._link is None:
             return Release(None, "the debugger was never connected")
+        talk = self._talk
+        talk.deadline = monotonic() + timeout
         try:
-            return release(self, self._talk, timeout=timeout, crashed=self._crashed)
+            if not talk.sessions and not talk.heard:
+                return Release(None, "no target was ever connected")
+            return release(self, timeout=timeout, crashed=self._crashed)
         finally:
             self._link.stop()
             self._link = self._talk.link = None
+
+    # What its release needs (harness.debuggers.release.Releasable)
+
+    @property
+    def halted(self) -> bool:
+        """The target stands still for this debugger."""
+        return self._talk.halt is not None
+
+    def clear_breakpoints(self) -> None:
+        """Remove every breakpoint; the target is halted."""
+        self._breakpoints.clear_all()
+
+    def interrupt_time(self) -> int | None:
+        """The halted target's clock, 100 ns units; None where it cannot be read."""
+        try:
+            return self._memory.interrupt_time()
+        except UnreadableMemory:
+            return None
+
+    def let_go(self) -> None:
+        """Continue for the last time."""
+        self.go()
+
+    def await_reboot(self, timeout: float) -> bool:
+        """Whether the target says within ``timeout`` seconds that it reboots."""
+        reboots = self._talk.reboots
+        return self._talk.wait(lambda: self._talk.reboots > reboots, timeout)
 
     # What a halted target can be asked
 
@@ -241,20 +272,16 @@ class NativeDebugger:
     def _event(self, item: InboxItem) -> DebuggerEvent:
         match item:
             case PrintReceived(text=text):
-                self._banner = parse_banner(text) or self._banner
-                if self._banner is not None:
-                    self._at_fault = driver_at_fault(text) or self._at_fault
+                self._evidence.see_print(text)
                 return item
             case ModuleLoaded(module=module):
-                self._modules[module.base] = module
+                self._evidence.see_modules([module])
                 return item
             case ModuleUnloaded():
-                # Kept in the list of known images: a bugcheck may point into what is no longer there.
                 return item
             case TargetRebooted():
-                self._modules.clear()
+                self._evidence.forget()
                 self._breakpoints.forget()
-                self._banner = self._at_fault = None
                 self._crashed = False
                 return item
             case Halt(change):
@@ -267,20 +294,15 @@ class NativeDebugger:
         if bugcheck is None:
             return self._stopped(change)
         self._crashed = True
-        code, parameters = bugcheck
-        try:
-            known = self.modules()
-        except (UnreadableMemory, UsageError):
-            known = []
-        images = [*self._modules.values(), *known]
-        module = self._at_fault or faulting_module(code, parameters, images, self._version.kernel_base)
-        return BugcheckSeen(code, parameters, module)
+        with contextlib.suppress(UnreadableMemory, UsageError):  # what was seen so far will have to do
+            self.modules()
+        return self._evidence.bugcheck(*bugcheck, kernel_base=self._version.kernel_base)
 
     def _bugcheck(self, change: StateChange) -> Banner | None:
         if not isinstance(change, Exception64) or change.exception_code != STATUS_BREAKPOINT:
             return None
-        if self._banner is not None:
-            return self._banner
+        if self._evidence.banner is not None:
+            return self._evidence.banner
         try:
             context = self.get_context()
             reason = context.rcx if isinstance(context, Amd64Context) else 0
@@ -292,13 +314,16 @@ class NativeDebugger:
     def _stopped(self, change: StateChange) -> Stopped:
         match change:
             case Exception64():
-                return Stopped(_reason(change), change.exception_code, change.program_counter)
+                first_chance = bool(change.first_chance)
+                return exception_stop(
+                    change.exception_code, change.program_counter, first_chance=first_chance
+                )
             case LoadSymbols():
                 return Stopped(f"load symbols: {change.path}", 0, change.program_counter)
             case CommandString():
                 # Never executed: the target is not trusted, and its text would run on the host.
                 command = change.command.decode("utf-8", "backslashreplace")
-                return Stopped(f"the target wants the host to execute {command!r}", 0, change.program_counter)
+                return command_stop(repr(command), change.program_counter)
 
     def _skip_breakpoint_instruction(self, change: StateChange) -> None:
         """The processor stands on an ``int3`` of the code's own: go on behind it."""
@@ -327,16 +352,3 @@ class NativeDebugger:
             self._talk.take_halt()
             return True
         return False
-
-
-def _reason(change: Exception64) -> str:
-    chance = "first" if change.first_chance else "second"
-    match change.exception_code:
-        case 0x80000003:
-            return "break instruction"
-        case 0x80000004:
-            return "single step"
-        case 0xC0000005:
-            return f"access violation, {chance} chance"
-        case code:
-            return f"exception 0x{code:08x}, {chance} chance"

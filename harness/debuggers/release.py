@@ -1,4 +1,4 @@
-"""Letting a target go, and proving that it runs."""
+"""Letting a target go, and proving that it runs. The same for every debugger."""
 
 from __future__ import annotations
 
@@ -6,72 +6,74 @@ from time import monotonic
 from typing import Final, Protocol
 
 from harness.debuggers.base import Release, Stopped
-from harness.debuggers.breakpoints import Breakpoints
-from harness.debuggers.conversation import Conversation
-from harness.debuggers.targetmemory import TargetMemory, UnreadableMemory
 from harness.errors import RigError, UsageError
 
-__all__ = ["release"]
+__all__ = ["Releasable", "release"]
 
 _LEAST: Final = 0.2
 _DUMP_SECONDS: Final = 1.0
 """How long a crashed target is heard on; its dump may take a minute, which is not waited for."""
 
 
-class _Releasable(Protocol):
-    @property
-    def memory(self) -> TargetMemory: ...
+class Releasable(Protocol):
+    """What a debugger must be able to do to its target for it to be released."""
 
     @property
-    def breakpoints(self) -> Breakpoints: ...
+    def halted(self) -> bool:
+        """The target stands still for this debugger."""
 
-    def go(self) -> None: ...
+    def break_in(self, *, timeout: float) -> Stopped:
+        """See :class:`harness.debuggers.base.Debugger`."""
 
-    def break_in(self, *, timeout: float) -> Stopped: ...
+    def go(self) -> None:
+        """See :class:`harness.debuggers.base.Debugger`."""
+
+    def clear_breakpoints(self) -> None:
+        """Remove every breakpoint that this debugger set; the target is halted."""
+
+    def interrupt_time(self) -> int | None:
+        """The halted target's clock, 100 ns units; None where it cannot be read."""
+
+    def let_go(self) -> None:
+        """Continue for the last time; the target has acknowledged it on return."""
+
+    def await_reboot(self, timeout: float) -> bool:
+        """Whether the target says within ``timeout`` seconds that it reboots."""
 
 
-def release(debugger: _Releasable, talk: Conversation, *, timeout: float, crashed: bool) -> Release:
+def release(debugger: Releasable, *, timeout: float, crashed: bool) -> Release:
     """Leave the target running; how it was left. Never raises for a dead target.
 
     The proof: the target breaks in and continues, and its interrupt time is compared with an earlier one. It
     was running when this is called, or it is continued first.
+
+    :param crashed: the target has bugchecked.
     """
-    deadline = talk.deadline = monotonic() + timeout
-    if not talk.sessions and not talk.heard:
-        return Release(None, "no target was ever connected")
+    deadline = monotonic() + timeout
     if crashed:
-        return _release_crashed(debugger, talk, min(timeout, _DUMP_SECONDS))
+        return _release_crashed(debugger, min(timeout, _DUMP_SECONDS))
     try:
-        if talk.halt is None:
+        if not debugger.halted:
             debugger.break_in(timeout=max(deadline - monotonic(), _LEAST) / 2)
-        before = _interrupt_time(debugger)
-        debugger.breakpoints.clear_all()
+        before = debugger.interrupt_time()
+        debugger.clear_breakpoints()
         debugger.go()
         debugger.break_in(timeout=max(deadline - monotonic(), _LEAST))
-        after = _interrupt_time(debugger)
-        debugger.go()
+        after = debugger.interrupt_time()
+        debugger.let_go()
     except (RigError, UsageError) as error:
-        running = None if talk.halt is None else False
-        return Release(running, f"it could not be proved: {error.message}")
+        return Release(False if debugger.halted else None, f"it could not be proved: {error.message}")
     if before is not None and after is not None and after > before:
         return Release(True, f"it broke in and continued, its clock moved by {(after - before) / 10:.0f} us")
     return Release(True, "it continued, broke in and continued again")
 
 
-def _release_crashed(debugger: _Releasable, talk: Conversation, patience: float) -> Release:
-    reboots = talk.reboots
+def _release_crashed(debugger: Releasable, patience: float) -> Release:
     try:
-        if talk.halt is not None:
+        if debugger.halted:
             debugger.go()
-        if talk.wait(lambda: talk.reboots > reboots, patience):
+        if debugger.await_reboot(patience):
             return Release(False, "it bugchecked and said that it reboots")
     except (RigError, UsageError) as error:
         return Release(False, f"it bugchecked, and did not take a continue: {error.message}")
     return Release(False, "it bugchecked; it was let go to write its dump and reboot")
-
-
-def _interrupt_time(debugger: _Releasable) -> int | None:
-    try:
-        return debugger.memory.interrupt_time()
-    except UnreadableMemory:
-        return None

@@ -1,6 +1,7 @@
 """The lifecycle rules of :mod:`harness.scenario.rules`, held to a trace as a fold.
 
-Memory grows with the processes and threads that are alive, not with the length of the trace.
+Memory grows with the processes and threads that are alive and with the PIDs that have ended and were not used
+again (some 100 bytes each), not with the number of events.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class Lifecycle:
 
     def _begin_clock(self) -> None:
         self._highest_seq = 0
-        self._latest = (0, 0)
+        self._latest_time = self._latest_index = 0
 
     def feed(self, events: Iterable[Event]) -> None:
         """Take the next events of the trace."""
@@ -113,8 +114,13 @@ class Lifecycle:
             rule = rules.get(type(event))
             if rule is not None:
                 rule(event)
-            if event.seq is not None and event.time is not None:
-                self._clock(event, event.seq, event.time)
+            time = event.time
+            if seq is not None and time is not None and seq > self._highest_seq:
+                self._highest_seq = seq
+                if time > self._latest_time:
+                    self._latest_time, self._latest_index = time, event.index
+                else:
+                    self._clock(event, time)
             if self._refused:
                 self._registration(event)
 
@@ -130,15 +136,11 @@ class Lifecycle:
         elif not self._numbers.take(seq):
             self._broken("seq_unique", event, f"seq {seq} is the number of an earlier line too")
 
-    def _clock(self, event: Event, seq: int, time: int) -> None:
-        if seq <= self._highest_seq:
-            return
-        self._highest_seq = seq
-        latest, index = self._latest
-        if time + _TIME_SLACK < latest:
-            self._broken("time_follows_seq", event, f"seq {seq} has time {time}, before {latest}", index)
-        if time > latest:
-            self._latest = (time, event.index)
+    def _clock(self, event: Event, time: int) -> None:
+        """An event with the highest number, but not with the latest time."""
+        if time + _TIME_SLACK < self._latest_time:
+            message = f"seq {event.seq} has time {time}, before {self._latest_time}"
+            self._broken("time_follows_seq", event, message, self._latest_index)
 
     def _registration(self, event: Event) -> None:
         refused = self._refused.get(_GROUPS.get(type(event), ""))
@@ -214,7 +216,8 @@ class Lifecycle:
             self._broken("thread_exit_context", event, message)
 
     def _image_load(self, event: ImageLoad) -> None:
-        if event.pid:
+        # Nearly every image is of a process that is known.
+        if event.pid and event.pid not in self._processes:
             self._process(event, event.pid)
 
     def _driver(self, event: Driver) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from harness.events import KINDS, Event
-from harness.scenario.fields import CALLBACK_KINDS, kinds_with
+from harness.scenario.fields import CALLBACK_KINDS, all_fields, kinds_with
 from harness.scenario.model import AnyValue, Constraint, Literal, Not, OneOfValues, Pattern, Variable
 
 __all__ = ["Bindings", "CompiledPattern", "Mismatch", "compile_pattern", "kinds_of", "show"]
@@ -46,10 +46,15 @@ class CompiledPattern:
     """Field and the free variable that its value must be."""
     differs: tuple[tuple[str, str], ...]
     """Field and the free variable that its value must not be."""
+    numbers: Mapping[str, frozenset[int]]
+    """Field → the only numbers that pass its test, for the fields that are compared with numbers."""
 
     def may_match(self, event: Event) -> bool:
         """True unless no value of the free variables could make it fit; the kind is not looked at."""
-        return all(test(field_of(event, field)) for field, test, _ in self.tests)
+        for field, test, _ in self.tests:  # noqa: SIM110 - all() would start a generator for every event
+            if not test(field_of(event, field)):
+                return False
+        return True
 
     def match(self, event: Event, bindings: Bindings) -> Bindings | None:
         """The bindings after the match (the same object when nothing was bound), or None."""
@@ -126,6 +131,7 @@ def compile_pattern(pattern: Pattern, kinds: frozenset[str], constants: Bindings
     tests: list[tuple[str, _Test, str]] = []
     variables: list[tuple[str, str]] = []
     differs: list[tuple[str, str]] = []
+    numbers: dict[str, frozenset[int]] = {}
     for field, constraint in pattern.fields:
         match constraint:
             case AnyValue():
@@ -138,8 +144,28 @@ def compile_pattern(pattern: Pattern, kinds: frozenset[str], constants: Bindings
                 tests.append(
                     (field, _test(field, constraint, constants), _words(field, constraint, constants))
                 )
+                accepted = _numbers(field, constraint, constants)
+                if accepted is not None:
+                    numbers[field] = accepted
     types = frozenset(KINDS[kind] for kind in kinds)
-    return CompiledPattern(pattern, types, tuple(tests), tuple(variables), tuple(differs))
+    return CompiledPattern(pattern, types, tuple(tests), tuple(variables), tuple(differs), numbers)
+
+
+def _numbers(field: str, constraint: Constraint, constants: Bindings) -> frozenset[int] | None:
+    """The numbers that pass, where the constraint lists them."""
+    if all_fields().get(field) is not int:
+        return None
+    match constraint:
+        case Variable(name=name):
+            values: tuple[Value, ...] = (constants[name],)
+        case OneOfValues(values=listed):
+            values = listed
+        case int():
+            values = (constraint,)
+        case _:
+            return None
+    found = frozenset(value for value in values if type(value) is int)
+    return found if len(found) == len(set(values)) else None
 
 
 def _test(field: str, constraint: Constraint, constants: Bindings) -> _Test:

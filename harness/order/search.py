@@ -17,6 +17,7 @@ from harness.errors import SearchBudgetError
 from harness.events import Event
 from harness.order.ops import AllOp, ChoiceOp, ListOp, PatternOp, RepeatOp
 from harness.order.patterns import Bindings, CompiledPattern
+from harness.order.screen import screens_of
 from harness.order.terms import Done, Term, begin, claims, heads, is_guarded, is_strict, passes
 
 __all__ = ["MAX_WAYS", "Block", "Match", "Search", "Standing"]
@@ -121,24 +122,16 @@ class Search:
         self._open_never = [pattern for pattern in block.never if pattern.variables or pattern.differs]
         self._closed_never = [pattern for pattern in block.never if pattern not in self._open_never]
         self._suspects: list[tuple[CompiledPattern, Event]] = []
-        self._wanted = _by_type([*_patterns(block.order), *block.never])
+        wanted = [*_patterns(block.order), *block.never]
+        self._wide_screens = screens_of(block.types, block.scope, None)
+        self._narrow_screens = screens_of(block.types, block.scope, wanted)
         self._refresh()
 
     def feed(self, events: Iterable[Event]) -> None:
         """Take the next events of the trace."""
-        wanted = self._wanted
         for event in events:
-            kind = type(event)
-            patterns = wanted.get(kind)
-            if patterns is not None:
-                for pattern in patterns:
-                    if pattern.may_match(event):
-                        self._step(event)
-                        break
-                else:
-                    if self._strict and kind in self._block.types:
-                        self._step(event)
-            elif self._strict and kind in self._block.types:
+            screen = self._screens.get(type(event))
+            if screen is not None and screen(event):
                 self._step(event)
 
     def _step(self, event: Event) -> None:
@@ -175,7 +168,8 @@ class Search:
 
     def _refresh(self) -> None:
         """Must events be looked at that no pattern wants?"""
-        self._strict = self._block.only or any(way.strict for way in self._ways)
+        strict = self._block.only or any(way.strict for way in self._ways)
+        self._screens = self._wide_screens if strict else self._narrow_screens
 
     def _in_scope(self, event: Event) -> bool:
         if type(event) not in self._block.types:
@@ -235,12 +229,4 @@ def _patterns(order: ListOp | None) -> list[CompiledPattern]:
                 todo.extend(branches)
             case RepeatOp(body=body):
                 todo.append(body)
-    return found
-
-
-def _by_type(patterns: list[CompiledPattern]) -> dict[type[Event], list[CompiledPattern]]:
-    found: dict[type[Event], list[CompiledPattern]] = {}
-    for pattern in patterns:
-        for kind in pattern.types:
-            found.setdefault(kind, []).append(pattern)
     return found

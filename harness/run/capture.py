@@ -100,7 +100,7 @@ class Capture:
         header = Header(
             scenario=self._scenario.name,
             machine=self._rig.machine.describe(),
-            debugger=f"{debugger.name}: {info.debugger_version}",
+            debugger=info.debugger_version,
             driver_sha256=self._rig.driver_sha256(),
             seed=self._seed,
             host={

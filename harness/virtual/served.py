@@ -146,7 +146,6 @@ class ServedTarget:
             self._kernel, self.stub, self._clock, seed=seed, profile=profile, processors=PROCESSORS
         )
         self._kernel.follow(self._target.system)
-        self._kernel.follow(self._target.system)
         facts = _Facts(self._target, self._clock, self.stub, idle_clock)
         self.stub.attach(self._kernel, DebuggerView(self._kernel, facts))
 

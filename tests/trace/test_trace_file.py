@@ -181,6 +181,33 @@ def test_a_long_trace_comes_in_chunks_of_bounded_size(trace):
     assert max(len(chunk) for chunk in chunks) < count
 
 
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda line: b"rubbish\n", "damaged"),
+        (lambda line: line[:40] + b"\n", "damaged"),
+        (lambda line: line.replace(b"x", b"\xff", 1), "damaged"),
+        (lambda line: line + line, "event 4000 stands where event 4001 is expected"),
+        (lambda line: b"", "event 4001 stands where event 4000 is expected"),
+    ],
+    ids=["rubbish", "cut off", "no UTF-8", "twice", "missing"],
+)
+def test_damage_far_into_a_long_trace_is_found_with_its_place(trace, damage, message):
+    """Lines are decoded many at a time; the place is still that of the one line."""
+    write(trace, [Print(index=n, line="x" * 100) for n in range(5_000)])
+    lines = trace.read_bytes().splitlines(keepends=True)
+    place = 4_001  # below the header: the line of event 4000
+    lines[place] = damage(lines[place])
+    trace.write_bytes(b"".join(lines))
+    seen = 0
+    with pytest.raises(TraceError, match=message) as caught:
+        for chunk in TraceReader(trace).chunks():
+            seen += len(chunk)
+    assert 0 < seen <= 4_000  # it stands in a later block than the first
+    wrong = place + 2 if message.startswith("event 4000") else place + 1
+    assert str(caught.value).startswith(f"{trace}:{wrong}: ")
+
+
 def test_an_endless_line_is_refused(trace):
     write(trace, finish=False)
     with trace.open("ab") as file:

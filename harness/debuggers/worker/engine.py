@@ -1,0 +1,45 @@
+"""What a worker wants of a debugger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Refused(Exception):
+    """The call cannot be done; the message is for people."""
+
+
+class Engine:
+    """One session of a debugger. Everything but :meth:`break_in` belongs to the thread that made it."""
+
+    def attach(self, connection: str) -> dict[str, Any]:
+        """Wait for the target, without end; it is halted then. Facts about it, see :mod:`main`."""
+        raise NotImplementedError
+
+    def wait(self) -> dict[str, Any] | None:
+        """Let the target run until it stops: why. None when the session is over."""
+        raise NotImplementedError
+
+    def break_in(self) -> None:
+        """Have the running target stop; from any thread."""
+        raise NotImplementedError
+
+    def execute(self, command: str) -> tuple[str, bool]:
+        """A debugger command's output, and whether the debugger refused it."""
+        raise NotImplementedError
+
+    def modules(self) -> list[list[Any]]:
+        """The kernel's module list: name, base, size."""
+        raise NotImplementedError
+
+    def interrupt_time(self) -> int | None:
+        """KUSER_SHARED_DATA.InterruptTime; None where it cannot be read."""
+        raise NotImplementedError
+
+    def clear_breakpoints(self) -> None:
+        """No breakpoint is left in the target."""
+        raise NotImplementedError
+
+    def let_go(self) -> None:
+        """End the session; returns when the target has acknowledged that it runs on."""
+        raise NotImplementedError

@@ -1,0 +1,208 @@
+"""ntoseye, a KDNET debugger written by others in Rust, as :mod:`main` wants a debugger. Linux and macOS.
+
+Source: the type stub ``_ntoseye.pyi`` of ntoseye 0.52. It needs the kernel's PDB for much of what it offers;
+here it is only asked for what it can tell without one.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+import threading
+import time
+from typing import Any, Callable  # noqa: UP035 - the same types as in the other engines
+
+import ntoseye
+from engine import Engine, Refused
+
+POLL = 0.005
+"""Seconds of waiting for a stop between two looks at what the target has printed."""
+BIND_SECONDS = 5.0
+"""After this long the port counts as bound; a target calls again every three seconds anyway."""
+HANDSHAKE_SECONDS = 24 * 3600
+"""The harness has a deadline of its own and kills this process."""
+SHARED_DATA = 0xFFFFF780_00000000
+"""KUSER_SHARED_DATA (Microsoft, ntddk.h), and in it:"""
+INTERRUPT_TIME, BUILD_NUMBER, PROCESSOR_COUNT = 0x08, 0x260, 0x3C0
+MACHINE_TYPES = {"AMD64": 0x8664, "ARM64": 0xAA64}
+MAX_MODULES = 2048
+MAX_EXPORTS = 65536
+BASE, SIZE, NAME, ENTRY_SIZE = 0x30, 0x40, 0x58, 0x68
+"""KLDR_DATA_TABLE_ENTRY on 64-bit kernels."""
+
+
+class NtoseyeEngine(Engine):
+    """See :class:`engine.Engine`."""
+
+    def __init__(self, emit: Callable[..., None]) -> None:
+        self._emit = emit
+        self._debugger: Any = None
+        self._seen = 0
+        self._base = 0
+
+    def attach(self, connection: str) -> dict[str, Any]:
+        """See :class:`engine.Engine`; KDNET only."""
+        transport, _, rest = connection.partition(":")
+        options = dict(part.split("=", 1) for part in rest.split(","))
+        if transport != "net" or set(options) != {"port", "key"}:
+            raise Refused("ntoseye is used with net:port=N,key=w.x.y.z only")
+        threading.Thread(target=self._announce, args=(int(options["port"]),), daemon=True).start()
+        try:
+            self._debugger = ntoseye.attach(
+                backend="kdnet",
+                connect="0.0.0.0:" + options["port"],
+                key=options["key"],
+                kd_handshake_timeout=HANDSHAKE_SECONDS,
+            )
+        except ntoseye.NtoseyeError as error:
+            raise Refused(_words(error)) from None
+        for event in ("ld", "ud"):
+            self._debugger.exceptions.set_module_event(event, mode="notify")
+        facts = dict(
+            line.split(None, 1) for line in self._debugger.command("vertarget").splitlines() if line.strip()
+        )
+        self._base = int(facts["kernel"].split()[0], 16)
+        return {
+            "build": self._number(SHARED_DATA + BUILD_NUMBER, 4) & 0xFFFF,
+            "machine_type": MACHINE_TYPES.get(facts.get("arch", ""), 0),
+            "processors": self._number(SHARED_DATA + PROCESSOR_COUNT, 4),
+            "kernel_base": self._base,
+            "version": "ntoseye " + facts.get("ntoseye", "of unknown version"),
+        }
+
+    def wait(self) -> dict[str, Any] | None:
+        """See :class:`engine.Engine`."""
+        try:
+            stop = self._debugger.run(timeout=POLL)
+            while stop is None or stop.kind == "reload":
+                self._drain()
+                if stop is None:
+                    stop = self._debugger.wait(timeout=POLL)
+                else:
+                    self._emit("rebooted")
+                    stop = self._debugger.run(timeout=POLL)
+        except ntoseye.NtoseyeError as error:
+            self._emit("output", text=_words(error))
+            return None
+        self._drain()
+        return self._describe(stop)
+
+    def break_in(self) -> None:
+        """See :class:`engine.Engine`."""
+        self._debugger.interrupt()
+
+    def execute(self, command: str) -> tuple[str, bool]:
+        """See :class:`engine.Engine`."""
+        try:
+            output = str(self._debugger.command(command))
+        except ntoseye.NtoseyeError as error:
+            return _words(error) + "\n", True
+        return output, output.startswith("error:")
+
+    def modules(self) -> list[list[Any]]:
+        """See :class:`engine.Engine`. Walks PsLoadedModuleList, which the kernel exports."""
+        head = self._export("PsLoadedModuleList")
+        found: list[list[Any]] = []
+        link = self._number(head, 8) if head else 0
+        while link not in (0, head) and len(found) < MAX_MODULES:
+            entry = self._read(link, ENTRY_SIZE)
+            length, _, buffer = struct.unpack_from("<HH4xQ", entry, NAME)
+            name = self._read(buffer, min(length, 1024)).decode("utf-16-le", "replace") if buffer else ""
+            base, size = struct.unpack_from("<Q8xI", entry, BASE)
+            found.append([name, base, size])
+            (link,) = struct.unpack_from("<Q", entry)
+        return found
+
+    def interrupt_time(self) -> int | None:
+        """See :class:`engine.Engine`."""
+        try:
+            return self._number(SHARED_DATA + INTERRUPT_TIME, 8)
+        except Refused:
+            return None
+
+    def clear_breakpoints(self) -> None:
+        """See :class:`engine.Engine`."""
+        self.execute("bc *")
+
+    def let_go(self) -> None:
+        """See :class:`engine.Engine`."""
+        try:
+            self._debugger.close()
+        except ntoseye.NtoseyeError as error:
+            raise Refused("ntoseye did not let the target go: " + _words(error)) from None
+
+    def _announce(self, port: int) -> None:
+        """Say ``listening`` once somebody has the port: the system refuses datagrams to a free one."""
+        deadline = time.monotonic() + BIND_SECONDS
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("127.0.0.1", port))
+            probe.settimeout(0.01)
+            while time.monotonic() < deadline:
+                try:
+                    probe.send(b"")
+                    probe.recv(1)
+                except TimeoutError:
+                    break
+                except OSError as error:
+                    if error.errno != errno.ECONNREFUSED:
+                        break
+        self._emit("listening")
+
+    def _drain(self) -> None:
+        page = self._debugger.debug_log(since=self._seen)
+        if page.dropped:
+            self._emit("output", text="ntoseye dropped lines that it had no room for")
+        for line in page.lines:
+            self._emit("print", text=(line.text + "\n").encode("utf-8").decode("latin-1"))
+        self._seen = page.next_seq
+        for notice in self._debugger.notices():
+            self._emit("output", text=str(notice.text))
+
+    def _describe(self, stop: Any) -> dict[str, Any]:
+        found = {
+            "code": 0,
+            "address": stop.rip or 0,
+            "first_chance": True,
+            "bugcheck": None,
+            "command": False,
+        }
+        if stop.kind == "exception":
+            found["code"] = stop.exception.code
+            found["first_chance"] = stop.exception.first_chance is not False
+        elif stop.kind in ("breakpoint", "interrupt", "bugcheck"):
+            found["code"] = 0x80000003
+        if stop.kind == "bugcheck" and stop.bugcheck is not None:
+            found["bugcheck"] = [stop.bugcheck.code, *stop.bugcheck.parameters]
+        return found
+
+    def _export(self, wanted: str) -> int:
+        """Address of what the kernel exports by this name, 0 when it does not (Microsoft, PE Format)."""
+        optional = self._number(self._base + 0x3C, 4) + 24
+        directory = self._number(self._base + optional + 112, 4)
+        count, functions, names, ordinals = struct.unpack("<4I", self._read(self._base + directory + 24, 16))
+        if count > MAX_EXPORTS:
+            return 0
+        low, high = 0, count
+        while low < high:  # the names are sorted
+            middle = (low + high) // 2
+            at = self._number(self._base + names + 4 * middle, 4)
+            name = self._read(self._base + at, 64).split(b"\0")[0].decode("ascii", "replace")
+            if name == wanted:
+                ordinal = self._number(self._base + ordinals + 2 * middle, 2)
+                return self._base + self._number(self._base + functions + 4 * ordinal, 4)
+            low, high = (middle + 1, high) if name < wanted else (low, middle)
+        return 0
+
+    def _number(self, address: int, size: int) -> int:
+        return int.from_bytes(self._read(address, size), "little")
+
+    def _read(self, address: int, size: int) -> bytes:
+        try:
+            return bytes(self._debugger.memory.read(address, size))
+        except ntoseye.NtoseyeError as error:
+            raise Refused(_words(error)) from None
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,262 @@
+"""Microsoft's DbgEng through pykd, as :mod:`main` wants a debugger. Windows, or Wine.
+
+Sources: pykd 0.3.4.15 as its module lists itself; DbgEng 10.0.15063 as it was seen to behave; Microsoft,
+"Features of Secure Mode" and "DEBUG_OUTPUT_XXX".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib.util
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any, Callable, Iterator  # noqa: UP035 - collections.abc has no subscripts in 3.7
+
+from engine import Engine, Refused
+from seal import Seal, Unsealable
+
+DEBUGGEE = 0x80
+"""DEBUG_OUTPUT_DEBUGGEE: what the target printed."""
+STATUS_BREAKPOINT = 0x80000003
+MODULE = re.compile(r"^([0-9a-f`]+)\s+([0-9a-f`]+)\s+\S+\s+(.+?)\s*$", re.MULTILINE)
+"""A line of ``lm k f``, and what follows ``ModLoad:``, which has no module name."""
+MODULE_LOADED = re.compile(r"ModLoad: ([0-9a-f`]+) ([0-9a-f`]+)\s+(\S.*?)\s*$")
+BUGCHECK = re.compile(r"Bugcheck code ([0-9A-F]+)\s+Arguments ((?:[0-9a-f`]+\s*){4})")
+PROCESSORS = re.compile(r"\((\d+) procs?\)")
+MACHINE_TYPES = {"AMD64": 0x8664, "I386": 0x14C, "ARM64": 0xAA64}
+SHARED_DATA = {0x14C: 0xFFDF0000}
+"""KUSER_SHARED_DATA of the kernels that do not have it at the usual address."""
+SHARED_DATA_64 = 0xFFFFF78000000000
+
+
+def load_pykd(engine_folder: str) -> Any:
+    """pykd, on its own DbgEng or on the one in ``engine_folder``."""
+    spec = importlib.util.find_spec("pykd")
+    if spec is None or spec.origin is None:
+        raise Refused("this Python has no pykd")
+    own = str(Path(spec.origin).parent)
+    if engine_folder:
+        # Loaded by their full path first, they are the ones that pykd's imports then find.
+        for name in ("dbgcore.dll", "dbghelp.dll", "dbgmodel.dll", "dbgeng.dll"):
+            path = Path(engine_folder, name)
+            if path.exists():
+                ctypes.CDLL(str(path))
+    if hasattr(os, "add_dll_directory"):
+        os.add_dll_directory(own)
+    else:
+        os.environ["PATH"] = own + os.pathsep + os.environ["PATH"]
+    import pykd
+
+    return pykd
+
+
+class PykdEngine(Engine):
+    """See :class:`engine.Engine`."""
+
+    def __init__(self, emit: Callable[..., None], engine_folder: str) -> None:
+        self._emit = emit
+        self._pykd = pykd = load_pykd(engine_folder)
+        pykd.initialize()
+        pykd.setOutputMask(pykd.outputFlag.All)  # the default leaves the target's prints out
+        self._line = ""
+        self._captured: list[str] | None = None
+        self._waiting = False
+        self._names: dict[int, str] = {}
+        self._handler = self._make_handler()
+        # Before there is a target, so that no command of one comes first.
+        for command in (".secure 1", ".noshell"):
+            output, failed = self.execute(command)
+            if failed:
+                raise SystemExit("DbgEng refuses " + command + ": " + output)
+        try:
+            self._seal = Seal(_loaded_module("dbgeng.dll"), self._on_denied)
+        except Unsealable as reason:
+            raise SystemExit("this DbgEng cannot be kept from its target: " + str(reason)) from None
+
+    def attach(self, connection: str) -> dict[str, Any]:
+        """Wait for the target, without end; it is halted then."""
+        try:
+            with self._seal.closed():
+                self._pykd.attachKernel(connection)
+        except self._pykd.DbgException as error:
+            raise Refused(self._last_words(error)) from None
+        version, _ = self.execute("vertarget")
+        processors = PROCESSORS.search(version)
+        self._machine = MACHINE_TYPES.get(str(self._pykd.getCPUType()), 0)
+        return {
+            "build": self._pykd.getSystemVersion().buildNumber,
+            "machine_type": self._machine,
+            "processors": int(processors.group(1)) if processors else 1,
+            "kernel_base": self._pykd.module("nt").begin(),
+            "version": self._version(),
+        }
+
+    def wait(self) -> dict[str, Any] | None:
+        """Let the target run until it stops: why. None when the session is over."""
+        pykd = self._pykd
+        self._waiting = True
+        try:
+            with self._seal.closed():
+                status = pykd.go()
+        except pykd.DbgException:
+            return None
+        finally:
+            self._waiting = False
+        return self._stop() if status == pykd.executionStatus.Break else None
+
+    def break_in(self) -> None:
+        """Have the running target stop; from any thread."""
+        self._pykd.breakin()
+
+    def execute(self, command: str) -> tuple[str, bool]:
+        """A debugger command's output, and whether DbgEng refused it."""
+        with self._capturing() as captured:
+            try:
+                self._pykd.dbgCommand(command, False)
+                failed = False
+            except self._pykd.DbgException as error:
+                captured.append("" if captured else self._last_words(error))
+                failed = True
+        return "".join(captured), failed
+
+    def modules(self) -> list[list[Any]]:
+        """The kernel's module list."""
+        output, _ = self.execute("lm k f")
+        found = []
+        for start, end, path in MODULE.findall(output):
+            base = _address(start)
+            found.append([_file_name(path), base, _address(end) - base])
+        return found
+
+    def interrupt_time(self) -> int | None:
+        """KUSER_SHARED_DATA.InterruptTime."""
+        try:
+            return int(self._pykd.ptrQWord(SHARED_DATA.get(self._machine, SHARED_DATA_64) + 8))
+        except self._pykd.MemoryException:
+            return None
+
+    def clear_breakpoints(self) -> None:
+        """No breakpoint is left in the target."""
+        self.execute("bc *")
+
+    def let_go(self) -> None:
+        """End the session; returns when the target has acknowledged that it runs on."""
+        output, failed = self.execute("qd")
+        if failed:
+            raise Refused("DbgEng did not let the target go: " + output)
+
+    def _make_handler(self) -> Any:
+        engine, pykd = self, self._pykd
+
+        base: Any = pykd.eventHandler
+
+        class Handler(base):  # type: ignore[misc]  # pykd is untyped
+            def __init__(self) -> None:
+                base.__init__(self)
+
+            def onDebugOutput(self, text: str, flag: Any) -> None:  # noqa: N802 - pykd's name
+                engine._on_output(text, int(flag))
+
+            def onException(self, info: Any) -> Any:  # noqa: N802 - pykd's name
+                return pykd.eventResult.Break
+
+            def onUnloadModule(self, address: int, name: str) -> Any:  # noqa: N802 - pykd's name
+                engine._emit("unloaded", base=address, name=engine._names.pop(address, name))
+                return pykd.eventResult.NoChange
+
+            def onExecutionStatusChange(self, status: Any) -> None:  # noqa: N802 - pykd's name
+                if engine._waiting and status == pykd.executionStatus.NoDebuggee:
+                    engine._emit("rebooted")
+
+        return Handler()
+
+    def _on_output(self, text: str, flag: int) -> None:
+        if flag == DEBUGGEE:
+            # DbgEng has read the target's bytes in the process's ANSI code page: undo that.
+            self._emit("print", text=text.encode("mbcs", "replace").decode("latin-1"))
+            return
+        if self._captured is not None:
+            self._captured.append(text)
+            return
+        self._line += text
+        while "\n" in self._line:
+            line, _, self._line = self._line.partition("\n")
+            self._on_line(line)
+
+    def _on_line(self, line: str) -> None:
+        loaded = MODULE_LOADED.search(line)
+        if loaded:
+            base, name = _address(loaded.group(1)), _file_name(loaded.group(3))
+            self._names[base] = name
+            self._emit("loaded", name=name, base=base, size=_address(loaded.group(2)) - base)
+        if "Waiting to reconnect" in line:
+            self._emit("listening")
+        self._emit("output", text=line)
+
+    def _on_denied(self, function: str, argument: str) -> None:
+        self._emit("output", text="refused to the target: " + function + " " + argument)
+
+    def _stop(self) -> dict[str, Any]:
+        pykd = self._pykd
+        kind = pykd.getLastEvent().type
+        stop: dict[str, Any] = {
+            "code": 0,
+            "address": 0,
+            "first_chance": True,
+            "bugcheck": None,
+            "command": False,
+        }
+        if kind == pykd.eventType.Exception:
+            info = pykd.getLastException()
+            stop["code"], stop["address"] = info.exceptionCode, info.exceptionAddress
+            stop["first_chance"] = bool(info.firstChance)
+        elif kind == pykd.eventType.Breakpoint:
+            stop["code"], stop["address"] = STATUS_BREAKPOINT, pykd.getIP()
+        else:
+            # "<no event>": nothing happened in the target but that it had a command executed.
+            stop["command"], stop["address"] = True, pykd.getIP()
+        if stop["code"] == STATUS_BREAKPOINT:
+            stop["bugcheck"] = self._bugcheck()
+        return stop
+
+    def _bugcheck(self) -> list[int] | None:
+        found = BUGCHECK.search(self.execute(".bugcheck")[0])
+        if found is None or not int(found.group(1), 16):
+            return None
+        return [int(found.group(1), 16)] + [_address(word) for word in found.group(2).split()]
+
+    def _version(self) -> str:
+        found = re.search(r"Windows Debugger Version ([\d.]+)", self.execute("version")[0])
+        engine = found.group(1) if found else "of unknown version"
+        return "pykd " + str(self._pykd.__version__) + ", DbgEng " + engine
+
+    @contextlib.contextmanager
+    def _capturing(self) -> Iterator[list[str]]:
+        captured: list[str] = []
+        self._captured = captured
+        try:
+            yield captured
+        finally:
+            self._captured = None
+
+    def _last_words(self, error: Exception) -> str:
+        return " ".join(str(error).split())
+
+
+def _loaded_module(name: str) -> int:
+    if sys.platform != "win32":
+        raise SystemExit("DbgEng needs Windows, or Wine")
+    find = ctypes.windll.kernel32.GetModuleHandleW
+    find.restype = ctypes.c_void_p
+    return int(find(name) or 0)
+
+
+def _address(text: str) -> int:
+    return int(text.replace("`", ""), 16)
+
+
+def _file_name(path: str) -> str:
+    return path.replace("/", "\\").rpartition("\\")[2]

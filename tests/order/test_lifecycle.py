@@ -1,0 +1,67 @@
+"""The lifecycle rules on small traces: what breaks them, where, and which earlier event it contradicts."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.events import Driver, Event, ImageLoad, ProcessCreate, ProcessExit, Totals
+from harness.order.lifecycle import Lifecycle
+
+SECOND = 10_000_000
+TOTALS = Totals(process_create=0, process_exit=0, thread_create=0, thread_exit=0, image_load=0)
+
+
+def broken(*events: Event, off: frozenset[str] = frozenset()) -> list[tuple[str, int, int | None]]:
+    lifecycle = Lifecycle(off)
+    lifecycle.feed(events)
+    return [(found.rule, found.index, found.before) for found in lifecycle.violations]
+
+
+def create(index, pid=8, **fields):
+    return ProcessCreate(index=index, pid=pid, parent_pid=4, **fields)
+
+
+def image(index, pid=8, **fields):
+    return ImageLoad(index=index, pid=pid, image="a.dll", base=0, **fields)
+
+
+def unload(index):
+    return Driver(index=index, function="DriverUnload", totals=TOTALS)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "violations"),
+    [
+        ([(1, 5 * SECOND), (2, 6 * SECOND), (3, 6 * SECOND)], []),
+        ([(1, 5 * SECOND), (2, 4 * SECOND)], []),
+        ([(1, 5 * SECOND), (2, 4 * SECOND - 1)], [("time_follows_seq", 1, 0)]),
+        ([(1, 2 * SECOND), (2, 5 * SECOND), (3, 4 * SECOND), (4, 3 * SECOND)], [("time_follows_seq", 3, 1)]),
+        ([(2, 5 * SECOND), (1, 0)], []),
+        ([(1, 5 * SECOND), (None, 0), (2, None), (3, 0)], [("time_follows_seq", 3, 0)]),
+    ],
+    ids=["in order", "within the slack", "back", "back behind the latest", "a late line", "no stamp"],
+)
+def test_the_time_follows_the_number(stamps, violations):
+    events = [image(index, seq=seq, time=time) for index, (seq, time) in enumerate(stamps)]
+    assert broken(*events) == violations
+    assert not broken(*events, off=frozenset(["time_follows_seq"]))
+
+
+def test_a_driver_that_is_loaded_again_numbers_and_times_its_lines_anew():
+    events = [image(0, seq=7, time=9 * SECOND), unload(1), image(2, seq=1, time=SECOND)]
+    assert not broken(*events)
+    assert broken(events[0], image(1, seq=8, time=SECOND)) == [("time_follows_seq", 1, 0)]
+
+
+def test_an_image_of_a_process_that_has_ended():
+    events = [create(0), image(1), ProcessExit(index=2, pid=8), image(3), image(4, pid=12)]
+    assert broken(*events) == [("nothing_after_process_exit", 3, 2)]
+    assert not broken(*events[:3], create(3), image(4))
+
+
+def test_an_image_shows_that_a_process_is_at_work():
+    assert broken(image(0), image(1), create(2)) == [("process_created_first", 2, 0)]
+
+
+def test_the_image_of_a_driver_is_of_no_process():
+    assert not broken(image(0, pid=0), create(1, pid=0))

@@ -40,7 +40,7 @@ FILES = [
     ("a program", b"MZ\x90\x00\x03", "1: not UTF-8 text; save the file as UTF-8"),
     ("one byte too many", GOOD + b"#" * (MAX_FILE + 1 - len(GOOD)), TOO_LARGE),
     ("too large, with a byte order mark", b"\xef\xbb\xbf" + GOOD + b"#" * MAX_FILE, TOO_LARGE),
-    ("too large, cut within a character", b"#" + "\u00e9".encode() * MAX_FILE, TOO_LARGE),
+    ("too large, cut within a character", b"# " + "\u00e9".encode() * MAX_FILE, TOO_LARGE),
 ]
 
 

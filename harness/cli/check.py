@@ -63,7 +63,8 @@ def _judge(reader: TraceReader, scenario: Scenario, verbose: bool) -> int:
         click.echo(f"{reader.path}: event {found.index}: bugcheck 0x{found.code:08x} ({words})")
         return int(Outcome.BUGCHECK)
     if not footer.loss.complete and "no_lost_lines" not in scenario.lifecycle_off:
-        raise LinesLost(f"{reader.path}: {footer.loss}", hint="nothing is judged when lines are missing")
+        lost = printable(" ".join(str(footer.loss).split()))
+        raise LinesLost(f"{reader.path}: {lost}", hint="nothing is judged when lines are missing")
     result = check(scenario, reader, footer.bindings)
     if not result.passed:
         click.echo(printable(f"{reader.path}: {result.reason}\n{result.explanation}"))
@@ -75,7 +76,10 @@ def _judge(reader: TraceReader, scenario: Scenario, verbose: bool) -> int:
 
 
 def _bugcheck(reader: TraceReader) -> Bugcheck:
-    return next(event for event in reader if isinstance(event, Bugcheck))
+    found = next((event for event in reader if isinstance(event, Bugcheck)), None)
+    if found is None:
+        raise TraceError(f"{reader.path}: the footer counts a bugcheck, but the trace holds none")
+    return found
 
 
 def _show_witnesses(scenario: Scenario, result: CheckResult) -> None:

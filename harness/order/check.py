@@ -77,7 +77,7 @@ def check(scenario: Scenario, events: Iterable[Event], bindings: Mapping[str, in
         if witness is not None:
             witnesses.append((expectation, witness))
         else:
-            failures.append(_Failure(*explain_order(scenario, expectation, block, search, events)))
+            failures.append(_Failure(*explain_order(scenario, expectation, block, search, events, constants)))
     return CheckResult(
         passed=not failures,
         reason=failures[0].reason if failures else "",

@@ -19,6 +19,7 @@ from harness.events import (
     ThreadCreate,
     ThreadExit,
 )
+from harness.order.numbers import Numbers
 
 __all__ = ["MAX_VIOLATIONS", "Lifecycle", "Violation"]
 
@@ -80,6 +81,7 @@ class Lifecycle:
         self._processes: dict[int, _Process] = {}
         self._ended: dict[int, int] = {}
         self._threads: dict[int, tuple[int, int]] = {}
+        self._numbers = Numbers()
         self._begin_session()
         self._rules: dict[type, Callable[[Any], None]] = {
             ProcessCreate: self._process_create,
@@ -93,17 +95,26 @@ class Lifecycle:
     def _begin_session(self) -> None:
         self._registered: dict[str, int] = {}
         self._refused: dict[str, tuple[int, int | None]] = {}
+        self._begin_clock()
+
+    def _begin_clock(self) -> None:
         self._highest_seq = 0
         self._latest_time = self._latest_index = 0
 
     def feed(self, events: Iterable[Event]) -> None:
         """Take the next events of the trace."""
-        rules = self._rules
+        rules, numbers = self._rules, self._numbers
         for event in events:
+            seq = event.seq
+            if seq is not None:
+                if seq == numbers.next:
+                    numbers.next = seq + 1
+                else:
+                    self._number(event, seq)
             rule = rules.get(type(event))
             if rule is not None:
                 rule(event)
-            seq, time = event.seq, event.time
+            time = event.time
             if seq is not None and time is not None and seq > self._highest_seq:
                 self._highest_seq = seq
                 if time > self._latest_time:
@@ -116,6 +127,14 @@ class Lifecycle:
     def _broken(self, rule: str, event: Event, message: str, before: int | None = None) -> None:
         if rule not in self._off and len(self.violations) < MAX_VIOLATIONS:
             self.violations.append(Violation(rule, event.index, message, before))
+
+    def _number(self, event: Event, seq: int) -> None:
+        """A line whose number is not the one after the highest."""
+        if self._numbers.begins(event, seq):
+            self._numbers.begin(event, seq)
+            self._begin_clock()
+        elif not self._numbers.take(seq):
+            self._broken("seq_unique", event, f"seq {seq} is the number of an earlier line too")
 
     def _clock(self, event: Event, time: int) -> None:
         """An event with the highest number, but not with the latest time."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeAlias
 
 from harness.errors import SearchBudgetError
@@ -111,7 +112,9 @@ class Search:
     def __init__(self, block: Block, bindings: Bindings) -> None:
         self._block = block
         ways = [] if block.order is None else begin(block.order, bindings)
-        self._ways = dict.fromkeys(_Way(term, bound, None, 0) for term, bound in ways)
+        self._ways = dict.fromkeys(_Way(term, bound, None, 0) for term, bound in islice(ways, MAX_WAYS + 1))
+        if len(self._ways) > MAX_WAYS:
+            raise _too_many("at its beginning", "ways to read the trace are open")
         if block.order is None:
             self._ways[_Way(Done(), bindings, None, 0)] = None
         self.furthest = next(iter(self._ways))
@@ -141,7 +144,7 @@ class Search:
             if type(event) in pattern.types and pattern.may_match(event):
                 self._suspects.append((pattern, event))
         if len(self._suspects) > MAX_WAYS:
-            raise _too_many(event, "events may be forbidden")
+            raise _too_many(f"at event {event.index}", "events may be forbidden")
         only = self._block.only
         wanting = [way for way in self._ways if way.wants(event)]
         stopped = [
@@ -158,8 +161,8 @@ class Search:
                 ways.setdefault(after)
                 if after.claimed > self.furthest.claimed:
                     self.furthest = after
-        if len(ways) > MAX_WAYS:
-            raise _too_many(event, "ways to read the trace are open")
+                if len(ways) > MAX_WAYS:
+                    raise _too_many(f"at event {event.index}", "ways to read the trace are open")
         self._ways = ways
         self._refresh()
 
@@ -203,9 +206,9 @@ class Search:
         return self.furthest.standing()
 
 
-def _too_many(event: Event, what: str) -> SearchBudgetError:
+def _too_many(where: str, what: str) -> SearchBudgetError:
     return SearchBudgetError(
-        f"the trace is too ambiguous to be judged: at event {event.index} more than {MAX_WAYS} {what}",
+        f"the trace is too ambiguous to be judged: {where} more than {MAX_WAYS} {what}",
         hint="bind more variables, name an image, or narrow the scope",
     )
 

@@ -28,6 +28,9 @@ def load(path: Path) -> Scenario:
             data = file.read(MAX_FILE + 1)
     except OSError as error:
         raise ScenarioError(f"cannot be read: {error.strerror}", path=path, line=1) from error
+    if len(data) > MAX_FILE:
+        # Not to be decoded: what was read may end within a character.
+        raise ScenarioError(f"the file is larger than {MAX_FILE} bytes", path=path, line=1)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -18,7 +18,16 @@ import yaml
 
 from harness.errors import ScenarioError
 
-__all__ = ["MAX_DEPTH", "MAX_FILE", "ListNode", "MapNode", "Node", "ScalarNode", "Source", "parse_yaml"]
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_FILE",
+    "ListNode",
+    "MapNode",
+    "Node",
+    "ScalarNode",
+    "Source",
+    "parse_yaml",
+]
 
 MAX_FILE = 1 << 20
 """Bytes of a scenario file."""
@@ -62,7 +71,7 @@ class Source:
     def fail(self, at: Node | int, message: str, *, hint: str = "") -> NoReturn:
         """Raise ScenarioError with the place."""
         line = at if isinstance(at, int) else at.line
-        raise ScenarioError(message, path=self.path, line=line, hint=hint)
+        raise ScenarioError(_in_one_line(message), path=self.path, line=line, hint=hint)
 
     def mapping(
         self, node: Node, what: str, *, required: Iterable[str] = (), optional: Iterable[str] = ()
@@ -85,11 +94,12 @@ class Source:
         """Key and value of a mapping with one key, which must be known."""
         if not isinstance(node, MapNode):
             self.fail(node, f"{what} must be a mapping with one key, not {describe(node)}")
+        if not node.entries:
+            self.fail(node, f"{what} must be a mapping with one key, not {describe(node)}")
         if len(node.entries) != 1:
-            keys = ", ".join(node.entries) or "none"
             self.fail(
                 node,
-                f"{what} must be a mapping with one key, not several ({keys})",
+                f"{what} must be a mapping with one key, not several ({', '.join(node.entries)})",
                 hint="begin each with its own '- '",
             )
         ((key, value),) = node.entries.items()
@@ -147,6 +157,8 @@ class Source:
     def suggest(word: str, known: Iterable[str]) -> str:
         """The way out for a word that is not known: the closest one, or all of them."""
         known = list(known)
+        if len(known) < 2:
+            return f"known is only '{known[0]}'" if known else "there is nothing to say here"
         close = difflib.get_close_matches(word, known, n=1)
         return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}"
 
@@ -154,10 +166,10 @@ class Source:
 def describe(node: Node) -> str:
     """A value as the reader of an error message would name it."""
     match node:
-        case MapNode():
-            return "a mapping"
-        case ListNode():
-            return "a list"
+        case MapNode(entries):
+            return "a mapping" if entries else "an empty mapping"
+        case ListNode(items):
+            return "a list" if items else "an empty list"
         case ScalarNode(None):
             return "nothing"
         case ScalarNode(bool(value)):
@@ -180,18 +192,55 @@ def parse_yaml(text: str, source: Source) -> Node:
         if "\t" in line[: len(line) - len(line.lstrip())]:
             source.fail(number, "a tab in the indentation", hint="YAML is indented with spaces")
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = _Loader(text, source)
+    except yaml.YAMLError as error:  # a character that YAML does not allow
+        source.fail(_line_of_bad_character(text), f"not YAML: {str(error).splitlines()[0]}")
+    try:
+        root = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        source.fail(mark.line + 1 if mark else 1, f"not YAML: {error.problem or error.context}")
-    except yaml.YAMLError as error:
-        source.fail(_line_of_bad_character(text), f"not YAML: {str(error).splitlines()[0]}")
-    except RecursionError:
-        source.fail(1, f"lists and mappings are nested deeper than {MAX_DEPTH}")
+        problem = str(error.problem or error.context)
+        if problem.startswith("but "):  # the one problem that goes on with the sentence of its context
+            problem = f"{error.context}, {problem}"
+        source.fail(mark.line + 1 if mark else 1, f"not YAML: {problem}", hint=_begin_of(error))
+    except (ValueError, OverflowError):  # PyYAML reads the digits of an escape or a version without a limit
+        source.fail(loader.line + 1, "not YAML: a number that is out of range")
     if root is None:
         source.fail(1, "the file is empty", hint="docs/scenarios.md shows a whole scenario")
-    return _convert(root, source, 0, set())
+    return _convert(root, source)
 
+
+def _begin_of(error: yaml.MarkedYAMLError) -> str:
+    """Where the bracket or quote was opened in which the error came; that is often where the mistake is."""
+    opened = re.search("a (flow .*|.*quoted scalar)", str(error.context))
+    if opened is None or error.context_mark is None:
+        return ""
+    return f"{opened[0]} begins on line {error.context_mark.line + 1}"
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes; refuses depth and anchors while it does, before they cost anything."""
+
+    def __init__(self, text: str, source: Source) -> None:
+        super().__init__(text)
+        self._source = source
+        self._depth = -1
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent):
+            self._source.fail(line, f"the alias *{event.anchor}", hint="write the value out")
+        if self._depth == MAX_DEPTH:
+            self._source.fail(line, f"lists and mappings are nested deeper than {MAX_DEPTH}")
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
+
+
+_LONGEST_MESSAGE = 300
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?(us|ms|s|m)")
 _UNITS = {"us": 10, "ms": 10_000, "s": 10_000_000, "m": 600_000_000}
@@ -199,20 +248,16 @@ _LONGEST = 24 * 60 * _UNITS["m"]
 
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,19})")
 _HEXADECIMAL = re.compile(r"0[xX][0-9A-Fa-f]{1,16}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LOOKS_LIKE_A_NUMBER = re.compile(r"[-+]?[0-9][0-9_]*")
 
 
-def _convert(node: yaml.Node, source: Source, depth: int, seen: set[int]) -> Node:
+def _convert(node: yaml.Node, source: Source) -> Node:
     line = node.start_mark.line + 1
-    if id(node) in seen:
-        source.fail(line, "an anchor that is used again", hint="write the value out")
-    seen.add(id(node))
-    if depth > MAX_DEPTH:
-        source.fail(line, f"lists and mappings are nested deeper than {MAX_DEPTH}")
     if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.startswith("tag:yaml.org,2002:python"):
         source.fail(line, f"the tag {node.tag}", hint="scenarios have no tags")
     if isinstance(node, yaml.SequenceNode):
-        return ListNode(tuple(_convert(item, source, depth + 1, seen) for item in node.value), line)
+        return ListNode(tuple(_convert(item, source) for item in node.value), line)
     if isinstance(node, yaml.MappingNode):
         entries: dict[str, Node] = {}
         key_lines: dict[str, int] = {}
@@ -220,18 +265,18 @@ def _convert(node: yaml.Node, source: Source, depth: int, seen: set[int]) -> Nod
             key_line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
                 source.fail(key_line, "a key must be a word")
-            key = str(key_node.value)
+            key = _text(key_node, source, key_line)
             if key in entries:
                 source.fail(key_line, f"duplicate key '{key}'", hint=f"the first is on line {key_lines[key]}")
             key_lines[key] = key_line
-            entries[key] = _convert(value_node, source, depth + 1, seen)
+            entries[key] = _convert(value_node, source)
         return MapNode(entries, key_lines, line)
     assert isinstance(node, yaml.ScalarNode)  # the third and last kind of node
     return ScalarNode(_scalar(node, source, line), line)
 
 
 def _scalar(node: yaml.ScalarNode, source: Source, line: int) -> int | bool | str | None:
-    text = str(node.value)
+    text = _text(node, source, line)
     if node.style is not None:
         return text
     if text in ("", "null", "~"):
@@ -245,6 +290,22 @@ def _scalar(node: yaml.ScalarNode, source: Source, line: int) -> int | bool | st
     if _LOOKS_LIKE_A_NUMBER.fullmatch(text):
         source.fail(line, f"'{text}' is not a number here", hint="write 10, 0x10, or quote it to mean a text")
     return text
+
+
+def _text(node: yaml.ScalarNode, source: Source, line: int) -> str:
+    text = str(node.value)
+    if _SURROGATE.search(text):
+        source.fail(
+            line, "half a character: an escape of the range \\ud800 to \\udfff", hint="write \\U0001f600"
+        )
+    return text
+
+
+def _in_one_line(message: str) -> str:
+    """What the file says may stand in a message: without line ends and what a terminal would obey."""
+    if len(message) > _LONGEST_MESSAGE:
+        message = f"{message[:_LONGEST_MESSAGE]}..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in message)
 
 
 def _line_of_bad_character(text: str) -> int:

@@ -84,7 +84,7 @@ class TraceReader:
             raise self._error(1, "the file is empty", hint=hint)
         try:
             found = msgspec.json.decode(first)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise self._error(1, f"not a trace: {_quote(first)}", hint=hint) from None
         if not isinstance(found, dict) or found.get("kind") != "header":
             raise self._error(1, f"not a trace: {_quote(first)}", hint=hint)
@@ -109,25 +109,29 @@ class TraceReader:
                 records = self._decode(block, line, whole)
                 if records:
                     yield line, records
-                line += len(records)
+                line += block.count(b"\n") + 1
 
     def _decode(self, block: bytes, line: int, whole: bool) -> list[Record]:
         try:
             return _decoder.decode_lines(block)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # found again below, with its place
         records: list[Record] = []
         for number, text in enumerate(block.split(b"\n"), line):
+            if not text.strip():
+                continue  # as decode_lines does
             try:
                 records.append(_decoder.decode(text))
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                if not whole and isinstance(error, msgspec.DecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                if not whole and not isinstance(error, UnicodeDecodeError):
                     return records  # the last line of a file that was cut off
                 raise self._error(number, f"damaged: {error}: {_quote(text)}") from None
         return records
 
     def _error(self, line: int, message: str, *, hint: str = "") -> TraceError:
-        return TraceError(f"{self.path}:{line}: {message}", hint=hint)
+        # A value of the file may stand in the message, whatever characters it is made of.
+        shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
+        return TraceError(f"{self.path}:{line}: {shown}", hint=hint)
 
 
 _index = attrgetter("index")

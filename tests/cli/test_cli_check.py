@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from harness.cli import main
 from harness.cli.check import command
 from harness.errors import LinesLost, ScenarioError, TraceError
 from harness.events import Event, ProcessCreate, ProcessExit
 from harness.lines import EventAssembler
 from harness.trace import Header, TraceWriter
+from harness.trace.reader import MAX_RECORD
 
 SCENARIO = """\
 scenario: one
@@ -82,13 +86,156 @@ def test_a_trace_that_was_cut_off(tmp_path: Path) -> None:
     assert "cut off" in str(result.exception)
 
 
-@pytest.mark.parametrize("content", [b"", b"MZ\x90\x00", b'{"a": 1}\n', b"\xff\xfe\n"])
-def test_a_foreign_file(tmp_path: Path, content: bytes) -> None:
-    trace, scenario = files(tmp_path, [BORN])
-    Path(trace).write_bytes(content)
-    result = CliRunner().invoke(command, [trace, scenario])
-    assert isinstance(result.exception, TraceError)
-    assert str(result.exception).startswith(f"{trace}:1: ")
+def whole(tmp_path: Path) -> list[bytes]:
+    """The lines of a trace that holds: header, two events, footer."""
+    trace, _ = files(tmp_path, [BORN, ProcessExit(index=1, pid=8)])
+    return Path(trace).read_bytes().splitlines(keepends=True)
+
+
+NOT_OURS = "; a trace begins with the header that procnotify writes"
+HEADER = b'{"kind":"header","format":1}\n'
+TRACES = [
+    ("an empty file", [], f":1: the file is empty{NOT_OURS}"),
+    ("a blank line", [b"\n"], f":1: not a trace: ''{NOT_OURS}"),
+    ("a program", [b"MZ\x90\x00\x03\x00"], f":1: not a trace: 'MZ\\ufffd\\x00\\x03\\x00'{NOT_OURS}"),
+    ("a compressed file", [b"\x1f\x8b\x08\x08"], f":1: not a trace: '\\x1f\\ufffd\\x08\\x08'{NOT_OURS}"),
+    ("NUL bytes", [b"\x00" * 3], f":1: not a trace: '\\x00\\x00\\x00'{NOT_OURS}"),
+    ("another's JSON Lines", [b'{"a": 1}\n', b'{"a": 2}\n'], f":1: not a trace: '{{\"a\": 1}}'{NOT_OURS}"),
+    ("a JSON list", [b"[1, 2]\n"], f":1: not a trace: '[1, 2]'{NOT_OURS}"),
+    ("a number", [b"7"], f":1: not a trace: '7'{NOT_OURS}"),
+    (
+        "a scenario in its place",
+        [b"scenario: one\n", b"summary: x.\n"],
+        f":1: not a trace: 'scenario: one'{NOT_OURS}",
+    ),
+    ("events without a header", [1, 2, 3], ':1: not a trace: \'{"kind":"process_create",'),
+    (
+        "a newer format",
+        [b'{"kind":"header","format":2}\n', 1, 2, 3],
+        ":1: the trace has format 2, known is 1; update procnotify",
+    ),
+    (
+        "a header only",
+        [0],
+        ": the trace was cut off; it can be read but not judged; record it again to the end",
+    ),
+    (
+        "no footer",
+        [0, 1, 2],
+        ": the trace was cut off; it can be read but not judged; record it again to the end",
+    ),
+    ("half an event", [0, 1, b'{"kind":"proc'], ": the trace was cut off; it can be read but not judged"),
+    ("a missing event", [0, 2, 3], ":2: event 1 stands where event 0 is expected"),
+    ("an event twice", [0, 1, 1, 2, 3], ":3: event 0 stands where event 1 is expected"),
+    ("two traces in one file", [0, 1, 2, 3, 0, 1, 2, 3], ":5: damaged: "),
+    ("an event after the footer", [0, 1, 2, 3, 1], ":5: there is more after the footer"),
+    ("a line that is no JSON", [0, 1, b"oops\n", 2, 3], ":3: damaged: "),
+    ("another's JSON between", [0, 1, b'{"a":1}\n', 2, 3], ":3: damaged: "),
+    (
+        "a huge line",
+        [0, b'{"kind":"print","index":0,"line":"' + b"x" * (MAX_RECORD + (1 << 20)) + b'"}\n', 3],
+        ":2: a line of more than 4194304 bytes",
+    ),
+    ("a huge first line", [b'{"kind":"header","scenario":"' + b"x" * (MAX_RECORD + 9)], ":1: not a trace: "),
+    ("nested too deep", [0, b'{"kind":"print","index":0,"x":' + b"[" * 100_000 + b"\n", 3], ":2: damaged: "),
+    ("nested too deep at once", [b"[" * 100_000], ":1: not a trace: "),
+    (
+        "what a terminal obeys",
+        [0, b'{"kind":"\\u001b[2J\\n"}\n', 3],
+        ":2: damaged: Invalid value '\\x1b[2J\\n'",
+    ),
+    (
+        "a bugcheck that is counted only",
+        [
+            HEADER,
+            b'{"kind":"footer","events":0,"counts":{"bugcheck":1},"loss":{}}\n',
+        ],
+        ": the footer counts a bugcheck, but the trace holds none",
+    ),
+    (
+        "a loss in words that a terminal obeys",
+        [HEADER, b'{"kind":"footer","events":0,"counts":{},"loss":{"miscounted":["\\u001b[2J\\nx"]}}\n'],
+        ": \\x1b[2J x; nothing is judged when lines are missing",
+    ),
+]
+
+
+def run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object
+) -> tuple[int, str]:
+    """Exit code and what stands on stderr; nothing may stand on stdout."""
+    monkeypatch.setattr(sys, "argv", ["procnotify", "check", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, said.err
+
+
+@pytest.mark.parametrize(("parts", "message"), [pytest.param(*row, id=name) for name, *row in TRACES])
+def test_what_is_no_whole_trace_is_one_line_and_exit_code_3(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    parts: list[int | bytes],
+    message: str,
+) -> None:
+    lines = whole(tmp_path)
+    trace = tmp_path / "t.jsonl"
+    trace.write_bytes(b"".join(lines[part] if isinstance(part, int) else part for part in parts))
+    code, said = run(capsys, monkeypatch, trace, tmp_path / "s.yaml")
+    assert code == 3
+    assert said.startswith(f"procnotify: {trace}{message}")
+    assert said.removesuffix("\n").isprintable()
+    assert len(said) < 600 + len(str(trace))
+
+
+@pytest.mark.parametrize(
+    ("trace", "scenario", "code", "message"),
+    [
+        pytest.param("none", "s.yaml", 3, "procnotify: {}/none: cannot be read: No such file", id="no trace"),
+        pytest.param(".", "s.yaml", 3, "procnotify: {}: cannot be read: ", id="a directory"),
+        pytest.param(
+            "t.jsonl", "none", 2, "procnotify: {}/none:1: cannot be read: No such file", id="no scenario"
+        ),
+        pytest.param(
+            "t.jsonl", "t.jsonl", 2, "procnotify: {}/t.jsonl:2: not YAML: ", id="the trace as scenario"
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    trace: str,
+    scenario: str,
+    code: int,
+    message: str,
+) -> None:
+    whole(tmp_path)
+    found, said = run(capsys, monkeypatch, tmp_path / trace, tmp_path / scenario)
+    assert found == code
+    assert said.startswith(message.format(tmp_path))
+    assert said.removesuffix("\n").isprintable()
+
+
+def test_the_command_itself_says_one_line(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(SCENARIO)
+    (tmp_path / "t.jsonl").write_bytes(b"\x7fELF" + bytes(100))
+    command_line = [
+        sys.executable,
+        "-m",
+        "harness",
+        "check",
+        str(tmp_path / "t.jsonl"),
+        str(tmp_path / "s.yaml"),
+    ]
+    ended = subprocess.run(command_line, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 3
+    assert ended.stdout == ""
+    assert ended.stderr.startswith(f"procnotify: {tmp_path / 't.jsonl'}:1: not a trace: '\\x7fELF")
+    assert ended.stderr.count("\n") == 1
 
 
 def test_a_wrong_scenario(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scenarios_of import judge
 
+from harness.errors import SearchBudgetError
+
 TABLE = [
     (
         "later, with anything between",
@@ -177,3 +179,33 @@ def _agrees(wanted: list[tuple[str, str]], events: list[str]) -> bool:
         elif value not in ("any", event[1:]):
             return False
     return True
+
+
+def any_order_of(branch: str, count: int) -> str:
+    return "any_order: [" + ", ".join([branch] * count) + "]"
+
+
+OPTIONALS = any_order_of("optional: {process_create: any}", 40)
+DIFFERENT = any_order_of("process_create: {pid: {not: 9}}", 20)
+
+
+@pytest.mark.parametrize(
+    ("expect", "events", "where"),
+    [
+        pytest.param(
+            f"order: [{OPTIONALS}, process_exit: any]", "C1", "at its beginning", id="before the first event"
+        ),
+        pytest.param(
+            f"order: [process_exit: any, {OPTIONALS}, process_exit: any]", "C1 X1", "at event 1", id="at once"
+        ),
+        pytest.param(
+            f"order: [{DIFFERENT}]",
+            " ".join(f"C{n}" for n in range(10, 40)),
+            "at event [0-9]+",
+            id="bit by bit",
+        ),
+    ],
+)
+def test_what_is_too_ambiguous_to_be_searched_is_an_error(expect: str, events: str, where: str) -> None:
+    with pytest.raises(SearchBudgetError, match=f"too ambiguous to be judged: {where} more than 20000 ways"):
+        judge(expect, events)

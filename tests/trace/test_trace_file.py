@@ -131,6 +131,43 @@ def test_damage_is_found_with_its_place(trace, damage, place, message):
     assert caught.value.exit_code == 3
 
 
+def test_blank_lines_are_read_over_and_counted(trace):
+    lines = lines_of(trace)
+    trace.write_bytes(b"".join([lines[0], b"\n\r\n", *lines[1:]]))
+    assert list(TraceReader(trace)) == EVENTS
+    trace.write_bytes(b"".join([lines[0], b"\n\n", *lines[1:3], b"rubbish\n", *lines[3:]]))
+    with pytest.raises(TraceError, match=r":6: damaged: .*'rubbish'"):
+        list(TraceReader(trace))
+
+
+@pytest.mark.parametrize(
+    ("first", "place", "message"),
+    [
+        pytest.param(b"[" * 1_000_000, 1, "not a trace: '[[[", id="the first line"),
+        pytest.param(b'{"kind":"header","x":' + b"[" * 1_000_000, 1, "not a trace", id="a header"),
+        pytest.param(
+            b'{"kind":"header"}\n{"kind":"print","index":0,"x":' + b"[" * 1_000_000 + b"\n",
+            2,
+            "damaged: ",
+            id="an event",
+        ),
+    ],
+)
+def test_what_is_nested_too_deep_is_an_error_of_the_trace(trace, first, place, message):
+    trace.write_bytes(first)
+    with pytest.raises(TraceError) as caught:
+        list(TraceReader(trace))
+    assert str(caught.value).startswith(f"{trace}:{place}: {message}")
+
+
+def test_a_value_of_the_file_does_not_break_the_line_of_an_error(trace):
+    trace.write_bytes(lines_of(trace)[0] + b'{"kind":"\\u001b[2J\\nx\\u202e"}\n')
+    with pytest.raises(TraceError, match="Invalid value") as caught:
+        list(TraceReader(trace))
+    assert str(caught.value).isprintable()
+    assert "\\x1b[2J\\nx\\u202e" in str(caught.value)
+
+
 def test_a_missing_file_is_an_error_of_the_trace(tmp_path):
     with pytest.raises(TraceError, match="cannot be read"):
         TraceReader(tmp_path / "none")

@@ -1,0 +1,451 @@
+"""Every lifecycle rule: traces that keep it, traces that break it, and what is said about those."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from harness.cli.check import command
+from harness.errors import LinesLost, ScenarioError
+from harness.events import (
+    Driver,
+    Event,
+    ImageLoad,
+    ProcessCreate,
+    ProcessExit,
+    ThreadCreate,
+    ThreadExit,
+    Totals,
+)
+from harness.order import CheckResult, Lifecycle, check
+from harness.order.lifecycle import MAX_VIOLATIONS
+from harness.order.numbers import MAX_GAPS, Numbers
+from harness.scenario import RULES, parse
+from harness.trace import Header, TraceWriter
+
+SECOND = 10_000_000
+NONE = dict.fromkeys(Totals.__struct_fields__, 0)
+
+# --- events, their index aside ---
+
+
+def born(pid: int = 8, **more: int) -> Event:
+    return ProcessCreate(index=0, pid=pid, parent_pid=4, **more)
+
+
+def died(pid: int = 8, **more: int) -> Event:
+    return ProcessExit(index=0, pid=pid, **more)
+
+
+def thread(tid: int = 9, pid: int = 8, **more: int) -> Event:
+    return ThreadCreate(index=0, pid=pid, tid=tid, **more)
+
+
+def thread_end(tid: int = 9, pid: int = 8, **more: int) -> Event:
+    return ThreadExit(index=0, pid=pid, tid=tid, **more)
+
+
+def image(pid: int = 8, **more: int) -> Event:
+    return ImageLoad(index=0, pid=pid, image=r"\Device\a.dll", base=0x1000, **more)
+
+
+def entry(what: str = "CreateThread", status: int = 0, **more: int) -> Event:
+    return Driver(index=0, function="DriverEntry", routine=f"PsSet{what}NotifyRoutine", status=status, **more)
+
+
+def removal(what: str = "RemoveCreateThread", status: int = 0, **more: int) -> Event:
+    return Driver(index=0, function="DriverUnload", routine=f"Ps{what}NotifyRoutine", status=status, **more)
+
+
+def totals(**more: int) -> Event:
+    return Driver(index=0, function="DriverUnload", totals=Totals(**NONE), **more)
+
+
+def numbered(*numbers: int, start: int = 0) -> list[Event]:
+    """Images with these numbers, printed a millisecond apart."""
+    return [image(seq=seq, time=start + place * 10_000) for place, seq in enumerate(numbers)]
+
+
+# --- the table ---
+
+
+@dataclass(frozen=True)
+class Broken:
+    events: list[Event]
+    message: str
+    before: int | None = 0
+    """The event that the last one contradicts; ``<`` marks it."""
+
+
+TABLE: dict[str, tuple[dict[str, list[Event]], dict[str, Broken]]] = {
+    "process_created_once": (
+        {"created again after its end": [born(), died(), born()], "two processes": [born(8), born(12)]},
+        {
+            "created twice": Broken([born(), born()], "process 8 is created again before it ended"),
+            "with a thread between": Broken(
+                [born(), thread(), born()], "process 8 is created again before it ended"
+            ),
+        },
+    ),
+    "process_created_first": (
+        {
+            "creation, thread, image": [born(), thread(), image()],
+            "alive before the trace began": [thread(), image(), thread_end(), died(), born()],
+        },
+        {
+            "a thread first": Broken([thread(), born()], "process 8 is created after it was already at work"),
+            "an image first": Broken([image(), born()], "process 8 is created after it was already at work"),
+            "another thread's end first": Broken(
+                [thread_end(), born()], "process 8 is created after it was already at work"
+            ),
+        },
+    ),
+    "nothing_after_process_exit": (
+        {
+            "nothing more": [born(), died()],
+            "created anew": [born(), died(), born(), thread()],
+            "a driver's image": [died(), image(0)],
+            "another process goes on": [born(), died(), thread(13, 12)],
+        },
+        {
+            "a thread begins": Broken([died(), thread()], "process 8 has ended"),
+            "a thread ends": Broken([died(), thread_end()], "process 8 has ended"),
+            "an image": Broken([died(), image()], "process 8 has ended"),
+            "it ends again": Broken([born(), died(), died()], "process 8 has ended", 1),
+        },
+    ),
+    "thread_created_once": (
+        {
+            "created again after its end": [thread(), thread_end(), thread()],
+            "again after its process": [born(), thread(), thread_end(), died(), thread(9, 12)],
+        },
+        {
+            "created twice": Broken([thread(), thread()], "thread 9 is created again before it ended"),
+            "created in another process": Broken(
+                [thread(), thread(9, 12)], "thread 9 is created again before it ended"
+            ),
+        },
+    ),
+    "thread_created_before_exit": (
+        {
+            "created, ended": [born(), thread(), thread_end()],
+            "of a process that was there before": [image(), thread_end()],
+        },
+        {
+            "never created": Broken(
+                [born(), thread_end()], "thread 9 of process 8 ends but was never created"
+            ),
+            "ended twice": Broken(
+                [born(), thread(), thread_end(), thread_end()],
+                "thread 9 of process 8 ends but was never created",
+            ),
+        },
+    ),
+    "thread_keeps_its_process": (
+        {"ends where it began": [thread(9, 8), thread_end(9, 8)]},
+        {
+            "ends elsewhere": Broken(
+                [thread(9, 8), thread_end(9, 12)], "thread 9 was created in process 8 and ends in 12"
+            )
+        },
+    ),
+    "threads_exit_before_process": (
+        {
+            "all ended": [born(), thread(9), thread(10), thread_end(10), thread_end(9), died()],
+            "one of another process lives": [born(), thread(13, 12), died()],
+        },
+        {
+            "one lives": Broken([born(), thread(), died()], "process 8 ends while its thread 9 lives", 1),
+            "one lives, of a process that was there before": Broken(
+                [thread(), died()], "process 8 ends while its thread 9 lives"
+            ),
+        },
+    ),
+    "thread_exit_context": (
+        {
+            "its own": [thread_end(9, context_pid=8, context_tid=9)],
+            "not said": [thread_end()],
+        },
+        {
+            "another's": Broken(
+                [thread_end(9, context_pid=8, context_tid=10)],
+                "the end of thread 9 is reported by thread 10",
+                None,
+            )
+        },
+    ),
+    "callbacks_only_while_registered": (
+        {
+            "registered": [entry(), thread(), removal()],
+            "removed, a late line": [entry(seq=1), removal(seq=3), thread(seq=2)],
+            "removed, another kind": [entry(), removal(), image(), born(12), died(12)],
+            "removal of processes, which does not wait": [
+                entry("CreateProcess"),
+                removal("SetCreateProcess"),
+                born(),
+            ],
+            "a removal that failed": [entry(), removal(status=0xC000007A), thread()],
+            "refused, then registered": [entry(status=0xC000009A), entry(), thread()],
+            "refused, the driver unloaded, loaded again": [
+                entry(status=0xC000009A),
+                totals(),
+                entry(),
+                thread(),
+            ],
+        },
+        {
+            "threads removed": Broken([removal(), thread()], "the callback is not registered any more"),
+            "threads removed, a later number": Broken(
+                [removal(seq=1), thread_end(seq=2)], "the callback is not registered any more"
+            ),
+            "images removed": Broken(
+                [removal("RemoveLoadImage"), image()], "the callback is not registered any more"
+            ),
+            "processes refused": Broken(
+                [entry("CreateProcess", 0xC000009A), born()], "the callback is not registered any more"
+            ),
+            "images refused": Broken(
+                [entry("LoadImage", 0xC000009A), image()], "the callback is not registered any more"
+            ),
+        },
+    ),
+    "driver_unregisters": (
+        {
+            "all removed": [
+                entry("CreateProcess"),
+                entry("CreateThread"),
+                entry("LoadImage"),
+                removal("RemoveLoadImage"),
+                removal("RemoveCreateThread"),
+                removal("SetCreateProcess"),
+                totals(),
+            ],
+            "nothing registered": [totals()],
+            "refused": [entry(status=0xC000009A), totals()],
+            "still loaded": [entry()],
+        },
+        {
+            "threads left": Broken(
+                [entry(), totals()], "the driver unloads with its thread callback still registered"
+            ),
+            "images left": Broken(
+                [entry("LoadImage"), totals()],
+                "the driver unloads with its image callback still registered",
+            ),
+            "processes left, threads removed": Broken(
+                [entry("CreateProcess"), entry(), removal(), totals()],
+                "the driver unloads with its process callback still registered",
+            ),
+            "the removal failed": Broken(
+                [entry(), removal(status=0xC000007A), totals()],
+                "the driver unloads with its thread callback still registered",
+            ),
+        },
+    ),
+    "seq_unique": (
+        {
+            "one after the other": numbered(1, 2, 3),
+            "out of order": numbered(1, 2, 6, 4, 3, 5, 7),
+            "the first is late": numbered(2, 1, 3),
+            "from the middle": numbered(500, 499, 502, 501),
+            "a number that never comes": numbered(1, 3, 4),
+            "no numbers": [image(), image()],
+            "loaded again": [*numbered(1, 2, 3), totals(seq=4, time=SECOND), *numbered(1, 2, start=SECOND)],
+            "loaded again, no totals": [*numbered(1, 2, 3), *numbered(1, 2, 3, start=SECOND)],
+            "refused at load, tried again": [
+                entry(status=0xC000009A, seq=1, time=0),
+                entry(status=0xC000009A, seq=1, time=SECOND),
+            ],
+            "from the middle, loaded again": [*numbered(3, 4), *numbered(1, 2, 3, 4, start=2 * SECOND)],
+            "numbers without times, loaded again": [image(seq=1), image(seq=2), image(seq=1), image(seq=2)],
+        },
+        {
+            "the same line again": Broken(numbered(1, 2, 2), "seq 2 is the number of an earlier line too", 1),
+            "an earlier line again": Broken(
+                numbered(1, 2, 3, 2), "seq 2 is the number of an earlier line too", 1
+            ),
+            "a late line again": Broken(
+                numbered(1, 3, 2, 2), "seq 2 is the number of an earlier line too", 2
+            ),
+            "the first line again": Broken(
+                [image(seq=1, time=0), image(seq=2, time=0), image(seq=1, time=0)],
+                "seq 1 is the number of an earlier line too",
+            ),
+            "a counter that stands still": Broken(
+                numbered(1, 1), "seq 1 is the number of an earlier line too"
+            ),
+            "a counter that stands still in the second load": Broken(
+                [*numbered(1, 2), *numbered(1, 2, 2, start=SECOND)],
+                "seq 2 is the number of an earlier line too",
+                3,
+            ),
+            "without a time": Broken(
+                [image(seq=5), image(seq=5)], "seq 5 is the number of an earlier line too"
+            ),
+        },
+    ),
+    "time_follows_seq": (
+        {
+            "later and later": [image(seq=1, time=0), image(seq=2, time=5), image(seq=3, time=5)],
+            "a second's slack": [image(seq=1, time=SECOND), image(seq=2, time=0)],
+            "a late line with an early time": [
+                image(seq=1, time=0),
+                image(seq=3, time=5 * SECOND),
+                image(seq=2, time=0),
+            ],
+            "no time": [image(seq=1, time=5 * SECOND), image(seq=2)],
+            "the clock of the second load": [*numbered(1, 2, start=5 * SECOND), *numbered(1, 2)],
+        },
+        {
+            "more than a second": Broken(
+                [image(seq=1, time=SECOND + 1), image(seq=2, time=0)],
+                "seq 2 has time 0, before 10000001",
+            ),
+            "against the latest, not the last": Broken(
+                [
+                    image(seq=1, time=0),
+                    image(seq=2, time=2 * SECOND),
+                    image(seq=3, time=2 * SECOND - 1),
+                    image(seq=4, time=SECOND - 1),
+                ],
+                "seq 4 has time 9999999, before 20000000",
+                1,
+            ),
+            "in the second load": Broken(
+                [
+                    *numbered(1, 2, 3),
+                    totals(seq=4, time=SECOND),
+                    image(seq=1, time=5 * SECOND),
+                    image(seq=2, time=2 * SECOND),
+                ],
+                "seq 2 has time 20000000, before 50000000",
+                4,
+            ),
+        },
+    ),
+}
+
+LINES_LOST = "no_lost_lines"
+"""Not held by the fold: a trace that breaks it is not judged at all, see the last test."""
+
+KEPT = [pytest.param(r, e, id=f"{r}: {name}") for r, (kept, _) in TABLE.items() for name, e in kept.items()]
+BROKEN = [
+    pytest.param(r, b, id=f"{r}: {name}") for r, (_, broken) in TABLE.items() for name, b in broken.items()
+]
+
+
+def judge(events: list[Event], off: str = "") -> CheckResult:
+    text = "scenario: t\nsummary: t.\nexpect:\n  never: [bugcheck: any]\n"
+    if off:
+        text += f"lifecycle: {{off: [{off}]}}\n"
+    placed = [
+        msgspec.structs.replace(event, index=n, line=f"{type(event).__name__} {n}")
+        for n, event in enumerate(events)
+    ]
+    return check(parse(text, Path("t.yaml")), placed, {})
+
+
+def test_the_table_has_a_kept_and_a_broken_trace_for_every_rule() -> None:
+    assert {*TABLE, LINES_LOST} == set(RULES)
+    assert all(kept and broken for kept, broken in TABLE.values())
+
+
+@pytest.mark.parametrize(("rule", "events"), KEPT)
+def test_a_trace_that_keeps_the_rule(rule: str, events: list[Event]) -> None:
+    assert not judge(events).violations
+
+
+@pytest.mark.parametrize(("rule", "broken"), BROKEN)
+def test_a_trace_that_breaks_the_rule(rule: str, broken: Broken) -> None:
+    result = judge(broken.events)
+    culprit = len(broken.events) - 1
+    assert not result.passed
+    assert [(v.rule, v.index, v.message) for v in result.violations] == [(rule, culprit, broken.message)]
+    assert result.reason == f"{rule}: {broken.message}"
+    said = result.explanation.splitlines()
+    assert f"  {RULES[rule].sentence}" in said
+    assert f"  source: {RULES[rule].source}" in said
+    assert f"  switch it off with: lifecycle: {{off: [{rule}]}}" in said
+    assert f"  ! {culprit:>6}  {type(broken.events[-1]).__name__} {culprit}" in said
+    marked = [line.split()[1] for line in said if line.startswith("  < ")]
+    assert marked == ([] if broken.before is None else [str(broken.before)])
+
+
+@pytest.mark.parametrize(("rule", "broken"), BROKEN)
+def test_a_rule_that_is_switched_off_is_not_held(rule: str, broken: Broken) -> None:
+    result = judge(broken.events, off=rule)
+    assert result.passed, result.explanation
+    assert not result.violations
+
+
+@pytest.mark.parametrize(("rule", "broken"), BROKEN)
+def test_a_rule_that_is_switched_off_leaves_the_others(rule: str, broken: Broken) -> None:
+    others = ", ".join(other for other in RULES if other != rule)
+    assert [violation.rule for violation in judge(broken.events, off=others).violations] == [rule]
+
+
+def test_to_switch_off_what_is_no_rule_is_an_error_with_its_place() -> None:
+    with pytest.raises(ScenarioError) as caught:
+        judge([born()], off="process_created_once, thread_exits_in_context")
+    assert str(caught.value) == (
+        "t.yaml:5: unknown lifecycle rule 'thread_exits_in_context'; did you mean 'thread_exit_context'?"
+    )
+
+
+def test_all_that_broke_is_said_and_the_first_comes_first() -> None:
+    result = judge([born(), born(), thread_end(9, context_tid=10)])
+    rules = ["process_created_once", "thread_created_before_exit", "thread_exit_context"]
+    assert [violation.rule for violation in result.violations] == rules
+    assert result.reason.startswith("process_created_once: ")
+    assert "\n\nthread_created_before_exit: thread 9 of process 8" in result.explanation
+
+
+def test_violations_beyond_a_number_are_not_kept() -> None:
+    lifecycle = Lifecycle()
+    lifecycle.feed([born()] * (MAX_VIOLATIONS + 5))
+    assert len(lifecycle.violations) == MAX_VIOLATIONS
+
+
+def test_numbers_that_never_come_cost_no_memory_and_are_not_held_against_a_line() -> None:
+    numbers = Numbers()
+    numbers.begin(image(seq=1), 1)
+    assert all(numbers.take(seq) for seq in range(3, 4 * MAX_GAPS, 2))
+    assert len(numbers._missing) <= MAX_GAPS
+    assert numbers.take(2)
+    assert not numbers.take(4 * MAX_GAPS - 1)
+
+
+LOST = [born(seq=1), died(seq=3)]
+COMPLETE = [born(seq=1), image(seq=2), died(seq=3)]
+
+
+@pytest.mark.parametrize(
+    ("events", "off", "code"),
+    [
+        pytest.param(COMPLETE, "", 0, id="complete"),
+        pytest.param(LOST, "", 3, id="a number is missing"),
+        pytest.param([entry(seq=1), born(seq=2), removal(seq=3), totals(seq=4)], "", 3, id="totals disagree"),
+        pytest.param(LOST, LINES_LOST, 0, id="switched off"),
+    ],
+)
+def test_a_trace_with_lost_lines_is_not_judged(
+    tmp_path: Path, events: list[Event], off: str, code: int
+) -> None:
+    scenario, trace = tmp_path / "t.yaml", tmp_path / "t.jsonl"
+    text = "scenario: t\nsummary: t.\nexpect:\n  never: [bugcheck: any]\n"
+    scenario.write_text(text + (f"lifecycle: {{off: [{off}]}}\n" if off else ""))
+    with TraceWriter(trace, Header()) as writer:
+        writer.write(msgspec.structs.replace(event, index=n) for n, event in enumerate(events))
+        writer.finish()
+    result = CliRunner().invoke(command, [str(trace), str(scenario)])
+    if code == 3:
+        assert isinstance(result.exception, LinesLost)
+        assert result.exception.exit_code == 3
+        assert str(result.exception).startswith(f"{trace}: ")
+        assert result.output == ""
+    else:
+        assert result.exit_code == code, result.output

@@ -9,19 +9,29 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from harness.debuggers.pykd import worker_program
+from harness.errors import RigError
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
+def demanded(what: str) -> bool:
+    """Whether ``PROCNOTIFY_REQUIRE`` demands ``what``."""
+    required = os.environ.get("PROCNOTIFY_REQUIRE", "").split(",")
+    return what in required or "all" in required
+
+
 def skip_or_fail(what: str, reason: str) -> None:
     """Skip with the reason, or fail where ``PROCNOTIFY_REQUIRE`` demands ``what``."""
-    required = os.environ.get("PROCNOTIFY_REQUIRE", "").split(",")
-    if what in required or "all" in required:
+    if demanded(what):
         pytest.fail(f"{reason} (and PROCNOTIFY_REQUIRE demands {what})", pytrace=False)
     pytest.skip(reason)
 
@@ -42,6 +52,36 @@ def wine() -> str:
         skip_or_fail("wine", "Wine is not installed")
     assert found is not None
     return found
+
+
+@pytest.fixture(scope="session")
+def pykd(request: pytest.FixtureRequest) -> str:
+    """The name of the debugger, where this machine has what it needs.
+
+    Where it is demanded, the Wine prefix is made first; a developer's tests do not download 200 MB unasked.
+    """
+    if sys.platform != "win32":
+        request.getfixturevalue("wine")
+        if demanded("pykd"):
+            done = subprocess.run(
+                [sys.executable, "-m", "harness", "wine", "setup"],
+                capture_output=True,
+                text=True,
+                timeout=900,
+            )
+            assert done.returncode == 0, done.stderr
+    try:
+        worker_program()
+    except RigError as missing:
+        skip_or_fail("pykd", str(missing))
+    return "pykd"
+
+
+@pytest.fixture(params=["pykd", "ntoseye"])
+def other_debugger(request: pytest.FixtureRequest) -> str:
+    """The name of a debugger that is not ours, where it is installed."""
+    request.getfixturevalue(request.param)
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")

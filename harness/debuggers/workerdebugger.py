@@ -39,7 +39,7 @@ from harness.debuggers.base import (
 from harness.debuggers.bugchecks import CrashEvidence
 from harness.debuggers.connection import Connection, NetConnection, parse_connection
 from harness.debuggers.release import release
-from harness.debuggers.rescue import explain_silence, rescue
+from harness.debuggers.rescue import LOOK_SECONDS, RESCUE_SECONDS, explain_silence, rescue
 from harness.debuggers.stops import command_stop, exception_stop
 from harness.debuggers.transport import UdpTransport
 from harness.errors import ConnectionFailed, DebuggerDied, ProcnotifyError, TargetLost, UsageError
@@ -76,6 +76,7 @@ class _Fate:
     halted: bool = False
     attached: bool = False
     crashed: bool = False
+    release: Release | None = None
     output: deque[str] = field(default_factory=lambda: deque(maxlen=OUTPUT_LINES))
 
 
@@ -102,6 +103,11 @@ class WorkerDebugger:
         self._deadline = float("inf")
         """No question waits beyond this moment of the monotonic clock."""
         self._fate = _Fate()
+
+    @property
+    def worker_pid(self) -> int | None:
+        """Process id of the worker, None while there is none."""
+        return self._channel.pid if self._channel is not None else None
 
     # Debugger
 
@@ -131,7 +137,8 @@ class WorkerDebugger:
         self._attaching.add_done_callback(lambda future: self._listening.set())
         if not self._listening.wait(LISTEN_SECONDS):
             raise self._hung(LISTEN_SECONDS)
-        if self._attaching.done():
+        if self._attaching.done() and self._attaching.exception() is not None:
+            self._end_worker()
             self._attaching.result()
 
     def attach(self, *, timeout: float) -> TargetInfo:
@@ -144,7 +151,8 @@ class WorkerDebugger:
         except FutureTimeoutError:
             # Its wait for the target cannot be ended from outside.
             self._end_worker()
-            raise explain_silence(self._connection, self.name, timeout) from None
+            error, self._fate.release = explain_silence(self._connection, self.name, timeout)
+            raise error from None
         self._fate.attached = self._fate.halted = True
         self._kernel_base = int(facts["kernel_base"])
         return TargetInfo(
@@ -214,8 +222,7 @@ class WorkerDebugger:
         """See :meth:`harness.debuggers.base.Debugger.detach`. Where the worker is dead, or cannot prove that
         the target runs, the native debugger takes the target over; that may take longer than ``timeout``."""
         if not self._fate.attached:
-            self._end_worker()
-            return Release(None, "no target was ever connected")
+            return self._detach_unattached()
         self._deadline = monotonic() + timeout
         found = Release(None, "")
         if self._fate.error is None:
@@ -224,7 +231,16 @@ class WorkerDebugger:
         if found.running or found.crashed:
             return found
         why = self._fate.error.message if self._fate.error is not None else found.proof
-        return rescue(self._connection, why)
+        return rescue(self._connection, why, timeout=RESCUE_SECONDS)
+
+    def _detach_unattached(self) -> Release:
+        """A worker that was ended while it attached may have halted a target all the same."""
+        listened = self._channel is not None or self._fate.error is not None
+        self._end_worker()
+        if self._fate.release is not None or not listened:
+            return self._fate.release or Release(None, "the debugger was never connected")
+        why = self._fate.error.message if self._fate.error is not None else f"{self.name} was stopped"
+        return rescue(self._connection, why, timeout=LOOK_SECONDS)
 
     # What its release needs (harness.debuggers.release.Releasable)
 

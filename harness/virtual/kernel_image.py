@@ -54,7 +54,9 @@ RESERVED_DATA: Final[Mapping[str, int]] = MappingProxyType(
         "NlsUnicodeToAnsiData": 0x08,
     }
 )
-"""Data symbols that are not exported, with their size."""
+"""Data symbols, with their size, beside those that drivers ask for."""
+EXPORTED_DATA: Final = frozenset({"PsLoadedModuleList"})
+"""Those of them that Windows exports."""
 
 _PAGE: Final = 0x1000
 _HEADERS: Final = 0x1000
@@ -123,7 +125,9 @@ def build_kernel_image(functions: tuple[str, ...], data: tuple[tuple[str, int], 
         text += stub(symbols[name], number, service_address)
 
     edata_rva = data_rva + data_size
-    exported = sorted((name, symbols[name] - KERNEL_BASE) for name in {*functions, *dict(data)})
+    exported = sorted(
+        (name, symbols[name] - KERNEL_BASE) for name in {*functions, *EXPORTED_DATA, *dict(data)}
+    )
     edata = _export_directory(edata_rva, exported)
     size = edata_rva + _pages(len(edata))
     sections = (

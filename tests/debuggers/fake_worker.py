@@ -2,7 +2,7 @@
 
 The script is JSON: call → what happens. ``{"result": ...}`` or ``{"error": ...}`` answers; ``"emit"`` is a
 list of events written before the answer, ``"after"`` one written behind it; ``"exit"`` ends the process with
-that code; ``"garbage"`` writes a line that is no JSON. A call that the script does not name is never answered.
+that code; ``"garbage"`` writes a line that is no JSON. A call that the script does not name gets no answer.
 """
 
 from __future__ import annotations

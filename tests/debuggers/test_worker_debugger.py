@@ -62,8 +62,9 @@ class Bench:
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(rescue, "RESCUE_SECONDS", 0.1)
-    monkeypatch.setattr(rescue, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(workerdebugger, "RESCUE_SECONDS", 0.1)
+    for module in (rescue, workerdebugger):
+        monkeypatch.setattr(module, "LOOK_SECONDS", 0.1)
     bench = Bench()
     yield bench
     bench.close()
@@ -155,8 +156,8 @@ def test_a_worker_that_speaks_nonsense_is_believed_no_more(bench: Bench) -> None
 def test_a_break_in_that_never_comes_kills_the_worker_and_the_target_is_looked_after(bench: Bench) -> None:
     debugger = bench.attached(go=DONE, break_in=DONE)
     debugger.go()
-    assert debugger._channel is not None
-    pid = debugger._channel.pid
+    pid = debugger.worker_pid
+    assert pid is not None
     with pytest.raises(DebuggerDied, match=r"fake hung in phase 'break_in' for 0.5 s and was killed"):
         debugger.break_in(timeout=0.5)
     assert not alive(pid)

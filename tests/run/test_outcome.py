@@ -46,7 +46,8 @@ def test_one_exit_code_stands_for_many_runs(outcomes: list[int], code: int) -> N
         (None, "no debugger had the target"),
         (Release(True, "its clock moved"), "the target was left running: its clock moved"),
         (Release(False, "it bugchecked"), "the target was left halted: it bugchecked"),
-        (Release(None, "it is gone"), "the target was not known to run: it is gone"),
+        (Release(False, "it reboots", crashed=True), "the target crashed: it reboots"),
+        (Release(None, "it is gone"), "the target is not known to run: it is gone"),
     ],
 )
 def test_the_account_says_how_the_target_was_left(release: Release | None, words: str) -> None:

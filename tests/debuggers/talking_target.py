@@ -1,0 +1,49 @@
+"""The virtual target saying what it is told to: ``python talking_target.py PORT KEY ACTION...``.
+
+Once a debugger has let it go, it does each action, then prints ``done``:
+
+``print=N``        prints ``line 0`` to ``line N-1``
+``command=TEXT``   wants the host to execute a debugger command (DbgKdCommandStringStateChange)
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from time import monotonic
+
+from harness.kd.statechange import CommandString
+from harness.virtual.kdstub import KdStub
+from harness.virtual.kdwire import UdpWire
+from harness.virtual.served import Dialling, ServedTarget
+
+
+def act(stub: KdStub, action: str) -> None:
+    kind, _, value = action.partition("=")
+    if kind == "print":
+        for number in range(int(value)):
+            stub.print_string(b"line %d\n" % number, 0)
+        return
+    view = stub._view  # no driver can do this, so the stub offers no way
+    assert view is not None
+    view.capture(0)
+    data = b"HOSTILE\0" + value.encode() + b"\0"
+    stub._halt(lambda report: CommandString(data=data, **report), give_up=True)
+
+
+def main() -> None:
+    port, key, *actions = sys.argv[1:]
+    dialling = Dialling.of("127.0.0.1", int(port), key)
+    wire = UdpWire(dialling.hostip, dialling.port)
+    target = ServedTarget(dialling, wire, now=monotonic, nonce=secrets.token_bytes(32), seed=1)
+    while not target.stops:
+        target.idle()
+    for action in actions:
+        act(target.stub, action)
+    target.stub.print_string(b"done\n", 0)
+    while True:
+        target.idle()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""pykd (under Wine where this is not Windows) and ntoseye, for real, on the virtual target."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from harness.debuggers import debugger_factory
+from harness.debuggers.base import Debugger, PrintReceived, Stopped
+from harness.debuggers.connection import NetConnection, parse_connection
+from harness.debuggers.workerdebugger import WorkerDebugger
+from harness.errors import ConnectionFailed
+from harness.run.opening import open_rig
+from harness.run.outcome import Outcome
+from harness.run.rig import free_connection
+from harness.run.runner import run_scenario
+from harness.scenario import load
+from harness.wine.prefix import WinePrefix
+
+ROOT = Path(__file__).resolve().parents[2]
+LINES = 100_000
+KILLS = int(os.environ.get("PROCNOTIFY_KILLS", "6"))
+"""How many runs lose their worker; 50 take some minutes."""
+MESSAGES = 70
+"""A worker says about this much in a run of the scenario that is used here."""
+
+
+@contextmanager
+def talking(connection: str, *actions: str) -> Iterator[None]:
+    """A target in a process of its own; see :mod:`tests.debuggers.talking_target`."""
+    where = parse_connection(connection)
+    assert isinstance(where, NetConnection)
+    argv = [sys.executable, "-m", "tests.debuggers.talking_target", str(where.port), where.key.format()]
+    process = subprocess.Popen([*argv, *actions], cwd=ROOT)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def attached(name: str, *actions: str) -> Iterator[Debugger]:
+    """The debugger, attached to a talking target that is halted; at the end the target is proved to run."""
+    connection = free_connection()
+    debugger = debugger_factory(name)(connection)
+    debugger.listen()
+    with talking(connection, *actions):
+        try:
+            debugger.attach(timeout=60)
+            yield debugger
+        finally:
+            release = debugger.detach(timeout=10)
+    assert release.running, str(release)
+    assert "its clock moved by" in release.proof
+
+
+def texts_until_done(debugger: Debugger) -> list[str]:
+    texts: list[str] = []
+    while not texts or texts[-1] != "done\n":
+        event = debugger.receive(timeout=60)
+        assert event is not None, f"silence after {len(texts)} prints"
+        if isinstance(event, PrintReceived):
+            texts.append(event.text)
+    return texts
+
+
+def test_no_line_of_a_hundred_thousand_is_lost_doubled_or_misplaced(other_debugger: str) -> None:
+    with attached(other_debugger, f"print={LINES}") as debugger:
+        debugger.go()
+        texts = texts_until_done(debugger)
+    assert texts == [f"line {number}\n" for number in range(LINES)] + ["done\n"]
+
+
+HOSTILE = {
+    ".shell echo x > C:\\hostile.txt": ".shell has been disabled",
+    ".logopen C:\\hostile.txt; .echo x; .logclose": "refused to the target: CreateFileW C:\\hostile.txt",
+    ".logappend C:\\hostile.txt; .echo x; .logclose": "refused to the target: CreateFileW C:\\hostile.txt",
+    ".writemem C:\\hostile.txt fffff78000000000 L10": "SECURE: Operation disallowed",
+    ".dump C:\\hostile.txt": "SECURE: Dump writing disallowed",
+    ".create C:\\windows\\notepad.exe": "SECURE: Operation disallowed",
+    "$$>< C:\\windows\\win.ini": "refused to the target: _o__wfopen C:\\windows\\win.ini",
+    "as /f x C:\\windows\\win.ini": "refused to the target: _o__wfopen C:\\windows\\win.ini",
+}
+"""What a target has DbgEng execute → what DbgEng says of it."""
+
+
+def test_a_target_cannot_reach_the_host_through_dbgeng(pykd: str) -> None:
+    reasons = []
+    with attached(pykd, *(f"command={command}" for command in HOSTILE)) as debugger:
+        debugger.go()
+        while (event := debugger.receive(timeout=60)) != PrintReceived("done\n", None, 0.0):
+            assert event is not None
+            if isinstance(event, PrintReceived):
+                assert event.text == "done\n"
+                break
+            if isinstance(event, Stopped):
+                reasons.append(event.reason)
+                debugger.go()
+    assert len(reasons) == len(HOSTILE)
+    for reason, (command, said) in zip(reasons, HOSTILE.items(), strict=True):
+        assert reason.startswith("the target wants the host to execute a command; pykd said: "), command
+        assert said in reason, command
+    if sys.platform != "win32":
+        assert not (WinePrefix().prefix / "drive_c" / "hostile.txt").exists()
+
+
+def test_ntoseye_executes_nothing_for_a_target(ntoseye: object, tmp_path: Path) -> None:
+    made = tmp_path / "hostile.txt"
+    with attached("ntoseye", f"command=.shell touch {made}", f"command=.logopen {made}") as debugger:
+        debugger.go()
+        texts_until_done(debugger)
+    assert not made.exists()
+
+
+def test_it_says_what_it_sees_in_a_halted_target(other_debugger: str) -> None:
+    with attached(other_debugger) as debugger:
+        assert isinstance(debugger, WorkerDebugger)
+        assert [module.name for module in debugger.modules()] == ["ntoskrnl.exe"]
+        assert "rip" in debugger.execute("r", timeout=60)
+        before = debugger.interrupt_time()
+        debugger.go()
+        stop = debugger.break_in(timeout=60)
+        assert (stop.reason, stop.code) == ("break instruction", 0x80000003)
+        after = debugger.interrupt_time()
+    assert before is not None
+    assert after is not None
+    assert after > before
+
+
+def test_nobody_dials_in(other_debugger: str) -> None:
+    debugger = debugger_factory(other_debugger)(free_connection())
+    debugger.listen()
+    with pytest.raises(
+        ConnectionFailed, match=f"{other_debugger} did not attach within 1 s: no target dialled"
+    ):
+        debugger.attach(timeout=1)
+    assert debugger.detach(timeout=1).running is None
+
+
+def test_a_wrong_key_is_said_to_be_wrong(other_debugger: str) -> None:
+    connection = free_connection()
+    debugger = debugger_factory(other_debugger)(connection.partition("key=")[0] + "key=1.2.3.4")
+    debugger.listen()
+    with (
+        talking(connection),
+        pytest.raises(ConnectionFailed, match=f"{other_debugger} did not attach .*: the KDNET key is wrong"),
+    ):
+        debugger.attach(timeout=1)
+    debugger.detach(timeout=1)
+
+
+def test_a_worker_killed_at_any_moment_costs_its_run_and_nothing_else(
+    other_debugger: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The moment is a number of messages from the worker, so that a failure can be repeated."""
+    victims: list[int] = []
+    on_event = WorkerDebugger._on_event
+
+    def counted(self: WorkerDebugger, event: dict[str, object]) -> None:
+        victims[-1] -= 1
+        if victims[-1] == 0 and self.worker_pid is not None:
+            os.kill(self.worker_pid, signal.SIGKILL)
+        on_event(self, event)
+
+    monkeypatch.setattr(WorkerDebugger, "_on_event", counted)
+    scenario = load(ROOT / "scenarios" / "create-thread.yaml")
+    moments = random.Random(20).sample(range(1, MESSAGES), KILLS)
+    killed = 0
+    with open_rig(machine="virtual", debugger=other_debugger, driver=None, trace_folder=tmp_path) as rig:
+        for moment in [*moments, MESSAGES * 1000]:
+            victims.append(moment)
+            result = run_scenario(rig, scenario, seed=1)
+            if victims[-1] > 0:
+                assert result.outcome is Outcome.PASSED, (moment, result.account)
+            elif result.outcome is not Outcome.PASSED:
+                # A worker that dies at the very end may have done all its work.
+                killed += 1
+                assert result.outcome is Outcome.RIG, (moment, result.account)
+                assert "worker ended with exit code -9" in result.reason, moment
+            if result.trace is not None:
+                assert result.release is not None, moment
+                assert result.release.running, (moment, result.left)
+    assert killed, "no run lost its worker"
+    assert result.outcome is Outcome.PASSED, "the last run was left alone"

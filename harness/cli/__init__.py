@@ -22,6 +22,7 @@ COMMANDS = {
     "driver": "build the driver",
     "keygen": "make a KDNET key",
     "wine": "the private Wine prefix in which DbgEng runs on Linux",
+    "pykd": "the Python in which DbgEng runs on Windows",
 }
 """Subcommand → its one-line help; the command object is ``harness.cli.<name>.command``."""
 

@@ -12,18 +12,15 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from harness.debuggers.interpreters import PykdMissing, find_interpreter
 from harness.debuggers.workerdebugger import WORKER, WorkerDebugger, WorkerProgram
-from harness.errors import RigError, UsageError
+from harness.errors import UsageError
 from harness.wine.prefix import PYTHON_HOME, WinePrefix, find_wine
 
-__all__ = ["PykdMissing", "open_pykd", "worker_program"]
+__all__ = ["ENGINE_VARIABLE", "open_pykd", "worker_program"]
 
 ENGINE_VARIABLE: Final = "PROCNOTIFY_DBGENG"
 """A folder with a newer dbgeng.dll (and dbghelp.dll, ...), for example the Windows SDK's Debuggers/x64."""
-
-
-class PykdMissing(RigError):
-    """No interpreter with pykd was found."""
 
 
 def open_pykd(connection: str) -> WorkerDebugger:
@@ -47,8 +44,6 @@ def _engine_folder() -> Path | None:
 
 
 def _on_windows() -> WorkerProgram:
-    from harness.debuggers.interpreters import find_interpreter
-
     folder = _engine_folder()
     return WorkerProgram([*find_interpreter(), str(WORKER / "main.py"), "pykd", str(folder or "")])
 

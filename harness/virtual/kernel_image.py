@@ -16,7 +16,7 @@ from typing import Final
 
 from harness.virtual.machine_code import STUB_SIZE, TRANSFER_SIZE, call_gate, service_gate, stub
 
-__all__ = ["KERNEL_BASE", "RESERVED_DATA", "KernelImage", "build_kernel_image"]
+__all__ = ["EXPORTED_DATA", "KERNEL_BASE", "RESERVED_DATA", "KernelImage", "build_kernel_image"]
 
 KERNEL_BASE: Final = 0xFFFFF802_10000000
 _TIMESTAMP: Final = 0x5C8F3A5D

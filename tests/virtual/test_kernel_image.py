@@ -10,7 +10,7 @@ from booted import Booted
 
 from harness.virtual.exports import DATA, EXPORTS, SUBSYSTEMS
 from harness.virtual.kernel import Kernel
-from harness.virtual.kernel_image import RESERVED_DATA
+from harness.virtual.kernel_image import EXPORTED_DATA, RESERVED_DATA
 from harness.virtual.printfilter import PrintFilter
 from harness.virtual.windowsexports import windows_exports
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import duration
+from harness.cli._options import duration
 from harness.debuggers import DEBUGGERS, debugger_factory
 from harness.report.text import printable
 from harness.run.inspection import Inspection, inspect_target, inspect_virtual

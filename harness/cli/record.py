@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 import harness
-from harness.cli.options import duration
+from harness.cli._options import duration
 from harness.debuggers import DEBUGGERS, debugger_factory
 from harness.debuggers.base import TargetInfo
 from harness.debuggers.native import NativeDebugger

@@ -80,7 +80,7 @@ class WinePrefix:
         return kept | {
             "WINEPREFIX": str(self.prefix),
             "WINEARCH": "win64",
-            "WINEDEBUG": "-all",
+            "WINEDEBUG": "fixme-all",
             "WINEDLLOVERRIDES": f"{_NATIVE_DLLS};winemenubuilder.exe=d",
             "PYTHONHOME": PYTHON_HOME,
             "PYTHONPATH": ";".join(f"{PYTHON_HOME}\\{part}" for part in ("DLLs", "Lib", "site-packages")),

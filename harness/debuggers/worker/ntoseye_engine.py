@@ -1,7 +1,8 @@
 """ntoseye, a KDNET debugger written by others in Rust, as :mod:`main` wants a debugger. Linux and macOS.
 
 Source: the type stub ``_ntoseye.pyi`` of ntoseye 0.52. It needs the kernel's PDB for much of what it offers;
-here it is only asked for what it can tell without one.
+here it is only asked for what it can tell without one. So it reports no images as they come and go, and of a
+bugcheck in an image that is gone it cannot name the image.
 """
 
 from __future__ import annotations
@@ -57,8 +58,6 @@ class NtoseyeEngine(Engine):
             )
         except ntoseye.NtoseyeError as error:
             raise Refused(_words(error)) from None
-        for event in ("ld", "ud"):
-            self._debugger.exceptions.set_module_event(event, mode="notify")
         facts = dict(
             line.split(None, 1) for line in self._debugger.command("vertarget").splitlines() if line.strip()
         )

@@ -221,8 +221,11 @@ class WorkerDebugger:
     def detach(self, *, timeout: float) -> Release:
         """See :meth:`harness.debuggers.base.Debugger.detach`. Where the worker is dead, or cannot prove that
         the target runs, the native debugger takes the target over; that may take longer than ``timeout``."""
-        if not self._fate.attached:
-            return self._detach_unattached()
+        if self._fate.release is None:
+            self._fate.release = self._detach(timeout) if self._fate.attached else self._detach_unattached()
+        return self._fate.release
+
+    def _detach(self, timeout: float) -> Release:
         self._deadline = monotonic() + timeout
         found = Release(None, "")
         if self._fate.error is None:
@@ -237,8 +240,8 @@ class WorkerDebugger:
         """A worker that was ended while it attached may have halted a target all the same."""
         listened = self._channel is not None or self._fate.error is not None
         self._end_worker()
-        if self._fate.release is not None or not listened:
-            return self._fate.release or Release(None, "the debugger was never connected")
+        if not listened:
+            return Release(None, "the debugger was never connected")
         why = self._fate.error.message if self._fate.error is not None else f"{self.name} was stopped"
         return rescue(self._connection, why, timeout=LOOK_SECONDS)
 

@@ -4,6 +4,7 @@ Once a debugger has let it go, it does each action, then prints ``done``:
 
 ``print=N``        prints ``line 0`` to ``line N-1``
 ``command=TEXT``   wants the host to execute a debugger command (DbgKdCommandStringStateChange)
+``reboot=``        says that it reboots, and does; goes on once a debugger is there again
 """
 
 from __future__ import annotations
@@ -31,15 +32,25 @@ def act(stub: KdStub, action: str) -> None:
     stub._halt(lambda report: CommandString(data=data, **report), give_up=True)
 
 
+def boot(dialling: Dialling) -> ServedTarget:
+    wire = UdpWire(dialling.hostip, dialling.port)
+    return ServedTarget(dialling, wire, now=monotonic, nonce=secrets.token_bytes(32), seed=1)
+
+
 def main() -> None:
     port, key, *actions = sys.argv[1:]
     dialling = Dialling.of("127.0.0.1", int(port), key)
-    wire = UdpWire(dialling.hostip, dialling.port)
-    target = ServedTarget(dialling, wire, now=monotonic, nonce=secrets.token_bytes(32), seed=1)
+    target = boot(dialling)
     while not target.stops:
         target.idle()
     for action in actions:
-        act(target.stub, action)
+        if action == "reboot=":
+            target.stub.announce_reboot()
+            target = boot(dialling)
+            while not target.debugger_present:
+                target.idle()
+        else:
+            act(target.stub, action)
     target.stub.print_string(b"done\n", 0)
     while True:
         target.idle()

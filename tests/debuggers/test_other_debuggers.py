@@ -18,6 +18,8 @@ from harness.debuggers.base import Debugger, PrintReceived, Stopped
 from harness.debuggers.connection import NetConnection, parse_connection
 from harness.debuggers.workerdebugger import WorkerDebugger
 from harness.errors import ConnectionFailed
+from harness.events import Event
+from harness.record import Recorder
 from harness.run.opening import open_rig
 from harness.run.outcome import Outcome
 from harness.run.rig import free_connection
@@ -134,6 +136,27 @@ def test_it_says_what_it_sees_in_a_halted_target(other_debugger: str) -> None:
     assert before is not None
     assert after is not None
     assert after > before
+
+
+def test_a_recording_goes_on_over_a_reboot(other_debugger: str) -> None:
+    connection = free_connection()
+    lines: list[str] = []
+
+    def record(event: Event) -> None:
+        lines.append(event.line)
+        if event.line == "done":
+            raise KeyboardInterrupt  # as a user would end it
+
+    recorder = Recorder(debugger_factory(other_debugger)(connection), lambda info: None, record)
+    with talking(connection, "print=3", "reboot=", "print=2"):
+        recording = recorder.run(attach_timeout=60, duration=120)
+    # DbgEng resets a new connection after its first packets and may take one twice then.
+    once = [line for line, before in zip(lines, ["", *lines], strict=False) if line != before]
+    assert once == ["line 0", "line 1", "line 2", "line 0", "line 1", "done"]
+    # Without the kernel's PDB ntoseye takes the notice for that of an image.
+    assert recording.reboots == (1 if other_debugger == "pykd" else 0)
+    assert recording.error is None
+    assert recording.release.running, str(recording.release)
 
 
 def test_nobody_dials_in(other_debugger: str) -> None:

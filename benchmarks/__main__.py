@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from benchmarks import callbacks, check, stall
+from benchmarks.target import MAX_LINES, Series
 from harness.errors import ProcnotifyError
 
 _AIM = 0.5
@@ -24,10 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--prints",
-        type=_between(10, stall.MAX_PRINTS),
+        type=_between(50, MAX_LINES // 2),
         default=5000,
         metavar="N",
-        help="stall: DbgPrints in each measurement (%(default)s)",
+        help="stall: DbgPrints in a row in each measurement; a tenth of that with pauses (%(default)s)",
     )
     parser.add_argument(
         "--rounds",
@@ -39,9 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--pause",
         type=_between(0, 1_000_000),
-        default=0,
+        default=1000,
         metavar="US",
-        help="stall: microseconds of the target's own work between two DbgPrints (%(default)s)",
+        help="stall: the pause, in microseconds (%(default)s)",
     )
     options = parser.parse_args(argv)
     try:
@@ -74,31 +75,39 @@ def _progress(words: str) -> None:
 
 
 def _stall(options: argparse.Namespace) -> bool:
-    found = stall.rounds(options.rounds, options.prints, options.pause, _progress)
-    print(
-        f"stall of the target per DbgPrint, virtual target, loopback, {options.prints} prints with "
-        f"{options.pause} us between them; median of {options.rounds} rounds"
-    )
-    print(f"  {'':<16} {'median us':>10} {'p99 us':>10} {'prints/s':>10}")
+    dense, sparse = Series(options.prints), Series(max(options.prints // 10, 5), options.pause)
+    found = stall.rounds(options.rounds, dense, sparse, _progress)
+    print(f"stall of the virtual target per DbgPrint, loopback; us, the median of {options.rounds} rounds")
+    print(f"{'':<16} | {f'{dense.prints} in a row':<28} | {sparse.prints}, {sparse.pause} us apart")
+    print(f"{'':<16} | {'median':>8} {'p99':>8} {'prints/s':>10} | {'median':>8} {'p99':>8}")
     for one in found:
-        if (figures := one.stall) is not None:
+        if (close := one.dense) is not None and (apart := one.sparse) is not None:
             print(
-                f"  {one.name:<16} {figures.median:>10.1f} {figures.p99:>10.1f} {figures.per_second:>10,.0f}"
+                f"{one.name:<16} | {close.median:>8.1f} {close.p99:>8.1f} {close.per_second:>10,.0f} "
+                f"| {apart.median:>8.1f} {apart.p99:>8.1f}"
             )
         if one.missing:
-            print(f"  {one.name:<16} left out: {one.missing}")
+            print(f"{one.name:<16} | left out: {one.missing}")
         if one.failures:
-            print(f"  {one.name:<16} failed in {len(one.failures)} rounds: {one.failures[-1]}")
-    _ratios({one.name: one.stall.median for one in found if one.stall is not None})
+            print(f"{one.name:<16} | failed in {len(one.failures)} rounds: {one.failures[-1]}")
+    _ratios(found)
     return not any(one.failures for one in found)
 
 
-def _ratios(medians: dict[str, float]) -> None:
-    native = medians.get("native")
-    others = [name for name in stall.DEBUGGERS if name != "native" and name in medians]
-    if native is not None and others:
-        ratios = ", ".join(f"{native / medians[name]:.2f} of {name}'s" for name in others)
-        print(f"  native's median is {ratios} (the aim: {_AIM:.2f} or less)")
+def _ratios(found: list[stall.Measured]) -> None:
+    native = next(one for one in found if one.name == "native")
+    for one in found:
+        if one.name in (stall.ECHO, native.name) or not (native.stalls and one.stalls):
+            continue
+        ratios = [
+            ours.median / theirs.median
+            for ours, theirs in ((native.dense, one.dense), (native.sparse, one.sparse))
+            if ours is not None and theirs is not None
+        ]
+        print(
+            f"native : {one.name:<7} | {ratios[0]:>8.2f} {'':>19} | {ratios[1]:>8.2f}   "
+            f"(the aim: {_AIM:.2f} or less)"
+        )
 
 
 def _callbacks(options: argparse.Namespace) -> bool:

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.children import end_with_parent, running
-from benchmarks.target import ACK_SIZE, MAX_PRINTS, TimedTarget, echo, line
+from benchmarks.target import ACK_SIZE, Series, TimedTarget, echo, line
 from harness.debuggers import debugger_factory
 from harness.debuggers.base import BugcheckSeen, Debugger, PrintReceived, Stopped
 from harness.debuggers.connection import NetConnection, parse_connection
@@ -29,7 +29,7 @@ from harness.run.rig import free_connection
 from harness.virtual.kdstub import TargetEnded
 from harness.wine.errors import WineMissing
 
-__all__ = ["DEBUGGERS", "ECHO", "MAX_PRINTS", "Measured", "Stall", "measure", "measure_echo", "rounds"]
+__all__ = ["DEBUGGERS", "ECHO", "Figures", "Measured", "Stall", "measure", "measure_echo", "rounds"]
 
 ECHO = "bare UDP echo"
 DEBUGGERS = ("native", "ntoseye", "pykd")
@@ -46,9 +46,8 @@ _MARK = line(0).decode().partition("{")[0]
 """How the lines begin: a debugger may have other prints to report."""
 
 
-@dataclass(frozen=True)
-class Stall:
-    """One measurement, or the median of several."""
+class Figures(NamedTuple):
+    """Of a series of prints, or each the median of several such figures."""
 
     median: float
     """Microseconds."""
@@ -56,31 +55,32 @@ class Stall:
     """Microseconds."""
     per_second: float
     """Prints a second, the target's own work included."""
+
+    @classmethod
+    def of(cls, samples: list[int], seconds: float) -> Figures:
+        """From a series' samples in nanoseconds."""
+        kept = sorted(samples[min(WARM_UP, len(samples) // 5) :])
+        p99 = kept[int(len(kept) * 0.99)]
+        return cls(statistics.median(kept) / 1000, p99 / 1000, len(samples) / seconds)
+
+
+@dataclass(frozen=True)
+class Stall:
+    """One measurement."""
+
+    dense: Figures
+    """Each print as soon as the one before is acknowledged."""
+    sparse: Figures
+    """With a pause between them, in which whoever listens may fall asleep."""
     sizes: tuple[int, int]
     """Bytes of a print's datagram and of its answer."""
 
     @classmethod
     def of(cls, answer: dict[str, Any]) -> Stall:
         """From what the target counted."""
-        samples: list[int] = answer["samples"]
-        kept = sorted(samples[min(WARM_UP, len(samples) // 5) :])
+        dense, sparse = map(Figures.of, answer["samples"], answer["seconds"])
         sent, heard = answer["sizes"]
-        return cls(
-            median=statistics.median(kept) / 1000,
-            p99=kept[int(len(kept) * 0.99)] / 1000,
-            per_second=len(samples) / answer["seconds"],
-            sizes=(sent, heard),
-        )
-
-    @classmethod
-    def median_of(cls, found: list[Stall]) -> Stall:
-        """Each figure's median."""
-        return cls(
-            median=statistics.median(stall.median for stall in found),
-            p99=statistics.median(stall.p99 for stall in found),
-            per_second=statistics.median(stall.per_second for stall in found),
-            sizes=found[-1].sizes,
-        )
+        return cls(dense, sparse, (sent, heard))
 
 
 @dataclass
@@ -94,16 +94,23 @@ class Measured:
     failures: list[str] = field(default_factory=list)
 
     @property
-    def stall(self) -> Stall | None:
-        """The median of the rounds."""
-        return Stall.median_of(self.stalls) if self.stalls else None
+    def dense(self) -> Figures | None:
+        """The median of the rounds; None where none succeeded."""
+        return _median([stall.dense for stall in self.stalls])
+
+    @property
+    def sparse(self) -> Figures | None:
+        """The same for the prints with pauses."""
+        return _median([stall.sparse for stall in self.stalls])
 
 
-def rounds(count: int, prints: int, pause: int, progress: Callable[[str], None]) -> list[Measured]:
+def _median(found: list[Figures]) -> Figures | None:
+    return Figures(*map(statistics.median, zip(*found, strict=True))) if found else None
+
+
+def rounds(count: int, dense: Series, sparse: Series, progress: Callable[[str], None]) -> list[Measured]:
     """Measure all of them ``count`` times, in turns.
 
-    :param prints: in each measurement.
-    :param pause: microseconds of the target's work between two prints.
     :param progress: told a line a round.
     """
     found = [Measured(name) for name in (ECHO, *DEBUGGERS)]
@@ -112,15 +119,15 @@ def rounds(count: int, prints: int, pause: int, progress: Callable[[str], None])
         for one in found:
             if not one.missing:
                 sleep(SETTLE_SECONDS)
-                words.append(f"{one.name} {_measure_into(one, prints, pause)}")
+                words.append(f"{one.name} {_measure_into(one, dense, sparse)}")
         progress(f"stall, round {number} of {count}: {', '.join(words)}")
     return found
 
 
-def _measure_into(one: Measured, prints: int, pause: int) -> str:
+def _measure_into(one: Measured, dense: Series, sparse: Series) -> str:
     """Measure once more; what became of it, in a word."""
     try:
-        stall = measure_echo(prints) if one.name == ECHO else measure(one.name, prints, pause)
+        stall = measure_echo(dense, sparse) if one.name == ECHO else measure(one.name, dense, sparse)
     except (NtoseyeMissing, PykdMissing, WineMissing) as reason:
         one.missing = str(reason)
         return "is not there"
@@ -128,11 +135,11 @@ def _measure_into(one: Measured, prints: int, pause: int) -> str:
         one.failures.append(str(error))
         return "failed"
     one.stalls.append(stall)
-    return f"{stall.median:.1f} us"
+    return f"{stall.dense.median:.1f} us"
 
 
-def measure(name: str, prints: int, pause: int = 0) -> Stall:
-    """The debugger with this name against a target of its own; the parameters as for :func:`rounds`.
+def measure(name: str, dense: Series, sparse: Series) -> Stall:
+    """The debugger with this name against a target of its own.
 
     :raises RigError: there is no such debugger here, it failed, or lines were lost or doubled.
     """
@@ -145,12 +152,12 @@ def measure(name: str, prints: int, pause: int = 0) -> Stall:
     except BaseException:
         debugger.detach(timeout=0.0)
         raise
-    words = (str(where.port), where.key.format(), str(prints), str(pause))
+    words = (str(where.port), where.key.format(), str(dense), str(sparse))
     with running("benchmarks.stall", "target", *words) as target:
         try:
             debugger.attach(timeout=ATTACH_SECONDS)
             debugger.go()
-            _hear(debugger, prints)
+            _hear(debugger, dense.prints + sparse.prints)
             return Stall.of(target.answer(timeout=ANSWER_SECONDS))
         finally:
             debugger.detach(timeout=DETACH_SECONDS)  # while there is still a target to let go
@@ -178,13 +185,15 @@ def _lines(debugger: Debugger, deadline: float) -> Iterator[str]:
     raise TargetLost(f"{debugger.name} reported no more prints")
 
 
-def measure_echo(count: int) -> Stall:
+def measure_echo(dense: Series, sparse: Series) -> Stall:
     """Datagrams of a print's size against this process, which spins and answers with an ACK's size."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as answering:
         answering.bind(("127.0.0.1", 0))
         answering.setblocking(False)
-        with running("benchmarks.stall", "echo", str(answering.getsockname()[1]), str(count)) as child:
+        words = (str(answering.getsockname()[1]), str(dense), str(sparse))
+        with running("benchmarks.stall", "echo", *words) as child:
             answer, deadline, done = bytes(ACK_SIZE), monotonic() + PRINTS_SECONDS, 0
+            count = dense.prints + sparse.prints
             while done < count:
                 try:
                     _, address = answering.recvfrom(2048)
@@ -198,15 +207,15 @@ def measure_echo(count: int) -> Stall:
 
 
 def main() -> None:
-    """Run as a child: ``target PORT KEY PRINTS [PAUSE]`` or ``echo PORT COUNT``."""
+    """Run as a child: ``target PORT KEY SERIES...`` or ``echo PORT SERIES...``."""
     end_with_parent()
     match sys.argv[1:]:
-        case ["echo", port, count]:
-            print(json.dumps(echo(int(port), int(count))), flush=True)
-        case ["target", port, key, prints, *pause]:
+        case ["echo", port, *series]:
+            print(json.dumps(echo(int(port), *map(Series.parse, series))), flush=True)
+        case ["target", port, key, *series]:
             target = TimedTarget(int(port), key)
             with suppress(TargetEnded):  # whoever listened knows why
-                print(json.dumps(target.print_lines(int(prints), int("".join(pause) or 0))), flush=True)
+                print(json.dumps(target.print_lines(*map(Series.parse, series))), flush=True)
                 target.serve()
         case _:
             sys.exit(main.__doc__)

@@ -10,25 +10,42 @@ from __future__ import annotations
 import gc
 import secrets
 import socket
+from collections.abc import Callable
 from ipaddress import IPv4Address
 from time import monotonic, perf_counter_ns
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.kd.kdnet import MAX_DATAGRAM
 from harness.virtual.kdstub import TargetEnded
 from harness.virtual.kdwire import UdpWire
 from harness.virtual.served import Dialling, ServedTarget
 
-__all__ = ["ACK_SIZE", "MAX_PRINTS", "PRINT_SIZE", "TimedTarget", "echo", "line"]
+__all__ = ["ACK_SIZE", "MAX_LINES", "PRINT_SIZE", "Series", "TimedTarget", "echo", "line"]
 
 PRINT_SIZE = 262
 """Bytes of a datagram with one of these prints (KDNET version 5)."""
 ACK_SIZE = 54
 """Bytes of a datagram with an ACKNOWLEDGE."""
-MAX_PRINTS = 1_000_000
+MAX_LINES = 1_000_000
 """So many numbers keep the line's length."""
 _LOOK_NS = 10_000_000
 """How long to spin before the link may see to its timers (nanoseconds)."""
+
+
+class Series(NamedTuple):
+    """Prints in a row."""
+
+    prints: int
+    pause: int = 0
+    """Microseconds of the target's own work (a driver's, say) after each of them."""
+
+    @classmethod
+    def parse(cls, text: str) -> Series:
+        """``PRINTS`` or ``PRINTS:PAUSE``, as :meth:`__str__` gives it."""
+        return cls(*map(int, text.split(":")))
+
+    def __str__(self) -> str:
+        return f"{self.prints}:{self.pause}"
 
 
 def line(number: int) -> bytes:
@@ -117,31 +134,28 @@ class TimedTarget:
             dialling, self._wire, now=monotonic, nonce=secrets.token_bytes(32), seed=1
         )
 
-    def print_lines(self, prints: int, pause: int) -> dict[str, Any]:
-        """Wait until the debugger has let the target go, then print ``prints`` lines.
+    def print_lines(self, *series: Series) -> dict[str, Any]:
+        """Wait until the debugger has let the target go, then print, one series after the other; the
+        numbers of the lines run on.
 
-        :param pause: microseconds of work (of the driver, say) between a print and the next.
-        :return: ``samples``, the stall of each print in nanoseconds; ``seconds`` for all of them, the
-            target's own work included; ``sizes`` of the last print's datagram and of its answer in bytes.
+        :return: ``samples``, the stall of each print in nanoseconds, and ``seconds``, the target's own work
+            included, a list of a series each; ``sizes`` of the last print's datagram and its answer in bytes.
         """
-        served, stub, wire = self._served, self._served.stub, self._wire
+        served, wire = self._served, self._wire
         while not served.stops:
             served.idle()
-        lines = [line(number) for number in range(prints)]
-        samples, pause_ns = [], pause * 1000
+        lines = iter([line(number) for number in range(sum(one.prints for one in series))])
         gc.disable()  # a collection in the middle of a print would be counted as the debugger's
-        begin = monotonic()
-        for text in lines:
-            wire.arm()
-            stub.print_string(text, 0)
-            samples.append(wire.stall())
-            stub.poll()
-            go_on_at = perf_counter_ns() + pause_ns
-            while perf_counter_ns() < go_on_at:
-                pass
-        seconds = monotonic() - begin
+        found = [_repeat(one, lambda: self._print(next(lines))) for one in series]
         gc.enable()
-        return {"samples": samples, "seconds": seconds, "sizes": wire.sizes}
+        return _answer(found, wire.sizes)
+
+    def _print(self, text: bytes) -> int:
+        stub, wire = self._served.stub, self._wire
+        stub.poll()  # as between two instructions of a driver: a break-in is obeyed here
+        wire.arm()
+        stub.print_string(text, 0)
+        return wire.stall()
 
     def serve(self) -> None:
         """Go on as a target with nothing to do, so that the debugger can let it go in order."""
@@ -149,24 +163,44 @@ class TimedTarget:
             self._served.idle()
 
 
-def echo(port: int, count: int) -> dict[str, Any]:
+def echo(port: int, *series: Series) -> dict[str, Any]:
     """The same as :meth:`TimedTarget.print_lines` with a peer that only answers."""
-    datagram = bytes(PRINT_SIZE)
-    samples = []
+    datagram, answer = bytes(PRINT_SIZE), b""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect(("127.0.0.1", port))
         sock.setblocking(False)
         send, receive = sock.send, sock.recv
-        begin = monotonic()
-        for _ in range(count):
+
+        def exchange() -> int:
+            nonlocal answer
             sent_at = perf_counter_ns()
             send(datagram)
             while True:
                 try:
                     answer = receive(MAX_DATAGRAM + 1)
-                    break
+                    return perf_counter_ns() - sent_at
                 except BlockingIOError:
                     continue
-            samples.append(perf_counter_ns() - sent_at)
-        seconds = monotonic() - begin
-    return {"samples": samples, "seconds": seconds, "sizes": (len(datagram), len(answer))}
+
+        found = [_repeat(one, exchange) for one in series]
+    return _answer(found, (len(datagram), len(answer)))
+
+
+def _repeat(series: Series, once: Callable[[], int]) -> tuple[list[int], float]:
+    """What ``once`` gave each time, and the seconds that it all took."""
+    samples, pause_ns = [], series.pause * 1000
+    begin = monotonic()
+    for _ in range(series.prints):
+        samples.append(once())
+        go_on_at = perf_counter_ns() + pause_ns
+        while perf_counter_ns() < go_on_at:
+            pass
+    return samples, monotonic() - begin
+
+
+def _answer(found: list[tuple[list[int], float]], sizes: tuple[int, int]) -> dict[str, Any]:
+    return {
+        "samples": [samples for samples, _ in found],
+        "seconds": [seconds for _, seconds in found],
+        "sizes": sizes,
+    }

@@ -2,20 +2,134 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
 from benchmarks import callbacks, check, stall
+from benchmarks.target import MAX_LINES, Series
+from harness.errors import ProcnotifyError
+
+_AIM = 0.5
+"""At most this part of the stall of each other debugger."""
 
 
-def main() -> None:
-    """Measure everything and print a line a figure."""
-    print("stall of the target per DbgPrint, loopback, microseconds   median      p99   prints/s")
-    rows = [("bare UDP echo of the same sizes, spinning", stall.measure_echo())]
-    rows.append(("native debugger", stall.measure_native()))
-    for name, found in rows:
-        print(f"  {name:<56} {found.median:>8.1f} {found.p99:>8.1f} {found.per_second:>10,.0f}")
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print; progress goes to stderr."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What the harness costs here.")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=tuple(_MEASUREMENTS),
+        help="measure this alone (may be given several times); by default everything",
+    )
+    parser.add_argument(
+        "--prints",
+        type=_between(50, MAX_LINES // 2),
+        default=5000,
+        metavar="N",
+        help="stall: DbgPrints in a row in each measurement; a tenth of that with pauses (%(default)s)",
+    )
+    parser.add_argument(
+        "--rounds",
+        type=_between(1, 1000),
+        default=5,
+        metavar="N",
+        help="stall: measurements of each debugger, in turns; the median counts (%(default)s)",
+    )
+    parser.add_argument(
+        "--pause",
+        type=_between(0, 1_000_000),
+        default=1000,
+        metavar="US",
+        help="stall: the pause, in microseconds (%(default)s)",
+    )
+    options = parser.parse_args(argv)
+    try:
+        failed = [
+            name
+            for name, measure in _MEASUREMENTS.items()
+            if (not options.only or name in options.only) and not measure(options)
+        ]
+    except ProcnotifyError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("benchmarks: interrupted", file=sys.stderr)
+        return 130
+    return 3 if failed else 0
+
+
+def _between(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        value = int(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{value} is not between {least} and {most}")
+        return value
+
+    return number
+
+
+def _progress(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+def _stall(options: argparse.Namespace) -> bool:
+    dense, sparse = Series(options.prints), Series(max(options.prints // 10, 5), options.pause)
+    found = stall.rounds(options.rounds, dense, sparse, _progress)
+    print(f"stall of the virtual target per DbgPrint, loopback; us, the median of {options.rounds} rounds")
+    print(f"{'':<16} | {f'{dense.prints} in a row':<28} | {sparse.prints}, {sparse.pause} us apart")
+    print(f"{'':<16} | {'median':>8} {'p99':>8} {'prints/s':>10} | {'median':>8} {'p99':>8}")
+    for one in found:
+        if (close := one.dense) is not None and (apart := one.sparse) is not None:
+            print(
+                f"{one.name:<16} | {close.median:>8.1f} {close.p99:>8.1f} {close.per_second:>10,.0f} "
+                f"| {apart.median:>8.1f} {apart.p99:>8.1f}"
+            )
+        if one.missing:
+            print(f"{one.name:<16} | left out: {one.missing}")
+        if one.failures:
+            print(f"{one.name:<16} | failed in {len(one.failures)} rounds: {one.failures[-1]}")
+    _ratios(found)
+    return not any(one.failures for one in found)
+
+
+def _ratios(found: list[stall.Measured]) -> None:
+    native = next(one for one in found if one.name == "native")
+    for one in found:
+        if one.name in (stall.ECHO, native.name) or not (native.stalls and one.stalls):
+            continue
+        ratios = [
+            ours.median / theirs.median
+            for ours, theirs in ((native.dense, one.dense), (native.sparse, one.sparse))
+            if ours is not None and theirs is not None
+        ]
+        print(
+            f"native : {one.name:<7} | {ratios[0]:>8.2f} {'':>19} | {ratios[1]:>8.2f}   "
+            f"(the aim: {_AIM:.2f} or less)"
+        )
+
+
+def _callbacks(options: argparse.Namespace) -> bool:
     print(f"emulated callbacks a second: {callbacks.measure():,.0f}")
-    rate, peak = check.measure()
-    print(f"events checked a second, a trace of a million: {rate:,.0f}; peak memory {peak / 2**20:.0f} MiB")
+    return True
+
+
+def _check(options: argparse.Namespace) -> bool:
+    for events in (250_000, 1_000_000):
+        _progress(f"check, {events:,} events")
+        rate, peak = check.measure(events)
+        print(f"events checked a second, of {events:,}: {rate:,.0f}; peak memory {peak / 2**20:.1f} MiB")
+    return True
+
+
+_MEASUREMENTS: dict[str, Callable[[argparse.Namespace], bool]] = {
+    "stall": _stall,
+    "callbacks": _callbacks,
+    "check": _check,
+}
+"""By name, in the order in which they run; each says whether it could be done."""
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

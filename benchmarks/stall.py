@@ -1,235 +1,224 @@
-"""How long the target stands still for one DbgPrint, beside a bare UDP echo with the same sizes.
+"""How long the target stands still for one DbgPrint under each debugger, beside a bare UDP echo.
 
-A child process is the target: a target-role KD session that prints and spins until the ACK's datagram is
-there. The stall is from just before its ``sendto`` to the return of its ``recv``, so the target's own
-encryption is not in it. The echo's answering end spins and does nothing else; an answer of the ACK's size
-comes from it.
+All debuggers listen to the same target: a child process with the project's virtual target, which dials, is
+let go, and prints through its KD stub (:mod:`benchmarks.target`). The measurements take turns, in rounds,
+and the median of the rounds counts: so a machine that is busy for a while disturbs all alike.
 """
 
 from __future__ import annotations
 
 import json
-import secrets
 import socket
 import statistics
-import subprocess
 import sys
-from dataclasses import dataclass
-from ipaddress import IPv4Address
-from time import monotonic, perf_counter_ns
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from time import monotonic, sleep
+from typing import Any, NamedTuple
 
-from harness.debuggers.base import PrintReceived
-from harness.debuggers.native import NativeDebugger
-from harness.kd.debugio import PrintString
-from harness.kd.handshake import Endpoint
-from harness.kd.kdnet import Key
-from harness.kd.manipulate import Continue, Continue2, GetVersion64, Manipulate, ReadVirtualMemory
-from harness.kd.packets import PacketType
-from harness.kd.session import Session
-from harness.kd.session_events import BreakInReceived, PacketReceived
-from harness.kd.statechange import Exception64
+from benchmarks.children import end_with_parent, running
+from benchmarks.target import ACK_SIZE, Series, TimedTarget, echo, line
+from harness.debuggers import debugger_factory
+from harness.debuggers.base import BugcheckSeen, Debugger, PrintReceived, Stopped
+from harness.debuggers.connection import NetConnection, parse_connection
+from harness.debuggers.ntoseye import NtoseyeMissing
+from harness.debuggers.pykd import PykdMissing
+from harness.errors import ConnectionFailed, LinesLost, RigError, TargetLost
+from harness.run.rig import free_connection
+from harness.virtual.kdstub import TargetEnded
+from harness.wine.errors import WineMissing
 
-__all__ = ["Stall", "measure_echo", "measure_native"]
+__all__ = ["DEBUGGERS", "ECHO", "Figures", "Measured", "Stall", "measure", "measure_echo", "rounds"]
 
-LINE = (
-    b"[procnotify] OnImageNotify PID(4242) loaded a/an "
-    b"\\Device\\HarddiskVolume3\\Windows\\System32\\kernel32.dll at 0x00007ffb12340000 "
-    b"{seq=123456 t=123456789012 cpu=1 by=4242.4246 size=0xb2000}\n"
-)
-ACK_SIZE = 54
+ECHO = "bare UDP echo"
+DEBUGGERS = ("native", "ntoseye", "pykd")
 WARM_UP = 200
+"""Prints that are not counted: caches are cold, and a debugger looks around after its target has begun to
+run. At most a fifth."""
+SETTLE_SECONDS = 0.5
+"""What the measurement before has left behind (a worker's Wine server, for one) comes to rest meanwhile."""
+ATTACH_SECONDS = 60.0
+PRINTS_SECONDS = 120.0
+DETACH_SECONDS = 10.0
+ANSWER_SECONDS = 10.0
+_MARK = line(0).decode().partition("{")[0]
+"""How the lines begin: a debugger may have other prints to report."""
+
+
+class Figures(NamedTuple):
+    """Of a series of prints, or each the median of several such figures."""
+
+    median: float
+    """Microseconds."""
+    p99: float
+    """Microseconds."""
+    per_second: float
+    """Prints a second, the target's own work included."""
+
+    @classmethod
+    def of(cls, samples: list[int], seconds: float) -> Figures:
+        """From a series' samples in nanoseconds."""
+        kept = sorted(samples[min(WARM_UP, len(samples) // 5) :])
+        p99 = kept[int(len(kept) * 0.99)]
+        return cls(statistics.median(kept) / 1000, p99 / 1000, len(samples) / seconds)
 
 
 @dataclass(frozen=True)
 class Stall:
-    """Microseconds."""
+    """One measurement."""
 
-    prints: int
-    median: float
-    p99: float
-    per_second: float
-    """Prints per second of the whole exchange, the target's own work included."""
+    dense: Figures
+    """Each print as soon as the one before is acknowledged."""
+    sparse: Figures
+    """With a pause between them, in which whoever listens may fall asleep."""
+    sizes: tuple[int, int]
+    """Bytes of a print's datagram and of its answer."""
 
     @classmethod
-    def of(cls, samples_ns: list[int], seconds: float) -> Stall:
-        kept = sorted(samples_ns[WARM_UP:])
-        return cls(
-            len(samples_ns),
-            statistics.median(kept) / 1000,
-            kept[int(len(kept) * 0.99)] / 1000,
-            len(samples_ns) / seconds,
-        )
+    def of(cls, answer: dict[str, Any]) -> Stall:
+        """From what the target counted."""
+        dense, sparse = map(Figures.of, answer["samples"], answer["seconds"])
+        sent, heard = answer["sizes"]
+        return cls(dense, sparse, (sent, heard))
 
 
-def measure_native(prints: int = 5000) -> Stall:
-    """The native debugger against a target in a process of its own."""
-    key = Key.generate(secrets.token_bytes)
-    port = _free_port()
-    debugger = NativeDebugger(f"net:port={port},key={key.format()}")
-    debugger.listen()
-    target = _child("target", port, key.format(), prints)
+@dataclass
+class Measured:
+    """What the rounds gave for one of them."""
+
+    name: str
+    stalls: list[Stall] = field(default_factory=list)
+    missing: str = ""
+    """Why this machine does not have it."""
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def dense(self) -> Figures | None:
+        """The median of the rounds; None where none succeeded."""
+        return _median([stall.dense for stall in self.stalls])
+
+    @property
+    def sparse(self) -> Figures | None:
+        """The same for the prints with pauses."""
+        return _median([stall.sparse for stall in self.stalls])
+
+
+def _median(found: list[Figures]) -> Figures | None:
+    return Figures(*map(statistics.median, zip(*found, strict=True))) if found else None
+
+
+def rounds(count: int, dense: Series, sparse: Series, progress: Callable[[str], None]) -> list[Measured]:
+    """Measure all of them ``count`` times, in turns.
+
+    :param progress: told a line a round.
+    """
+    found = [Measured(name) for name in (ECHO, *DEBUGGERS)]
+    for number in range(1, count + 1):
+        words = []
+        for one in found:
+            if not one.missing:
+                sleep(SETTLE_SECONDS)
+                words.append(f"{one.name} {_measure_into(one, dense, sparse)}")
+        progress(f"stall, round {number} of {count}: {', '.join(words)}")
+    return found
+
+
+def _measure_into(one: Measured, dense: Series, sparse: Series) -> str:
+    """Measure once more; what became of it, in a word."""
     try:
-        debugger.attach(timeout=20)
-        debugger.go()
-        heard, deadline = 0, monotonic() + 60
-        while heard < prints and monotonic() < deadline:
-            heard += isinstance(debugger.receive(timeout=1.0), PrintReceived)
-        if heard != prints:
-            raise RuntimeError(f"{heard} of {prints} prints arrived")
-        return _result(target)
-    finally:
-        target.kill()
-        debugger.detach(timeout=0.2)
+        stall = measure_echo(dense, sparse) if one.name == ECHO else measure(one.name, dense, sparse)
+    except (NtoseyeMissing, PykdMissing, WineMissing) as reason:
+        one.missing = str(reason)
+        return "is not there"
+    except RigError as error:
+        one.failures.append(str(error))
+        return "failed"
+    one.stalls.append(stall)
+    return f"{stall.dense.median:.1f} us"
 
 
-def measure_echo(rounds: int = 5000) -> Stall:
-    """Datagrams of a print's size against a spinning process that answers with an ACK's size."""
+def measure(name: str, dense: Series, sparse: Series) -> Stall:
+    """The debugger with this name against a target of its own.
+
+    :raises RigError: there is no such debugger here, it failed, or lines were lost or doubled.
+    """
+    connection = free_connection()
+    where = parse_connection(connection)
+    assert isinstance(where, NetConnection)
+    debugger = debugger_factory(name)(connection)
+    try:
+        debugger.listen()
+    except BaseException:
+        debugger.detach(timeout=0.0)
+        raise
+    words = (str(where.port), where.key.format(), str(dense), str(sparse))
+    with running("benchmarks.stall", "target", *words) as target:
+        try:
+            debugger.attach(timeout=ATTACH_SECONDS)
+            debugger.go()
+            _hear(debugger, dense.prints + sparse.prints)
+            return Stall.of(target.answer(timeout=ANSWER_SECONDS))
+        finally:
+            debugger.detach(timeout=DETACH_SECONDS)  # while there is still a target to let go
+
+
+def _hear(debugger: Debugger, prints: int) -> None:
+    """Take the target's lines: each of them, once, in order."""
+    heard = _lines(debugger, monotonic() + PRINTS_SECONDS)
+    for number in range(prints):
+        text = next(heard)
+        if text != line(number).decode():
+            raise LinesLost(f"{debugger.name} reported {text!r} where print {number} of {prints} was due")
+    with suppress(TargetLost):
+        text = next(_lines(debugger, monotonic() + 0.1))
+        raise LinesLost(f"{debugger.name} reported {text!r} after the last of {prints} prints")
+
+
+def _lines(debugger: Debugger, deadline: float) -> Iterator[str]:
+    while (left := deadline - monotonic()) > 0:
+        match debugger.receive(timeout=left):
+            case PrintReceived(text=text) if text.startswith(_MARK):
+                yield text
+            case Stopped() | BugcheckSeen() as event:
+                raise TargetLost(f"the target stopped while it printed: {event}")
+    raise TargetLost(f"{debugger.name} reported no more prints")
+
+
+def measure_echo(dense: Series, sparse: Series) -> Stall:
+    """Datagrams of a print's size against this process, which spins and answers with an ACK's size."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as answering:
         answering.bind(("127.0.0.1", 0))
         answering.setblocking(False)
-        child = _child("echo", answering.getsockname()[1], "", rounds)
-        answer, deadline, done = bytes(ACK_SIZE), monotonic() + 60, 0
-        while done < rounds and monotonic() < deadline:
-            try:
-                _, address = answering.recvfrom(2048)
-            except BlockingIOError:
-                continue
-            answering.sendto(answer, address)
-            done += 1
-        return _result(child)
-
-
-def _child(role: str, port: int, key: str, count: int) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-m", "benchmarks.stall", role, str(port), key, str(count)]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-
-
-def _result(child: subprocess.Popen[str]) -> Stall:
-    out, _ = child.communicate(timeout=60)
-    answer = json.loads(out)
-    return Stall.of(answer["samples"], answer["seconds"])
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-# --- the child ---
-
-
-class _Target:
-    """Halts on a break-in, answers GetVersion, and prints when it is let go."""
-
-    def __init__(self, port: int, key: Key) -> None:
-        self._address = ("127.0.0.1", port)
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
-        here = Endpoint(IPv4Address("127.0.0.1"), port)
-        self._session = Session.kdnet_target(
-            key, client_key=secrets.token_bytes(32), own=here, host=here, now=monotonic()
-        )
-        self._running = True
-        self._stopped = False
-
-    def run(self, prints: int) -> list[int]:
-        while not self._stopped or not self._running:
-            self._exchange()
-        payload = PrintString.of(LINE).encode()
-        samples = []
-        for _ in range(prints):
-            self._session.send_packet(PacketType.DEBUG_IO, payload, monotonic())
-            outgoing = self._session.datagrams_to_send()
-            begin = perf_counter_ns()
-            for data, _ in outgoing:
-                self._socket.sendto(data, self._address)
-            received = self._spin()
-            samples.append(perf_counter_ns() - begin)
-            self._take(received)
-            while not self._session.idle:
-                self._exchange()
-        return samples
-
-    def _spin(self) -> bytes:
-        while True:
-            try:
-                return self._socket.recv(2048)
-            except BlockingIOError:
-                continue
-
-    def _exchange(self) -> None:
-        now = monotonic()
-        deadline = self._session.deadline()
-        if deadline is not None and now >= deadline:
-            self._session.handle_timer(now)
-        for data, _ in self._session.datagrams_to_send():
-            self._socket.sendto(data, self._address)
-        try:
-            self._take(self._socket.recv(2048))
-        except BlockingIOError:
-            return
-
-    def _take(self, data: bytes) -> None:
-        session = self._session
-        session.receive(data, monotonic(), self._address)
-        while (event := session.next_event()) is not None:
-            match event:
-                case BreakInReceived() if self._running:
-                    self._running, self._stopped = False, True
-                    session.send_packet(PacketType.STATE_CHANGE64, Exception64().encode(), monotonic())
-                case PacketReceived(PacketType.STATE_MANIPULATE):
-                    self._manipulate(event.record())
-
-    def _manipulate(self, request: object) -> None:
-        match request:
-            case GetVersion64():
-                reply: Manipulate = GetVersion64(status=0, minor_version=18362, machine_type=0x8664)
-            case Continue() | Continue2():
-                self._running = True
-                return
-            case ReadVirtualMemory(address=address, count=count):
-                reply = ReadVirtualMemory(status=0xC0000001, address=address, count=count)
-            case _:
-                return
-        self._session.send_packet(PacketType.STATE_MANIPULATE, reply.encode(), monotonic())
-
-
-def _echo(port: int, rounds: int) -> list[int]:
-    datagram = bytes(14 + 8 + 32 + len(LINE) + 16)
-    samples = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.setblocking(False)
-        for _ in range(rounds):
-            begin = perf_counter_ns()
-            sock.sendto(datagram, ("127.0.0.1", port))
-            while True:
+        words = (str(answering.getsockname()[1]), str(dense), str(sparse))
+        with running("benchmarks.stall", "echo", *words) as child:
+            answer, deadline, done = bytes(ACK_SIZE), monotonic() + PRINTS_SECONDS, 0
+            count = dense.prints + sparse.prints
+            while done < count:
                 try:
-                    sock.recv(2048)
-                    break
+                    _, address = answering.recvfrom(2048)
                 except BlockingIOError:
+                    if monotonic() > deadline:
+                        raise ConnectionFailed(f"the echo heard {done} of {count} datagrams") from None
                     continue
-            samples.append(perf_counter_ns() - begin)
-    return samples
+                answering.sendto(answer, address)
+                done += 1
+            return Stall.of(child.answer(timeout=ANSWER_SECONDS))
 
 
 def main() -> None:
-    """Run as the child that :func:`_child` starts, or alone: print both figures."""
-    if len(sys.argv) == 1:
-        for name, stall in (("echo", measure_echo()), ("native", measure_native())):
-            print(
-                f"{name:8} median {stall.median:6.1f} us  p99 {stall.p99:7.1f} us  "
-                f"{stall.per_second:8.0f} prints/s"
-            )
-        return
-    role, port, key, count = sys.argv[1:]
-    begin = monotonic()
-    if role == "target":
-        samples = _Target(int(port), Key.parse(key)).run(int(count))
-    else:
-        samples = _echo(int(port), int(count))
-    json.dump({"samples": samples, "seconds": monotonic() - begin}, sys.stdout)
+    """Run as a child: ``target PORT KEY SERIES...`` or ``echo PORT SERIES...``."""
+    end_with_parent()
+    match sys.argv[1:]:
+        case ["echo", port, *series]:
+            print(json.dumps(echo(int(port), *map(Series.parse, series))), flush=True)
+        case ["target", port, key, *series]:
+            target = TimedTarget(int(port), key)
+            with suppress(TargetEnded):  # whoever listened knows why
+                print(json.dumps(target.print_lines(*map(Series.parse, series))), flush=True)
+                target.serve()
+        case _:
+            sys.exit(main.__doc__)
 
 
 if __name__ == "__main__":

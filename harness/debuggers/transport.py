@@ -96,9 +96,12 @@ class UdpTransport:
             raise TargetLost(f"{self.name} failed: {error}") from error
 
     def send(self, data: bytes, address: Address | None) -> None:
-        if address is not None:
-            with contextlib.suppress(OSError):  # a datagram may be lost; retransmission is the session's duty
-                self._socket.sendto(data, address)
+        if address is None:
+            return
+        try:  # not contextlib.suppress: the target waits for what is sent here
+            self._socket.sendto(data, address)
+        except OSError:
+            return  # a datagram may be lost; retransmission is the session's duty
 
     def close(self) -> None:
         self._socket.close()

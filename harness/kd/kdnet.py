@@ -195,16 +195,16 @@ class Sealer:
     """One channel's keys: makes and opens its datagrams. To be used by one thread.
 
     The target stands still while this works, and making cipher and HMAC objects takes longer than using them.
-    So they are made once. A cipher object that lives on would chain from the datagram before, hence CBC is
-    taken apart: decryption is ECB and an XOR with the ciphertext one block earlier; encryption goes on with
-    one CBC chain, whose last block is XORed out of the first plaintext block while the datagram's IV is
-    XORed in. The HMAC is RFC 2104 with the two hash states after the key blocks copied for every datagram.
+    So they are made once. A cipher object that lives on chains from the datagram before. Decryption therefore
+    takes the datagram's IV as one more block of ciphertext, whose plaintext is thrown away; encryption XORs
+    the chain's last block out of the first plaintext block and the IV in. The HMAC is RFC 2104 with the two
+    hash states after the key blocks copied for every datagram.
     """
 
     def __init__(self, channel: Channel, aes_key: bytes, hmac_key: bytes) -> None:
         self._channel = channel
         aes = algorithms.AES256(aes_key)
-        self._decrypt = Cipher(aes, modes.ECB()).decryptor().update
+        self._decrypt = Cipher(aes, modes.CBC(bytes(_BLOCK))).decryptor().update
         self._encrypt = Cipher(aes, modes.CBC(bytes(_BLOCK))).encryptor().update
         self._chain = 0
         block = hmac_key.ljust(_HASH_BLOCK, b"\0")
@@ -235,17 +235,13 @@ class Sealer:
 
         Raises :class:`DroppedDatagram` with ``BAD_MAC``, ``BAD_PADDING``.
         """
-        tag, ciphertext = data[-_TAG:], data[6:-_TAG]
-        size = len(ciphertext)
-        chain = tag + ciphertext[:-_BLOCK]
-        plaintext = (
-            int.from_bytes(self._decrypt(ciphertext), "little") ^ int.from_bytes(chain, "little")
-        ).to_bytes(size, "little")
+        tag = data[-_TAG:]
+        plaintext = self._decrypt(tag + data[6:-_TAG])[_BLOCK:]
         if not hmac.compare_digest(self._tag(data[:6] + plaintext), tag):
             raise DroppedDatagram(Drop.BAD_MAC)
         header = int.from_bytes(plaintext[:_HEADER], "big")
         pad = header & 0x0F
-        end = size - pad
+        end = len(plaintext) - pad
         if end < _HEADER or header & 0x70 or plaintext[end:] != _ZEROS[:pad]:
             raise DroppedDatagram(Drop.BAD_PADDING, f"header 0x{header:016x}")
         return Datagram(

@@ -18,6 +18,7 @@ from __future__ import annotations
 import struct
 from enum import IntEnum
 from typing import Final, NamedTuple
+from zlib import adler32
 
 from harness.kd.errors import ProtocolError
 
@@ -124,7 +125,12 @@ class Packet(NamedTuple):
 
 def checksum(payload: bytes) -> int:
     """Sum of the bytes modulo 2^32."""
-    return sum(payload) & 0xFFFFFFFF
+    # The target waits for this, and sum() takes six times as long. The lower half of an Adler-32 is
+    # 1 + the sum modulo 65521 (RFC 1950), and 256 bytes cannot add up to that.
+    if len(payload) <= 256:
+        return (adler32(payload) & 0xFFFF) - 1
+    pieces = range(0, len(payload), 256)
+    return sum((adler32(payload[at : at + 256]) & 0xFFFF) - 1 for at in pieces) & 0xFFFFFFFF
 
 
 def encode_packet(packet: Packet) -> bytes:

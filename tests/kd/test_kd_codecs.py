@@ -258,6 +258,11 @@ PACKETS = [
 
 
 class TestPacket:
+    @pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 512, 1416, 4000, 65535])
+    def test_the_checksum_is_the_sum_of_the_bytes(self, size: int) -> None:
+        assert checksum(b"\xff" * size) == 0xFF * size
+        assert checksum(bytes(number & 0xFF for number in range(size))) == sum(n & 0xFF for n in range(size))
+
     @pytest.mark.parametrize("packet", PACKETS)
     def test_both_ways_and_truncated(self, packet: Packet) -> None:
         wire = encode_packet(packet)

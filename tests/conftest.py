@@ -84,6 +84,14 @@ def other_debugger(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(params=["native", "pykd", "ntoseye"])
+def any_debugger(request: pytest.FixtureRequest) -> str:
+    """The name of a debugger, where it is installed."""
+    if request.param != "native":
+        request.getfixturevalue(request.param)
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
 def ntoseye() -> ModuleType:
     """The KDNET debugger of the optional extra (not for Windows)."""

@@ -70,13 +70,13 @@ class _Tape:
 
     def record(self, event: Event) -> None:
         """Take one event."""
-        click.echo(printable(event.line))
         self.count += 1
         self._loss.add(event)
         if self._keep:
             self.events.append(event)
         if self.writer is not None:
             self.writer.write((event,))
+        click.echo(printable(event.line))  # last: what was shown is kept
 
     def finish(self, outcome: str) -> LossReport:
         """Close the trace; what the driver's numbers prove missing."""

@@ -218,9 +218,10 @@ def test_ctrl_c_keeps_the_trace_and_lets_the_target_go(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to one process is POSIX")
-def test_ctrl_c_at_the_command_line(tmp_path: Path) -> None:
+def test_ctrl_c_at_the_command_line(any_debugger: str, tmp_path: Path) -> None:
+    scenario = str(SCENARIOS / "thirty-launches.yaml")
     running = subprocess.Popen(
-        [sys.executable, "-m", "harness", "run", str(SCENARIOS / "thirty-launches.yaml")],
+        [sys.executable, "-m", "harness", "run", scenario, "--debugger", any_debugger],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -236,6 +237,7 @@ def test_ctrl_c_at_the_command_line(tmp_path: Path) -> None:
     assert running.returncode == 130
     (line,) = errors.splitlines()
     assert "interrupted in thirty-launches" in line and "traces/thirty-launches-1.jsonl" in line
+    assert "the target was left running" in line
     assert trace.read_bytes().splitlines()[-1].startswith(b'{"kind":"footer"')
 
 

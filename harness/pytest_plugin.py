@@ -35,7 +35,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--procnotify-machine", default="virtual", metavar="NAME", help="where the driver runs (virtual)"
     )
-    group.addoption("--procnotify-debugger", default="native", metavar="NAME", help="who listens (native)")
+    group.addoption(
+        "--procnotify-debugger",
+        default="native",
+        metavar="NAME",
+        help="who listens: native, pykd, ntoseye (native)",
+    )
     group.addoption(
         "--procnotify-driver", metavar="FILE.sys", help="the driver to test (default: the project's own)"
     )

@@ -75,11 +75,13 @@ class WinePrefix:
         kept = {
             name: value
             for name, value in base.items()
-            if not name.startswith(("PYTHON", "WINE")) and name not in ("DISPLAY", "WAYLAND_DISPLAY")
+            if not name.startswith(("PYTHON", "WINE", "LC_")) and name not in ("DISPLAY", "WAYLAND_DISPLAY")
         }
         return kept | {
             "WINEPREFIX": str(self.prefix),
             "WINEARCH": "win64",
+            # A single-byte ANSI code page, whatever the language: DbgEng reads prints in it without loss.
+            "LC_ALL": "C.UTF-8",
             "WINEDEBUG": "fixme-all",
             "WINEDLLOVERRIDES": f"{_NATIVE_DLLS};winemenubuilder.exe=d",
             "PYTHONHOME": PYTHON_HOME,

@@ -3,6 +3,7 @@
 Once a debugger has let it go, it does each action, then prints ``done``:
 
 ``print=N``        prints ``line 0`` to ``line N-1``
+``text=TEXT``      prints that, in UTF-8, and a line end
 ``command=TEXT``   wants the host to execute a debugger command (DbgKdCommandStringStateChange)
 ``reboot=``        says that it reboots, and does; goes on once a debugger is there again
 """
@@ -24,6 +25,9 @@ def act(stub: KdStub, action: str) -> None:
     if kind == "print":
         for number in range(int(value)):
             stub.print_string(b"line %d\n" % number, 0)
+        return
+    if kind == "text":
+        stub.print_string(value.encode() + b"\n", 0)
         return
     view = stub._view  # no driver can do this, so the stub offers no way
     assert view is not None

@@ -82,6 +82,13 @@ def test_no_line_of_a_hundred_thousand_is_lost_doubled_or_misplaced(other_debugg
     assert texts == [f"line {number}\n" for number in range(LINES)] + ["done\n"]
 
 
+def test_text_beyond_ascii_arrives_as_it_was_sent(other_debugger: str) -> None:
+    text = "caf\xe9 \u4e2d\u6587 \U0001f600 \x81\x8d\x9d"  # with bytes that no ANSI code page defines
+    with attached(other_debugger, f"text={text}") as debugger:
+        debugger.go()
+        assert texts_until_done(debugger) == [f"{text}\n", "done\n"]
+
+
 HOSTILE = {
     ".shell echo x > C:\\hostile.txt": ".shell has been disabled",
     ".logopen C:\\hostile.txt; .echo x; .logclose": "refused to the target: CreateFileW C:\\hostile.txt",

@@ -38,6 +38,7 @@ from harness.debuggers.bugchecks import Banner, CrashEvidence
 from harness.debuggers.connection import Connection, NetConnection, parse_connection
 from harness.debuggers.conversation import Conversation, Halt, InboxItem, continue_record
 from harness.debuggers.linkthread import LinkThread
+from harness.debuggers.prompts import answer_prompt
 from harness.debuggers.release import release
 from harness.debuggers.stops import command_stop, exception_stop
 from harness.debuggers.targetmemory import REQUEST_SECONDS, TargetMemory, UnreadableMemory
@@ -55,7 +56,7 @@ from harness.kd.status import (
     STATUS_SINGLE_STEP,
 )
 
-__all__ = ["NativeDebugger", "answer_prompt"]
+__all__ = ["NativeDebugger"]
 
 SPIN: Final = 0.02
 """Seconds to look for the next datagram without sleeping, while the target runs."""
@@ -63,12 +64,6 @@ SILENCE: Final = 30.0
 """A KDNET target sends something every three seconds, whatever it does."""
 STEP_SECONDS: Final = 5.0
 _BUGCHECK_STATUSES: Final = (DBG_STATUS_BUGCHECK_FIRST, DBG_STATUS_BUGCHECK_SECOND)
-
-
-def answer_prompt(prompt: str) -> str:
-    """What is typed at a DbgPrompt: ``i`` (ignore) where the prompt offers it, as an ASSERT's does; otherwise
-    nothing."""
-    return "i" if "i" in prompt.rpartition("(")[2] or "gnore" in prompt else ""
 
 
 class NativeDebugger:

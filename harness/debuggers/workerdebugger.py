@@ -38,6 +38,7 @@ from harness.debuggers.base import (
 )
 from harness.debuggers.bugchecks import CrashEvidence
 from harness.debuggers.connection import Connection, NetConnection, parse_connection
+from harness.debuggers.prompts import answer_prompt
 from harness.debuggers.release import release
 from harness.debuggers.rescue import LOOK_SECONDS, RESCUE_SECONDS, explain_silence, rescue
 from harness.debuggers.stops import command_stop, exception_stop
@@ -333,6 +334,10 @@ class WorkerDebugger:
             case "print":
                 text = str(event["text"]).encode("latin-1").decode("utf-8", "backslashreplace")
                 self._inbox.put(PrintReceived(text, None, time()))
+            case "prompt":
+                prompt = str(event["text"]).encode("latin-1").decode("utf-8", "backslashreplace")
+                if self._channel is not None:
+                    self._channel.ask("answer", {"text": answer_prompt(prompt)})
             case "listening":
                 self._listening.set()
             case "output":

@@ -82,7 +82,7 @@ class WinePrefix:
             "WINEARCH": "win64",
             # A single-byte ANSI code page, whatever the language: DbgEng reads prints in it without loss.
             "LC_ALL": "C.UTF-8",
-            "WINEDEBUG": "fixme-all",
+            "WINEDEBUG": "-all",
             "WINEDLLOVERRIDES": f"{_NATIVE_DLLS};winemenubuilder.exe=d",
             "PYTHONHOME": PYTHON_HOME,
             "PYTHONPATH": ";".join(f"{PYTHON_HOME}\\{part}" for part in ("DLLs", "Lib", "site-packages")),

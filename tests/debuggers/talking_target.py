@@ -4,6 +4,7 @@ Once a debugger has let it go, it does each action, then prints ``done``:
 
 ``print=N``        prints ``line 0`` to ``line N-1``
 ``text=TEXT``      prints that, in UTF-8, and a line end
+``prompt=TEXT``    asks that (DbgPrompt) and prints what was typed
 ``command=TEXT``   wants the host to execute a debugger command (DbgKdCommandStringStateChange)
 ``reboot=``        says that it reboots, and does; goes on once a debugger is there again
 """
@@ -14,6 +15,8 @@ import secrets
 import sys
 from time import monotonic
 
+from harness.kd.debugio import GetString
+from harness.kd.packets import PacketType
 from harness.kd.statechange import CommandString
 from harness.virtual.kdstub import KdStub
 from harness.virtual.kdwire import UdpWire
@@ -28,6 +31,15 @@ def act(stub: KdStub, action: str) -> None:
         return
     if kind == "text":
         stub.print_string(value.encode() + b"\n", 0)
+        return
+    if kind == "prompt":
+        link = stub._link
+        link.deliver(PacketType.DEBUG_IO, GetString.of(value.encode()).encode())
+        while (packet := link.next_packet(1.0)) is None:
+            pass
+        answer = packet.record()
+        assert isinstance(answer, GetString)
+        stub.print_string(b"typed: %s\n" % answer.answer, 0)
         return
     view = stub._view  # no driver can do this, so the stub offers no way
     assert view is not None

@@ -26,7 +26,8 @@ from harness.debuggers.base import (
     Stopped,
     TargetRebooted,
 )
-from harness.debuggers.native import NativeDebugger, answer_prompt
+from harness.debuggers.native import NativeDebugger
+from harness.debuggers.prompts import answer_prompt
 from harness.debuggers.targetmemory import UnreadableMemory
 from harness.errors import ConnectionFailed, TargetLost, UsageError
 from harness.kd.kdnet import Key

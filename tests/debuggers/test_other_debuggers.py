@@ -89,6 +89,15 @@ def test_text_beyond_ascii_arrives_as_it_was_sent(other_debugger: str) -> None:
         assert texts_until_done(debugger) == [f"{text}\n", "done\n"]
 
 
+def test_a_prompt_is_answered(other_debugger: str) -> None:
+    with attached(other_debugger, "prompt=Break, Ignore (bi)? ", "prompt=Name? ") as debugger:
+        debugger.go()
+        texts = texts_until_done(debugger)
+    typed = [text for text in texts if text.startswith("typed: ")]
+    # ntoseye answers by itself, with nothing.
+    assert typed == (["typed: i\n", "typed: \n"] if other_debugger == "pykd" else ["typed: \n"] * 2)
+
+
 HOSTILE = {
     ".shell echo x > C:\\hostile.txt": ".shell has been disabled",
     ".logopen C:\\hostile.txt; .echo x; .logclose": "refused to the target: CreateFileW C:\\hostile.txt",

@@ -10,7 +10,8 @@ class Refused(Exception):
 
 
 class Engine:
-    """One session of a debugger. Everything but :meth:`break_in` belongs to the thread that made it."""
+    """One session of a debugger. Only :meth:`break_in` and :meth:`answer` may be called from another thread
+    than the one that made it."""
 
     def attach(self, connection: str) -> dict[str, Any]:
         """Wait for the target, without end; it is halted then. Facts about it, see :mod:`main`."""
@@ -22,6 +23,10 @@ class Engine:
 
     def break_in(self) -> None:
         """Have the running target stop; from any thread."""
+        raise NotImplementedError
+
+    def answer(self, text: str) -> None:
+        """Type ``text`` at the prompt that was announced; from any thread."""
         raise NotImplementedError
 
     def execute(self, command: str) -> tuple[str, bool]:

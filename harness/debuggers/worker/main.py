@@ -10,6 +10,7 @@ call          arguments           result
 ``attach``    connection          build, machine_type, processors, kernel_base, version; the target is halted
 ``go``                            {}: the target runs until it stops (event ``stopped``)
 ``break_in``                      {}: asked for, at any time; the stop is an event
+``answer``    text                {}: typed at the target's prompt (event ``prompt``), at any time
 ``execute``   command             output, failed, bugcheck, gone
 ``modules``                       modules: [[name, base, size], ...]
 ``time``                          time: the target's interrupt time in 100 ns, None where it cannot be read
@@ -17,9 +18,9 @@ call          arguments           result
 ``let_go``                        {}: the session is over and the target runs
 ============  ==================  ===========================================================================
 
-Events: ``listening``; ``print`` (text, its bytes as Latin-1); ``output`` (what the debugger itself says);
-``stopped`` (code, address, first_chance, bugcheck, command); ``loaded`` (name, base, size); ``unloaded``
-(base); ``rebooted``; ``gone`` (the debugger has lost the target).
+Events: ``listening``; ``print`` and ``prompt`` (text, its bytes as Latin-1); ``output`` (what the debugger
+itself says); ``stopped`` (code, address, first_chance, bugcheck, command); ``loaded`` (name, base, size);
+``unloaded`` (name, base); ``rebooted``; ``gone`` (the debugger has lost the target).
 
 The process ends when stdin does; if the target is halted then, it is let go first.
 """
@@ -86,6 +87,9 @@ class Worker:
             if request["call"] == "break_in":
                 self._wire.write({"id": request["id"], "result": {}})
                 threading.Thread(target=self._break_in, daemon=True).start()
+            elif request["call"] == "answer":
+                self._engine.answer(request["args"]["text"])
+                self._wire.write({"id": request["id"], "result": {}})
             else:
                 self._requests.put(request)
         self._requests.put(None)

@@ -91,6 +91,9 @@ class NtoseyeEngine(Engine):
         """See :class:`engine.Engine`."""
         self._debugger.interrupt()
 
+    def answer(self, text: str) -> None:
+        """See :class:`engine.Engine`. ntoseye answers prompts itself, with nothing, and announces none."""
+
     def execute(self, command: str) -> tuple[str, bool]:
         """See :class:`engine.Engine`."""
         try:

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any, Callable, Iterator  # noqa: UP035 - collections.abc has no subscripts in 3.7
 
+from console import Console
 from engine import Engine, Refused
 from seal import Seal, Unsealable
 
@@ -61,7 +62,9 @@ class PykdEngine(Engine):
         self._pykd = pykd = load_pykd(engine_folder)
         pykd.initialize()
         pykd.setOutputMask(pykd.outputFlag.All)  # the default leaves the target's prints out
+        self._console = Console()
         self._line = ""
+        self._printed = ""
         self._captured: list[str] | None = None
         self._names: dict[int, str] = {}
         self._handler = self._make_handler()
@@ -104,6 +107,10 @@ class PykdEngine(Engine):
     def break_in(self) -> None:
         """See :class:`engine.Engine`."""
         self._pykd.breakin()
+
+    def answer(self, text: str) -> None:
+        """See :class:`engine.Engine`."""
+        self._console.return_input(text)
 
     def execute(self, command: str) -> tuple[str, bool]:
         """See :class:`engine.Engine`."""
@@ -165,6 +172,9 @@ class PykdEngine(Engine):
             def onDebugOutput(self, text: str, flag: Any) -> None:  # noqa: N802 - pykd's name
                 engine._on_output(text, int(flag))
 
+            def onStartInput(self) -> None:  # noqa: N802 - pykd's name
+                engine._emit("prompt", text=engine._printed)
+
             def onException(self, info: Any) -> Any:  # noqa: N802 - pykd's name
                 return pykd.eventResult.Break
 
@@ -177,7 +187,8 @@ class PykdEngine(Engine):
     def _on_output(self, text: str, flag: int) -> None:
         if flag == DEBUGGEE:
             # DbgEng has read the target's bytes in the process's ANSI code page: undo that.
-            self._emit("print", text=text.encode("mbcs", "replace").decode("latin-1"))
+            self._printed = text.encode("mbcs", "replace").decode("latin-1")
+            self._emit("print", text=self._printed)
             return
         if self._captured is not None:
             self._captured.append(text)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 import sys
 
-from harness.debuggers.workerdebugger import WORKER, WorkerDebugger, WorkerProgram
+from harness.debuggers.workerdebugger import WorkerDebugger
+from harness.debuggers.workerlink import WORKER, WorkerProgram
 from harness.errors import RigError
 
 __all__ = ["NtoseyeMissing", "open_ntoseye", "worker_program"]

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from harness.debuggers.interpreters import PykdMissing, find_interpreter
-from harness.debuggers.workerdebugger import WORKER, WorkerDebugger, WorkerProgram
+from harness.debuggers.workerdebugger import WorkerDebugger
+from harness.debuggers.workerlink import WORKER, WorkerProgram
 from harness.errors import UsageError
 from harness.wine.prefix import PYTHON_HOME, WinePrefix, find_wine
 

@@ -24,7 +24,7 @@ from harness.debuggers.interpreters import (
     run_program,
 )
 from harness.debuggers.pykdsetup import PykdSetupError, remove, setup, where
-from harness.debuggers.workerdebugger import WORKER
+from harness.debuggers.workerlink import WORKER
 from harness.errors import UsageError
 from harness.wine.command import Finished
 

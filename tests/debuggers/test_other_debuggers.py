@@ -17,6 +17,7 @@ from harness.debuggers import debugger_factory
 from harness.debuggers.base import Debugger, PrintReceived, Stopped
 from harness.debuggers.connection import NetConnection, parse_connection
 from harness.debuggers.workerdebugger import WorkerDebugger
+from harness.debuggers.workerlink import WorkerLink
 from harness.errors import ConnectionFailed
 from harness.events import Event
 from harness.record import Recorder
@@ -202,15 +203,15 @@ def test_a_worker_killed_at_any_moment_costs_its_run_and_nothing_else(
 ) -> None:
     """The moment is a number of messages from the worker, so that a failure can be repeated."""
     victims: list[int] = []
-    on_event = WorkerDebugger._on_event
+    on_event = WorkerLink.on_event
 
-    def counted(self: WorkerDebugger, event: dict[str, object]) -> None:
+    def counted(self: WorkerLink, event: dict[str, object]) -> None:
         victims[-1] -= 1
-        if victims[-1] == 0 and self.worker_pid is not None:
-            os.kill(self.worker_pid, signal.SIGKILL)
+        if victims[-1] == 0:
+            os.kill(self.pid, signal.SIGKILL)
         on_event(self, event)
 
-    monkeypatch.setattr(WorkerDebugger, "_on_event", counted)
+    monkeypatch.setattr(WorkerLink, "on_event", counted)
     scenario = load(ROOT / "scenarios" / "create-thread.yaml")
     moments = random.Random(20).sample(range(1, MESSAGES), KILLS)
     killed = 0

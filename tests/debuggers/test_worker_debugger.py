@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from harness.debuggers import rescue, workerdebugger
+from harness.debuggers import rescue, workerdebugger, workerlink
 from harness.debuggers.base import BugcheckSeen, CommandDebugger, Debugger, Module, PrintReceived, Stopped
-from harness.debuggers.workerdebugger import WorkerDebugger, WorkerProgram
+from harness.debuggers.workerdebugger import WorkerDebugger
+from harness.debuggers.workerlink import WorkerProgram
 from harness.errors import ConnectionFailed, DebuggerDied, TargetLost, UsageError
 from harness.run.rig import free_connection
 
@@ -57,7 +58,8 @@ class Bench:
 
     def close(self) -> None:
         for debugger in self._made:
-            debugger._end_worker()
+            if debugger._link is not None:
+                debugger._link.end()
 
 
 @pytest.fixture
@@ -107,7 +109,7 @@ def test_a_program_that_is_not_there_is_the_rig_s_fault() -> None:
 
 
 def test_a_worker_that_never_listens_is_killed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workerdebugger, "LISTEN_SECONDS", 0.2)
+    monkeypatch.setattr(workerlink, "LISTEN_SECONDS", 0.2)
     debugger = bench.debugger(attach={"emit": [{"event": "output", "text": "still thinking"}]})
     with pytest.raises(DebuggerDied, match=r"hung in phase 'listen' for 0.2 s and was killed"):
         debugger.listen()
@@ -156,8 +158,8 @@ def test_a_worker_that_speaks_nonsense_is_believed_no_more(bench: Bench) -> None
 def test_a_break_in_that_never_comes_kills_the_worker_and_the_target_is_looked_after(bench: Bench) -> None:
     debugger = bench.attached(go=DONE, break_in=DONE)
     debugger.go()
-    pid = debugger.worker_pid
-    assert pid is not None
+    assert debugger._link is not None
+    pid = debugger._link.pid
     with pytest.raises(DebuggerDied, match=r"fake hung in phase 'break_in' for 0.5 s and was killed"):
         debugger.break_in(timeout=0.5)
     assert not alive(pid)

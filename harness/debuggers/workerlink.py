@@ -1,0 +1,220 @@
+"""The link to a debugger in a process of its own: requests with deadlines, events, and what became of it.
+
+::
+
+    caller's thread             reading thread           the worker's process
+    WorkerLink ◀──── inbox ◀──── Channel (JSON lines) ◀──▶ worker/main.py ── pykd | ntoseye ── target
+
+A worker that misses a deadline is killed. Whatever ended it, :attr:`WorkerLink.error` says in which phase and
+what the debugger said last.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Event as Flag
+from time import monotonic, time
+from typing import Any, Final
+
+from harness.channel import Channel
+from harness.debuggers.base import (
+    BugcheckSeen,
+    DebuggerEvent,
+    Module,
+    ModuleLoaded,
+    ModuleUnloaded,
+    PrintReceived,
+    TargetRebooted,
+)
+from harness.debuggers.prompts import answer_prompt
+from harness.debuggers.stops import command_stop, exception_stop
+from harness.errors import ConnectionFailed, DebuggerDied, ProcnotifyError, TargetLost
+
+__all__ = ["WORKER", "WorkerLink", "WorkerProgram"]
+
+WORKER: Final = Path(__file__).resolve().parent / "worker"
+"""The worker's scripts."""
+LISTEN_SECONDS: Final = 90.0
+"""For the worker to start and to bind its port; the first program in a Wine prefix starts slowly."""
+LEAST_SECONDS: Final = 0.2
+"""A worker that answers at once is never taken for hung, however little time is left."""
+OUTPUT_LINES: Final = 8
+"""How much of what the debugger said last is kept."""
+
+
+@dataclass(frozen=True)
+class WorkerProgram:
+    """How to start a worker."""
+
+    argv: list[str]
+    environment: Mapping[str, str] | None = None
+    cwd: Path | None = None
+
+
+class WorkerLink:
+    """One worker, from its start to its end.
+
+    :param name: of the debugger, for messages.
+    :param connection: where it is to listen, as for WinDbg's ``-k``.
+    :raises DebuggerDied: the program cannot be started.
+    """
+
+    def __init__(self, name: str, program: WorkerProgram, connection: str) -> None:
+        self._name = name
+        self._inbox: SimpleQueue[DebuggerEvent | ProcnotifyError] = SimpleQueue()
+        self._listening = Flag()
+        self._output: deque[str] = deque(maxlen=OUTPUT_LINES)
+        self.phase = "listen"
+        """What it was asked last."""
+        self.error: ProcnotifyError | None = None
+        """Why nothing more can come of it; None while something can."""
+        self.halted = False
+        """The target stands still for it."""
+        self.crashed = False
+        """The target has bugchecked and not yet rebooted."""
+        self.deadline = float("inf")
+        """No question waits beyond this moment of the monotonic clock."""
+        try:
+            self._channel = Channel(
+                program.argv,
+                what=f"{name}'s worker",
+                lost=self._died,
+                refused=self._refused,
+                on_event=self.on_event,
+                on_lost=lambda reason: self._inbox.put(self._died(reason)),
+                environment=program.environment,
+                cwd=program.cwd,
+            )
+        except OSError as error:
+            raise DebuggerDied(f"{name}'s worker cannot be started: {error}") from None
+        self._attaching: Future[dict[str, Any]] = self._channel.ask("attach", {"connection": connection})
+        self._attaching.add_done_callback(lambda future: self._listening.set())
+
+    @property
+    def pid(self) -> int:
+        """Process id of the worker."""
+        return self._channel.pid
+
+    def await_listening(self) -> None:
+        """Until it has bound its port; raises why it cannot."""
+        if not self._listening.wait(LISTEN_SECONDS):
+            raise self.hung(LISTEN_SECONDS)
+        if self._attaching.done() and self._attaching.exception() is not None:
+            self.end()
+            self._attaching.result()
+
+    def await_target(self, timeout: float) -> dict[str, Any] | None:
+        """What the worker says of the target once it is halted; None when none came within ``timeout``."""
+        self.phase = "attach"
+        try:
+            facts = self._attaching.result(timeout)
+        except FutureTimeoutError:
+            return None
+        self.halted = True
+        return facts
+
+    def ask(self, call: str, args: dict[str, Any], timeout: float, *, what: str = "") -> dict[str, Any]:
+        """The worker's answer; one that does not come in time ends the worker.
+
+        :param what: the phase's name, where it is not that of the call.
+        """
+        if self.error is not None:
+            raise self.error
+        self.phase = what or call
+        timeout = min(timeout, max(self.deadline - monotonic(), LEAST_SECONDS))
+        try:
+            return self._channel.ask(call, args).result(timeout)
+        except FutureTimeoutError:
+            raise self.hung(timeout) from None
+
+    def go(self, timeout: float) -> None:
+        """Let the halted target run."""
+        self.halted = False
+        self._output.clear()
+        self.ask("go", {}, timeout)
+
+    def next(self, timeout: float) -> DebuggerEvent | None:
+        """The next event, None after ``timeout``; raises :attr:`error` once there can be none."""
+        try:
+            event = self._inbox.get(timeout=timeout) if timeout > 0 else self._inbox.get_nowait()
+        except Empty:
+            return None
+        if isinstance(event, ProcnotifyError):
+            self._inbox.put(event)  # for whoever asks again
+            raise event
+        return event
+
+    def hung(self, seconds: float) -> ProcnotifyError:
+        """The error for a deadline that was missed in the present phase; the worker is killed."""
+        self.error = DebuggerDied(
+            f"{self._name} hung in phase {self.phase!r} for {seconds:g} s and was killed{self._said()}"
+        )
+        self.end()
+        return self.error
+
+    def end(self) -> None:
+        """Kill the worker, if it still lives."""
+        self._channel.kill()
+
+    def _died(self, reason: str) -> ProcnotifyError:
+        if self.error is None:
+            self.error = DebuggerDied(f"{reason} (phase {self.phase!r}{self._said()})")
+        return self.error
+
+    def _refused(self, error: dict[str, Any], what: str) -> ProcnotifyError:
+        kind = ConnectionFailed if self.phase in ("listen", "attach") else TargetLost
+        return kind(f"{self._name}: {error['message']}{self._said()}")
+
+    def _said(self) -> str:
+        return f"; it said last: {self._output[-1]}" if self._output else ""
+
+    # On the reading thread
+
+    def on_event(self, event: dict[str, Any]) -> None:
+        """The worker says something."""
+        match event["event"]:
+            case "print":
+                self._inbox.put(PrintReceived(_text(event), None, time()))
+            case "prompt":
+                self._channel.ask("answer", {"text": answer_prompt(_text(event))})
+            case "listening":
+                self._listening.set()
+            case "output":
+                if line := str(event["text"]).strip(" *"):
+                    self._output.append(line)
+            case "loaded":
+                module = Module(str(event["name"]), int(event["base"]), int(event["size"]))
+                self._inbox.put(ModuleLoaded(module))
+            case "unloaded":
+                self._inbox.put(ModuleUnloaded(str(event["name"]), int(event["base"])))
+            case "rebooted":
+                self.crashed = False
+                self._inbox.put(TargetRebooted())
+            case "stopped":
+                self.halted = True
+                self._inbox.put(self._stop(event))
+            case "gone":
+                self.error = TargetLost(f"{self._name} has lost the target{self._said()}")
+                self._inbox.put(self.error)
+            case other:
+                raise ValueError(f"there is no event {other!r}")
+
+    def _stop(self, event: dict[str, Any]) -> DebuggerEvent:
+        address = int(event["address"])
+        if event["bugcheck"] is not None:
+            code, one, two, three, four = (int(word) for word in event["bugcheck"])
+            self.crashed = True
+            return BugcheckSeen(code, (one, two, three, four), None)
+        if event["command"]:
+            return command_stop(f"a command; {self._name} said: {' | '.join(self._output)}", address)
+        return exception_stop(int(event["code"]), address, first_chance=bool(event["first_chance"]))
+
+
+def _text(event: dict[str, Any]) -> str:
+    return str(event["text"]).encode("latin-1").decode("utf-8", "backslashreplace")

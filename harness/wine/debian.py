@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -74,7 +75,8 @@ def fetch_debs(debs: Sequence[Deb], folder: Path, reporter: Reporter) -> None:
             "apt's sources name no Debian archive, from which Python 3.9's library could be taken",
             hint=f"add one, {_OWN_FILES}",
         )
-    state = folder / "apt"
+    # Its own each time: apt of a setup that was killed may still be at work, and hold its locks.
+    state = Path(tempfile.mkdtemp(prefix="apt-", dir=folder))
     options = _private_apt(state, address)
     reporter.step(f"reading the package list of Debian 11 ({SUITE})")
     _check(run_command(["apt-get", *options, "update"], timeout=TIMEOUT), f"the package list of {SUITE}")

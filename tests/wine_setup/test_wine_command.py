@@ -11,6 +11,8 @@ import pytest
 
 from harness.wine.command import Finished, run_command
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows needs no Wine")
+
 FOREVER = "time.sleep(600)"
 
 

@@ -17,6 +17,8 @@ from harness.wine.errors import DownloadError
 from harness.wine.pieces import DEBS, Wheel
 from harness.wine.pypi import fetch_wheel
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows needs no Wine")
+
 DEBIAN = "http://mirror.example/debian/"
 SECURITY = "http://mirror.example/debian-security/"
 UNKNOWN = "$(ORIGIN)"

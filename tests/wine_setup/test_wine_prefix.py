@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from harness.wine import prefix as prefix_module
 from harness.wine.errors import PrefixError, WineMissing
 from harness.wine.prefix import WinePrefix, find_wine
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows needs no Wine")
 
 DROPPED = [
     "PYTHONPATH",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from harness.wine.errors import DownloadError, PrefixError, WineMissing
 from harness.wine.pieces import Deb, Wheel
 from harness.wine.prefix import WinePrefix
 from harness.wine.report import Silent
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows needs no Wine")
 
 FACTS = {"python": "3.9.13", "pykd": "0.3.4.99"}
 ALL_STEPS = [

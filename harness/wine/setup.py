@@ -73,10 +73,10 @@ def remove(prefix: WinePrefix) -> bool:
 
 
 def _end_programs(prefix: WinePrefix) -> None:
-    """End what runs in the prefix: it would go on writing into the folder."""
+    """End what runs in the prefix, by force: a server that was caught starting obeys nothing less."""
     server = shutil.which("wineserver")
     if server is not None and prefix.prefix.is_dir():
-        run_command([server, "-k", "-w"], timeout=30, environment=prefix.environment(os.environ))
+        run_command([server, "-k9"], timeout=30, environment=prefix.environment(os.environ))
 
 
 def _wine_version(wine: Path) -> str:
@@ -254,12 +254,21 @@ def _make_launcher(prefix: WinePrefix, reporter: Reporter) -> None:
 def _verify(prefix: WinePrefix, reporter: Reporter) -> dict[str, str]:
     """Import pykd in the prefix."""
     reporter.step("importing pykd in the prefix")
-    done = run_command(
-        prefix.python_command("-S", "-c", _VERIFY, "C:\\procnotify\\site-packages\\pykd"),
-        timeout=VERIFY_TIMEOUT,
-        environment=prefix.environment(os.environ),
-        cwd=prefix.python,
-    )
+    if not prefix.complete:
+        # Nobody else uses it yet. A program that was killed while it started the prefix's services leaves a
+        # server that lets the next program wait for ever.
+        _end_programs(prefix)
+    command = prefix.python_command("-S", "-c", _VERIFY, "C:\\procnotify\\site-packages\\pykd")
+    try:
+        done = run_command(
+            command,
+            timeout=VERIFY_TIMEOUT,
+            environment=prefix.environment(os.environ),
+            cwd=prefix.python,
+        )
+    except BaseException:
+        (prefix.stamps / "verified").unlink(missing_ok=True)
+        raise
     try:
         facts = json.loads(done.last_line())
     except ValueError:

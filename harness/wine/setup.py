@@ -73,10 +73,10 @@ def remove(prefix: WinePrefix) -> bool:
 
 
 def _end_programs(prefix: WinePrefix) -> None:
-    """End what runs in the prefix, by force: a server that was caught starting obeys nothing less."""
+    """End what runs in the prefix, first gently, then by force (that is what ``-k`` means)."""
     server = shutil.which("wineserver")
     if server is not None and prefix.prefix.is_dir():
-        run_command([server, "-k9"], timeout=30, environment=prefix.environment(os.environ))
+        run_command([server, "-k"], timeout=30, environment=prefix.environment(os.environ))
 
 
 def _wine_version(wine: Path) -> str:

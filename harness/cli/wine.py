@@ -58,7 +58,7 @@ class _Shown:
     """Steps as lines, downloads as a bar where there is a terminal."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._bar = Progress(
             TextColumn("  "),
             BarColumn(),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +35,23 @@ class Finished(NamedTuple):
                     return line[len(prefix) :].strip()
         return lines[-1] if lines else ""
 
+    def why(self, *prefixes: str) -> str:
+        """Why it failed, in one line: what it said last, as :meth:`last_line`, or how it ended."""
+        if self.code is None:
+            return "no answer in time"
+        return self.last_line(*prefixes) or f"exit code {self.code}"
+
+
+@contextlib.contextmanager
+def _killed_on_error(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+
 
 def run_command(
     command: Sequence[str],
@@ -47,6 +65,9 @@ def run_command(
 
     :param timeout: seconds, after which it and its process group are killed.
     :param on_line: called with each line as it appears.
+    Whatever ends the wait ends the program too: it has a session of its own, so that the terminal's Ctrl-C
+    does not reach it.
+
     :raises OSError: it cannot be started.
     """
     process = subprocess.Popen(
@@ -63,7 +84,7 @@ def run_command(
     output = b""
     pending = b""
     ended = False
-    with process, selectors.DefaultSelector() as selector:
+    with process, _killed_on_error(process), selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while not ended and (left := deadline - time.monotonic()) > 0:
             if not selector.select(left):

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from harness.wine.command import Finished, run_command
 from harness.wine.errors import DownloadError
@@ -26,21 +28,36 @@ _RELEASES: Final = {
     *("bullseye", "bookworm", "trixie", "forky", "sid"),
     *("oldoldstable", "oldstable", "stable", "testing", "unstable"),
 }
-"""Suites that only Debian's main archive has, which carries every supported release beside each other."""
-_TARGET: Final = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)"
+"""Suites of Debian's main archive, which carries every supported release beside each other."""
+_TARGET: Final = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)"
+_ORIGIN_UNKNOWN: Final = ("", "$(ORIGIN)")
+"""apt leaves what it cannot fill in as it stands."""
 _OWN_FILES: Final = "or put the files in a folder and name that with --from"
 
 
 def archive_address(targets: str) -> str | None:
     """The address of Debian's main archive in what ``apt-get indextargets`` printed, or None.
 
-    :param targets: lines ``repository|suite|component``.
+    Makers of other software name their suites like Debian's. Where apt has fetched the repository's release
+    file, that tells whose it is; otherwise the path does: Debian's mirrors have it in ``/debian``.
+
+    :param targets: lines ``repository|suite|component|origin``.
     """
+    at_its_place, somewhere = [], []
     for line in targets.splitlines():
-        parts = line.strip().split("|")
-        if len(parts) == 3 and parts[1] in _RELEASES and parts[2] == "main":
-            return parts[0]
-    return None
+        address, suite, component, origin = (line.strip().split("|") + [""] * 4)[:4]
+        # A disc holds one release only, and a space would end the address in the private list of sources.
+        if suite not in _RELEASES or component != "main" or " " in address or address.startswith("cdrom:"):
+            continue
+        if origin == "Debian":
+            return address
+        if origin in _ORIGIN_UNKNOWN:
+            path = urlsplit(address).path.strip("/")
+            if path == "debian":
+                at_its_place.append(address)
+            elif "debian" in address.lower():
+                somewhere.append(address)
+    return next(iter(at_its_place + somewhere), None)
 
 
 def fetch_debs(debs: Sequence[Deb], folder: Path, reporter: Reporter) -> None:
@@ -52,23 +69,14 @@ def fetch_debs(debs: Sequence[Deb], folder: Path, reporter: Reporter) -> None:
         raise DownloadError(
             "there is no apt-get on this machine", hint=f"run the setup on Debian, {_OWN_FILES}"
         )
-    listed = run_command(
-        [
-            "apt-get",
-            "indextargets",
-            "--format",
-            _TARGET,
-            "Created-By: Packages",
-        ],
-        timeout=TIMEOUT,
-    )
-    address = archive_address(listed.output) if listed.code == 0 else None
+    address = _own_archive()
     if address is None:
         raise DownloadError(
             "apt's sources name no Debian archive, from which Python 3.9's library could be taken",
             hint=f"add one, {_OWN_FILES}",
         )
-    state = folder / "apt"
+    # Its own each time: apt of a setup that was killed may still be at work, and hold its locks.
+    state = Path(tempfile.mkdtemp(prefix="apt-", dir=folder))
     options = _private_apt(state, address)
     reporter.step(f"reading the package list of Debian 11 ({SUITE})")
     _check(run_command(["apt-get", *options, "update"], timeout=TIMEOUT), f"the package list of {SUITE}")
@@ -79,6 +87,18 @@ def fetch_debs(debs: Sequence[Deb], folder: Path, reporter: Reporter) -> None:
             deb.package,
         )
     shutil.rmtree(state)
+
+
+def _own_archive() -> str | None:
+    """The Debian archive among the machine's own sources."""
+    # Without the release files, which an image of a container lacks, apt lists no target unless told to.
+    for option in ((), ("--no-release-info",)):
+        command = ["apt-get", "indextargets", *option, "--format", _TARGET, "Created-By: Packages"]
+        listed = run_command(command, timeout=TIMEOUT)
+        address = archive_address(listed.output) if listed.code == 0 else None
+        if address is not None:
+            return address
+    return None
 
 
 def _private_apt(state: Path, address: str) -> list[str]:
@@ -111,5 +131,6 @@ def _private_apt(state: Path, address: str) -> list[str]:
 
 def _check(done: Finished, what: str) -> None:
     if done.code != 0:
-        why = "no answer in time" if done.code is None else done.last_line("E: ", "W: ")
-        raise DownloadError(f"{what} was not downloaded: {why}", hint=f"try again later, {_OWN_FILES}")
+        raise DownloadError(
+            f"{what} was not downloaded: {done.why('E: ', 'W: ')}", hint=f"try again later, {_OWN_FILES}"
+        )

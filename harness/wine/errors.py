@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from harness.errors import RigError
 
-__all__ = ["DownloadError", "PrefixError", "WineMissing"]
+__all__ = ["DownloadError", "PrefixError", "WineMissing", "one_line_errors"]
 
 
 class WineMissing(RigError):
@@ -17,3 +20,16 @@ class DownloadError(RigError):
 
 class PrefixError(RigError):
     """The prefix could not be built, or does not do what it was built for."""
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """What the system refuses in the block (a full disk, a read-only folder) is a :class:`PrefixError`."""
+    try:
+        yield
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename is not None else ""
+        raise PrefixError(
+            f"the system refused: {what}{error.strerror or error}",
+            hint="the cache folder must be writable and have 1 GB free; XDG_CACHE_HOME moves it",
+        ) from error

@@ -33,8 +33,11 @@ class Wheel:
     def check(self, path: Path) -> None:
         """Raises :class:`DownloadError` unless ``path`` is a whole wheel, and this one if so named."""
         if path.name == self.filename:
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            try:
+                with path.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                raise DownloadError(f"{path} cannot be read: {error.strerror}") from error
             if digest != self.sha256:
                 raise DownloadError(
                     f"{path.name} is damaged or cut off: SHA-256 {digest[:16]}..., not {self.sha256[:16]}...",

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.resources import cache_dir
-from harness.wine.errors import WineMissing
+from harness.wine.errors import WineMissing, one_line_errors
 
 __all__ = ["PYTHON_HOME", "WinePrefix", "find_wine"]
 
@@ -43,7 +43,7 @@ def find_wine() -> Path:
     for candidate in (configured,) if configured else _LOADERS:
         found = shutil.which(candidate)
         if found:
-            return Path(found)
+            return Path(found).absolute()
     if configured:
         raise WineMissing(f"PROCNOTIFY_WINE names {configured}, which is no program")
     raise WineMissing(
@@ -56,10 +56,13 @@ class WinePrefix:
     """The prefix in one folder.
 
     :param root: the folder; by default ``wine`` in the user's cache.
+    :raises PrefixError: the cache cannot be written to.
     """
 
     def __init__(self, root: Path | None = None) -> None:
-        self.root: Final = root if root is not None else cache_dir("wine")
+        with one_line_errors():
+            # Wine takes only an absolute path.
+            self.root: Final = (root if root is not None else cache_dir("wine")).absolute()
         self.prefix: Final = self.root / "prefix"
         self.python: Final = self.root / "python"
         self.downloads: Final = self.root / "downloads"

@@ -49,9 +49,8 @@ def fetch_wheel(wheel: Wheel, folder: Path, reporter: Reporter) -> None:
     )
     path = folder / wheel.filename
     if done.code != 0 or not path.is_file():
-        why = "no answer in time" if done.code is None else done.last_line("ERROR: ", "error: ")
         raise DownloadError(
-            f"{wheel.requirement} was not downloaded: {why}",
+            f"{wheel.requirement} was not downloaded: {done.why('ERROR: ', 'error: ')}",
             hint="run the same command again; what is complete is kept",
         )
     wheel.check(path)

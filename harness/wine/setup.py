@@ -20,7 +20,7 @@ from harness.wine import pieces
 from harness.wine.archives import unpack_deb, unpack_zip
 from harness.wine.command import run_command
 from harness.wine.debian import fetch_debs
-from harness.wine.errors import DownloadError, PrefixError
+from harness.wine.errors import DownloadError, PrefixError, WineMissing, one_line_errors
 from harness.wine.launcher import build_launcher, launcher_fingerprint
 from harness.wine.prefix import WinePrefix, find_wine
 from harness.wine.pypi import fetch_wheel
@@ -46,8 +46,8 @@ def setup(prefix: WinePrefix, reporter: Reporter, *, source: Path | None = None)
     :raises WineMissing, DownloadError, PrefixError, ToolchainError: one of each stage's reasons.
     """
     wine = find_wine()
-    with _alone(prefix.root):
-        version = run_command([str(wine), "--version"], timeout=VERIFY_TIMEOUT).last_line()
+    with one_line_errors(), _alone(prefix.root):
+        version = _wine_version(wine)
         _stage(prefix, "prefix", version, lambda: _make_prefix(prefix, wine, reporter))
         if source is not None or not _unpacked(prefix):
             _unpack(prefix, _gather(prefix, source, reporter), reporter)
@@ -62,16 +62,28 @@ def remove(prefix: WinePrefix) -> bool:
     """End what still runs in the prefix and delete it; whether there was one."""
     if not any(path.exists() for path in (prefix.prefix, prefix.python, prefix.downloads, prefix.stamps)):
         return False
-    with _alone(prefix.root):
-        server = shutil.which("wineserver")
-        if server is not None and prefix.prefix.is_dir():
-            run_command([server, "-k", "-w"], timeout=30, environment=prefix.environment(os.environ))
+    with one_line_errors(), _alone(prefix.root):
+        _end_programs(prefix)
         for path in (prefix.stamps, prefix.python, prefix.downloads, prefix.prefix):
             shutil.rmtree(path, ignore_errors=True)
-    left = [path.name for path in (prefix.python, prefix.prefix) if path.exists()]
+    left = [path.name for path in (prefix.python, prefix.downloads, prefix.prefix) if path.exists()]
     if left:
         raise PrefixError(f"{prefix.root} could not be deleted: {', '.join(left)} is still there")
     return True
+
+
+def _end_programs(prefix: WinePrefix) -> None:
+    """End what runs in the prefix, first gently, then by force (that is what ``-k`` means)."""
+    server = shutil.which("wineserver")
+    if server is not None and prefix.prefix.is_dir():
+        run_command([server, "-k"], timeout=30, environment=prefix.environment(os.environ))
+
+
+def _wine_version(wine: Path) -> str:
+    try:
+        return run_command([str(wine), "--version"], timeout=VERIFY_TIMEOUT).last_line()
+    except OSError as error:
+        raise WineMissing(f"{wine} cannot be started: {error.strerror}") from error
 
 
 @contextlib.contextmanager
@@ -110,6 +122,7 @@ def _write_stamp(prefix: WinePrefix, name: str, text: str) -> None:
 
 def _make_prefix(prefix: WinePrefix, wine: Path, reporter: Reporter) -> None:
     reporter.step("creating the Wine prefix")
+    _end_programs(prefix)
     shutil.rmtree(prefix.prefix, ignore_errors=True)
     prefix.prefix.mkdir(parents=True)
     environment = prefix.environment(os.environ)
@@ -120,9 +133,8 @@ def _make_prefix(prefix: WinePrefix, wine: Path, reporter: Reporter) -> None:
     if server is not None:
         run_command([server, "-w"], timeout=BOOT_TIMEOUT, environment=environment)
     if booted.code != 0 or not (prefix.prefix / "system.reg").is_file():
-        why = "no end in sight" if booted.code is None else booted.last_line() or f"exit code {booted.code}"
         raise PrefixError(
-            f"Wine could not create its prefix in {prefix.prefix}: {why}",
+            f"Wine could not create its prefix in {prefix.prefix}: {booted.why()}",
             hint="is the 64-bit Wine installed (Debian: wine64), and is there 1 GB of disk space?",
         )
     _fence(prefix)
@@ -134,8 +146,9 @@ def _fence(prefix: WinePrefix) -> None:
         if link.name != "c:":
             link.unlink()
     drive = prefix.prefix / "drive_c"
-    for folder, names, _ in os.walk(drive / "users"):
-        for path in (Path(folder) / name for name in names):
+    for folder, names, files in os.walk(drive / "users"):
+        # A link to what is not there yet counts as a file.
+        for path in (Path(folder) / name for name in (*names, *files)):
             if path.is_symlink():
                 path.unlink()
                 path.mkdir()
@@ -185,6 +198,8 @@ def _unpack(prefix: WinePrefix, found: pieces.Pieces, reporter: Reporter) -> Non
         reporter.step("unpacking Python 3.9 for Windows")
         with _fresh(prefix, "DLLs") as folder:
             unpack_zip(found.python, folder, _python_module)
+            if not (folder / "python39.dll").is_file():
+                raise DownloadError(f"{found.python.name} holds no deploy_libs/python39.dll")
         with _fresh(prefix, "Lib") as folder:
             for deb in found.library:
                 unpack_deb(deb, folder, _library_module)
@@ -220,6 +235,8 @@ def _library_module(name: PurePosixPath) -> PurePosixPath | None:
 def _fresh(prefix: WinePrefix, name: str) -> Iterator[Path]:
     """A new folder that takes the place of ``python/NAME`` when the block ended well."""
     prefix.python.mkdir(parents=True, exist_ok=True)
+    for left in prefix.python.glob(f".{name}-*"):
+        shutil.rmtree(left, ignore_errors=True)  # of a setup that was killed
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=prefix.python) as temporary:
         folder = Path(temporary) / name
         folder.mkdir()
@@ -237,20 +254,29 @@ def _make_launcher(prefix: WinePrefix, reporter: Reporter) -> None:
 def _verify(prefix: WinePrefix, reporter: Reporter) -> dict[str, str]:
     """Import pykd in the prefix."""
     reporter.step("importing pykd in the prefix")
-    done = run_command(
-        prefix.python_command("-S", "-c", _VERIFY, "C:\\procnotify\\site-packages\\pykd"),
-        timeout=VERIFY_TIMEOUT,
-        environment=prefix.environment(os.environ),
-        cwd=prefix.python,
-    )
+    if not prefix.complete:
+        # Nobody else uses it yet. A program that was killed while it started the prefix's services leaves a
+        # server that lets the next program wait for ever.
+        _end_programs(prefix)
+    command = prefix.python_command("-S", "-c", _VERIFY, "C:\\procnotify\\site-packages\\pykd")
+    try:
+        done = run_command(
+            command,
+            timeout=VERIFY_TIMEOUT,
+            environment=prefix.environment(os.environ),
+            cwd=prefix.python,
+        )
+    except BaseException:
+        (prefix.stamps / "verified").unlink(missing_ok=True)
+        raise
     try:
         facts = json.loads(done.last_line())
     except ValueError:
         facts = None
     if done.code != 0 or not isinstance(facts, dict):
-        why = "no answer in time" if done.code is None else done.last_line() or f"exit code {done.code}"
+        (prefix.stamps / "verified").unlink(missing_ok=True)
         raise PrefixError(
-            f"pykd cannot be imported in {prefix.prefix}: {why}",
+            f"pykd cannot be imported in {prefix.prefix}: {done.why()}",
             hint="run `procnotify wine remove`, then `procnotify wine setup`",
         )
     return {str(name): str(value) for name, value in facts.items()}

@@ -63,7 +63,12 @@ def _under_wine(prefix: WinePrefix) -> WorkerProgram:
     if folder is not None:
         arguments.append(f"{PYTHON_HOME}\\dbgeng")
     return WorkerProgram(
-        prefix.python_command(*arguments), environment=prefix.environment(os.environ), cwd=prefix.python
+        prefix.python_command(*arguments),
+        environment=prefix.environment(os.environ),
+        cwd=prefix.python,
+        # A Wine server that is going down turns away who comes just then, and one whose first program was
+        # killed while it started may never answer again.
+        retry=lambda hung: prefix.end_programs() if hung else None,
     )
 
 

@@ -30,7 +30,7 @@ from harness.debuggers.release import release
 from harness.debuggers.rescue import LOOK_SECONDS, RESCUE_SECONDS, explain_silence, rescue
 from harness.debuggers.transport import UdpTransport
 from harness.debuggers.workerlink import WorkerLink, WorkerProgram
-from harness.errors import ProcnotifyError, TargetLost, UsageError
+from harness.errors import DebuggerDied, ProcnotifyError, TargetLost, UsageError
 
 __all__ = ["WorkerDebugger"]
 
@@ -67,8 +67,16 @@ class WorkerDebugger:
         if isinstance(self._connection, NetConnection):
             # What is wrong with the port is said better here than by any of the debuggers.
             UdpTransport(self._connection.port).close()
-        self._link = WorkerLink(self.name, self._program(), str(self._connection))
-        self._link.await_listening()
+        program = self._program()
+        self._link = link = WorkerLink(self.name, program, str(self._connection))
+        try:
+            link.await_listening()
+        except DebuggerDied:
+            if program.retry is None or link.heard:
+                raise
+            program.retry(link.was_hung)
+            self._link = link = WorkerLink(self.name, program, str(self._connection))
+            link.await_listening()
 
     def attach(self, *, timeout: float) -> TargetInfo:
         """See :meth:`harness.debuggers.base.Debugger.attach`."""

@@ -12,7 +12,7 @@ what the debugger said last.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ __all__ = ["WORKER", "WorkerLink", "WorkerProgram"]
 
 WORKER: Final = Path(__file__).resolve().parent / "worker"
 """The worker's scripts."""
-LISTEN_SECONDS: Final = 90.0
+LISTEN_SECONDS: Final = 60.0
 """For the worker to start and to bind its port; the first program in a Wine prefix starts slowly."""
 LEAST_SECONDS: Final = 0.2
 """A worker that answers at once is never taken for hung, however little time is left."""
@@ -55,6 +55,9 @@ class WorkerProgram:
     argv: list[str]
     environment: Mapping[str, str] | None = None
     cwd: Path | None = None
+    retry: Callable[[bool], None] | None = None
+    """Called before a second attempt, when the first one ended without a word: with True when it hung. None:
+    a second attempt is of no use."""
 
 
 class WorkerLink:
@@ -74,6 +77,10 @@ class WorkerLink:
         """What it was asked last."""
         self.error: ProcnotifyError | None = None
         """Why nothing more can come of it; None while something can."""
+        self.heard = False
+        """It has said something."""
+        self.was_hung = False
+        """It missed a deadline."""
         self.halted = False
         """The target stands still for it."""
         self.crashed = False
@@ -152,6 +159,7 @@ class WorkerLink:
 
     def hung(self, seconds: float) -> ProcnotifyError:
         """The error for a deadline that was missed in the present phase; the worker is killed."""
+        self.was_hung = True
         self.error = DebuggerDied(
             f"{self._name} hung in phase {self.phase!r} for {seconds:g} s and was killed{self._said()}"
         )
@@ -178,6 +186,7 @@ class WorkerLink:
 
     def on_event(self, event: dict[str, Any]) -> None:
         """The worker says something."""
+        self.heard = True
         match event["event"]:
             case "print":
                 self._inbox.put(PrintReceived(_text(event), None, time()))

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.resources import cache_dir
+from harness.wine.command import run_command
 from harness.wine.errors import WineMissing, one_line_errors
 
 __all__ = ["PYTHON_HOME", "WinePrefix", "find_wine"]
@@ -28,6 +29,8 @@ __all__ = ["PYTHON_HOME", "WinePrefix", "find_wine"]
 PYTHON_HOME: Final = "C:\\procnotify"
 """The folder ``python/`` as programs in the prefix see it."""
 
+END_SECONDS: Final = 30.0
+"""For the programs in the prefix to end."""
 _NATIVE_DLLS: Final = "dbgeng,dbghelp,dbgmodel,symsrv,srcsrv,mscoree=n"
 """Wine's own DbgEng and its relatives are stubs; the ones that pykd brings along are to be loaded."""
 
@@ -93,6 +96,12 @@ class WinePrefix:
             "PYTHONNOUSERSITE": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
+
+    def end_programs(self) -> None:
+        """End what runs in the prefix, first gently, then by force (that is what ``-k`` means)."""
+        server = shutil.which("wineserver")
+        if server is not None and self.prefix.is_dir():
+            run_command([server, "-k"], timeout=END_SECONDS, environment=self.environment(os.environ))
 
     def python_command(self, *arguments: str) -> list[str]:
         """The command line of the prefix's Python; needs :meth:`environment`, and pipes for its streams.

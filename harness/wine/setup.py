@@ -63,20 +63,13 @@ def remove(prefix: WinePrefix) -> bool:
     if not any(path.exists() for path in (prefix.prefix, prefix.python, prefix.downloads, prefix.stamps)):
         return False
     with one_line_errors(), _alone(prefix.root):
-        _end_programs(prefix)
+        prefix.end_programs()
         for path in (prefix.stamps, prefix.python, prefix.downloads, prefix.prefix):
             shutil.rmtree(path, ignore_errors=True)
     left = [path.name for path in (prefix.python, prefix.downloads, prefix.prefix) if path.exists()]
     if left:
         raise PrefixError(f"{prefix.root} could not be deleted: {', '.join(left)} is still there")
     return True
-
-
-def _end_programs(prefix: WinePrefix) -> None:
-    """End what runs in the prefix, first gently, then by force (that is what ``-k`` means)."""
-    server = shutil.which("wineserver")
-    if server is not None and prefix.prefix.is_dir():
-        run_command([server, "-k"], timeout=30, environment=prefix.environment(os.environ))
 
 
 def _wine_version(wine: Path) -> str:
@@ -122,7 +115,7 @@ def _write_stamp(prefix: WinePrefix, name: str, text: str) -> None:
 
 def _make_prefix(prefix: WinePrefix, wine: Path, reporter: Reporter) -> None:
     reporter.step("creating the Wine prefix")
-    _end_programs(prefix)
+    prefix.end_programs()
     shutil.rmtree(prefix.prefix, ignore_errors=True)
     prefix.prefix.mkdir(parents=True)
     environment = prefix.environment(os.environ)
@@ -257,7 +250,7 @@ def _verify(prefix: WinePrefix, reporter: Reporter) -> dict[str, str]:
     if not prefix.complete:
         # Nobody else uses it yet. A program that was killed while it started the prefix's services leaves a
         # server that lets the next program wait for ever.
-        _end_programs(prefix)
+        prefix.end_programs()
     command = prefix.python_command("-S", "-c", _VERIFY, "C:\\procnotify\\site-packages\\pykd")
     try:
         done = run_command(

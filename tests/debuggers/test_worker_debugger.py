@@ -242,3 +242,41 @@ def test_a_crashed_target_is_let_go_and_not_taken_over(bench: Bench) -> None:
     debugger.execute(".crash", timeout=30)
     release = debugger.detach(timeout=30)
     assert str(release) == "the target crashed: it said that it reboots"
+
+
+def test_a_worker_that_does_not_start_gets_a_second_chance_where_one_helps(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Under Wine: a server that goes down turns its first caller away, or hangs."""
+    monkeypatch.setattr(workerlink, "LISTEN_SECONDS", 5.0)
+    turned_away = tmp_path / "turned_away.py"
+    turned_away.write_text(
+        "import pathlib, runpy, sys\n"
+        "first = pathlib.Path(__file__).with_name('first')\n"
+        "if not first.exists():\n"
+        "    first.touch()\n"
+        "    sys.exit(1)\n"
+        "runpy.run_path(sys.argv.pop(1), run_name='__main__')\n",
+        encoding="utf-8",
+    )
+    argv = [sys.executable, str(turned_away), str(FAKE), json.dumps({"attach": ATTACHED})]
+    retried: list[bool] = []
+    program = WorkerProgram(argv, retry=retried.append)
+    debugger = WorkerDebugger("fake", free_connection(), lambda: program)
+    debugger.listen()
+    assert debugger.attach(timeout=30).build == 18362
+    assert retried == [False]
+    assert debugger._link is not None
+    debugger._link.end()
+
+
+def test_the_second_chance_is_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    retried: list[bool] = []
+    program = WorkerProgram([sys.executable, "-c", "raise SystemExit(1)"], retry=retried.append)
+    with pytest.raises(DebuggerDied, match="ended with exit code 1"):
+        WorkerDebugger("fake", free_connection(), lambda: program).listen()
+    monkeypatch.setattr(workerlink, "LISTEN_SECONDS", 0.2)
+    hanging = WorkerProgram([sys.executable, "-c", "input(); input()"], retry=retried.append)
+    with pytest.raises(DebuggerDied, match="hung in phase 'listen'"):
+        WorkerDebugger("fake", free_connection(), lambda: hanging).listen()
+    assert retried == [False, True]

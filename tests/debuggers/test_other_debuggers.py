@@ -13,8 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.debuggers import debugger_factory
-from harness.debuggers.base import Debugger, PrintReceived, Stopped
+from harness.debuggers import debugger_factory, workerdebugger
+from harness.debuggers.base import (
+    Debugger,
+    ModuleLoaded,
+    ModuleUnloaded,
+    PrintReceived,
+    Stopped,
+    TargetRebooted,
+)
 from harness.debuggers.connection import NetConnection, parse_connection
 from harness.debuggers.workerdebugger import WorkerDebugger
 from harness.debuggers.workerlink import WorkerLink
@@ -138,6 +145,43 @@ def test_ntoseye_executes_nothing_for_a_target(ntoseye: object, tmp_path: Path) 
         debugger.go()
         texts_until_done(debugger)
     assert not made.exists()
+
+
+def module_events(name: str) -> list[ModuleLoaded | ModuleUnloaded]:
+    """What the debugger says of images while a served target does a scenario."""
+    connection = free_connection()
+    where = parse_connection(connection)
+    assert isinstance(where, NetConnection)
+    debugger = debugger_factory(name)(connection)
+    debugger.listen()
+    dialling = ["--hostip", "127.0.0.1", "--port", str(where.port), "--key", where.key.format()]
+    scenario = str(ROOT / "scenarios" / "create-thread.yaml")
+    argv = [sys.executable, "-m", "harness", "serve", *dialling, "--run", scenario]
+    target = subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.DEVNULL)
+    found: list[ModuleLoaded | ModuleUnloaded] = []
+    try:
+        debugger.attach(timeout=60)
+        debugger.go()
+        while not isinstance(event := debugger.receive(timeout=60), TargetRebooted):
+            assert event is not None
+            if isinstance(event, ModuleLoaded | ModuleUnloaded):
+                found.append(event)
+    finally:
+        target.kill()
+        target.wait()
+        debugger.detach(timeout=0.2)
+    return found
+
+
+def test_dbgeng_sees_the_driver_come_and_go(pykd: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workerdebugger, "RESCUE_SECONDS", 0.2)  # the target has ended and wants no rescue
+    ours = module_events("native")
+    theirs = module_events(pykd)
+    assert [type(event) for event in ours] == [ModuleLoaded, ModuleUnloaded]
+    assert isinstance(ours[0], ModuleLoaded)
+    assert ours[0].module.name == "procnotify.sys"
+    # DbgEng reports the kernel too, which was there before.
+    assert [event for event in theirs if "ntoskrnl.exe" not in str(event)] == ours
 
 
 def test_it_says_what_it_sees_in_a_halted_target(other_debugger: str) -> None:

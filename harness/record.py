@@ -87,11 +87,13 @@ class Recorder:
         except KeyboardInterrupt:
             interrupted = True
         except ProcnotifyError as reason:
-            if not attached:
-                raise
             error = reason
         finally:
             release = self._release()
+        if error is not None and not attached:
+            if release.running is not None:
+                error.message += f"; {release}"
+            raise error
         self._emit(self._assembler.flush())
         return Recording(release, self._bugcheck, self._reboots, tuple(self._stops), interrupted, error)
 

@@ -10,6 +10,7 @@ import click
 
 from harness.cli._options import duration
 from harness.debuggers import DEBUGGERS, debugger_factory
+from harness.debuggers.base import Release
 from harness.report.text import printable
 from harness.run.inspection import Inspection, inspect_target, inspect_virtual
 from harness.run.opening import open_rig
@@ -72,12 +73,15 @@ def command(
     Exit code: 0 the target runs on; 2 the debugger refuses a command (those behind it are not run); 3 the
     rig failed, or the target is not known to run; 4 a command crashed it.
     """
+    released: list[Release] = []
     with ExitStack() as stack:
+        stack.callback(_tell, released)
         inspecting: AbstractContextManager[Inspection]
         if connection is not None:
             if driver is not None:
                 raise click.UsageError("--driver goes with the virtual target, not with a CONNECTION")
-            inspecting = inspect_target(debugger_factory(debugger)(connection), timeout=wait)
+            opened = debugger_factory(debugger)(connection)
+            inspecting = inspect_target(opened, timeout=wait, released=released.append)
         else:
             rig = stack.enter_context(
                 open_rig(
@@ -88,13 +92,19 @@ def command(
                     building=partial(click.echo, err=True),
                 )
             )
-            inspecting = inspect_virtual(rig, timeout=wait)
+            inspecting = inspect_virtual(rig, timeout=wait, released=released.append)
         with inspecting as inspection:
-            stack.callback(lambda: click.echo(f"procnotify: {inspection.release}", err=True))
             for words in commands:
                 click.echo(f"kd> {words}")
                 click.echo(printable(inspection.execute(words, timeout=timeout)).rstrip("\n"))
-    release = inspection.release
-    if release is None or not release.running:
-        return Outcome.BUGCHECK if release is not None and release.crashed else Outcome.RIG
-    return Outcome.PASSED
+    (release,) = released
+    if release.running:
+        return Outcome.PASSED
+    return Outcome.BUGCHECK if release.crashed else Outcome.RIG
+
+
+def _tell(released: list[Release]) -> None:
+    """How the target was left, where anything was done to one."""
+    for release in released:
+        if release.running is not None or release.crashed:
+            click.echo(f"procnotify: {release}", err=True)

@@ -107,6 +107,8 @@ class Release:
     """How that is known, in a sentence."""
     crashed: bool = False
     """It bugchecked, so it could not be left running."""
+    bugcheck: BugcheckSeen | None = None
+    """The bugcheck, where it came while the target was released."""
 
     def __str__(self) -> str:
         state = {True: "was left running", False: "was left halted", None: "is not known to run"}[
@@ -135,7 +137,7 @@ class Debugger(Protocol):
         """Let the halted target run."""
 
     def break_in(self, *, timeout: float) -> Stopped:
-        """Halt the running target."""
+        """Halt the running target. DriverBugcheck: it crashed instead, and is halted for that."""
 
     def receive(self, *, timeout: float) -> DebuggerEvent | None:
         """The next thing the target said, or None after ``timeout``."""

@@ -43,7 +43,7 @@ from harness.debuggers.release import release
 from harness.debuggers.stops import command_stop, exception_stop
 from harness.debuggers.targetmemory import REQUEST_SECONDS, TargetMemory, UnreadableMemory
 from harness.debuggers.transport import open_transport
-from harness.errors import ConnectionFailed, TargetLost, UsageError
+from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost, UsageError
 from harness.kd.contexts import CONTEXTS, Amd64Context, Context, I386Context
 from harness.kd.errors import ProtocolError
 from harness.kd.manipulate import GetContext, GetVersion64, Manipulate, SetContext
@@ -131,6 +131,7 @@ class NativeDebugger:
         self._talk.machine = version.machine_type
         self._memory = TargetMemory(self._ask, version)
         self._breakpoints = Breakpoints(self._ask, self._memory)
+        self._crashed = self._bugcheck(change) is not None
         return TargetInfo(
             build=version.minor_version,
             machine_type=version.machine_type,
@@ -156,7 +157,10 @@ class NativeDebugger:
         """See :meth:`harness.debuggers.base.Debugger.break_in`."""
         change = break_in_until_halted(self._talk, monotonic() + timeout, timeout)
         self._require_link().busy = False
-        return self._stopped(change)
+        event = self._describe_halt(change)
+        if isinstance(event, BugcheckSeen):
+            raise DriverBugcheck(event.code, event.parameters, module=event.module)
+        return event
 
     def receive(self, *, timeout: float) -> DebuggerEvent | None:
         """See :meth:`harness.debuggers.base.Debugger.receive`."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import monotonic
 from typing import Final, Protocol
 
-from harness.debuggers.base import Release, Stopped
-from harness.errors import RigError, UsageError
+from harness.debuggers.base import BugcheckSeen, Release, Stopped
+from harness.errors import DriverBugcheck, RigError, UsageError
 
 __all__ = ["Releasable", "release"]
 
@@ -61,11 +62,16 @@ def release(debugger: Releasable, *, timeout: float, crashed: bool) -> Release:
         debugger.break_in(timeout=max(deadline - monotonic(), _LEAST))
         after = debugger.interrupt_time()
         debugger.let_go()
+    except DriverBugcheck as crash:
+        seen = BugcheckSeen(crash.code, crash.parameters, crash.module)
+        return replace(_release_crashed(debugger, _DUMP_SECONDS), bugcheck=seen)
     except (RigError, UsageError) as error:
         return Release(False if debugger.halted else None, f"it could not be proved: {error.message}")
-    if before is not None and after is not None and after > before:
-        return Release(True, f"it broke in and continued, its clock moved by {(after - before) / 10:.0f} us")
-    return Release(True, "it continued, broke in and continued again")
+    if before is None or after is None:
+        return Release(True, "it continued, broke in and continued again; its clock cannot be read")
+    if after <= before:
+        return Release(None, f"it broke in and continued, but its clock stood still at {after}")
+    return Release(True, f"it broke in and continued, its clock moved by {(after - before) / 10:.0f} us")
 
 
 def _release_crashed(debugger: Releasable, patience: float) -> Release:

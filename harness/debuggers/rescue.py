@@ -7,6 +7,7 @@ calling for a debugger, so another one can answer.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Final
 
 from harness.debuggers.base import Release
@@ -40,7 +41,7 @@ def rescue(connection: Connection, why: str, *, timeout: float) -> Release:
         return Release(
             None, f"{why}, and the native debugger could not take the target over: {error.message}"
         )
-    return Release(found.running, f"{why}, and the native debugger took the target over: {found.proof}")
+    return replace(found, proof=f"{why}, and the native debugger took the target over: {found.proof}")
 
 
 def explain_silence(connection: Connection, debugger: str, waited: float) -> tuple[RigError, Release]:
@@ -56,7 +57,11 @@ def explain_silence(connection: Connection, debugger: str, waited: float) -> tup
         return ConnectionFailed(f"{what}: {error.message}", hint=error.hint), found
     except RigError as error:
         return error, native.detach(timeout=LOOK_SECONDS)
-    return ConnectionFailed(f"{what}, although the native debugger does"), native.detach(timeout=LOOK_SECONDS)
+    silent = ConnectionFailed(
+        f"{what}, although the native debugger does",
+        hint="is it slow, or does its version not know the target?",
+    )
+    return silent, native.detach(timeout=LOOK_SECONDS)
 
 
 def _listen(native: NativeDebugger) -> None:

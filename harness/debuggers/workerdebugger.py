@@ -30,10 +30,11 @@ from harness.debuggers.release import release
 from harness.debuggers.rescue import LOOK_SECONDS, RESCUE_SECONDS, explain_silence, rescue
 from harness.debuggers.transport import UdpTransport
 from harness.debuggers.workerlink import WorkerLink, WorkerProgram
-from harness.errors import DebuggerDied, ProcnotifyError, TargetLost, UsageError
+from harness.errors import DebuggerDied, DriverBugcheck, ProcnotifyError, TargetLost, UsageError
 
 __all__ = ["WorkerDebugger"]
 
+KERNEL_NAMES: Final = ("ntoskrnl", "ntkrnl")
 REQUEST_SECONDS: Final = 30.0
 """For what a halted target is asked; a memory read that fails is tried again by the debugger itself."""
 
@@ -119,12 +120,12 @@ class WorkerDebugger:
                 event = self._next(left)
                 if isinstance(event, Stopped):
                     return event
+                if isinstance(event, BugcheckSeen):
+                    raise DriverBugcheck(event.code, event.parameters, module=event.module)
                 if event is not None:
                     kept.append(event)
         finally:
             self._pushed_back.extend(kept)
-        if link.crashed:
-            raise TargetLost("the target bugchecked before it could break in")
         raise link.hung(timeout)
 
     def receive(self, *, timeout: float) -> DebuggerEvent | None:
@@ -138,6 +139,9 @@ class WorkerDebugger:
         rows = self._require_halted().ask("modules", {}, REQUEST_SECONDS)["modules"]
         modules = [Module(str(name), int(base), int(size)) for name, base, size in rows]
         self._evidence.see_modules(modules)
+        # Not where it was before a reboot.
+        kernels = [module.base for module in modules if module.name.lower().startswith(KERNEL_NAMES)]
+        self._kernel_base = kernels[0] if kernels else self._kernel_base
         return modules
 
     def execute(self, command: str, *, timeout: float) -> str:

@@ -30,11 +30,12 @@ from harness.debuggers.base import (
     ModuleLoaded,
     ModuleUnloaded,
     PrintReceived,
+    Stopped,
     TargetRebooted,
 )
 from harness.debuggers.prompts import answer_prompt
 from harness.debuggers.stops import command_stop, exception_stop
-from harness.errors import ConnectionFailed, DebuggerDied, ProcnotifyError, TargetLost
+from harness.errors import ConnectionFailed, DebuggerDied, LinesLost, ProcnotifyError, TargetLost
 
 __all__ = ["WORKER", "WorkerLink", "WorkerProgram"]
 
@@ -44,6 +45,8 @@ LISTEN_SECONDS: Final = 60.0
 """For the worker to start and to bind its port; the first program in a Wine prefix starts slowly."""
 LEAST_SECONDS: Final = 0.2
 """A worker that answers at once is never taken for hung, however little time is left."""
+MAX_INBOX: Final = 1 << 20
+"""Events nobody has read; more is a reader that died."""
 OUTPUT_LINES: Final = 8
 """How much of what the debugger said last is kept."""
 
@@ -73,6 +76,8 @@ class WorkerLink:
         self._inbox: SimpleQueue[DebuggerEvent | ProcnotifyError] = SimpleQueue()
         self._listening = Flag()
         self._output: deque[str] = deque(maxlen=OUTPUT_LINES)
+        self.ended = Flag()
+        """Nothing more can come."""
         self.phase = "listen"
         """What it was asked last."""
         self.error: ProcnotifyError | None = None
@@ -94,7 +99,7 @@ class WorkerLink:
                 lost=self._died,
                 refused=self._refused,
                 on_event=self.on_event,
-                on_lost=lambda reason: self._inbox.put(self._died(reason)),
+                on_lost=self._on_lost,
                 environment=program.environment,
                 cwd=program.cwd,
             )
@@ -170,6 +175,10 @@ class WorkerLink:
         """Kill the worker, if it still lives."""
         self._channel.kill()
 
+    def _on_lost(self, reason: str) -> None:
+        self._inbox.put(self._died(reason))
+        self.ended.set()
+
     def _died(self, reason: str) -> ProcnotifyError:
         if self.error is None:
             self.error = DebuggerDied(f"{reason} (phase {self.phase!r}{self._said()})")
@@ -189,7 +198,11 @@ class WorkerLink:
         self.heard = True
         match event["event"]:
             case "print":
-                self._inbox.put(PrintReceived(_text(event), None, time()))
+                if self._inbox.qsize() >= MAX_INBOX:
+                    self.error = TargetLost(f"{MAX_INBOX} messages of the target were not read")
+                    self.end()
+                else:
+                    self._inbox.put(PrintReceived(_text(event), None, time()))
             case "prompt":
                 self._channel.ask("answer", {"text": answer_prompt(_text(event))})
             case "listening":
@@ -208,6 +221,9 @@ class WorkerLink:
             case "stopped":
                 self.halted = True
                 self._inbox.put(self._stop(event))
+            case "lost":
+                self.error = LinesLost(f"{self._name}: {event['text']}")
+                self._inbox.put(self.error)
             case "gone":
                 self.error = TargetLost(f"{self._name} has lost the target{self._said()}")
                 self._inbox.put(self.error)
@@ -222,6 +238,8 @@ class WorkerLink:
             return BugcheckSeen(code, (one, two, three, four), None)
         if event["command"]:
             return command_stop(f"a command; {self._name} said: {' | '.join(self._output)}", address)
+        if not event["code"]:
+            return Stopped(f"the event {event['kind']!r}", 0, address)
         return exception_stop(int(event["code"]), address, first_chance=bool(event["first_chance"]))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import harness
 from harness.debuggers.base import Debugger, Release, TargetInfo
-from harness.errors import ConnectionFailed, TraceError, UsageError
+from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost, TraceError, UsageError
 from harness.events import Event
 from harness.machines.base import Boot
 from harness.run.progress import EventCaptured, PhaseEntered
@@ -68,6 +68,7 @@ class Capture:
         debugger = rig.open_debugger(connection)
         rig.emit(PhaseEntered("boot"))
         debugger.listen()
+        session: Session | None = None
         try:
             rig.machine.start(Boot(self._seed, connection, self._scenario.profile))
             rig.emit(PhaseEntered("attach"))
@@ -82,7 +83,18 @@ class Capture:
         finally:
             rig.emit(PhaseEntered("release"))
             self.release = debugger.detach(timeout=DETACH_SECONDS)
+            if session is not None and self.release.bugcheck is not None:
+                session.record_bugcheck(self.release.bugcheck)
             rig.machine.stop()
+        self._judge_release(self.release)
+
+    def _judge_release(self, release: Release) -> None:
+        """A run whose target did not outlive it has not passed, whatever its lines say."""
+        if release.bugcheck is not None:
+            crash = release.bugcheck
+            raise DriverBugcheck(crash.code, crash.parameters, module=crash.module)
+        if not release.running:
+            raise TargetLost(f"the steps are done, but {release}")
 
     def finish(self, outcome: str) -> None:
         """Write the trace's footer. ``outcome`` is how the run ended, in words."""

@@ -20,14 +20,12 @@ __all__ = ["Inspection", "inspect_target", "inspect_virtual"]
 BREAK_IN_SECONDS = 10.0
 
 
-@dataclass
+@dataclass(frozen=True)
 class Inspection:
     """A halted target."""
 
     info: TargetInfo
     _debugger: Debugger
-    release: Release | None = None
-    """How the target was left, once it was."""
 
     def execute(self, command: str, *, timeout: float) -> str:
         """The output of a debugger command.
@@ -47,6 +45,7 @@ def inspect_target(
     debugger: Debugger,
     *,
     timeout: float,
+    released: Callable[[Release], None],
     begin: Callable[[], None] = lambda: None,
     prepare: Callable[[], None] = lambda: None,
 ) -> Iterator[Inspection]:
@@ -54,27 +53,25 @@ def inspect_target(
 
     :param debugger: not listening yet.
     :param timeout: seconds to wait for the target.
+    :param released: told how the target was left, on every way out.
     :param begin: done once the debugger listens, for example to start the target.
     :param prepare: done with the halted target; halts it again.
     """
     debugger.listen()
-    inspection: Inspection | None = None
     try:
         begin()
         inspection = Inspection(debugger.attach(timeout=timeout), debugger)
         prepare()
         yield inspection
     finally:
-        release = debugger.detach(timeout=DETACH_SECONDS)
-        if inspection is not None:
-            inspection.release = release
+        released(debugger.detach(timeout=DETACH_SECONDS))
 
 
 @contextmanager
-def inspect_virtual(rig: Rig, *, timeout: float) -> Iterator[Inspection]:
+def inspect_virtual(rig: Rig, *, timeout: float, released: Callable[[Release], None]) -> Iterator[Inspection]:
     """Boot the rig's machine, load the driver, and halt it; it is switched off on every way out.
 
-    :param timeout: seconds to wait for the target.
+    The parameters are those of :func:`inspect_target`.
     """
     connection = rig.connection or free_connection()
     debugger = rig.open_debugger(connection)
@@ -87,7 +84,11 @@ def inspect_virtual(rig: Rig, *, timeout: float) -> Iterator[Inspection]:
     try:
         boot = Boot(DEFAULT_SEED, connection)
         with inspect_target(
-            debugger, timeout=timeout, begin=lambda: rig.machine.start(boot), prepare=prepare
+            debugger,
+            timeout=timeout,
+            released=released,
+            begin=lambda: rig.machine.start(boot),
+            prepare=prepare,
         ) as inspection:
             yield inspection
     finally:

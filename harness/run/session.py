@@ -123,6 +123,11 @@ class Session:
         for event in self._assembler.flush():
             self._record(event)
 
+    def record_bugcheck(self, crash: BugcheckSeen) -> None:
+        """Record what was unfinished, then the bugcheck."""
+        for parsed in self._assembler.bugcheck(crash.code, crash.parameters, crash.module):
+            self._record(parsed)
+
     def _pump(self, timeout: float) -> bool:
         """Take one thing from the debugger; False when there was none."""
         event = self._debugger.receive(timeout=timeout)
@@ -138,8 +143,7 @@ class Session:
                 for parsed in self._assembler.feed(event.text, host_time):
                     self._record(parsed)
             case BugcheckSeen():
-                for parsed in self._assembler.bugcheck(event.code, event.parameters, event.module):
-                    self._record(parsed)
+                self.record_bugcheck(event)
                 raise DriverBugcheck(event.code, event.parameters, module=event.module)
             case Stopped():
                 raise DriverFault(

@@ -13,10 +13,18 @@ from typing import Any
 import pytest
 
 from harness.debuggers import rescue, workerdebugger, workerlink
-from harness.debuggers.base import BugcheckSeen, CommandDebugger, Debugger, Module, PrintReceived, Stopped
+from harness.debuggers.base import (
+    BugcheckSeen,
+    CommandDebugger,
+    Debugger,
+    Module,
+    PrintReceived,
+    Stopped,
+    TargetRebooted,
+)
 from harness.debuggers.workerdebugger import WorkerDebugger
 from harness.debuggers.workerlink import WorkerProgram
-from harness.errors import ConnectionFailed, DebuggerDied, TargetLost, UsageError
+from harness.errors import ConnectionFailed, DebuggerDied, DriverBugcheck, LinesLost, TargetLost, UsageError
 from harness.run.rig import free_connection
 
 FAKE = Path(__file__).with_name("fake_worker.py")
@@ -280,3 +288,81 @@ def test_the_second_chance_is_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DebuggerDied, match="hung in phase 'listen'"):
         WorkerDebugger("fake", free_connection(), lambda: hanging).listen()
     assert retried == [False, True]
+
+
+CRASH = STOP | {"bugcheck": [0xD1, 0, 2, 0, 0x5010]}
+NO_MODULES = {"result": {"modules": []}}
+
+
+def test_a_target_that_crashes_instead_of_breaking_in_is_not_left_running(bench: Bench) -> None:
+    """A driver that left something behind: the run's steps are done, and the machine dies of it."""
+    rebooted = {"result": {}, "after": [{"event": "rebooted"}]}
+    debugger = bench.attached(
+        go={"result": {}}, break_in={"result": {}, "after": [CRASH]}, modules=NO_MODULES
+    )
+    debugger.go()
+    with pytest.raises(DriverBugcheck, match="0x000000d1"):
+        debugger.break_in(timeout=30)
+    debugger = bench.attached(go=rebooted, break_in={"result": {}, "after": [CRASH]}, modules=NO_MODULES)
+    debugger.go()
+    release = debugger.detach(timeout=30)
+    assert release.bugcheck == BugcheckSeen(0xD1, (0, 2, 0, 0x5010), None)
+    assert release.crashed
+    assert release.running is False
+
+
+def test_a_clock_that_stands_still_is_no_proof(bench: Bench) -> None:
+    debugger = bench.attached(
+        go=DONE,
+        break_in={"result": {}, "after": [STOP]},
+        time={"result": {"time": 5}},
+        clear=DONE,
+        let_go=DONE,
+    )
+    debugger.go()
+    release = debugger.detach(timeout=30)
+    assert release.running is None
+    assert "its clock stood still at 5" in release.proof
+
+
+def test_prints_that_the_debugger_lost_are_lost_lines(bench: Bench) -> None:
+    lost = {"event": "lost", "text": "no room for some lines"}
+    debugger = bench.attached(go={"result": {}, "after": [printed("a"), lost]})
+    debugger.go()
+    assert debugger.receive(timeout=30) is not None
+    with pytest.raises(LinesLost, match="fake: no room for some lines"):
+        debugger.receive(timeout=30)
+
+
+def test_a_target_that_floods_a_reader_that_sleeps_is_lost(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workerlink, "MAX_INBOX", 3)
+    debugger = bench.attached(go={"result": {}, "after": [printed(str(number)) for number in range(9)]})
+    debugger.go()
+    assert debugger._link is not None
+    assert debugger._link.ended.wait(30)
+    texts = []
+    with pytest.raises(TargetLost, match="3 messages of the target were not read"):
+        while True:
+            texts.append(debugger.receive(timeout=30))
+    assert len(texts) == 3
+
+
+def test_another_stop_is_named_and_not_taken_for_a_command(bench: Bench) -> None:
+    stop = STOP | {"code": 0, "kind": "load_module"}
+    debugger = bench.attached(go={"result": {}, "after": [stop]})
+    debugger.go()
+    assert debugger.receive(timeout=30) == Stopped("the event 'load_module'", 0, 0x1234)
+
+
+def test_a_kernel_that_moved_in_a_reboot_is_not_blamed(bench: Bench) -> None:
+    crash = STOP | {"bugcheck": [0xD1, 0, 2, 0, 0x9010]}
+    rows = [["ntoskrnl.exe", 0x9000, 0x1000]]
+    debugger = bench.attached(
+        go={"result": {}, "after": [{"event": "rebooted"}, crash]}, modules={"result": {"modules": rows}}
+    )
+    debugger.go()
+    assert isinstance(debugger.receive(timeout=30), TargetRebooted)
+    event = debugger.receive(timeout=30)
+    assert event == BugcheckSeen(0xD1, (0, 2, 0, 0x9010), "ntoskrnl.exe")

@@ -10,6 +10,8 @@ import sys
 import uuid
 from typing import Any
 
+from engine import Refused
+
 IDEBUGCONTROL = uuid.UUID("5182e668-105e-416e-ad92-24ef800424ba")
 RETURN_INPUT = 13
 """Its place in IDebugControl's table of methods."""
@@ -20,16 +22,20 @@ class Console:
 
     def __init__(self) -> None:
         if sys.platform != "win32":
-            raise SystemExit("DbgEng needs Windows, or Wine")
+            raise Refused("DbgEng needs Windows, or Wine")
         self._control = ctypes.c_void_p()
         interface = ctypes.create_string_buffer(IDEBUGCONTROL.bytes_le, 16)
         create = ctypes.WinDLL("dbgeng.dll").DebugCreate
         if create(interface, ctypes.byref(self._control)) != 0:
-            raise SystemExit("DbgEng makes no second client")
+            raise Refused("DbgEng makes no second client")
         methods = ctypes.cast(self._control, ctypes.POINTER(ctypes.POINTER(ctypes.c_void_p)))[0]
         prototype = ctypes.WINFUNCTYPE(ctypes.c_long, ctypes.c_void_p, ctypes.c_char_p)
         self._return_input: Any = prototype(methods[RETURN_INPUT])
 
     def return_input(self, text: str) -> None:
         """Answer a prompt; from any thread."""
-        self._return_input(self._control, text.encode("ascii", "replace"))
+        result = self._return_input(self._control, text.encode("ascii", "replace"))
+        if result < 0:
+            raise Refused(
+                "DbgEng does not take the answer to a prompt (HRESULT 0x%08x)" % (result & 0xFFFFFFFF)
+            )

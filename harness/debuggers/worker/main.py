@@ -19,8 +19,9 @@ call          arguments           result
 ============  ==================  ===========================================================================
 
 Events: ``listening``; ``print`` and ``prompt`` (text, its bytes as Latin-1); ``output`` (what the debugger
-itself says); ``stopped`` (code, address, first_chance, bugcheck, command); ``loaded`` (name, base, size);
-``unloaded`` (name, base); ``rebooted``; ``gone`` (the debugger has lost the target).
+itself says); ``stopped`` (code, address, first_chance, bugcheck, command, kind); ``loaded`` (name, base,
+size); ``unloaded`` (name, base); ``rebooted``; ``lost`` (prints that the debugger had no room for); ``gone``
+(the debugger has lost the target).
 
 The process ends when stdin does; if the target is halted then, it is let go first.
 """
@@ -32,7 +33,8 @@ import os
 import queue
 import sys
 import threading
-from typing import IO, Any
+import traceback
+from typing import IO, Any, Callable  # noqa: UP035 - collections.abc has no subscripts in 3.7
 
 from engine import Engine, Refused
 
@@ -63,22 +65,19 @@ class Wire:
 
 
 class Worker:
-    """Does the calls, all on the thread that made it, which is the only one that the engine sees."""
+    """Does the calls, all on the thread that made it, which is the only one that the engine sees.
 
-    def __init__(self, engine: Engine, wire: Wire) -> None:
-        self._engine = engine
+    :param open_engine: makes the debugger; called for the first request, so that its failure is an answer.
+    """
+
+    def __init__(self, open_engine: Callable[[], Engine], wire: Wire) -> None:
+        self._open_engine = open_engine
         self._wire = wire
         self._requests: queue.Queue[Any] = queue.Queue()
         self._halted = False
-        self._stopped = threading.Event()
-        self._calls: dict[str, Any] = {
-            "attach": self._attach,
-            "execute": self._execute,
-            "modules": lambda args: {"modules": engine.modules()},
-            "time": lambda args: {"time": engine.interrupt_time()},
-            "clear": lambda args: engine.clear_breakpoints(),
-            "let_go": self._let_go,
-        }
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        """Set when the target has stopped; a new one for every time that it is let go."""
 
     def listen(self, lines: IO[bytes]) -> None:
         """Take requests until ``lines`` ends; runs on a thread of its own."""
@@ -86,11 +85,12 @@ class Worker:
             request = json.loads(line.decode("utf-8"))
             if request["call"] == "break_in":
                 self._wire.write({"id": request["id"], "result": {}})
-                threading.Thread(target=self._break_in, daemon=True).start()
+                threading.Thread(target=self._break_in, args=(self._over,), daemon=True).start()
             elif request["call"] == "answer":
-                self._engine.answer(request["args"]["text"])
-                self._wire.write({"id": request["id"], "result": {}})
+                self._wire.write(self._answer(request))
             else:
+                if request["call"] == "go":
+                    self._over = threading.Event()
                 self._requests.put(request)
         self._requests.put(None)
         # An engine that waits for its target cannot be told; one that is idle leaves by itself.
@@ -101,9 +101,8 @@ class Worker:
         """Serve until the harness has gone."""
         for request in iter(self._requests.get, None):
             if request["call"] == "go":
-                self._stopped.clear()
                 self._wire.write({"id": request["id"], "result": {}})
-                self._wait()
+                self._wait(self._over)
             else:
                 self._wire.write(self._answer(request))
         if self._halted:
@@ -112,47 +111,76 @@ class Worker:
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         number = request["id"]
         try:
-            result = self._calls[request["call"]](request["args"]) or {}
+            result = getattr(self, "call_" + request["call"])(request["args"]) or {}
         except Refused as reason:
             return {"id": number, "error": {"kind": "refused", "message": str(reason)}}
         return {"id": number, "result": result}
 
-    def _attach(self, args: dict[str, Any]) -> Any:
+    def call_attach(self, args: dict[str, Any]) -> Any:
+        self._engine = self._open_engine()
         facts = self._engine.attach(args["connection"])
         self._halted = True
         return facts
 
-    def _execute(self, args: dict[str, Any]) -> Any:
+    def call_answer(self, args: dict[str, Any]) -> None:
+        self._engine.answer(args["text"])
+
+    def call_execute(self, args: dict[str, Any]) -> Any:
         output, failed = self._engine.execute(args["command"])
         gone = self._engine.gone()
         bugcheck = None if gone else self._engine.bugcheck()
         return {"output": output, "failed": failed, "bugcheck": bugcheck, "gone": gone}
 
-    def _let_go(self, args: dict[str, Any]) -> None:
+    def call_modules(self, args: dict[str, Any]) -> Any:
+        return {"modules": self._engine.modules()}
+
+    def call_time(self, args: dict[str, Any]) -> Any:
+        return {"time": self._engine.interrupt_time()}
+
+    def call_clear(self, args: dict[str, Any]) -> None:
+        self._engine.clear_breakpoints()
+
+    def call_let_go(self, args: dict[str, Any]) -> None:
         self._engine.let_go()
         self._halted = False
 
-    def _break_in(self) -> None:
-        while not self._stopped.is_set():
-            self._engine.break_in()
-            self._stopped.wait(BREAK_IN_AGAIN)
+    def _break_in(self, over: threading.Event) -> None:
+        """Until this run is over; under the lock, so that no break-in comes behind its stop."""
+        while True:
+            with self._lock:
+                if over.is_set():
+                    return
+                try:
+                    self._engine.break_in()
+                except Refused as reason:
+                    self._wire.emit("output", text=str(reason))
+                    return
+            over.wait(BREAK_IN_AGAIN)
 
-    def _wait(self) -> None:
+    def _wait(self, over: threading.Event) -> None:
         self._halted = False
         stop = self._engine.wait()
+        with self._lock:
+            over.set()
         self._halted = stop is not None
-        self._stopped.set()
         if stop is None:
             self._wire.emit("gone")
         else:
             self._wire.emit("stopped", **stop)
 
 
-def protocol_stream() -> IO[bytes]:
-    """The real stdout, for the protocol alone: whatever else prints goes to stderr."""
-    stream = os.fdopen(os.dup(1), "wb")
+def protocol_streams() -> tuple[IO[bytes], IO[bytes]]:
+    """The real stdin and stdout, for the protocol alone.
+
+    Whatever else reads finds nothing, and whatever else prints goes to stderr. A read that waits on the real
+    stdin would also hold up every DLL that looks at it.
+    """
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
     os.dup2(2, 1)
-    return stream
+    return requests, answers
 
 
 def open_engine(name: str, wire: Wire, folder: str) -> Engine:
@@ -168,13 +196,21 @@ def open_engine(name: str, wire: Wire, folder: str) -> Engine:
 
 def main() -> None:
     """Serve the harness that started this process."""
-    wire = Wire(protocol_stream())
-    worker = Worker(open_engine(sys.argv[1], wire, "".join(sys.argv[2:3])), wire)
-    threading.Thread(target=worker.listen, args=(sys.stdin.buffer,), daemon=True).start()
-    worker.run()
-    # Not by returning: an engine's own threads and destructors must not delay the end.
-    sys.stdout.flush()
-    os._exit(0)
+    requests, answers = protocol_streams()
+    wire = Wire(answers)
+    name, folder = sys.argv[1], "".join(sys.argv[2:3])
+    worker = Worker(lambda: open_engine(name, wire, folder), wire)
+    threading.Thread(target=worker.listen, args=(requests,), daemon=True).start()
+    code = 1
+    try:
+        worker.run()
+        code = 0
+    finally:
+        # Not by returning: an engine's own threads and destructors must not delay the end.
+        if code:
+            traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 if __name__ == "__main__":

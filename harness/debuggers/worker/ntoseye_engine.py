@@ -8,6 +8,7 @@ bugcheck in an image that is gone it cannot name the image.
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import struct
 import threading
@@ -29,7 +30,7 @@ INTERRUPT_TIME, BUILD_NUMBER, PROCESSOR_COUNT = 0x08, 0x260, 0x3C0
 MACHINE_TYPES = {"AMD64": 0x8664, "ARM64": 0xAA64}
 MAX_MODULES = 2048
 MAX_EXPORTS = 65536
-BASE, SIZE, NAME, ENTRY_SIZE = 0x30, 0x40, 0x58, 0x68
+BASE, NAME, ENTRY_SIZE = 0x30, 0x58, 0x68
 """KLDR_DATA_TABLE_ENTRY on 64-bit kernels."""
 
 
@@ -56,12 +57,14 @@ class NtoseyeEngine(Engine):
                 key=options["key"],
                 kd_handshake_timeout=HANDSHAKE_SECONDS,
             )
+            said = self._debugger.command("vertarget")
         except ntoseye.NtoseyeError as error:
             raise Refused(_words(error)) from None
-        facts = dict(
-            line.split(None, 1) for line in self._debugger.command("vertarget").splitlines() if line.strip()
-        )
-        self._base = int(facts["kernel"].split()[0], 16)
+        facts = dict(re.findall(r"^\s*(\S+)\s+(\S+)", said, re.MULTILINE))
+        try:
+            self._base = int(facts["kernel"], 16)
+        except (KeyError, ValueError):
+            raise Refused("ntoseye does not say where the kernel is: " + " ".join(said.split())) from None
         return {
             "build": self._number(SHARED_DATA + BUILD_NUMBER, 4) & 0xFFFF,
             "machine_type": MACHINE_TYPES.get(facts.get("arch", ""), 0),
@@ -79,6 +82,7 @@ class NtoseyeEngine(Engine):
                 if stop is None:
                     stop = self._debugger.wait(timeout=POLL)
                 else:
+                    self._base = stop.reload.kernel_base or self._base
                     self._emit("rebooted")
                     stop = self._debugger.run(timeout=POLL)
         except ntoseye.NtoseyeError as error:
@@ -89,7 +93,10 @@ class NtoseyeEngine(Engine):
 
     def break_in(self) -> None:
         """See :class:`engine.Engine`."""
-        self._debugger.interrupt()
+        try:
+            self._debugger.interrupt()
+        except ntoseye.NtoseyeError as error:
+            raise Refused(_words(error)) from None
 
     def answer(self, text: str) -> None:
         """See :class:`engine.Engine`. ntoseye answers prompts itself, with nothing, and announces none."""
@@ -165,7 +172,7 @@ class NtoseyeEngine(Engine):
     def _drain(self) -> None:
         page = self._debugger.debug_log(since=self._seen)
         if page.dropped:
-            self._emit("output", text="ntoseye dropped lines that it had no room for")
+            self._emit("lost", text="ntoseye had no room for some lines and dropped them")
         for line in page.lines:
             self._emit("print", text=(line.text + "\n").encode("utf-8").decode("latin-1"))
         self._seen = page.next_seq
@@ -179,6 +186,7 @@ class NtoseyeEngine(Engine):
             "first_chance": True,
             "bugcheck": None,
             "command": False,
+            "kind": stop.kind,
         }
         if stop.kind == "exception":
             found["code"] = stop.exception.code

@@ -22,6 +22,8 @@ from seal import Seal, Unsealable
 DEBUGGEE = 0x80
 """DEBUG_OUTPUT_DEBUGGEE: what the target printed."""
 STATUS_BREAKPOINT = 0x80000003
+NO_EVENT = 0
+"""The type that a stop without any event has; pykd has no name for it."""
 MODULE = re.compile(r"^([0-9a-f`]+)\s+([0-9a-f`]+)\s+\S+\s+(.+?)\s*$", re.MULTILINE)
 """A line of ``lm k f``, and what follows ``ModLoad:``, which has no module name."""
 MODULE_LOADED = re.compile(r"ModLoad: ([0-9a-f`]+) ([0-9a-f`]+)\s+(\S.*?)\s*$")
@@ -39,18 +41,20 @@ def load_pykd(engine_folder: str) -> Any:
     if spec is None or spec.origin is None:
         raise Refused("this Python has no pykd")
     own = str(Path(spec.origin).parent)
-    if engine_folder:
-        # Loaded by their full path first, they are the ones that pykd's imports then find.
-        for name in ("dbgcore.dll", "dbghelp.dll", "dbgmodel.dll", "dbgeng.dll"):
-            path = Path(engine_folder, name)
-            if path.exists():
-                ctypes.CDLL(str(path))
     if hasattr(os, "add_dll_directory"):
         os.add_dll_directory(own)
     else:
         os.environ["PATH"] = own + os.pathsep + os.environ["PATH"]
-    import pykd
-
+    try:
+        if engine_folder:
+            # Loaded by their full path first, they are the ones that pykd's imports then find.
+            for name in ("dbgcore.dll", "dbghelp.dll", "dbgmodel.dll", "dbgeng.dll"):
+                path = Path(engine_folder, name)
+                if path.exists():
+                    ctypes.CDLL(str(path))
+        import pykd
+    except (ImportError, OSError) as error:
+        raise Refused("pykd cannot be loaded: " + str(error)) from None
     return pykd
 
 
@@ -72,7 +76,7 @@ class PykdEngine(Engine):
         for command in (".secure 1", ".noshell"):
             output, failed = self.execute(command)
             if failed:
-                raise SystemExit("DbgEng refuses " + command + ": " + output)
+                raise Refused("DbgEng refuses " + command + ": " + output)
 
     def attach(self, connection: str) -> dict[str, Any]:
         """See :class:`engine.Engine`."""
@@ -100,13 +104,17 @@ class PykdEngine(Engine):
         pykd = self._pykd
         try:
             status = pykd.go()
-        except pykd.DbgException:
+        except pykd.DbgException as error:
+            self._emit("output", text=self._last_words(error))
             return None
         return self._stop() if status == pykd.executionStatus.Break else None
 
     def break_in(self) -> None:
         """See :class:`engine.Engine`."""
-        self._pykd.breakin()
+        try:
+            self._pykd.breakin()
+        except self._pykd.DbgException as error:
+            raise Refused(self._last_words(error)) from None
 
     def answer(self, text: str) -> None:
         """See :class:`engine.Engine`."""
@@ -192,7 +200,6 @@ class PykdEngine(Engine):
             return
         if self._captured is not None:
             self._captured.append(text)
-            return
         self._line += text
         while "\n" in self._line:
             line, _, self._line = self._line.partition("\n")
@@ -208,7 +215,8 @@ class PykdEngine(Engine):
             self._emit("listening")
         if line.startswith("Shutdown occurred"):
             self._emit("rebooted")
-        self._emit("output", text=line)
+        if self._captured is None:
+            self._emit("output", text=line)
 
     def _on_denied(self, function: str, argument: str) -> None:
         self._emit("output", text="refused to the target: " + function + " " + argument)
@@ -222,6 +230,7 @@ class PykdEngine(Engine):
             "first_chance": True,
             "bugcheck": None,
             "command": False,
+            "kind": str(kind),
         }
         if kind == pykd.eventType.Exception:
             info = pykd.getLastException()
@@ -231,7 +240,7 @@ class PykdEngine(Engine):
             stop["code"], stop["address"] = STATUS_BREAKPOINT, pykd.getIP()
         else:
             # "<no event>": nothing happened in the target but that it had a command executed.
-            stop["command"], stop["address"] = True, pykd.getIP()
+            stop["command"], stop["address"] = int(kind) == NO_EVENT, pykd.getIP()
         if stop["code"] == STATUS_BREAKPOINT:
             stop["bugcheck"] = self.bugcheck()
         return stop
@@ -256,7 +265,7 @@ class PykdEngine(Engine):
 
 def _loaded_module(name: str) -> int:
     if sys.platform != "win32":
-        raise SystemExit("DbgEng needs Windows, or Wine")
+        raise Refused("DbgEng needs Windows, or Wine")
     find = ctypes.windll.kernel32.GetModuleHandleW
     find.restype = ctypes.c_void_p
     return int(find(name) or 0)

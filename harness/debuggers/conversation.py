@@ -261,6 +261,10 @@ class Conversation:
             return None
         return self._inbox.popleft()
 
+    def unread(self) -> list[InboxItem]:
+        """Every message that was not taken yet."""
+        return list(self._inbox)
+
     def put_back(self, item: InboxItem) -> None:
         """Make ``item`` the next message again."""
         self._inbox.appendleft(item)

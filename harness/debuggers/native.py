@@ -157,6 +157,9 @@ class NativeDebugger:
         """See :meth:`harness.debuggers.base.Debugger.break_in`."""
         change = break_in_until_halted(self._talk, monotonic() + timeout, timeout)
         self._require_link().busy = False
+        for item in self._talk.unread():
+            if isinstance(item, PrintReceived):
+                self._evidence.see_print(item.text)  # a bugcheck's banner comes before its stop
         event = self._describe_halt(change)
         if isinstance(event, BugcheckSeen):
             raise DriverBugcheck(event.code, event.parameters, module=event.module)

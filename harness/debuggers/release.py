@@ -48,14 +48,14 @@ def release(debugger: Releasable, *, timeout: float, crashed: bool) -> Release:
     The proof: the target breaks in and continues, and its interrupt time is compared with an earlier one. It
     was running when this is called, or it is continued first.
 
-    :param crashed: the target has bugchecked.
+    :param crashed: the target has bugchecked, and that was reported.
     """
     deadline = monotonic() + timeout
     if crashed:
         return _release_crashed(debugger, min(timeout, _DUMP_SECONDS))
     try:
-        if not debugger.halted:
-            debugger.break_in(timeout=max(deadline - monotonic(), _LEAST) / 2)
+        # Also when it is halted: for something that nobody has looked at yet, perhaps a bugcheck.
+        debugger.break_in(timeout=max(deadline - monotonic(), _LEAST) / 2)
         before = debugger.interrupt_time()
         debugger.clear_breakpoints()
         debugger.go()

@@ -53,6 +53,8 @@ class WorkerDebugger:
         self._program = program
         self._link: WorkerLink | None = None
         self._attached = False
+        self._crashed = False
+        """The target has bugchecked and not yet rebooted, and the caller knows."""
         self._kernel_base = 0
         self._stop: Stopped | None = None
         self._pushed_back: deque[DebuggerEvent] = deque()
@@ -148,7 +150,7 @@ class WorkerDebugger:
         """See :meth:`harness.debuggers.base.CommandDebugger.execute`."""
         link = self._require_halted()
         answer = link.ask("execute", {"command": command}, timeout, what=f"command {command!r}")
-        link.crashed = answer["bugcheck"] is not None
+        self._crashed = answer["bugcheck"] is not None
         if answer["gone"]:
             link.error = TargetLost(f"the command {command!r} ended {self.name}'s session")
         if answer["failed"]:
@@ -176,7 +178,7 @@ class WorkerDebugger:
             return rescue(self._connection, why, timeout=LOOK_SECONDS)
         link.deadline = monotonic() + timeout
         if link.error is None:
-            found = release(self, timeout=timeout, crashed=link.crashed)
+            found = release(self, timeout=timeout, crashed=self._crashed)
             if found.running or found.crashed:
                 return found
         why = found.proof if link.error is None else link.error.message
@@ -235,7 +237,9 @@ class WorkerDebugger:
                 self._evidence.see_modules([module])
             case TargetRebooted():
                 self._evidence.forget()
+                self._crashed = False
             case BugcheckSeen(code=code, parameters=parameters):
+                self._crashed = True
                 with contextlib.suppress(ProcnotifyError):  # what was seen so far will have to do
                     self.modules()
                 return self._evidence.bugcheck(code, parameters, kernel_base=self._kernel_base)

@@ -88,8 +88,6 @@ class WorkerLink:
         """It missed a deadline."""
         self.halted = False
         """The target stands still for it."""
-        self.crashed = False
-        """The target has bugchecked and not yet rebooted."""
         self.deadline = float("inf")
         """No question waits beyond this moment of the monotonic clock."""
         try:
@@ -216,7 +214,6 @@ class WorkerLink:
             case "unloaded":
                 self._inbox.put(ModuleUnloaded(str(event["name"]), int(event["base"])))
             case "rebooted":
-                self.crashed = False
                 self._inbox.put(TargetRebooted())
             case "stopped":
                 self.halted = True
@@ -234,7 +231,6 @@ class WorkerLink:
         address = int(event["address"])
         if event["bugcheck"] is not None:
             code, one, two, three, four = (int(word) for word in event["bugcheck"])
-            self.crashed = True
             return BugcheckSeen(code, (one, two, three, four), None)
         if event["command"]:
             return command_stop(f"a command; {self._name} said: {' | '.join(self._output)}", address)

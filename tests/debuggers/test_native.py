@@ -327,6 +327,27 @@ class TestBugcheck:
         assert release.running is False
         assert "reboots" in release.proof
 
+    def test_a_crash_that_nobody_looked_at(self, running: tuple[NativeDebugger, ThinTarget]) -> None:
+        debugger, target = running
+        target.print(BANNER % (0xD1, 0, 2, 0, 0xFFFFF80100001234))
+        target.exception(rcx=3)
+        target.wait(lambda: target.halted)
+        release = debugger.detach(timeout=5)
+        assert release.bugcheck is not None
+        assert (release.bugcheck.code, release.bugcheck.module) == (0xD1, "faulty.sys")
+        assert release.crashed
+        assert release.running is False
+
+    def test_a_crash_instead_of_a_break_in(self, running: tuple[NativeDebugger, ThinTarget]) -> None:
+        """A driver that left something behind: the machine dies of it when the run is over."""
+        debugger, target = running
+        words = struct.pack("<5Q", 0xCE, 0xFFFFF80100001234, 0, 0xFFFFF80100001234, 0)
+        target.do(lambda: target.memory.put(BUGCHECK_DATA, words + bytes(88)))
+        target.break_in_status = 3
+        release = debugger.detach(timeout=5)
+        assert release.bugcheck is not None
+        assert (release.bugcheck.code, release.bugcheck.module) == (0xCE, "faulty.sys")
+
 
 class TestReboot:
     def test_announced(self, attached: tuple[NativeDebugger, ThinTarget]) -> None:

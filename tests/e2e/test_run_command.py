@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import socket
@@ -15,6 +16,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from harness.debuggers.base import BugcheckSeen, Release
+from harness.debuggers.native import NativeDebugger
+from harness.events import Bugcheck
 from harness.run.opening import open_rig
 from harness.run.outcome import Outcome, RunResult
 from harness.run.progress import EventCaptured, Progress
@@ -253,3 +257,46 @@ def _no_cache_of_its_own() -> Iterator[None]:
     """The driver is in the cache before a command is timed or its output counted."""
     default_driver()
     yield
+
+
+class Unlucky(NativeDebugger):
+    """The target comes to harm while it is released."""
+
+    left = Release(None, "nobody knows")
+
+    def detach(self, *, timeout: float) -> Release:
+        super().detach(timeout=timeout)
+        return self.left
+
+
+@pytest.mark.parametrize(
+    ("left", "outcome", "words"),
+    [
+        (
+            Release(
+                False, "it reboots", crashed=True, bugcheck=BugcheckSeen(0xCE, (1, 2, 3, 4), "procnotify.sys")
+            ),
+            Outcome.BUGCHECK,
+            "the target bugchecked: 0x000000ce",
+        ),
+        (
+            Release(None, "nobody knows"),
+            Outcome.RIG,
+            "the steps are done, but the target is not known to run",
+        ),
+        (Release(False, "it hangs"), Outcome.RIG, "the steps are done, but the target was left halted"),
+    ],
+)
+def test_a_run_whose_target_does_not_outlive_it_has_not_passed(
+    left: Release, outcome: Outcome, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Unlucky, "left", left)
+    with open_rig(machine="virtual", debugger="native", driver=None, trace_folder=tmp_path) as rig:
+        result = run_scenario(
+            dataclasses.replace(rig, open_debugger=Unlucky), load(SCENARIOS / "create-thread.yaml"), seed=1
+        )
+    assert result.outcome is outcome, result.account
+    assert words in result.reason
+    assert result.trace is not None
+    last = list(TraceReader(result.trace))[-1]
+    assert isinstance(last, Bugcheck) == (outcome is Outcome.BUGCHECK)

@@ -265,10 +265,6 @@ class Conversation:
         """Every message that was not taken yet."""
         return list(self._inbox)
 
-    def put_back(self, item: InboxItem) -> None:
-        """Make ``item`` the next message again."""
-        self._inbox.appendleft(item)
-
     def take_halt(self) -> StateChange | None:
         """The stop at which the target stands, its message taken out of the inbox."""
         for item in list(self._inbox):

@@ -184,7 +184,8 @@ class WorkerLink:
 
     def _refused(self, error: dict[str, Any], what: str) -> ProcnotifyError:
         kind = ConnectionFailed if self.phase in ("listen", "attach") else TargetLost
-        return kind(f"{self._name}: {error['message']}{self._said()}")
+        said = f"; it said: {' | '.join(self._output)}" if self._output else ""
+        return kind(f"{self._name}: {error['message']}{said}")
 
     def _said(self) -> str:
         return f"; it said last: {self._output[-1]}" if self._output else ""

@@ -126,7 +126,7 @@ def test_a_worker_that_never_listens_is_killed(bench: Bench, monkeypatch: pytest
 def test_an_attach_that_is_refused_says_why(bench: Bench) -> None:
     said = {"event": "output", "text": "Failed to initialize socket"}
     debugger = bench.debugger(attach={"emit": [said], "error": {"kind": "refused", "message": "no way"}})
-    with pytest.raises(ConnectionFailed, match="fake: no way; it said last: Failed to initialize socket"):
+    with pytest.raises(ConnectionFailed, match="fake: no way; it said: Failed to initialize socket"):
         debugger.listen()
 
 

@@ -48,7 +48,7 @@ class NtoseyeEngine(Engine):
         transport, _, rest = connection.partition(":")
         options = dict(part.split("=", 1) for part in rest.split(","))
         if transport != "net" or set(options) != {"port", "key"}:
-            raise Refused("ntoseye is used with net:port=N,key=w.x.y.z only")
+            raise Refused("the connection must be net:port=N,key=w.x.y.z")
         threading.Thread(target=self._announce, args=(int(options["port"]),), daemon=True).start()
         try:
             self._debugger = ntoseye.attach(

@@ -184,7 +184,7 @@ class WorkerLink:
 
     def _refused(self, error: dict[str, Any], what: str) -> ProcnotifyError:
         kind = ConnectionFailed if self.phase in ("listen", "attach") else TargetLost
-        said = f"; it said: {' | '.join(self._output)}" if self._output else ""
+        said = f"; it said: {' | '.join([*self._output][-3:])}" if self._output else ""
         return kind(f"{self._name}: {error['message']}{said}")
 
     def _said(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import click
 
-__all__ = ["duration"]
+__all__ = ["duration", "wait_option"]
 
 _UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -20,3 +20,13 @@ def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> f
     if found is None:
         raise click.BadParameter(f"{value!r} is no duration; write 60s, 500ms, 5m or 1h")
     return float(found[1]) * _UNITS[found[2] or "s"]
+
+
+wait_option = click.option(
+    "--wait",
+    callback=duration,
+    default="60s",
+    show_default=True,
+    metavar="TIME",
+    help="How long to wait for the target.",
+)

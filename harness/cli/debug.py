@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli._options import duration
+from harness.cli._options import duration, wait_option
 from harness.debuggers import DEBUGGERS, debugger_factory
 from harness.debuggers.base import Release
 from harness.report.text import printable
@@ -35,14 +35,7 @@ __all__ = ["command"]
     metavar="FILE.sys",
     help="Loaded into the virtual target first. Without it the project's own.",
 )
-@click.option(
-    "--wait",
-    callback=duration,
-    default="60s",
-    show_default=True,
-    metavar="TIME",
-    help="How long to wait for the target.",
-)
+@wait_option
 @click.option(
     "--timeout",
     callback=duration,

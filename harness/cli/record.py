@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 import harness
-from harness.cli._options import duration
+from harness.cli._options import duration, wait_option
 from harness.debuggers import DEBUGGERS, debugger_factory
 from harness.debuggers.base import TargetInfo
 from harness.debuggers.native import NativeDebugger
@@ -105,14 +105,7 @@ class _Tape:
     metavar="NAME",
     help=f"Who listens: {', '.join(DEBUGGERS)}.",
 )
-@click.option(
-    "--wait",
-    callback=duration,
-    default="60s",
-    show_default=True,
-    metavar="TIME",
-    help="How long to wait for the target.",
-)
+@wait_option
 def command(
     connection: str, out: Path | None, length: float | None, check: Path | None, debugger: str, wait: float
 ) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 
@@ -9,50 +10,50 @@ class Refused(Exception):
     """The call cannot be done; the message is for people."""
 
 
-class Engine:
+class Engine(ABC):
     """One session of a debugger. Only :meth:`break_in` and :meth:`answer` may be called from another thread
     than the one that made it."""
 
+    @abstractmethod
     def attach(self, connection: str) -> dict[str, Any]:
         """Wait for the target, without end; it is halted then. Facts about it, see :mod:`main`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wait(self) -> dict[str, Any] | None:
         """Let the target run until it stops: why. None when the session is over."""
-        raise NotImplementedError
 
+    @abstractmethod
     def break_in(self) -> None:
         """Have the running target stop; from any thread."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(self, text: str) -> None:
         """Type ``text`` at the prompt that was announced; from any thread."""
-        raise NotImplementedError
 
+    @abstractmethod
     def execute(self, command: str) -> tuple[str, bool]:
         """A debugger command's output, and whether the debugger refused it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def gone(self) -> bool:
         """Whether the session is over, though nobody ended it: a command had the target reboot."""
-        raise NotImplementedError
 
+    @abstractmethod
     def bugcheck(self) -> list[int] | None:
         """Code and parameters, where the halted target has bugchecked."""
-        raise NotImplementedError
 
+    @abstractmethod
     def modules(self) -> list[list[Any]]:
         """The kernel's module list: name, base, size."""
-        raise NotImplementedError
 
+    @abstractmethod
     def interrupt_time(self) -> int | None:
         """KUSER_SHARED_DATA.InterruptTime; None where it cannot be read."""
-        raise NotImplementedError
 
+    @abstractmethod
     def clear_breakpoints(self) -> None:
         """No breakpoint is left in the target."""
-        raise NotImplementedError
 
+    @abstractmethod
     def let_go(self) -> None:
         """End the session; returns when the target has acknowledged that it runs on."""
-        raise NotImplementedError

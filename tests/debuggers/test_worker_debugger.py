@@ -149,9 +149,10 @@ def test_a_worker_that_dies_says_in_which_phase_and_what_it_said(bench: Bench) -
     assert "it said last: oh no" in words
 
 
-def test_a_worker_that_speaks_nonsense_is_believed_no_more(bench: Bench) -> None:
-    debugger = bench.attached(go={"garbage": "<html>", "result": {}})
-    with pytest.raises(DebuggerDied, match=r"answered b'<html>.*, which is no answer"):
+@pytest.mark.parametrize("garbage", ["<html>", '{"event": "stopped", "address": Infinity, "bugcheck": null}'])
+def test_a_worker_that_speaks_nonsense_is_believed_no_more(bench: Bench, garbage: str) -> None:
+    debugger = bench.attached(go={"garbage": garbage})
+    with pytest.raises(DebuggerDied, match=r"answered b'.*, which is no answer"):
         debugger.go()
 
 

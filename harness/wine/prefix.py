@@ -48,7 +48,10 @@ def find_wine() -> Path:
         if found:
             return Path(found).absolute()
     if configured:
-        raise WineMissing(f"PROCNOTIFY_WINE names {configured}, which is no program")
+        raise WineMissing(
+            f"PROCNOTIFY_WINE names {configured}, which is no program",
+            hint="it takes the path of a Wine loader; unset it to have one looked for",
+        )
     raise WineMissing(
         "Wine is not installed",
         hint="on Debian and Ubuntu: apt-get install --no-install-recommends wine wine64",

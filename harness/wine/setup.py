@@ -33,11 +33,6 @@ VERIFY_TIMEOUT: Final = 120.0
 
 _PYTHON_DLLS: Final = ("python39", "libffi", "libcrypto", "libssl", "sqlite3")
 
-_VERIFY: Final = (
-    "import os, sys, json; os.add_dll_directory(sys.argv[1]); import pykd; pykd.initialize(); "
-    "print(json.dumps({'python': sys.version.split()[0], 'pykd': pykd.__version__}))"
-)
-
 
 def setup(prefix: WinePrefix, reporter: Reporter, *, source: Path | None = None) -> dict[str, str]:
     """Build what is missing in ``prefix``; the versions of Python and pykd that it then holds.
@@ -251,7 +246,7 @@ def _verify(prefix: WinePrefix, reporter: Reporter) -> dict[str, str]:
         # Nobody else uses it yet. A program that was killed while it started the prefix's services leaves a
         # server that lets the next program wait for ever.
         prefix.end_programs()
-    command = prefix.python_command("-S", "-c", _VERIFY, "C:\\procnotify\\site-packages\\pykd")
+    command = prefix.python_command("-S", "-c", pieces.IMPORT_PYKD)
     try:
         done = run_command(
             command,

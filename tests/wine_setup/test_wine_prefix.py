@@ -121,7 +121,10 @@ def test_a_configured_wine_that_is_nothing_is_not_replaced_by_another(
         monkeypatch.setenv("PROCNOTIFY_WINE", name)
         with pytest.raises(WineMissing) as error:
             find_wine()
-        assert str(error.value) == f"PROCNOTIFY_WINE names {name}, which is no program"
+        assert str(error.value) == (
+            f"PROCNOTIFY_WINE names {name}, which is no program; "
+            "it takes the path of a Wine loader; unset it to have one looked for"
+        )
 
 
 def test_no_wine_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ fence around a debugger that talks to targets nobody trusts, not the first one: 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -22,9 +23,9 @@ from typing import Final
 
 from harness.resources import cache_dir
 from harness.wine.command import run_command
-from harness.wine.errors import WineMissing, one_line_errors
+from harness.wine.errors import PrefixError, WineMissing, one_line_errors
 
-__all__ = ["PYTHON_HOME", "WinePrefix", "find_wine"]
+__all__ = ["PYTHON_HOME", "WinePrefix", "find_wine", "find_wineserver"]
 
 PYTHON_HOME: Final = "C:\\procnotify"
 """The folder ``python/`` as programs in the prefix see it."""
@@ -35,6 +36,9 @@ _NATIVE_DLLS: Final = "dbgeng,dbghelp,dbgmodel,symsrv,srcsrv,mscoree=n"
 """Wine's own DbgEng and its relatives are stubs; the ones that pykd brings along are to be loaded."""
 
 _LOADERS: Final = ("wine64", "wine", "/usr/lib/wine/wine64", "/opt/wine-stable/bin/wine")
+_SERVERS: Final = ("wineserver", "wineserver64")
+_DEBIAN: Final = Path("/usr/lib/wine")
+"""Where Debian's /usr/bin/wine, a shell script, has the programs."""
 
 
 def find_wine() -> Path:
@@ -55,6 +59,28 @@ def find_wine() -> Path:
     raise WineMissing(
         "Wine is not installed",
         hint="on Debian and Ubuntu: apt-get install --no-install-recommends wine wine64",
+    )
+
+
+def find_wineserver(wine: Path) -> Path:
+    """The server that belongs to the loader ``wine``: two Wines may speak different protocols.
+
+    :raises PrefixError: there is none.
+    """
+    loader = wine.resolve()
+    folders = [wine.parent, loader.parent]
+    with contextlib.suppress(OSError), loader.open("rb") as file:
+        start = file.read(4096)
+        if start.startswith(b"#!") and bytes(_DEBIAN) in start:
+            folders.append(_DEBIAN)
+    for path in (*map(str, folders), None):
+        for name in _SERVERS:
+            found = shutil.which(name, path=path)
+            if found:
+                return Path(found).absolute()
+    raise PrefixError(
+        f"{wine} has no wineserver beside it, and there is none in PATH",
+        hint="install the whole of Wine (Debian: wine64), or name another one in PROCNOTIFY_WINE",
     )
 
 
@@ -101,10 +127,22 @@ class WinePrefix:
         }
 
     def end_programs(self) -> None:
-        """End what runs in the prefix, first gently, then by force (that is what ``-k`` means)."""
-        server = shutil.which("wineserver")
-        if server is not None and self.prefix.is_dir():
-            run_command([server, "-k"], timeout=END_SECONDS, environment=self.environment(os.environ))
+        """End what runs in the prefix, first gently, then by force (that is what ``-k`` means).
+
+        :raises WineMissing: there is no Wine.
+        :raises PrefixError: there is no server that could do it, or it failed.
+        """
+        if not self.prefix.is_dir():
+            return
+        server = str(find_wineserver(find_wine()))
+        with one_line_errors():
+            done = run_command([server, "-k"], timeout=END_SECONDS, environment=self.environment(os.environ))
+        # 1 without a word: there was nothing to end.
+        if done.code not in (0, 1) or (done.code == 1 and done.output.strip()):
+            raise PrefixError(
+                f"what runs in {self.prefix} could not be ended: {server} -k: {done.why()}",
+                hint="end the Windows programs there by hand, then repeat the command",
+            )
 
     def python_command(self, *arguments: str) -> list[str]:
         """The command line of the prefix's Python; needs :meth:`environment`, and pipes for its streams.

@@ -22,7 +22,7 @@ from harness.wine.command import run_command
 from harness.wine.debian import fetch_debs
 from harness.wine.errors import DownloadError, PrefixError, WineMissing, one_line_errors
 from harness.wine.launcher import build_launcher, launcher_fingerprint
-from harness.wine.prefix import WinePrefix, find_wine
+from harness.wine.prefix import WinePrefix, find_wine, find_wineserver
 from harness.wine.pypi import fetch_wheel
 from harness.wine.report import Reporter
 
@@ -54,11 +54,15 @@ def setup(prefix: WinePrefix, reporter: Reporter, *, source: Path | None = None)
 
 
 def remove(prefix: WinePrefix) -> bool:
-    """End what still runs in the prefix and delete it; whether there was one."""
+    """End what still runs in the prefix and delete it; whether there was one.
+
+    :raises PrefixError: what runs there cannot be ended, or something could not be deleted.
+    """
     if not any(path.exists() for path in (prefix.prefix, prefix.python, prefix.downloads, prefix.stamps)):
         return False
     with one_line_errors(), _alone(prefix.root):
-        prefix.end_programs()
+        with contextlib.suppress(WineMissing):  # without Wine nothing runs there
+            prefix.end_programs()
         for path in (prefix.stamps, prefix.python, prefix.downloads, prefix.prefix):
             shutil.rmtree(path, ignore_errors=True)
     left = [path.name for path in (prefix.python, prefix.downloads, prefix.prefix) if path.exists()]
@@ -110,6 +114,7 @@ def _write_stamp(prefix: WinePrefix, name: str, text: str) -> None:
 
 def _make_prefix(prefix: WinePrefix, wine: Path, reporter: Reporter) -> None:
     reporter.step("creating the Wine prefix")
+    server = str(find_wineserver(wine))
     prefix.end_programs()
     shutil.rmtree(prefix.prefix, ignore_errors=True)
     prefix.prefix.mkdir(parents=True)
@@ -117,12 +122,12 @@ def _make_prefix(prefix: WinePrefix, wine: Path, reporter: Reporter) -> None:
     # Without these Wine would offer to download Mono and Gecko, in a window.
     environment["WINEDLLOVERRIDES"] = "mscoree,mshtml=;winemenubuilder.exe=d"
     booted = run_command([str(wine), "wineboot", "-i"], timeout=BOOT_TIMEOUT, environment=environment)
-    server = shutil.which("wineserver")
-    if server is not None:
-        run_command([server, "-w"], timeout=BOOT_TIMEOUT, environment=environment)
-    if booted.code != 0 or not (prefix.prefix / "system.reg").is_file():
+    # The server writes the registry when it ends.
+    waited = run_command([server, "-w"], timeout=BOOT_TIMEOUT, environment=environment)
+    if booted.code != 0 or waited.code != 0 or not (prefix.prefix / "system.reg").is_file():
+        failed = waited if booted.code == 0 and waited.code != 0 else booted
         raise PrefixError(
-            f"Wine could not create its prefix in {prefix.prefix}: {booted.why()}",
+            f"Wine could not create its prefix in {prefix.prefix}: {failed.why()}",
             hint="is the 64-bit Wine installed (Debian: wine64), and is there 1 GB of disk space?",
         )
     _fence(prefix)

@@ -489,6 +489,12 @@ def test_remove_deletes_the_prefix_and_nothing_beside_it(
     assert run(prefix, source) == ALL_STEPS
 
 
+def test_remove_needs_no_wine(prefix: WinePrefix, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(prefix, source)
+    monkeypatch.setenv("PROCNOTIFY_WINE", "/nowhere/wine")
+    assert setup.remove(prefix) is True
+
+
 def test_remove_says_what_it_could_not_delete(
     prefix: WinePrefix, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@
       python/       python.exe, python39.dll, mscoree.dll, DLLs/, Lib/, site-packages/pykd/, worker/
       downloads/    what setup fetched; gone once the setup is complete
       stamps/       one file a finished stage
+      in-use        locked: shared by every debugger at work, alone by whoever ends or replaces what runs
 
 There is no drive Z: and no link to the user's home: a program in the prefix sees the prefix. That is a second
 fence around a debugger that talks to targets nobody trusts, not the first one: Wine is no sandbox.
@@ -17,9 +18,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from time import monotonic, sleep
+from typing import IO, Final
 
 from harness.resources import cache_dir
 from harness.wine.command import run_command
@@ -126,8 +129,52 @@ class WinePrefix:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
+    def use(self) -> IO[bytes]:
+        """Keep the prefix from being ended or replaced until what this gives is closed, or this process dies.
+
+        :raises PrefixError: somebody is at it for longer than that usually takes.
+        """
+        deadline = monotonic() + END_SECONDS
+        while (lock := self._lock(alone=False)) is None:
+            if monotonic() > deadline:
+                raise PrefixError(
+                    f"another process ends or replaces what runs in {self.root}", hint="wait for its end"
+                )
+            sleep(0.05)
+        return lock
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """While the block runs no debugger is at work in the prefix, and none begins.
+
+        :raises PrefixError: one is.
+        """
+        lock = self._lock(alone=True)
+        if lock is None:
+            raise PrefixError(f"a debugger is at work in {self.root}", hint="wait for its end")
+        with lock:
+            yield
+
+    def _lock(self, *, alone: bool) -> IO[bytes] | None:
+        """None: others have it. Children do not inherit it: Python's files are closed in them."""
+        if sys.platform == "win32":
+            raise PrefixError("there is no Wine on Windows", hint="pykd runs there without it")
+        import fcntl
+
+        with one_line_errors():
+            self.root.mkdir(parents=True, exist_ok=True)
+            file = (self.root / "in-use").open("ab")
+            try:
+                fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                return None
+        return file
+
     def end_programs(self) -> None:
         """End what runs in the prefix, first gently, then by force (that is what ``-k`` means).
+
+        Whoever calls it has the prefix :meth:`alone`.
 
         :raises WineMissing: there is no Wine.
         :raises PrefixError: there is no server that could do it, or it failed.

@@ -43,7 +43,7 @@ def setup(prefix: WinePrefix, reporter: Reporter, *, source: Path | None = None)
     wine = find_wine()
     with one_line_errors(), _alone(prefix.root):
         version = _wine_version(wine)
-        _stage(prefix, "prefix", version, lambda: _make_prefix(prefix, wine, reporter))
+        _stage(prefix, "prefix", version, lambda: _replace_prefix(prefix, wine, reporter))
         if source is not None or not _unpacked(prefix):
             _unpack(prefix, _gather(prefix, source, reporter), reporter)
         _stage(prefix, "launcher", launcher_fingerprint(), lambda: _make_launcher(prefix, reporter))
@@ -56,11 +56,12 @@ def setup(prefix: WinePrefix, reporter: Reporter, *, source: Path | None = None)
 def remove(prefix: WinePrefix) -> bool:
     """End what still runs in the prefix and delete it; whether there was one.
 
-    :raises PrefixError: what runs there cannot be ended, or something could not be deleted.
+    :raises PrefixError: a debugger is at work there, what runs cannot be ended, or something could not be
+        deleted.
     """
     if not any(path.exists() for path in (prefix.prefix, prefix.python, prefix.downloads, prefix.stamps)):
         return False
-    with one_line_errors(), _alone(prefix.root):
+    with one_line_errors(), _alone(prefix.root), prefix.alone():
         with contextlib.suppress(WineMissing):  # without Wine nothing runs there
             prefix.end_programs()
         for path in (prefix.stamps, prefix.python, prefix.downloads, prefix.prefix):
@@ -110,6 +111,11 @@ def _write_stamp(prefix: WinePrefix, name: str, text: str) -> None:
     fresh = prefix.stamps / f".{name}"
     fresh.write_text(text, encoding="utf-8")
     fresh.replace(prefix.stamps / name)
+
+
+def _replace_prefix(prefix: WinePrefix, wine: Path, reporter: Reporter) -> None:
+    with prefix.alone():
+        _make_prefix(prefix, wine, reporter)
 
 
 def _make_prefix(prefix: WinePrefix, wine: Path, reporter: Reporter) -> None:
@@ -250,15 +256,17 @@ def _verify(prefix: WinePrefix, reporter: Reporter) -> dict[str, str]:
     if not prefix.complete:
         # Nobody else uses it yet. A program that was killed while it started the prefix's services leaves a
         # server that lets the next program wait for ever.
-        prefix.end_programs()
+        with prefix.alone():
+            prefix.end_programs()
     command = prefix.python_command("-S", "-c", pieces.IMPORT_PYKD)
     try:
-        done = run_command(
-            command,
-            timeout=VERIFY_TIMEOUT,
-            environment=prefix.environment(os.environ),
-            cwd=prefix.python,
-        )
+        with prefix.use():
+            done = run_command(
+                command,
+                timeout=VERIFY_TIMEOUT,
+                environment=prefix.environment(os.environ),
+                cwd=prefix.python,
+            )
     except BaseException:
         (prefix.stamps / "verified").unlink(missing_ok=True)
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -206,6 +207,46 @@ def test_a_server_that_does_not_end_the_programs(
     assert str(error.value).startswith(
         f"what runs in {prefix.prefix} could not be ended: {server} -k: {said}; end"
     )
+
+
+HOLD = """
+import subprocess, sys
+from pathlib import Path
+from harness.wine.prefix import WinePrefix
+lock = WinePrefix(Path(sys.argv[1])).use()
+child = subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL)
+print(child.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_use_of_a_prefix_ends_with_its_process_and_not_with_the_children(prefix: WinePrefix) -> None:
+    argv = [sys.executable, "-c", HOLD, str(prefix.root)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        child = int(holder.stdout.readline())
+        try:
+            with pytest.raises(PrefixError, match="a debugger is at work"), prefix.alone():
+                pass
+            with prefix.use():
+                pass  # there may be many
+            holder.kill()
+            holder.wait()
+            with prefix.alone():
+                pass
+        finally:
+            holder.kill()
+            os.kill(child, signal.SIGKILL)
+
+
+def test_a_debugger_waits_for_whoever_ends_the_programs(
+    prefix: WinePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prefix_module, "END_SECONDS", 0.1)
+    with prefix.alone(), pytest.raises(PrefixError, match="another process ends or replaces") as error:
+        prefix.use()
+    assert str(error.value).isprintable()
+    prefix.use().close()
 
 
 def test_the_default_lies_in_the_users_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

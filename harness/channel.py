@@ -176,7 +176,8 @@ class Channel:
             while line := stream.readline(MAX_LINE):
                 try:
                     self._take(line)
-                except (ValueError, KeyError, TypeError) as error:
+                # Brackets nested without end exhaust the parser's stack; an Infinity is no integer.
+                except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
                     self._lose(f"{self._what} answered {_shortened(line)}, which is no answer ({error})")
                     return
         self._outgoing.put(None)  # a child that has closed its stdout has nothing more to say

@@ -16,7 +16,7 @@ from types import ModuleType
 
 import pytest
 
-from harness.debuggers.pykd import worker_program
+from harness.debuggers.pykd import require
 from harness.errors import RigError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,7 +71,7 @@ def pykd(request: pytest.FixtureRequest) -> str:
             )
             assert done.returncode == 0, done.stderr
     try:
-        worker_program()
+        require()
     except RigError as missing:
         skip_or_fail("pykd", str(missing))
     return "pykd"

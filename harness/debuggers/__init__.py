@@ -19,12 +19,12 @@ class DebuggerKind(NamedTuple):
     open: Callable[[str], Debugger]
     """Takes a connection, as for WinDbg's ``-k``."""
     check: Callable[[], object] = lambda: None
-    """Raises what this machine lacks for it."""
+    """Raises what this machine lacks for it, and changes nothing."""
 
 
 DEBUGGERS: dict[str, DebuggerKind] = {
     "native": DebuggerKind(NativeDebugger),
-    "pykd": DebuggerKind(pykd.open_pykd, pykd.worker_program),
+    "pykd": DebuggerKind(pykd.open_pykd, pykd.require),
     "ntoseye": DebuggerKind(ntoseye.open_ntoseye, ntoseye.worker_program),
 }
 """Every debugger by the name that ``--debugger`` takes."""

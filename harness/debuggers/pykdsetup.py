@@ -35,7 +35,7 @@ from harness.debuggers.interpreters import (
     probe,
 )
 from harness.errors import RigError, UsageError
-from harness.wine.pieces import PYKD
+from harness.wine.pieces import IMPORT_PYKD, PYKD
 
 __all__ = ["PykdSetupError", "Ready", "import_pykd", "remove", "setup", "where"]
 
@@ -44,17 +44,6 @@ NEWEST: Final = (3, 9)
 VENV_SECONDS: Final = 300.0
 PIP_SECONDS: Final = 600.0
 IMPORT_SECONDS: Final = 60.0
-
-# As the worker loads it (worker/pykd_engine.py): the DLLs beside pykd are DbgEng's. Not by returning: pykd's
-# destructors have no say in whether it could be imported.
-_IMPORT: Final = (
-    "import sys; sys.path[:] = [p for p in sys.path if p]; import importlib.util, json, os; "
-    "d = os.path.dirname(importlib.util.find_spec('pykd').origin); "
-    "os.environ['PATH'] = d + os.pathsep + os.environ.get('PATH', ''); "
-    "getattr(os, 'add_dll_directory', len)(d); import pykd; pykd.initialize(); "
-    "print(json.dumps({'python': sys.version.split()[0], 'pykd': pykd.__version__})); "
-    "sys.stdout.flush(); os._exit(0)"
-)
 
 
 class PykdSetupError(RigError):
@@ -238,7 +227,7 @@ def import_pykd(found: Interpreter, host: Host) -> Ready:
 
     :raises NoAnswer: that fails; the message is the last line of what it said.
     """
-    facts = ask(found.command, _IMPORT, host, timeout=IMPORT_SECONDS)
+    facts = ask(found.command, IMPORT_PYKD, host, timeout=IMPORT_SECONDS)
     return Ready(" ".join(found.command), found.origin, str(facts.get("python")), str(facts.get("pykd")))
 
 

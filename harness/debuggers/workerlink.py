@@ -15,10 +15,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
+from threading import Lock
 from time import monotonic, time
 from typing import Any, Final
 
@@ -61,6 +63,8 @@ class WorkerProgram:
     retry: Callable[[bool], None] | None = None
     """Called before a second attempt, when the first one ended without a word: with True when it hung. None:
     a second attempt is of no use."""
+    hold: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Gives what is held from before the worker starts until it has ended."""
 
 
 class WorkerLink:
@@ -69,6 +73,7 @@ class WorkerLink:
     :param name: of the debugger, for messages.
     :param connection: where it is to listen, as for WinDbg's ``-k``.
     :raises DebuggerDied: the program cannot be started.
+    :raises RigError: what it needs to hold cannot be had.
     """
 
     def __init__(self, name: str, program: WorkerProgram, connection: str) -> None:
@@ -90,6 +95,9 @@ class WorkerLink:
         """The target stands still for it."""
         self.deadline = float("inf")
         """No question waits beyond this moment of the monotonic clock."""
+        self._freeing = Lock()  # the worker's death may be seen on two threads at once
+        self._held = ExitStack()
+        self._held.enter_context(program.hold())
         try:
             self._channel = Channel(
                 program.argv,
@@ -102,6 +110,7 @@ class WorkerLink:
                 cwd=program.cwd,
             )
         except OSError as error:
+            self._free()
             raise DebuggerDied(f"{name}'s worker cannot be started: {error}") from None
         self._attaching: Future[dict[str, Any]] = self._channel.ask("attach", {"connection": connection})
         self._attaching.add_done_callback(lambda future: self._listening.set())
@@ -172,8 +181,14 @@ class WorkerLink:
     def end(self) -> None:
         """Kill the worker, if it still lives."""
         self._channel.kill()
+        self._free()
+
+    def _free(self) -> None:
+        with self._freeing:
+            self._held.close()
 
     def _on_lost(self, reason: str) -> None:
+        self._free()
         self._inbox.put(self._died(reason))
         self.ended.set()
 

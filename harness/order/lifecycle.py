@@ -98,7 +98,7 @@ class Lifecycle:
         self._begin_clock()
 
     def _begin_clock(self) -> None:
-        self._highest_seq = 0
+        self._highest_seq = -1
         self._latest_time = self._latest_index = 0
 
     def feed(self, events: Iterable[Event]) -> None:

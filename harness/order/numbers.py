@@ -14,51 +14,56 @@ _SLACK = 10_000_000
 
 
 class Numbers:
-    """The numbers of one load of the driver, from 1; they may arrive out of order.
+    """The numbers of one load of the driver, from 1 (or from 0); they may arrive out of order.
 
-    :ivar next: the number after the highest so far; 0 before the first.
+    :ivar next: the number after the highest so far; None before the first, so that it is no number's equal.
     """
 
-    __slots__ = ("_first", "_forgotten", "_missing", "next")
+    __slots__ = ("_first", "_forgotten", "_lowest", "_missing", "next")
 
     def __init__(self) -> None:
-        self.next = 0
+        self.next: int | None = None
         self._first: Event | None = None
+        self._lowest = 1  # what a load begins with
         self._missing: dict[int, int] = {}  # first → last number of a range, oldest range first
-        self._forgotten = 0
+        self._forgotten = -1
 
     def begins(self, event: Event, seq: int) -> bool:
         """Does ``event`` begin to count? Then it is the first of a load, and its number is new."""
-        if self._first is None:
+        if self._first is None or self.next is None:
             return True
-        if seq != 1:
+        if seq > self._lowest:
             return False
         early, time = self._first.time, event.time
         if early is None or time is None:
             return True
-        if 1 in self._missing:
+        if any(first <= seq <= last for first, last in self._missing.items()):
             return time > early + _SLACK
         if isinstance(event, Driver) and event.function == "DriverEntry":
             return time != early
-        return self.next > 2 and time != early
+        return self.next > self._lowest + 1 and time != early
 
     def begin(self, event: Event, seq: int) -> None:
         """Count anew from ``event`` on; numbers below ``seq`` may still come."""
         self._first = event
-        self._missing = {1: seq - 1} if seq > 1 else {}
-        self._forgotten = 0
+        self._lowest = min(seq, 1)
+        # The 0 stays open for good where a driver counts from 1.
+        self._missing = {0: seq - 1} if seq > 0 else {}
+        self._forgotten = -1
         self.next = seq + 1
 
     def take(self, seq: int) -> bool:
         """Take a number of this load; False when it had come before."""
-        if seq >= self.next:
-            if seq > self.next:
-                self._missing[self.next] = seq - 1
+        after = self.next
+        if after is None or seq >= after:
+            if after is not None and seq > after:
+                self._missing[after] = seq - 1
                 if len(self._missing) > MAX_GAPS:
                     dropped = self._missing.pop(next(iter(self._missing)))
                     self._forgotten = max(self._forgotten, dropped)
             self.next = seq + 1
             return True
+        self._lowest = min(seq, self._lowest)
         for first, last in self._missing.items():
             if first <= seq <= last:
                 del self._missing[first]

@@ -15,7 +15,7 @@ from typing import Final
 from harness.wine.archives import check_deb, check_zip
 from harness.wine.errors import DownloadError
 
-__all__ = ["DEBS", "PYKD", "PYTHON", "WHEELS", "Deb", "Pieces", "Wheel", "find_pieces"]
+__all__ = ["DEBS", "IMPORT_PYKD", "PYKD", "PYTHON", "WHEELS", "Deb", "Pieces", "Wheel", "find_pieces"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,19 @@ PYTHON: Final = Wheel(
     purpose="CPython 3.9 for Windows (python39.dll and its modules)",
 )
 WHEELS: Final = (PYKD, PYTHON)
+IMPORT_PYKD: Final = (
+    "import sys; sys.path[:] = [p for p in sys.path if p]; import importlib.util, json, os; "
+    "d = os.path.dirname(importlib.util.find_spec('pykd').origin); "
+    "os.environ['PATH'] = d + os.pathsep + os.environ.get('PATH', ''); "
+    "getattr(os, 'add_dll_directory', len)(d); import pykd; pykd.initialize(); "
+    "print(json.dumps({'python': sys.version.split()[0], 'pykd': pykd.__version__})); "
+    "sys.stdout.flush(); os._exit(0)"
+)
+"""A script that proves that pykd can be imported, on Windows and under Wine; its last line is the versions.
+
+It loads pykd as the worker does (worker/pykd_engine.py): the DLLs beside it are DbgEng's. It does not end by
+returning: pykd's destructors have no say in whether it could be imported.
+"""
 DEBS: Final = (
     Deb("libpython3.9-minimal", "Python's standard library, the core"),
     Deb("libpython3.9-stdlib", "Python's standard library, the rest"),

@@ -22,7 +22,7 @@ from harness.wine.command import run_command
 from harness.wine.debian import fetch_debs
 from harness.wine.errors import DownloadError, PrefixError, WineMissing, one_line_errors
 from harness.wine.launcher import build_launcher, launcher_fingerprint
-from harness.wine.prefix import WinePrefix, find_wine
+from harness.wine.prefix import WinePrefix, find_wine, find_wineserver
 from harness.wine.pypi import fetch_wheel
 from harness.wine.report import Reporter
 
@@ -32,11 +32,6 @@ BOOT_TIMEOUT: Final = 300.0
 VERIFY_TIMEOUT: Final = 120.0
 
 _PYTHON_DLLS: Final = ("python39", "libffi", "libcrypto", "libssl", "sqlite3")
-
-_VERIFY: Final = (
-    "import os, sys, json; os.add_dll_directory(sys.argv[1]); import pykd; pykd.initialize(); "
-    "print(json.dumps({'python': sys.version.split()[0], 'pykd': pykd.__version__}))"
-)
 
 
 def setup(prefix: WinePrefix, reporter: Reporter, *, source: Path | None = None) -> dict[str, str]:
@@ -48,7 +43,7 @@ def setup(prefix: WinePrefix, reporter: Reporter, *, source: Path | None = None)
     wine = find_wine()
     with one_line_errors(), _alone(prefix.root):
         version = _wine_version(wine)
-        _stage(prefix, "prefix", version, lambda: _make_prefix(prefix, wine, reporter))
+        _stage(prefix, "prefix", version, lambda: _replace_prefix(prefix, wine, reporter))
         if source is not None or not _unpacked(prefix):
             _unpack(prefix, _gather(prefix, source, reporter), reporter)
         _stage(prefix, "launcher", launcher_fingerprint(), lambda: _make_launcher(prefix, reporter))
@@ -59,11 +54,16 @@ def setup(prefix: WinePrefix, reporter: Reporter, *, source: Path | None = None)
 
 
 def remove(prefix: WinePrefix) -> bool:
-    """End what still runs in the prefix and delete it; whether there was one."""
+    """End what still runs in the prefix and delete it; whether there was one.
+
+    :raises PrefixError: a debugger is at work there, what runs cannot be ended, or something could not be
+        deleted.
+    """
     if not any(path.exists() for path in (prefix.prefix, prefix.python, prefix.downloads, prefix.stamps)):
         return False
-    with one_line_errors(), _alone(prefix.root):
-        prefix.end_programs()
+    with one_line_errors(), _alone(prefix.root), prefix.alone():
+        with contextlib.suppress(WineMissing):  # without Wine nothing runs there
+            prefix.end_programs()
         for path in (prefix.stamps, prefix.python, prefix.downloads, prefix.prefix):
             shutil.rmtree(path, ignore_errors=True)
     left = [path.name for path in (prefix.python, prefix.downloads, prefix.prefix) if path.exists()]
@@ -113,8 +113,14 @@ def _write_stamp(prefix: WinePrefix, name: str, text: str) -> None:
     fresh.replace(prefix.stamps / name)
 
 
+def _replace_prefix(prefix: WinePrefix, wine: Path, reporter: Reporter) -> None:
+    with prefix.alone():
+        _make_prefix(prefix, wine, reporter)
+
+
 def _make_prefix(prefix: WinePrefix, wine: Path, reporter: Reporter) -> None:
     reporter.step("creating the Wine prefix")
+    server = str(find_wineserver(wine))
     prefix.end_programs()
     shutil.rmtree(prefix.prefix, ignore_errors=True)
     prefix.prefix.mkdir(parents=True)
@@ -122,12 +128,12 @@ def _make_prefix(prefix: WinePrefix, wine: Path, reporter: Reporter) -> None:
     # Without these Wine would offer to download Mono and Gecko, in a window.
     environment["WINEDLLOVERRIDES"] = "mscoree,mshtml=;winemenubuilder.exe=d"
     booted = run_command([str(wine), "wineboot", "-i"], timeout=BOOT_TIMEOUT, environment=environment)
-    server = shutil.which("wineserver")
-    if server is not None:
-        run_command([server, "-w"], timeout=BOOT_TIMEOUT, environment=environment)
-    if booted.code != 0 or not (prefix.prefix / "system.reg").is_file():
+    # The server writes the registry when it ends.
+    waited = run_command([server, "-w"], timeout=BOOT_TIMEOUT, environment=environment)
+    if booted.code != 0 or waited.code != 0 or not (prefix.prefix / "system.reg").is_file():
+        failed = waited if booted.code == 0 and waited.code != 0 else booted
         raise PrefixError(
-            f"Wine could not create its prefix in {prefix.prefix}: {booted.why()}",
+            f"Wine could not create its prefix in {prefix.prefix}: {failed.why()}",
             hint="is the 64-bit Wine installed (Debian: wine64), and is there 1 GB of disk space?",
         )
     _fence(prefix)
@@ -250,15 +256,17 @@ def _verify(prefix: WinePrefix, reporter: Reporter) -> dict[str, str]:
     if not prefix.complete:
         # Nobody else uses it yet. A program that was killed while it started the prefix's services leaves a
         # server that lets the next program wait for ever.
-        prefix.end_programs()
-    command = prefix.python_command("-S", "-c", _VERIFY, "C:\\procnotify\\site-packages\\pykd")
+        with prefix.alone():
+            prefix.end_programs()
+    command = prefix.python_command("-S", "-c", pieces.IMPORT_PYKD)
     try:
-        done = run_command(
-            command,
-            timeout=VERIFY_TIMEOUT,
-            environment=prefix.environment(os.environ),
-            cwd=prefix.python,
-        )
+        with prefix.use():
+            done = run_command(
+                command,
+                timeout=VERIFY_TIMEOUT,
+                environment=prefix.environment(os.environ),
+                cwd=prefix.python,
+            )
     except BaseException:
         (prefix.stamps / "verified").unlink(missing_ok=True)
         raise

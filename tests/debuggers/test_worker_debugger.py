@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -157,9 +159,10 @@ def test_a_worker_that_dies_says_in_which_phase_and_what_it_said(bench: Bench) -
     assert "it said last: oh no" in words
 
 
-def test_a_worker_that_speaks_nonsense_is_believed_no_more(bench: Bench) -> None:
-    debugger = bench.attached(go={"garbage": "<html>", "result": {}})
-    with pytest.raises(DebuggerDied, match=r"answered b'<html>.*, which is no answer"):
+@pytest.mark.parametrize("garbage", ["<html>", '{"event": "stopped", "address": Infinity, "bugcheck": null}'])
+def test_a_worker_that_speaks_nonsense_is_believed_no_more(bench: Bench, garbage: str) -> None:
+    debugger = bench.attached(go={"garbage": garbage})
+    with pytest.raises(DebuggerDied, match=r"answered b'.*, which is no answer"):
         debugger.go()
 
 
@@ -276,6 +279,47 @@ def test_a_worker_that_does_not_start_gets_a_second_chance_where_one_helps(
     assert retried == [False]
     assert debugger._link is not None
     debugger._link.end()
+
+
+@contextlib.contextmanager
+def noted(notes: list[str]) -> Iterator[None]:
+    notes.append("held")
+    yield
+    notes.append("released")
+
+
+def test_what_a_worker_needs_is_held_for_as_long_as_it_lives() -> None:
+    notes: list[str] = []
+    argv = [sys.executable, str(FAKE), json.dumps({"attach": ATTACHED})]
+    link = workerlink.WorkerLink("fake", WorkerProgram(argv, hold=lambda: noted(notes)), free_connection())
+    link.await_listening()
+    assert notes == ["held"]
+    os.kill(link.pid, signal.SIGTERM)
+    with pytest.raises(DebuggerDied):
+        link.next(30)
+    assert notes == ["held", "released"]
+    link.end()
+    assert notes == ["held", "released"]
+
+
+def test_nothing_is_held_for_a_worker_that_died_or_was_to_be_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    notes: list[str] = []
+    nowhere = WorkerProgram(["/nowhere/python"], hold=lambda: noted(notes))
+    with pytest.raises(DebuggerDied, match="cannot be started"):
+        WorkerDebugger("fake", free_connection(), lambda: nowhere).listen()
+    assert notes == ["held", "released"]
+    notes.clear()
+    monkeypatch.setattr(workerlink, "LISTEN_SECONDS", 0.2)
+    hanging = WorkerProgram(
+        [sys.executable, "-c", "input(); input()"],
+        retry=lambda hung: notes.append("retry"),
+        hold=lambda: noted(notes),
+    )
+    with pytest.raises(DebuggerDied, match="hung in phase 'listen'"):
+        WorkerDebugger("fake", free_connection(), lambda: hanging).listen()
+    assert notes == ["held", "released", "retry", "held", "released"]
 
 
 def test_the_second_chance_is_the_last(monkeypatch: pytest.MonkeyPatch) -> None:

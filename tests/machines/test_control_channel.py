@@ -80,6 +80,7 @@ ERRORS = [
     ('{"id":1}', TargetLost, "which is no answer"),
     ('{"id":1,"result":7}', TargetLost, "the result is not an object"),
     ('["id"]', TargetLost, "which is no answer"),
+    ("[" * 100_000, TargetLost, "which is no answer"),
 ]
 
 

@@ -262,11 +262,29 @@ TABLE: dict[str, tuple[dict[str, list[Event]], dict[str, Broken]]] = {
             ],
             "from the middle, loaded again": [*numbered(3, 4), *numbered(1, 2, 3, 4, start=2 * SECOND)],
             "numbers without times, loaded again": [image(seq=1), image(seq=2), image(seq=1), image(seq=2)],
+            "from 0": numbered(0, 1, 2, 3),
+            "from 0, out of order": numbered(1, 0, 3, 2),
+            "from 0, loaded again": [*numbered(0, 1, 2), *numbered(0, 1, 2, start=SECOND)],
+            "from 0, loaded again in another order": [
+                *numbered(0, 1, 2),
+                *numbered(0, 2, 1, start=2 * SECOND),
+            ],
         },
         {
             "the same line again": Broken(numbered(1, 2, 2), "seq 2 is the number of an earlier line too", 1),
             "an earlier line again": Broken(
                 numbered(1, 2, 3, 2), "seq 2 is the number of an earlier line too", 1
+            ),
+            "an earlier line again, from 0": Broken(
+                numbered(0, 1, 2, 3, 2), "seq 2 is the number of an earlier line too", 2
+            ),
+            "the second line again, from 0": Broken(
+                numbered(0, 1, 2, 1), "seq 1 is the number of an earlier line too", 1
+            ),
+            "the 0 again": Broken(
+                [image(seq=seq, time=0) for seq in (0, 1, 2, 0)],
+                "seq 0 is the number of an earlier line too",
+                0,
             ),
             "a late line again": Broken(
                 numbered(1, 3, 2, 2), "seq 2 is the number of an earlier line too", 2
@@ -291,6 +309,7 @@ TABLE: dict[str, tuple[dict[str, list[Event]], dict[str, Broken]]] = {
     "time_follows_seq": (
         {
             "later and later": [image(seq=1, time=0), image(seq=2, time=5), image(seq=3, time=5)],
+            "a second's slack, from 0": [image(seq=0, time=SECOND), image(seq=1, time=0)],
             "a second's slack": [image(seq=1, time=SECOND), image(seq=2, time=0)],
             "a late line with an early time": [
                 image(seq=1, time=0),
@@ -304,6 +323,10 @@ TABLE: dict[str, tuple[dict[str, list[Event]], dict[str, Broken]]] = {
             "more than a second": Broken(
                 [image(seq=1, time=SECOND + 1), image(seq=2, time=0)],
                 "seq 2 has time 0, before 10000001",
+            ),
+            "more than a second, from 0": Broken(
+                [image(seq=0, time=SECOND + 1), image(seq=1, time=0)],
+                "seq 1 has time 0, before 10000001",
             ),
             "against the latest, not the last": Broken(
                 [

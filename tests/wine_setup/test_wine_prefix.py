@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from harness.wine import prefix as prefix_module
 from harness.wine.errors import PrefixError, WineMissing
-from harness.wine.prefix import WinePrefix, find_wine
+from harness.wine.prefix import WinePrefix, find_wine, find_wineserver
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows needs no Wine")
 
@@ -121,7 +122,10 @@ def test_a_configured_wine_that_is_nothing_is_not_replaced_by_another(
         monkeypatch.setenv("PROCNOTIFY_WINE", name)
         with pytest.raises(WineMissing) as error:
             find_wine()
-        assert str(error.value) == f"PROCNOTIFY_WINE names {name}, which is no program"
+        assert str(error.value) == (
+            f"PROCNOTIFY_WINE names {name}, which is no program; "
+            "it takes the path of a Wine loader; unset it to have one looked for"
+        )
 
 
 def test_no_wine_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,6 +134,119 @@ def test_no_wine_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(WineMissing, match=r"^Wine is not installed; .*apt-get install") as error:
         find_wine()
     assert str(error.value).isprintable()
+
+
+@pytest.fixture
+def nothing_in_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+
+
+@pytest.mark.parametrize("name", ["wineserver", "wineserver64"])
+def test_the_server_is_the_one_beside_the_loader(tmp_path: Path, nothing_in_path: None, name: str) -> None:
+    program(tmp_path / "path" / "wineserver")
+    server = program(tmp_path / "own" / name)
+    assert find_wineserver(program(tmp_path / "own" / "wine")) == server
+
+
+def test_the_server_is_looked_for_where_the_loader_s_link_leads(
+    tmp_path: Path, nothing_in_path: None
+) -> None:
+    """Debian's wine64 alone puts no server into PATH."""
+    loader, server = program(tmp_path / "lib" / "wine64"), program(tmp_path / "lib" / "wineserver64")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "wine").symlink_to(loader)
+    assert find_wineserver(tmp_path / "bin" / "wine") == server
+
+
+def test_the_server_is_looked_for_where_debian_s_script_has_the_loader(
+    tmp_path: Path, nothing_in_path: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prefix_module, "_DEBIAN", tmp_path / "lib")
+    server = program(tmp_path / "lib" / "wineserver64")
+    in_path = program(tmp_path / "path" / "wineserver")
+    script = program(tmp_path / "bin" / "wine")
+    assert find_wineserver(script) == in_path
+    script.write_text(f"#!/bin/sh -e\nwine64={tmp_path}/lib/wine64\n")
+    assert find_wineserver(script) == server
+
+
+def test_a_wine_without_a_server_ends_nothing_and_says_so(
+    prefix: WinePrefix, tmp_path: Path, nothing_in_path: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wine = program(tmp_path / "own" / "wine")
+    monkeypatch.setenv("PROCNOTIFY_WINE", str(wine))
+    prefix.end_programs()  # there is no prefix
+    prefix.prefix.mkdir(parents=True)
+    with pytest.raises(PrefixError, match=f"{wine} has no wineserver beside it.*; install the whole"):
+        prefix.end_programs()
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("exit 0", None),
+        ("exit 1", None),  # nothing ran
+        ("echo no right >&2; exit 1", "no right"),
+        ("exit 7", "exit code 7"),
+        ("exec sleep 60", "no answer in time"),
+    ],
+)
+def test_a_server_that_does_not_end_the_programs(
+    prefix: WinePrefix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, said: str | None
+) -> None:
+    monkeypatch.setattr(prefix_module, "END_SECONDS", 0.5 if "sleep" in script else 30.0)
+    monkeypatch.setenv("PROCNOTIFY_WINE", str(program(tmp_path / "own" / "wine")))
+    server = program(tmp_path / "own" / "wineserver")
+    server.write_text(f"#!/bin/sh\n{script}\n")
+    prefix.prefix.mkdir(parents=True)
+    if said is None:
+        prefix.end_programs()
+        return
+    with pytest.raises(PrefixError) as error:
+        prefix.end_programs()
+    assert str(error.value).startswith(
+        f"what runs in {prefix.prefix} could not be ended: {server} -k: {said}; end"
+    )
+
+
+HOLD = """
+import subprocess, sys
+from pathlib import Path
+from harness.wine.prefix import WinePrefix
+lock = WinePrefix(Path(sys.argv[1])).use()
+child = subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL)
+print(child.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_use_of_a_prefix_ends_with_its_process_and_not_with_the_children(prefix: WinePrefix) -> None:
+    argv = [sys.executable, "-c", HOLD, str(prefix.root)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        child = int(holder.stdout.readline())
+        try:
+            with pytest.raises(PrefixError, match="a debugger is at work"), prefix.alone():
+                pass
+            with prefix.use():
+                pass  # there may be many
+            holder.kill()
+            holder.wait()
+            with prefix.alone():
+                pass
+        finally:
+            holder.kill()
+            os.kill(child, signal.SIGKILL)
+
+
+def test_a_debugger_waits_for_whoever_ends_the_programs(
+    prefix: WinePrefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prefix_module, "END_SECONDS", 0.1)
+    with prefix.alone(), pytest.raises(PrefixError, match="another process ends or replaces") as error:
+        prefix.use()
+    assert str(error.value).isprintable()
+    prefix.use().close()
 
 
 def test_the_default_lies_in_the_users_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,6 +201,26 @@ def test_programs_of_an_old_prefix_are_ended_before_it_is_replaced(
     assert asked.index("wineserver -k") < asked.index("wineboot -i")
 
 
+def test_a_debugger_at_work_is_not_ended(prefix: WinePrefix, source: Path, wine_program: FakeWine) -> None:
+    run(prefix, source)
+    wine_program.version.write_text("wine-9.0\n")
+    with prefix.use():
+        wine_program.asked()
+        for action in (lambda: run(prefix, source), lambda: setup.remove(prefix)):
+            with pytest.raises(PrefixError) as error:
+                action()
+            assert one_line(error) == f"a debugger is at work in {prefix.root}; wait for its end"
+        assert "wineserver -k" not in wine_program.asked()
+        assert (prefix.prefix / "system.reg").is_file()
+    assert run(prefix, source) == [ALL_STEPS[0], ALL_STEPS[-1]]
+
+
+def test_a_repeated_proof_goes_on_beside_a_debugger(prefix: WinePrefix, source: Path) -> None:
+    run(prefix, source)
+    with prefix.use():
+        assert run(prefix, source) == ALL_STEPS[-1:]
+
+
 def test_the_prefix_is_fenced(prefix: WinePrefix, source: Path, wine_program: FakeWine) -> None:
     run(prefix, source)
     assert [link.name for link in (prefix.prefix / "dosdevices").iterdir()] == ["c:"]
@@ -481,12 +501,18 @@ def test_remove_deletes_the_prefix_and_nothing_beside_it(
     wine_program.asked()
     assert setup.remove(prefix) is True
     assert wine_program.asked() == ["wineserver -k"]
-    assert [path.name for path in prefix.root.iterdir()] == ["lock"]
+    assert sorted(path.name for path in prefix.root.iterdir()) == ["in-use", "lock"]
     assert beside.is_dir()
     assert wine_program.home.is_dir()
     assert source.is_dir()
     assert setup.remove(prefix) is False
     assert run(prefix, source) == ALL_STEPS
+
+
+def test_remove_needs_no_wine(prefix: WinePrefix, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(prefix, source)
+    monkeypatch.setenv("PROCNOTIFY_WINE", "/nowhere/wine")
+    assert setup.remove(prefix) is True
 
 
 def test_remove_says_what_it_could_not_delete(

@@ -71,7 +71,8 @@ class PacketType(IntEnum):
     FILE_IO = 11
 
 
-CONTROL_TYPES: Final = frozenset({PacketType.ACKNOWLEDGE, PacketType.RESEND, PacketType.RESET})
+# A tuple, for members of an enumeration hash in Python and compare in C; the target waits meanwhile.
+CONTROL_TYPES: Final = (PacketType.ACKNOWLEDGE, PacketType.RESEND, PacketType.RESET)
 _KNOWN_TYPES: Final = {
     int(kind): (kind, CONTROL_LEADER if kind in CONTROL_TYPES else DATA_LEADER)
     for kind in PacketType

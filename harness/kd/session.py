@@ -59,7 +59,7 @@ from harness.kd.session_events import (
     ResendRequested,
     SessionEvent,
 )
-from harness.kd.transitions import Input, Phase, Role, advance
+from harness.kd.transitions import TRANSITIONS, Input, Phase, Role
 
 __all__ = ["RETRANSMIT", "Session"]
 
@@ -68,11 +68,13 @@ RETRANSMIT: Final = 0.495
 _MAX_RESETS: Final = 2
 """RESETs to a target that does not answer them; after that its packets are taken as they come."""
 
-_CONTROL_INPUTS: Final = {
-    PacketType.ACKNOWLEDGE: Input.ACK,
-    PacketType.RESEND: Input.RESEND,
-    PacketType.RESET: Input.RESET,
-}
+_CONTROL_INPUTS: Final = tuple(
+    {PacketType.ACKNOWLEDGE: Input.ACK, PacketType.RESEND: Input.RESEND, PacketType.RESET: Input.RESET}.get(
+        kind
+    )
+    for kind in PacketType
+)
+"""By packet type, which serves as index: see CONTROL_TYPES for why no dict."""
 
 
 class _Waiting(NamedTuple):
@@ -105,6 +107,7 @@ class Session:
         self._link = link
         self._ids = ids
         self._phase = phase
+        self._legal = TRANSITIONS[role][phase]
         self._retransmit = retransmit
         self._max_tries = max_tries
         self._events: deque[SessionEvent] = deque()
@@ -246,16 +249,18 @@ class Session:
     # What arrives
 
     def _enter(self, what: Input) -> bool:
-        following = advance(self.role, self._phase, what)
+        following = self._legal.get(what)
         if following is None:
             detail = f"{what.value} while {self._phase.value}"
             self._events.append(Dropped(Drop.NOT_EXPECTED, detail, False))
             return False
-        self._phase = following
+        if following is not self._phase:
+            self._phase = following
+            self._legal = TRANSITIONS[self.role][following]
         return True
 
     def _on_packet(self, packet: Packet, now: float) -> None:
-        control = _CONTROL_INPUTS.get(packet.packet_type)
+        control = _CONTROL_INPUTS[packet.packet_type]
         if control is None:
             self._on_data(packet, now)
         elif control is Input.RESET:

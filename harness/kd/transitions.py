@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-__all__ = ["TRANSITIONS", "Input", "Phase", "Role", "advance"]
+__all__ = ["TRANSITIONS", "Input", "Phase", "Role"]
 
 
 class Role(Enum):
@@ -86,8 +86,3 @@ TRANSITIONS: Final[dict[Role, dict[Phase, dict[Input, Phase]]]] = {
         },
     },
 }
-
-
-def advance(role: Role, phase: Phase, what: Input) -> Phase | None:
-    """The phase after ``what``, or None where it is not legal."""
-    return TRANSITIONS[role][phase].get(what)

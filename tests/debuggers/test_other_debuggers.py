@@ -113,6 +113,7 @@ HOSTILE = {
     ".shell echo x > C:\\hostile.txt": ".shell has been disabled",
     ".logopen C:\\hostile.txt; .echo x; .logclose": REFUSED + "CreateFileW C:\\hostile.txt",
     ".logappend C:\\hostile.txt; .echo x; .logclose": REFUSED + "CreateFileW C:\\hostile.txt",
+    ".logopen C:\\hostile.txt; .echo x; g": REFUSED + "CreateFileW C:\\hostile.txt",
     ".writemem C:\\hostile.txt fffff78000000000 L10": "SECURE: Operation disallowed",
     ".dump C:\\hostile.txt": "SECURE: Dump writing disallowed",
     ".opendump C:\\windows\\win.ini": "SECURE: Operation disallowed",

@@ -59,6 +59,7 @@ class PykdEngine(Engine):
     def __init__(self, emit: Callable[..., None], engine_folder: str) -> None:
         self._emit = emit
         self._captured: list[str] | None = None
+        self._waiting = self._hostile = False
         self._pykd = pykd = load_pykd(engine_folder)
         try:
             self._seal: Seal | None = Seal(self._on_denied)
@@ -102,10 +103,13 @@ class PykdEngine(Engine):
     def wait(self) -> dict[str, Any] | None:
         """See :class:`engine.Engine`."""
         pykd = self._pykd
+        self._waiting, self._hostile = True, False
         try:
             status = pykd.go()
         except pykd.DbgException:
             return None
+        finally:
+            self._waiting = False
         return self._stop() if status == pykd.executionStatus.Break else None
 
     def break_in(self) -> None:
@@ -219,6 +223,10 @@ class PykdEngine(Engine):
         self._emit("output", text=text)
         if self._captured is not None:
             self._captured.append(text + "\n")
+        elif self._waiting and commanded:
+            # A command that ends in "g" would run on, and nobody would know.
+            self._hostile = True
+            self._pykd.breakin()
 
     def _stop(self) -> dict[str, Any]:
         pykd = self._pykd
@@ -239,6 +247,7 @@ class PykdEngine(Engine):
         else:
             # "<no event>": nothing happened in the target but that it had a command executed.
             stop["command"], stop["address"] = True, pykd.getIP()
+        stop["command"] = stop["command"] or self._hostile
         if stop["code"] == STATUS_BREAKPOINT:
             stop["bugcheck"] = self.bugcheck()
         return stop

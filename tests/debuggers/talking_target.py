@@ -6,6 +6,7 @@ Once a debugger has let it go, it does each action, then prints ``done``:
 ``text=TEXT``      prints that, in UTF-8, and a line end
 ``prompt=TEXT``    asks that (DbgPrompt) and prints what was typed
 ``command=TEXT``   wants the host to execute a debugger command (DbgKdCommandStringStateChange)
+``file=PATH``       asks for a file of the host (DbgKdCreateFile) and prints the NTSTATUS that it got
 ``reboot=``        says that it reboots, and does; goes on once a debugger is there again
 """
 
@@ -16,6 +17,7 @@ import sys
 from time import monotonic
 
 from harness.kd.debugio import GetString
+from harness.kd.fileio import CreateFile
 from harness.kd.packets import PacketType
 from harness.kd.statechange import CommandString
 from harness.virtual.kdstub import KdStub
@@ -40,6 +42,17 @@ def act(stub: KdStub, action: str) -> None:
         answer = packet.record()
         assert isinstance(answer, GetString)
         stub.print_string(b"typed: %s\n" % answer.answer, 0)
+        return
+    if kind == "file":
+        name = f"{value}\0".encode("utf-16-le")
+        # GENERIC_READ, FILE_SHARE_READ, FILE_OPEN
+        request = CreateFile(desired_access=0x80100080, share_access=1, create_disposition=1, data=name)
+        stub._link.deliver(PacketType.FILE_IO, request.encode())
+        while (packet := stub._link.next_packet(1.0)) is None:
+            pass
+        opened = packet.record()
+        assert isinstance(opened, CreateFile)
+        stub.print_string(b"file: %08x\n" % opened.status, 0)
         return
     view = stub._view  # no driver can do this, so the stub offers no way
     assert view is not None

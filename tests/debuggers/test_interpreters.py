@@ -357,10 +357,18 @@ def test_where_says_what_cannot_be_imported(windows: FakeWindows) -> None:
 
 # The worker's scripts run in Python 3.7
 
-SCRIPTS = ("main.py", "engine.py", "console.py", "seal.py", "pykd_engine.py")
+SCRIPTS = ("main.py", "engine.py", "console.py", "imports.py", "refusals.py", "seal.py", "pykd_engine.py")
 LATER = {"annotationlib", "compression", "graphlib", "tomllib", "zoneinfo"}
 """Modules of the standard library that Python 3.7 does not have."""
-STDLIB = (sys.stdlib_module_names - LATER) | {"pykd", "main", "engine", "console", "seal"}
+STDLIB = (sys.stdlib_module_names - LATER) | {
+    "pykd",
+    "main",
+    "engine",
+    "console",
+    "imports",
+    "refusals",
+    "seal",
+}
 
 
 def _imported(source: str) -> Iterator[str]:

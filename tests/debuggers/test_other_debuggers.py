@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -106,37 +107,108 @@ def test_a_prompt_is_answered(other_debugger: str) -> None:
     assert typed == (["typed: i\n", "typed: \n"] if other_debugger == "pykd" else ["typed: \n"] * 2)
 
 
+NO_SERVER = "Unable to start server, Win32 error 0n5"
+REFUSED = "refused to the target: "
 HOSTILE = {
     ".shell echo x > C:\\hostile.txt": ".shell has been disabled",
-    ".logopen C:\\hostile.txt; .echo x; .logclose": "refused to the target: CreateFileW C:\\hostile.txt",
-    ".logappend C:\\hostile.txt; .echo x; .logclose": "refused to the target: CreateFileW C:\\hostile.txt",
+    ".logopen C:\\hostile.txt; .echo x; .logclose": REFUSED + "CreateFileW C:\\hostile.txt",
+    ".logappend C:\\hostile.txt; .echo x; .logclose": REFUSED + "CreateFileW C:\\hostile.txt",
+    ".logopen C:\\hostile.txt; .echo x; g": REFUSED + "CreateFileW C:\\hostile.txt",
     ".writemem C:\\hostile.txt fffff78000000000 L10": "SECURE: Operation disallowed",
     ".dump C:\\hostile.txt": "SECURE: Dump writing disallowed",
+    ".opendump C:\\windows\\win.ini": "SECURE: Operation disallowed",
+    ".settings save C:\\hostile.xml": "NoShell Option is set",
+    "!homedir C:\\hostile": REFUSED + "GetProcAddress homedir",
     ".create C:\\windows\\notepad.exe": "SECURE: Operation disallowed",
-    "$$>< C:\\windows\\win.ini": "refused to the target: _o__wfopen C:\\windows\\win.ini",
-    "as /f x C:\\windows\\win.ini": "refused to the target: _o__wfopen C:\\windows\\win.ini",
+    ".attach 8": "SECURE: Operation disallowed",
+    "$$>< C:\\windows\\win.ini": REFUSED + "_o__wfopen C:\\windows\\win.ini",
+    "as /f x C:\\windows\\win.ini": REFUSED + "_o__wfopen C:\\windows\\win.ini",
+    ".kdfiles C:\\windows\\win.ini": REFUSED + "_o__wfopen C:\\windows\\win.ini",
+    ".dml_start C:\\windows\\win.ini": REFUSED + "_o__wfopen C:\\windows\\win.ini",
+    ".nvload C:\\windows\\win.ini": REFUSED + "SHCreateStreamOnFileW C:\\windows\\win.ini",
+    ".load C:\\hostile.dll": REFUSED + "LoadLibraryExW C:\\hostile.dll",
+    ".load C:\\windows\\system32\\..\\..\\hostile.dll": REFUSED + "LoadLibraryExW",
+    ".load \\\\127.0.0.1\\share\\hostile.dll": REFUSED + "CopyFileW \\\\127.0.0.1\\share\\hostile.dll",
+    ".load pykd.pyd": REFUSED + "LoadLibraryExW",
+    "!msvcrt.system notepad.exe": "SECURE: Cannot determine extension DLL type - msvcrt",
+    ".netuse \\\\127.0.0.1\\share": "SECURE: Operation disallowed",
+    "lsf \\\\127.0.0.1\\share\\x.c": REFUSED + "GetFileAttributesW \\\\127.0.0.1\\share\\x.c",
+    ".srcpath \\\\127.0.0.1\\share": REFUSED + "GetFileAttributesW \\\\127.0.0.1\\share",
+    ".sympath+ \\\\127.0.0.1\\share": REFUSED + "GetFileAttributesW \\\\127.0.0.1\\share",
+    ".sympath srv*C:\\hostile*http://127.0.0.1:{web}/": REFUSED + "SymSetSearchPathW srv*c:\\hostile*http:",
+    ".reload /f": "ModLoad: ",
+    ".exepath srv*C:\\hostile*http://127.0.0.1:{web}/": "",
+    ".reload /f nt": "",
+    ".server tcp:port={free}": NO_SERVER,
+    ".server tcp:clicon=127.0.0.1,port={web}": NO_SERVER,
+    ".server npipe:pipe=hostile": NO_SERVER,
 }
 """What a target has DbgEng execute → what DbgEng says of it."""
 
 
-def test_a_target_cannot_reach_the_host_through_dbgeng(pykd: str) -> None:
+def hear_out(debugger: Debugger) -> tuple[list[str], list[str]]:
+    """What the target prints until it is done, and why it stopped on the way."""
+    texts: list[str] = []
     reasons = []
-    with attached(pykd, *(f"command={command}" for command in HOSTILE)) as debugger:
-        debugger.go()
-        while (event := debugger.receive(timeout=60)) != PrintReceived("done\n", None, 0.0):
-            assert event is not None
-            if isinstance(event, PrintReceived):
-                assert event.text == "done\n"
-                break
-            if isinstance(event, Stopped):
-                reasons.append(event.reason)
-                debugger.go()
+    while not texts or texts[-1] != "done\n":
+        event = debugger.receive(timeout=60)
+        assert event is not None, (texts, reasons)
+        if isinstance(event, PrintReceived):
+            texts.append(event.text)
+        if isinstance(event, Stopped):
+            reasons.append(event.reason)
+            debugger.go()
+    return texts, reasons
+
+
+def test_a_target_cannot_reach_the_host_through_dbgeng(pykd: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as web, socket.create_server(("127.0.0.1", 0)) as free:
+        ports = {"{web}": str(web.getsockname()[1]), "{free}": str(free.getsockname()[1])}
+        free.close()
+        web.setblocking(False)
+        commands = list(HOSTILE)
+        for place, port in ports.items():
+            commands = [command.replace(place, port) for command in commands]
+        with attached(pykd, *(f"command={command}" for command in commands)) as debugger:
+            debugger.go()
+            texts, reasons = hear_out(debugger)
+            with socket.socket() as caller:
+                assert caller.connect_ex(("127.0.0.1", int(ports["{free}"]))) != 0, "a server was started"
+        with pytest.raises(BlockingIOError):
+            web.accept()
+    assert texts == ["done\n"]
     assert len(reasons) == len(HOSTILE)
     for reason, (command, said) in zip(reasons, HOSTILE.items(), strict=True):
         assert reason.startswith("the target wants the host to execute a command; pykd said: "), command
         assert said in reason, command
     if sys.platform != "win32":
-        assert not (WinePrefix().prefix / "drive_c" / "hostile.txt").exists()
+        assert not list((WinePrefix().prefix / "drive_c").glob("hostile*"))
+        assert not list(WinePrefix().python.glob("hostile*"))
+
+
+def test_dbgeng_hands_out_no_file_of_the_host(pykd: str) -> None:
+    mapping = "command=.kdfiles -m \\x\\y.sys C:\\windows\\win.ini"
+    with attached(pykd, mapping, "file=\\x\\y.sys") as debugger:
+        debugger.go()
+        texts, reasons = hear_out(debugger)
+    assert "pykd said: Added mapping for" in reasons[0]
+    assert texts == ["file: c0000022\n", "done\n"], "it is no STATUS_ACCESS_DENIED"
+
+
+def test_symbols_are_not_looked_for_on_other_machines(pykd: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_NT_SYMBOL_PATH", "C:\\windows;\\\\127.0.0.1\\share")
+    with attached(pykd) as debugger:
+        assert isinstance(debugger, WorkerDebugger)
+        debugger.execute("!sym noisy", timeout=60)
+        said = debugger.execute(".reload /f", timeout=60)
+    assert REFUSED + "CreateFileW \\\\127.0.0.1\\share\\ntoskrnl.dbg" in said
+    assert "c:\\windows\\ntoskrnl.dbg - file not found" in said, "local disks are to be searched"
+
+
+def test_what_is_refused_to_the_user_stands_in_the_answer(pykd: str) -> None:
+    with attached(pykd) as debugger:
+        assert isinstance(debugger, WorkerDebugger)
+        assert REFUSED + "CreateFileW C:\\x.txt\n" in debugger.execute(".logopen C:\\x.txt", timeout=60)
 
 
 def test_ntoseye_executes_nothing_for_a_target(ntoseye: object, tmp_path: Path) -> None:

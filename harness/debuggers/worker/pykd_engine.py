@@ -11,7 +11,6 @@ import ctypes
 import importlib.util
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Any, Callable, Iterator  # noqa: UP035 - collections.abc has no subscripts in 3.7
 
@@ -63,15 +62,22 @@ class PykdEngine(Engine):
 
     def __init__(self, emit: Callable[..., None], engine_folder: str) -> None:
         self._emit = emit
+        self._captured: list[str] | None = None
+        self._waiting = self._hostile = False
         self._pykd = pykd = load_pykd(engine_folder)
+        try:
+            self._seal: Seal | None = Seal(self._on_denied)
+        except Unsealable as reason:
+            self._seal, self._unsealable = None, str(reason)
         pykd.initialize()
         pykd.setOutputMask(pykd.outputFlag.All)  # the default leaves the target's prints out
         self._console = Console()
         self._line = ""
         self._printed = ""
-        self._captured: list[str] | None = None
         self._names: dict[int, str] = {}
         self._handler = self._make_handler()
+        if self._seal is not None:
+            self._seal.closed = True
         # Before there is a target, so that no command of one comes first.
         for command in (".secure 1", ".noshell"):
             output, failed = self.execute(command)
@@ -80,12 +86,11 @@ class PykdEngine(Engine):
 
     def attach(self, connection: str) -> dict[str, Any]:
         """See :class:`engine.Engine`."""
-        pipe = connection.partition("com:pipe,port=")[2]
+        if self._seal is None:
+            raise Refused("this DbgEng cannot be kept from its target: " + self._unsealable)
+        self._seal.allowed = connection.partition("com:pipe,port=")[2]
         try:
-            self._seal = Seal(_loaded_module("dbgeng.dll"), pipe, self._on_denied)
             self._pykd.attachKernel(connection)
-        except Unsealable as reason:
-            raise Refused("this DbgEng cannot be kept from its target: " + str(reason)) from None
         except self._pykd.DbgException as error:
             raise Refused(self._last_words(error)) from None
         version, _ = self.execute("vertarget")
@@ -102,11 +107,14 @@ class PykdEngine(Engine):
     def wait(self) -> dict[str, Any] | None:
         """See :class:`engine.Engine`."""
         pykd = self._pykd
+        self._waiting, self._hostile = True, False
         try:
             status = pykd.go()
         except pykd.DbgException as error:
             self._emit("output", text=self._last_words(error))
             return None
+        finally:
+            self._waiting = False
         return self._stop() if status == pykd.executionStatus.Break else None
 
     def break_in(self) -> None:
@@ -218,8 +226,15 @@ class PykdEngine(Engine):
         if self._captured is None:
             self._emit("output", text=line)
 
-    def _on_denied(self, function: str, argument: str) -> None:
-        self._emit("output", text="refused to the target: " + function + " " + argument)
+    def _on_denied(self, function: str, argument: str, commanded: bool) -> None:
+        text = "refused to the target: " + function + " " + argument
+        self._emit("output", text=text)
+        if self._captured is not None:
+            self._captured.append(text + "\n")
+        elif self._waiting and commanded:
+            # A command that ends in "g" would run on, and nobody would know.
+            self._hostile = True
+            self._pykd.breakin()
 
     def _stop(self) -> dict[str, Any]:
         pykd = self._pykd
@@ -241,6 +256,7 @@ class PykdEngine(Engine):
         else:
             # "<no event>": nothing happened in the target but that it had a command executed.
             stop["command"], stop["address"] = int(kind) == NO_EVENT, pykd.getIP()
+        stop["command"] = stop["command"] or self._hostile
         if stop["code"] == STATUS_BREAKPOINT:
             stop["bugcheck"] = self.bugcheck()
         return stop
@@ -261,14 +277,6 @@ class PykdEngine(Engine):
 
     def _last_words(self, error: Exception) -> str:
         return " ".join(str(error).split())
-
-
-def _loaded_module(name: str) -> int:
-    if sys.platform != "win32":
-        raise Refused("DbgEng needs Windows, or Wine")
-    find = ctypes.windll.kernel32.GetModuleHandleW
-    find.restype = ctypes.c_void_p
-    return int(find(name) or 0)
 
 
 def _address(text: str) -> int:

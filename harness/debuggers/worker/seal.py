@@ -1,27 +1,52 @@
 """Keeps a target from reaching the host through DbgEng.
 
 A target can make DbgEng execute a debugger command (a command-string state change). ``.secure 1`` and
-``.noshell`` forbid shells, process control, dumps and UNC paths, but not everything: log files can be written
-anywhere and ``.kdfiles`` can hand out any file. So the functions by which dbgeng.dll opens files and starts
-programs are redirected, in its import table, to ones that refuse. Those of dbghelp.dll, which finds symbols,
-are not.
+``.noshell`` forbid shells, process control, dumps and servers, but not everything: log files can be written
+anywhere, ``.kdfiles`` can hand out any file, ``.load`` copies a DLL from another machine and runs it, a
+symbol server may write what it likes to where the command says. So the functions by which DbgEng's DLLs
+reach the host are redirected to ones that refuse (:mod:`refusals`): in their import tables, and where DbgEng
+looks functions up by name, which it does when it starts. A DLL that imports a function which could reach the
+host and is not known there is not used at all.
 
-Loading an extension DLL from a local disk stays possible: a target cannot put one there.
+What a command may still do: read from local disks what looks like symbols, reach the symbol servers that the
+user's environment or DbgEng itself names, and load an extension from the debugger's own folder. Those are
+trusted: what they import is not looked at. A user's own command is held to the same.
 """
 
 from __future__ import annotations
 
 import ctypes
+import ntpath
+import os
 import sys
-from typing import Any, Callable, Iterator  # noqa: UP035 - collections.abc has no subscripts in 3.7
+from pathlib import Path
+from typing import Any, Callable  # noqa: UP035 - collections.abc has no subscripts in 3.7
 
-INVALID_HANDLE = -1
+from imports import NotWritable, imports, read_slot, write_slot
+from refusals import (
+    FILE,
+    FIND,
+    LIBRARY,
+    LOOK,
+    REFUSALS,
+    SEARCH,
+    is_network,
+    is_own_library,
+    is_own_search,
+    is_suspect,
+    is_within,
+)
+
 ACCESS_DENIED = 5
-PAGE_READWRITE = 4
-
-OPENING = ("CreateFileW", "CreateFileA")
-NEEDED = ("CreateProcessW", "CreateFileW")
-"""A DbgEng that does not import these opens files in a way that is not known here."""
+GENERIC_READ = 0x80000000
+OPEN_EXISTING = 3
+ENGINE = "dbgeng.dll"
+OTHERS = ("dbghelp.dll", "dbgmodel.dll", "symsrv.dll")
+"""What DbgEng brings along to find symbols and to evaluate ``dx``; they may open local files."""
+DEFAULT_SEARCH = ("srv*", "cache*", "srv*https://msdl.microsoft.com/download/symbols")
+"""Where DbgEng looks for symbols when the user names no place, and what ``.symfix`` says."""
+NEEDED = ("CreateProcessW", "CreateFileW", "LoadLibraryExW", "GetProcAddress")
+"""A DbgEng that does not import these does it in a way that is not known here."""
 
 
 class Unsealable(Exception):
@@ -29,113 +54,122 @@ class Unsealable(Exception):
 
 
 class Seal:
-    """The redirected imports of one module, for as long as the process lives.
+    """The redirected imports of DbgEng's DLLs, for as long as the process lives.
 
-    :param module: base address of the loaded DLL.
-    :param allowed: the one path that may be opened (the pipe of the connection), empty for none.
-    :param denied: told what was refused: the function's name and the path or key, where it has one.
+    :param denied: told what was refused: the function's name, the path or key, where it has one, and whether
+        it was dbgeng.dll that called, which does so for a command; the others follow what symbols say.
     """
 
-    def __init__(self, module: int, allowed: str, denied: Callable[[str, str], None]) -> None:
-        self._allowed = allowed.lower()
+    def __init__(self, denied: Callable[[str, str, bool], None]) -> None:
+        self.allowed = ""
+        """The one path that dbgeng.dll may open (the pipe of the connection), empty for none."""
+        self.closed = False
+        """Whether anything is refused yet: when DbgEng starts it looks functions up and sets its PATH."""
         self._denied = denied
-        self._kept: list[Any] = []
-        self.functions = [name for name, slot in _imports(module) if self._redirect(name, slot)]
-        missing = [name for name in NEEDED if name not in self.functions]
-        if missing:
-            raise Unsealable("it does not import " + " and ".join(missing))
+        self._kept: dict[tuple[str, int, bool], Any] = {}
+        engine, path = _loaded(ENGINE)
+        self._folder = ntpath.dirname(path)
+        self._libraries = [self._folder, ntpath.join(os.environ.get("SYSTEMROOT", "C:\\Windows"), "system32")]
+        self._known = known_searches(os.environ)
+        modules = [(engine, True)]
+        for name in OTHERS:
+            path = ntpath.join(self._folder, name)
+            if Path(path).exists():
+                ctypes.CDLL(path)  # the one that is loaded is the one that DbgEng gets
+                modules.append((_loaded(name)[0], False))
+        slots = [(name, slot, strict) for module, strict in modules for name, slot in imports(module)]
+        check(
+            [name for name, _, strict in slots if strict], [name for name, _, strict in slots if not strict]
+        )
+        for name, slot, strict in slots:
+            if name in REFUSALS:
+                try:
+                    write_slot(slot, self._replacement(name, read_slot(slot), strict))
+                except NotWritable:
+                    raise Unsealable("its import table cannot be written") from None
 
-    def _redirect(self, name: str, slot: int) -> bool:
-        entry = _REFUSALS.get(name)
-        if entry is None:
-            return False
-        prototype, refusal, text_at = entry
-        original = prototype(ctypes.c_void_p.from_address(slot).value)
+    def _replacement(self, name: str, original: int, strict: bool) -> int:
+        """The address of a function that refuses what ``original`` may not do; ``strict`` for dbgeng.dll."""
+        key = (name, original, strict)
+        if key not in self._kept:
+            refusal = REFUSALS[name]
+            call = refusal.prototype(original)
 
-        def function(*args: Any) -> Any:
-            text = "" if text_at is None else _text(args[text_at])
-            if name in OPENING and text and text.lower() == self._allowed:
-                return original(*args)
-            self._denied(name, text)
-            _kernel32().SetLastError(ACCESS_DENIED)
-            return refusal
+            def function(*args: Any) -> Any:
+                texts = [_text(args[at]) for at in refusal.texts]
+                if refusal.rule == FIND:
+                    return self._found(args[1], call(*args), strict)
+                if self._may(refusal.rule, texts, args, strict):
+                    return call(*args)
+                self._denied(name, " ".join(texts), strict)
+                if sys.platform == "win32":
+                    ctypes.set_last_error(ACCESS_DENIED)
+                return refusal.result
 
-        replacement = prototype(function)
-        self._kept.append(replacement)
-        _write_pointer(slot, ctypes.cast(replacement, ctypes.c_void_p).value or 0)
-        return True
+            self._kept[key] = refusal.prototype(function)
+        return ctypes.cast(self._kept[key], ctypes.c_void_p).value or 0
+
+    def _may(self, rule: str, texts: list[str], args: tuple[Any, ...], strict: bool) -> bool:
+        if not self.closed:
+            return True
+        if rule == LOOK or (rule == FILE and not strict):
+            return not any(is_network(text) for text in texts)
+        if rule == LIBRARY:
+            return is_own_library(texts[0], self._libraries)
+        if rule == SEARCH:
+            return is_own_search(texts[0], self._known)
+        if rule == FILE and self.allowed and texts[0].lower() == self.allowed.lower():
+            return True
+        reading = len(args) == 7 and args[1] == GENERIC_READ and args[4] == OPEN_EXISTING  # CreateFile
+        return rule == FILE and reading and is_within(texts[0], self._folder)
+
+    def _found(self, name: int, address: int | None, strict: bool) -> int | None:
+        """What GetProcAddress may say."""
+        if not address or name < 0x10000:
+            return address
+        text = ctypes.string_at(name).decode("ascii", "replace")
+        if text in REFUSALS:
+            return self._replacement(text, address, strict)
+        if is_suspect(text):
+            if self.closed:
+                self._denied("GetProcAddress", text, strict)
+            return None
+        return address
 
 
-def _kernel32() -> Any:
-    return ctypes.windll.kernel32 if sys.platform == "win32" else None
+def check(engine: list[str], others: list[str]) -> None:
+    """Whether these imports, of dbgeng.dll and of the DLLs beside it, are all known; raises what is not."""
+    missing = [name for name in NEEDED if name not in engine]
+    if missing:
+        raise Unsealable("it does not import " + " and ".join(missing))
+    unknown = sorted({name for name in engine + others if is_suspect(name) and name not in REFUSALS})
+    if unknown:
+        raise Unsealable("it imports " + ", ".join(unknown) + ", of which no refusal is known")
+
+
+def known_searches(environment: Any) -> set[str]:
+    """The parts of the search paths that the user chose."""
+    known = set(DEFAULT_SEARCH)
+    for name, value in environment.items():
+        if name.upper().startswith("_NT_"):
+            known.update(part.lower() for part in value.split(";"))
+    return known
+
+
+def _loaded(name: str) -> tuple[int, str]:
+    """Base address and path of a DLL in this process."""
+    if sys.platform != "win32":
+        raise SystemExit("DbgEng needs Windows, or Wine")
+    kernel = ctypes.WinDLL("kernel32")
+    kernel.GetModuleHandleW.restype = ctypes.c_void_p
+    kernel.GetModuleFileNameW.argtypes = (ctypes.c_void_p, ctypes.c_wchar_p, ctypes.c_uint32)
+    base = int(kernel.GetModuleHandleW(name) or 0)
+    path = ctypes.create_unicode_buffer(32768)
+    kernel.GetModuleFileNameW(base, path, len(path))
+    return base, path.value
 
 
 def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode("mbcs", "replace") if sys.platform == "win32" else ""
     return str(value or "")
-
-
-def _imports(module: int) -> Iterator[tuple[str, int]]:
-    """Every function that the module imports by name, and the address of its slot (Microsoft, PE Format)."""
-
-    def number(at: int, size: int = 4) -> int:
-        return int.from_bytes(ctypes.string_at(module + at, size), "little")
-
-    optional = number(0x3C) + 24
-    wide = number(optional, 2) == 0x20B
-    size = 8 if wide else 4
-    by_ordinal = 1 << (8 * size - 1)
-    descriptor = number(optional + (112 if wide else 96) + 8)
-    while number(descriptor + 12):
-        names, slot = number(descriptor) or number(descriptor + 16), number(descriptor + 16)
-        while True:
-            entry = number(names, size)
-            if not entry:
-                break
-            if not entry & by_ordinal:
-                yield ctypes.string_at(module + entry + 2).decode("ascii", "replace"), module + slot
-            names, slot = names + size, slot + size
-        descriptor += 20
-
-
-def _write_pointer(slot: int, value: int) -> None:
-    protect = _kernel32().VirtualProtect
-    protect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint32, ctypes.POINTER(ctypes.c_uint32))
-    old = ctypes.c_uint32()
-    size = ctypes.sizeof(ctypes.c_void_p)
-    if not protect(slot, size, PAGE_READWRITE, ctypes.byref(old)):
-        raise Unsealable("its import table cannot be written")
-    ctypes.c_void_p.from_address(slot).value = value
-    protect(slot, size, old.value, ctypes.byref(old))
-
-
-def _prototypes() -> dict[str, tuple[Any, Any, Any]]:
-    """Imported name → its prototype, what a refusal returns, and which argument is worth telling."""
-    if sys.platform != "win32":
-        return {}
-    stdcall, cdecl = ctypes.WINFUNCTYPE, ctypes.CFUNCTYPE
-    pointer, dword, wide, narrow = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_wchar_p, ctypes.c_char_p
-    number = ctypes.c_int
-    handle = ctypes.c_ssize_t
-    rest_of_create_file = (dword, dword, pointer, dword, dword, pointer)
-    create_process = stdcall(
-        *(number, wide, pointer, pointer, pointer, number, dword, pointer, pointer, pointer, pointer)
-    )
-    open_stream = cdecl(pointer, wide, wide)
-    spawn = cdecl(handle, number, narrow, pointer, pointer, pointer, pointer)
-    set_value = stdcall(number, pointer, wide, dword, dword, pointer, dword)
-    return {
-        "CreateFileW": (stdcall(handle, wide, *rest_of_create_file), INVALID_HANDLE, 0),
-        "CreateFileA": (stdcall(handle, narrow, *rest_of_create_file), INVALID_HANDLE, 0),
-        "CreateProcessW": (create_process, 0, None),
-        "DeleteFileW": (stdcall(number, wide), 0, 0),
-        "DeleteFileA": (stdcall(number, narrow), 0, 0),
-        "RegSetValueExW": (set_value, ACCESS_DENIED, 1),
-        "_o__wfopen": (open_stream, None, 0),
-        "_wfopen": (open_stream, None, 0),
-        "_spawnlp": (spawn, -1, 1),
-    }
-
-
-_REFUSALS = _prototypes()

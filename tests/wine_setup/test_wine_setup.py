@@ -90,7 +90,7 @@ def test_killed_in_each_stage_the_next_setup_goes_on(wine: str, tmp_path: Path, 
     assert not [path for path in prefix.python.iterdir() if path.name.startswith(".")]
     removed = procnotify("wine", "remove")
     assert removed.returncode == 0, removed.stderr
-    assert [path.name for path in prefix.root.iterdir()] == ["lock"]
+    assert sorted(path.name for path in prefix.root.iterdir()) == ["in-use", "lock"]
 
 
 def test_remove_deletes_nothing_but_the_prefix(tmp_path: Path, monkeypatch) -> None:

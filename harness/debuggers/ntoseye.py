@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 
 from harness.debuggers.workerdebugger import WorkerDebugger
@@ -28,4 +29,6 @@ def worker_program() -> WorkerProgram:
             "ntoseye is not installed" if sys.platform != "win32" else "there is no ntoseye for Windows",
             hint="pip install 'procnotify[ntoseye]'" if sys.platform != "win32" else "use native or pykd",
         )
-    return WorkerProgram([sys.executable, str(WORKER / "main.py"), "ntoseye"])
+    # With PYTHONSAFEPATH the worker's scripts would not find one another.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    return WorkerProgram([sys.executable, str(WORKER / "main.py"), "ntoseye"], environment)

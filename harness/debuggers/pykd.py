@@ -70,7 +70,10 @@ def _engine_folder() -> Path | None:
 
 def _on_windows() -> WorkerProgram:
     folder = _engine_folder()
-    return WorkerProgram([*find_interpreter(), str(WORKER / "main.py"), "pykd", str(folder or "")])
+    # What is set for the harness's Python is not meant for another one.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    argv = [*find_interpreter(), str(WORKER / "main.py"), "pykd", str(folder or "")]
+    return WorkerProgram(argv, environment)
 
 
 def _require_prefix(prefix: WinePrefix) -> Path | None:

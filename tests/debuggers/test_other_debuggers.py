@@ -292,6 +292,14 @@ def test_a_recording_goes_on_over_a_reboot(other_debugger: str) -> None:
     assert recording.release.running, str(recording.release)
 
 
+def test_the_harness_s_own_python_settings_do_not_reach_the_worker(
+    other_debugger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    with attached(other_debugger) as debugger:
+        assert "ntoskrnl.exe" in [module.name for module in debugger.modules()]
+
+
 def test_nobody_dials_in(other_debugger: str) -> None:
     debugger = debugger_factory(other_debugger)(free_connection())
     debugger.listen()

@@ -180,7 +180,9 @@ def nearest(
             wrong = list(head.pattern.mismatches(event, head.way.bindings))
             if best is not None and wrong and (True, head.may_be_missing, early, len(wrong)) >= best[0]:
                 continue
-            wrong += _out_of_scope(block, event, standing.bindings)
+            named = {mismatch.field for mismatch in wrong}
+            outside = _out_of_scope(block, event, standing.bindings)
+            wrong += [mismatch for mismatch in outside if mismatch.field not in named]
             rank = (bool(wrong), head.may_be_missing, early, len(wrong))
             if best is None or rank < best[0]:
                 wrong = wrong or [_misplaced(event, head, last, stops.get(head.way))]

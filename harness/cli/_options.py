@@ -7,7 +7,9 @@ from collections.abc import Mapping
 
 import click
 
-__all__ = ["duration", "wait_option"]
+from harness.debuggers import DEBUGGERS
+
+__all__ = ["debugger_option", "duration", "wait_option"]
 
 _UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -29,4 +31,11 @@ wait_option = click.option(
     show_default=True,
     metavar="TIME",
     help="How long to wait for the target.",
+)
+debugger_option = click.option(
+    "--debugger",
+    default="native",
+    show_default=True,
+    metavar="NAME",
+    help=f"Who listens: {', '.join(DEBUGGERS)}.",
 )

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 import harness
-from harness.cli._options import duration, wait_option
-from harness.debuggers import DEBUGGERS, debugger_factory
+from harness.cli._options import debugger_option, duration, wait_option
+from harness.debuggers import debugger_factory
 from harness.debuggers.base import TargetInfo
 from harness.debuggers.native import NativeDebugger
 from harness.errors import LinesLost, UsageError
@@ -98,13 +98,7 @@ class _Tape:
 @click.option(
     "--check", type=click.Path(path_type=Path), metavar="SCENARIO", help="Check the order against a scenario."
 )
-@click.option(
-    "--debugger",
-    default="native",
-    show_default=True,
-    metavar="NAME",
-    help=f"Who listens: {', '.join(DEBUGGERS)}.",
-)
+@debugger_option
 @wait_option
 def command(
     connection: str, out: Path | None, length: float | None, check: Path | None, debugger: str, wait: float

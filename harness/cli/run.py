@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from harness.debuggers import DEBUGGERS
+from harness.cli._options import debugger_option
 from harness.errors import ScenarioError, UsageError
 from harness.machines import MACHINES
 from harness.report.junit import write_junit
@@ -37,13 +37,7 @@ INTERRUPTED = 130
     metavar="NAME",
     help=f"Where the driver runs: {', '.join(MACHINES)}.",
 )
-@click.option(
-    "--debugger",
-    default="native",
-    show_default=True,
-    metavar="NAME",
-    help=f"Who listens: {', '.join(DEBUGGERS)}.",
-)
+@debugger_option
 @click.option(
     "--driver",
     type=click.Path(path_type=Path),

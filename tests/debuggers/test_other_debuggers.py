@@ -50,7 +50,8 @@ def talking(connection: str, *actions: str) -> Iterator[None]:
     where = parse_connection(connection)
     assert isinstance(where, NetConnection)
     argv = [sys.executable, "-m", "tests.debuggers.talking_target", str(where.port), where.key.format()]
-    process = subprocess.Popen([*argv, *actions], cwd=ROOT)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    process = subprocess.Popen([*argv, *actions], cwd=ROOT, env=environment)
     try:
         yield
     finally:

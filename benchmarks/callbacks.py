@@ -7,7 +7,7 @@ from time import perf_counter
 from harness.toolchain import default_driver
 from harness.virtual.clock import Clock
 from harness.virtual.interfaces import ImageModule, ThreadContext
-from harness.virtual.kernel import Kernel
+from harness.virtual.kernel.kernel import Kernel
 
 __all__ = ["measure"]
 

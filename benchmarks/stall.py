@@ -19,14 +19,14 @@ from typing import Any, NamedTuple
 
 from benchmarks.children import end_with_parent, running
 from benchmarks.target import ACK_SIZE, Series, TimedTarget, echo, line
+from harness.connection import NetConnection, parse_connection
 from harness.debuggers import debugger_factory
 from harness.debuggers.base import BugcheckSeen, Debugger, PrintReceived, Stopped
-from harness.debuggers.connection import NetConnection, parse_connection
 from harness.debuggers.ntoseye import NtoseyeMissing
-from harness.debuggers.pykd import PykdMissing
+from harness.debuggers.pykd.debugger import PykdMissing
 from harness.errors import ConnectionFailed, LinesLost, RigError, TargetLost
 from harness.run.rig import free_connection
-from harness.virtual.kdstub import TargetEnded
+from harness.virtual.stub.stub import TargetEnded
 from harness.wine.errors import WineMissing
 
 __all__ = ["DEBUGGERS", "ECHO", "Figures", "Measured", "Stall", "measure", "measure_echo", "rounds"]

@@ -16,9 +16,9 @@ from time import monotonic, perf_counter_ns
 from typing import Any, NamedTuple
 
 from harness.kd.kdnet import MAX_DATAGRAM
-from harness.virtual.kdstub import TargetEnded
-from harness.virtual.kdwire import UdpWire
 from harness.virtual.served import Dialling, ServedTarget
+from harness.virtual.stub.stub import TargetEnded
+from harness.virtual.stub.wire import UdpWire
 
 __all__ = ["ACK_SIZE", "MAX_LINES", "PRINT_SIZE", "Series", "TimedTarget", "echo", "line"]
 

@@ -16,7 +16,7 @@ from types import ModuleType
 
 import pytest
 
-from harness.debuggers.pykd import require
+from harness.debuggers.pykd.debugger import require
 from harness.errors import RigError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 
 from harness.cli import COMMANDS
 from harness.scenario import parse
 
+ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "harness"
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("errors", "events", "resources"),
     ("lines", "kd", "toolchain", "channel"),
-    ("trace", "scenario"),
+    ("connection", "trace", "scenario"),
     ("order", "virtual"),
     ("wine",),
     ("guests", "debuggers"),

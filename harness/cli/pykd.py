@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from harness.debuggers import pykdsetup
-from harness.debuggers.interpreters import Host
+from harness.debuggers.pykd import setup as pykdsetup
+from harness.debuggers.pykd.interpreters import Host
 
 __all__ = ["command"]
 

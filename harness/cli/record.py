@@ -14,7 +14,7 @@ import harness
 from harness.cli._options import debugger_option, duration, wait_option
 from harness.debuggers import debugger_factory
 from harness.debuggers.base import TargetInfo
-from harness.debuggers.native import NativeDebugger
+from harness.debuggers.native.debugger import NativeDebugger
 from harness.errors import LinesLost, UsageError
 from harness.events import Event
 from harness.record import Recorder, Recording

@@ -19,10 +19,10 @@ from harness.run.steps import DriverUnderTest, Markers, StepRunner, loads_driver
 from harness.scenario import Scenario, load
 from harness.toolchain import default_actor, default_driver
 from harness.virtual.clock import SECOND
-from harness.virtual.kdstub import TargetCrashed, TargetEnded, TargetRebooted
-from harness.virtual.kdwire import UdpWire
-from harness.virtual.loader import check_driver_file
+from harness.virtual.kernel.loader import check_driver_file
 from harness.virtual.served import Dialling, ServedTarget
+from harness.virtual.stub.stub import TargetCrashed, TargetEnded, TargetRebooted
+from harness.virtual.stub.wire import UdpWire
 
 __all__ = ["command"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from harness.debuggers import ntoseye, pykd
+from harness.debuggers import ntoseye
 from harness.debuggers.base import Debugger
-from harness.debuggers.native import NativeDebugger
+from harness.debuggers.native.debugger import NativeDebugger
+from harness.debuggers.pykd import debugger as pykd
 from harness.errors import UsageError
 
 __all__ = ["DEBUGGERS", "DebuggerKind", "debugger_factory"]

@@ -6,8 +6,8 @@ import importlib.util
 import os
 import sys
 
-from harness.debuggers.workerdebugger import WorkerDebugger
-from harness.debuggers.workerlink import WORKER, WorkerProgram
+from harness.debuggers.workers.debugger import WorkerDebugger
+from harness.debuggers.workers.link import WORKER, WorkerProgram
 from harness.errors import RigError
 
 __all__ = ["NtoseyeMissing", "open_ntoseye", "worker_program"]

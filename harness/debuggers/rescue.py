@@ -10,9 +10,9 @@ import time
 from dataclasses import replace
 from typing import Final
 
+from harness.connection import Connection
 from harness.debuggers.base import Release
-from harness.debuggers.connection import Connection
-from harness.debuggers.native import NativeDebugger
+from harness.debuggers.native.debugger import NativeDebugger
 from harness.errors import ConnectionFailed, ProcnotifyError, RigError
 
 __all__ = ["LOOK_SECONDS", "RESCUE_SECONDS", "explain_silence", "rescue"]

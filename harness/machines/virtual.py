@@ -6,13 +6,13 @@ import sys
 from collections.abc import Sequence
 
 import harness
-from harness.debuggers.connection import NetConnection, parse_connection
+from harness.connection import NetConnection, parse_connection
 from harness.errors import ProcnotifyError, TargetLost, UsageError
 from harness.guests.base import Guest
 from harness.guests.control import ControlChannel
 from harness.guests.virtual import VirtualGuest
 from harness.machines.base import Boot, MachineStatus
-from harness.virtual.loader import check_driver_file
+from harness.virtual.kernel.loader import check_driver_file
 from harness.virtual.nt.profile import profile_names
 
 __all__ = ["DEFAULT_PROFILE", "VirtualMachine"]

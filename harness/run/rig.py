@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.connection import NetConnection
 from harness.debuggers.base import Debugger
-from harness.debuggers.connection import NetConnection
 from harness.kd.kdnet import Key
 from harness.machines.base import Machine
 from harness.run.progress import Progress, Subscriber

@@ -5,10 +5,10 @@
     guest commands ──▶ NT model (processes, threads, images, scheduler)      harness.virtual.nt
                           │ NotifyRoutines: "this happened, in this thread"
                           ▼
-                       Kernel (Unicorn, ntoskrnl exports, the driver)        harness.virtual.kernel
+                       Kernel (Unicorn, ntoskrnl exports, the driver)        harness.virtual.kernel.kernel
                           │ DebugPort: "print this", "image loaded", "bugcheck"
                           ▼
-                       KD stub (KDNET datagrams), or a list in a test        harness.virtual.kdstub
+                       KD stub (KDNET datagrams), or a list in a test        harness.virtual.stub.stub
 
 Imports follow the arrows. The kernel and the model know no debugger; the stub reaches back for memory,
 registers and object lists through what it is handed at construction.

@@ -37,9 +37,9 @@ from typing import Any, Final
 
 from harness.errors import DriverBugcheck, DriverHang, ProcnotifyError, RigError, TargetLost, UsageError
 from harness.virtual.control import ControlServer, Request
-from harness.virtual.kdstub import TargetCrashed, TargetEnded, TargetRebooted
-from harness.virtual.kdwire import UdpWire
 from harness.virtual.served import Dialling, ServedTarget
+from harness.virtual.stub.stub import TargetCrashed, TargetEnded, TargetRebooted
+from harness.virtual.stub.wire import UdpWire
 
 __all__ = ["TargetProcess", "main"]
 

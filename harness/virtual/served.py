@@ -20,14 +20,14 @@ from harness.errors import UsageError
 from harness.kd.kdnet import Key
 from harness.kd.session import Session
 from harness.virtual.clock import Clock
-from harness.virtual.kdlink import MAX_TRIES, TargetLink
-from harness.virtual.kdlists import ProcessFacts, ThreadFacts
-from harness.virtual.kdstructs import TICK
-from harness.virtual.kdstub import KdStub
-from harness.virtual.kdview import DebuggerView, Times
-from harness.virtual.kdwire import UdpWire
-from harness.virtual.kernel import Kernel
+from harness.virtual.kernel.kernel import Kernel
 from harness.virtual.nt.objects import Process, Thread
+from harness.virtual.stub.link import MAX_TRIES, TargetLink
+from harness.virtual.stub.lists import ProcessFacts, ThreadFacts
+from harness.virtual.stub.structs import TICK
+from harness.virtual.stub.stub import KdStub
+from harness.virtual.stub.view import DebuggerView, Times
+from harness.virtual.stub.wire import UdpWire
 from harness.virtual.target import DEFAULT_PROFILE, PROCESSORS, TargetStatus, VirtualTarget
 
 __all__ = ["Dialling", "ServedTarget"]
@@ -65,7 +65,7 @@ class Dialling:
 
 @dataclass
 class _Facts:
-    """The model as the debugger's structures show it (:class:`harness.virtual.kdview.SystemFacts`)."""
+    """The model as the debugger's structures show it (:class:`harness.virtual.stub.view.SystemFacts`)."""
 
     target: VirtualTarget
     clock: Clock

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.debuggers.connection import NetConnection, parse_connection
+from harness.connection import NetConnection, parse_connection
 from harness.run.rig import free_connection
 
 CREATE_THREAD = Path(__file__).resolve().parents[2] / "scenarios" / "create-thread.yaml"

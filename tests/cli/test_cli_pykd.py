@@ -12,7 +12,7 @@ from fake_windows import FakeWindows
 
 from harness.cli import main
 from harness.cli.pykd import command
-from harness.debuggers.interpreters import Host, PykdMissing
+from harness.debuggers.pykd.interpreters import Host, PykdMissing
 from harness.errors import UsageError
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.debuggers import debugger_factory, workerdebugger
+from harness.connection import NetConnection, parse_connection
+from harness.debuggers import debugger_factory
 from harness.debuggers.base import (
     Debugger,
     ModuleLoaded,
@@ -23,9 +24,9 @@ from harness.debuggers.base import (
     Stopped,
     TargetRebooted,
 )
-from harness.debuggers.connection import NetConnection, parse_connection
-from harness.debuggers.workerdebugger import WorkerDebugger
-from harness.debuggers.workerlink import WorkerLink
+from harness.debuggers.workers import debugger as workerdebugger
+from harness.debuggers.workers.debugger import WorkerDebugger
+from harness.debuggers.workers.link import WorkerLink
 from harness.errors import ConnectionFailed
 from harness.events import Event
 from harness.record import Recorder
@@ -46,10 +47,10 @@ MESSAGES = 70
 
 @contextmanager
 def talking(connection: str, *actions: str) -> Iterator[None]:
-    """A target in a process of its own; see :mod:`tests.debuggers.talking_target`."""
+    """A target in a process of its own; see :mod:`tests.doubles.talking_target`."""
     where = parse_connection(connection)
     assert isinstance(where, NetConnection)
-    argv = [sys.executable, "-m", "tests.debuggers.talking_target", str(where.port), where.key.format()]
+    argv = [sys.executable, "-m", "tests.doubles.talking_target", str(where.port), where.key.format()]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
     process = subprocess.Popen([*argv, *actions], cwd=ROOT, env=environment)
     try:

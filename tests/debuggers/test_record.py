@@ -14,13 +14,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from kd_peer import KERNEL_BASE, KEY, ThinTarget, free_udp_port
-from replay_peer import ReplayPeer
-from test_native_recorded import target_frames
+from replay_peer import ReplayPeer, target_frames
 
 from harness.cli.keygen import command as keygen
 from harness.cli.record import command as record
 from harness.debuggers.base import TargetInfo
-from harness.debuggers.native import NativeDebugger
+from harness.debuggers.native.debugger import NativeDebugger
 from harness.errors import ConnectionFailed, TargetLost, TraceError
 from harness.events import Bugcheck, Event, Print
 from harness.kd.kdnet import Key

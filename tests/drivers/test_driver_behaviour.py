@@ -12,7 +12,7 @@ from harness.resources import driver_sources
 from harness.toolchain import Arch, build_driver, default_driver
 from harness.virtual.clock import Clock
 from harness.virtual.interfaces import ImageModule, ThreadContext
-from harness.virtual.kernel import Kernel
+from harness.virtual.kernel.kernel import Kernel
 
 SYSTEM = ThreadContext(pid=4, tid=8, cpu=0)
 USER = ThreadContext(pid=1000, tid=1004, cpu=1)

@@ -19,7 +19,7 @@ from harness.toolchain import Arch, build_driver, default_actor
 from harness.trace.loss import LossCounter
 from harness.virtual.clock import MILLISECOND, SECOND, Clock
 from harness.virtual.interfaces import ImageModule
-from harness.virtual.kernel import Kernel
+from harness.virtual.kernel.kernel import Kernel
 from harness.virtual.target import VirtualTarget
 
 HERE = Path(__file__).resolve().parent

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 import pytest
 
 from harness.debuggers.base import BugcheckSeen, Release
-from harness.debuggers.native import NativeDebugger
+from harness.debuggers.native.debugger import NativeDebugger
 from harness.events import Bugcheck
 from harness.run.opening import open_rig
 from harness.run.outcome import Outcome, RunResult

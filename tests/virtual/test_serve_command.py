@@ -11,9 +11,9 @@ from types import ModuleType
 
 import pytest
 
+from harness.connection import NetConnection, parse_connection
 from harness.debuggers import debugger_factory
 from harness.debuggers.base import PrintReceived, TargetRebooted
-from harness.debuggers.connection import NetConnection, parse_connection
 from harness.run.rig import free_connection
 
 SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"

@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli.wine import command
-from harness.debuggers.interpreters import Host, probe
-from harness.debuggers.pykdsetup import import_pykd
+from harness.debuggers.pykd.interpreters import Host, probe
+from harness.debuggers.pykd.setup import import_pykd
 from harness.wine.command import Finished, run_command
 from harness.wine.pieces import DEBS
 from harness.wine.prefix import WinePrefix

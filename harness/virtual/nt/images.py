@@ -14,7 +14,7 @@ import msgspec
 import pefile
 
 from harness.errors import GuestError
-from harness.virtual.nt.procmon import DEVICE
+from harness.trace.sources.procmon import DEVICE
 from harness.virtual.nt.profile import Profile
 
 __all__ = ["WORK_FOLDER", "ImageFile", "ImageStore", "base_name", "win32_path"]

@@ -2,7 +2,7 @@
 
 A profile holds no recording. It says which images a launch maps, which events never changed order
 (``after``), which thread did what how often (``by``), and how long things took (``delay``, five
-quantiles). :mod:`harness.virtual.nt.derive` computes it; :mod:`harness.virtual.nt.launch` draws from it.
+quantiles). :mod:`tools.derive_profile` computes it; :mod:`harness.virtual.nt.launch` draws from it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The native debugger: the KD session over a socket, a pipe or a recorded peer."""

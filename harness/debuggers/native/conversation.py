@@ -1,0 +1,324 @@
+"""The debugger's side of the talk with one target: what arrives is sorted, what cannot wait is answered.
+
+Runs on the link's thread as its listener; the debugger's own thread asks for things through the methods under
+"from any thread". Prints and module events go to the inbox. Requests of the target that it waits on (prompts,
+files, hardware breakpoints) are answered here. A load-symbols stop is continued here, so that nothing stands
+still because nobody reads the inbox.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import replace
+from time import monotonic, time
+from typing import Final, NamedTuple, TypeAlias, TypeVar
+
+from harness.debuggers.base import (
+    Module,
+    ModuleLoaded,
+    ModuleUnloaded,
+    PrintReceived,
+    TargetRebooted,
+)
+from harness.debuggers.native.linkthread import LinkThread
+from harness.errors import ProcnotifyError, TargetLost, UsageError
+from harness.kd.contexts import MACHINE_I386
+from harness.kd.debugio import GetString, PrintString
+from harness.kd.errors import ProtocolError
+from harness.kd.fileio import CloseFile, CreateFile, ReadFile, WriteFile
+from harness.kd.kdnet import Drop
+from harness.kd.layout import Record
+from harness.kd.manipulate import Continue, Continue2, Manipulate, MemoryTransfer
+from harness.kd.packets import PacketType
+from harness.kd.session_events import Acknowledged, Connected, Dropped, GaveUp, PacketReceived, SessionEvent
+from harness.kd.statechange import CommandString, Exception64, LoadSymbols, StateChange
+from harness.kd.status import STATUS_NO_SUCH_FILE, STATUS_UNSUCCESSFUL
+from harness.kd.traceio import ControlRequest
+
+__all__ = ["Conversation", "Halt", "InboxItem", "continue_record", "image_name"]
+
+REQUEST_AGAIN: Final = 1.0
+"""Seconds until an acknowledged but unanswered request is made again, under a new id."""
+MAX_INBOX: Final = 1 << 20
+"""Items nobody has read; more is a reader that died."""
+_FLUSH_AT: Final = 256
+
+R = TypeVar("R", bound=Manipulate)
+
+
+class Halt(NamedTuple):
+    """The target stopped and nobody has looked at it yet."""
+
+    change: StateChange
+
+
+InboxItem: TypeAlias = PrintReceived | ModuleLoaded | ModuleUnloaded | TargetRebooted | Halt
+
+
+def image_name(path: str) -> str:
+    """The last component of an NT path."""
+    return path.replace("/", "\\").rpartition("\\")[2]
+
+
+def continue_record(machine: int, *, step: bool = False) -> Continue2:
+    """The Continue2 that lets a target of this PE machine type run, or run one instruction."""
+    if machine == MACHINE_I386:
+        # On x86 the same bytes are four u32: trace flag, Dr7, symbol start, symbol end.
+        return Continue2(trace_flag=int(step), dr7=0x400, current_symbol_start=0)
+    return Continue2(trace_flag=int(step))
+
+
+class Conversation:
+    """See the module's title. ``answer_prompt`` gets a prompt's text and gives the text to type."""
+
+    def __init__(self, answer_prompt: Callable[[str], str]) -> None:
+        self.link: LinkThread | None = None
+        self.machine = 0
+        """PE machine type, 0 until it is known."""
+        self.deadline = float("inf")
+        """No request waits beyond this moment of the monotonic clock."""
+        self.continue_loads = False
+        """Let the target run on after a load-symbols stop."""
+        self._answer_prompt = answer_prompt
+        self._changed = threading.Condition()
+        self._inbox: deque[InboxItem] = deque()
+        self._halt: StateChange | None = None
+        self._request: Manipulate | None = None
+        self._reply: Manipulate | None = None
+        self._settled = 0
+        self._sessions = 0
+        self._packets = 0
+        self._reboots = 0
+        self._reboot_announced = False
+        self._reboot_token: int | None = None
+        self._failure: ProcnotifyError | None = None
+        self._drops: Counter[tuple[Drop, bool]] = Counter()
+        self._requesting = threading.Lock()
+
+    # On the link's thread
+
+    def handle(self, event: SessionEvent) -> None:
+        """A session event."""
+        match event:
+            case PacketReceived(packet_type):
+                self._packets += 1
+                try:
+                    self._on_record(packet_type, event.record())
+                except ProtocolError:
+                    # Acknowledged, but without a meaning: a target newer than we are. Counted, not fatal.
+                    self._drops[Drop.BAD_BODY, False] += 1
+            case Acknowledged(token, _) | GaveUp(token, _):
+                self._on_settled(token)
+            case Connected(_, _, fresh):
+                self._on_connected(fresh)
+            case Dropped(reason, _, control):
+                self._drops[reason, control] += 1
+                self._tell()
+
+    def flush(self) -> None:
+        """Wake whoever waits."""
+        self._tell()
+
+    def failed(self, error: ProcnotifyError) -> None:
+        """The link is dead."""
+        self._failure = error
+        self._tell()
+
+    def _tell(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _put(self, item: InboxItem) -> None:
+        if len(self._inbox) >= MAX_INBOX:
+            raise TargetLost(f"{MAX_INBOX} messages of the target were not read")
+        self._inbox.append(item)
+        if len(self._inbox) % _FLUSH_AT == 0:
+            self._tell()
+
+    def _on_record(self, packet_type: PacketType, record: Record) -> None:
+        match record:
+            case PrintString():
+                text = record.text.decode("utf-8", "backslashreplace")
+                self._put(PrintReceived(text, record.processor, time()))
+            case GetString():
+                prompt = record.prompt.decode("utf-8", "backslashreplace")
+                self._put(PrintReceived(prompt, record.processor, time()))
+                answer = self._answer_prompt(prompt).encode("utf-8", "replace")
+                self._send(packet_type, record.answered(answer))
+            case Manipulate():
+                self._on_reply(record)
+            case LoadSymbols():
+                self._on_load_symbols(record)
+            case ControlRequest():
+                self._send(packet_type, replace(record, result=0))
+            case CreateFile():
+                self._send(packet_type, replace(record, status=STATUS_NO_SUCH_FILE, data=b""))
+            case ReadFile() | WriteFile() | CloseFile():
+                self._send(packet_type, replace(record, status=STATUS_UNSUCCESSFUL, data=b""))
+            case Exception64() | CommandString():
+                self._on_halt(record)
+
+    def _on_load_symbols(self, change: LoadSymbols) -> None:
+        if change.is_reboot:
+            self._put(TargetRebooted())
+            self._reboot_announced = True
+            self._reboot_token = self._send(PacketType.STATE_MANIPULATE, Continue())
+            return
+        name = image_name(change.path)
+        if change.unload:
+            self._put(ModuleUnloaded(name, change.base))
+        else:
+            self._put(ModuleLoaded(Module(name, change.base, change.size_of_image)))
+        if self.continue_loads:
+            self._send(PacketType.STATE_MANIPULATE, continue_record(self.machine))
+        else:
+            self._on_halt(change)
+
+    def _on_halt(self, change: StateChange) -> None:
+        self._halt = change
+        self._put(Halt(change))
+        self._tell()
+
+    def _on_reply(self, reply: Manipulate) -> None:
+        request = self._request
+        if request is None or reply.api != request.api:
+            return
+        if isinstance(request, MemoryTransfer) and getattr(reply, "address", None) != request.address:
+            return
+        self._reply = reply
+        self._tell()
+
+    def _on_settled(self, token: int) -> None:
+        if token == self._reboot_token:
+            self._reboot_token = None
+            self._reboots += 1
+            self._require_link().session.expect_reboot()
+        self._settled = token  # packets are settled in the order in which they were sent
+        self._tell()
+
+    def _on_connected(self, fresh: bool) -> None:
+        if fresh and self._sessions and not self._reboot_announced:
+            self._put(TargetRebooted())
+        if fresh:
+            self._halt = None
+            self._reboot_announced = False
+        self._sessions += 1
+        self._tell()
+
+    def _send(self, packet_type: PacketType, record: Record) -> int:
+        session = self._require_link().session
+        return session.send_packet(packet_type, record.encode(), monotonic())
+
+    def _require_link(self) -> LinkThread:
+        assert self.link is not None, "the conversation is used before its link exists"
+        return self.link
+
+    # From any thread
+
+    @property
+    def halt(self) -> StateChange | None:
+        """The state change at which the target stands, None while it runs."""
+        return self._halt
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions came about."""
+        return self._sessions
+
+    @property
+    def reboots(self) -> int:
+        """How often the target announced that it reboots, and was let go to do so."""
+        return self._reboots
+
+    @property
+    def heard(self) -> bool:
+        """A data packet of the target arrived."""
+        return self._packets > 0
+
+    def drops(self, reason: Drop, *, control: bool) -> int:
+        """How many datagrams were dropped for this reason."""
+        return self._drops[reason, control]
+
+    def raise_failure(self) -> None:
+        """Raise what killed the link, if anything did."""
+        if self._failure is not None:
+            raise self._failure
+
+    def wait(self, done: Callable[[], bool], timeout: float) -> bool:
+        """Until ``done()`` or the timeout; whether it is done. Raises what killed the link."""
+        with self._changed:
+            self._changed.wait_for(lambda: done() or self._failure is not None, timeout)
+        if done():
+            return True
+        self.raise_failure()
+        return False
+
+    def take(self, timeout: float) -> InboxItem | None:
+        """The next message, None after the timeout."""
+        if not self._inbox and not self.wait(lambda: bool(self._inbox), timeout):
+            return None
+        return self._inbox.popleft()
+
+    def unread(self) -> list[InboxItem]:
+        """Every message that was not taken yet."""
+        return list(self._inbox)
+
+    def take_halt(self) -> StateChange | None:
+        """The stop at which the target stands, its message taken out of the inbox."""
+        for item in list(self._inbox):
+            if isinstance(item, Halt):
+                self._inbox.remove(item)
+        return self._halt
+
+    def break_in(self) -> None:
+        """Ask the target to halt."""
+        link = self._require_link()
+        link.post(lambda now: link.session.break_in())
+
+    def request(self, request: R, timeout: float) -> R:
+        """Ask the halted target and wait for the answer.
+
+        Raises :class:`UsageError` while the target runs, :class:`TargetLost` when no answer comes.
+        """
+        with self._requesting:
+            if self._halt is None:
+                raise UsageError("the target is running", hint="break in first")
+            self._reply, self._request = None, request
+            deadline = min(monotonic() + timeout, self.deadline)
+            try:
+                while (left := deadline - monotonic()) > 0:
+                    self._post_packet(request)
+                    self.wait(lambda: self._reply is not None, min(left, REQUEST_AGAIN))
+                    reply = self._answer()
+                    if isinstance(reply, type(request)):
+                        return reply
+            finally:
+                self._request = None
+        raise TargetLost(f"the target did not answer {type(request).__name__} in time")
+
+    def _answer(self) -> Manipulate | None:
+        return self._reply
+
+    def command(self, request: Manipulate, timeout: float) -> None:
+        """Send a request that is only acknowledged, after which the target runs (Continue and its like)."""
+        if self._halt is None:
+            raise UsageError("the target is running", hint="break in first")
+        self._halt = None
+        token = self._post_packet(request)
+        timeout = max(min(timeout, self.deadline - monotonic()), 0.0)
+        if not self.wait(lambda: 0 < token[0] <= self._settled, timeout):
+            raise TargetLost(f"the target did not acknowledge {type(request).__name__} in time")
+
+    def _post_packet(self, record: Manipulate) -> list[int]:
+        """Post a packet; its token, once the link's thread has sent it, is in the list (0 before)."""
+        token = [0]
+        link = self._require_link()
+        payload = record.encode()
+
+        def work(now: float) -> None:
+            token[0] = link.session.send_packet(PacketType.STATE_MANIPULATE, payload, now)
+
+        link.post(work)
+        return token

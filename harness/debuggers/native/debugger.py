@@ -1,0 +1,356 @@
+"""The native debugger: our own host side of KD, over KDNET or KDCOM.
+
+::
+
+    caller's thread                      link's thread
+    NativeDebugger ── Conversation ── LinkThread ── kd.Session ── Transport
+
+:mod:`.linkthread` acknowledges, :mod:`.conversation` sorts what arrives, :mod:`.targetmemory`,
+:mod:`.breakpoints` and :mod:`.bugchecks` know what to ask a halted target; here is the order of it all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from time import monotonic
+from typing import Final
+
+import harness
+from harness.connection import Connection, NetConnection, parse_connection
+from harness.debuggers.base import (
+    BugcheckSeen,
+    DebuggerEvent,
+    Module,
+    ModuleLoaded,
+    ModuleUnloaded,
+    PrintReceived,
+    Release,
+    Stopped,
+    TargetInfo,
+    TargetRebooted,
+)
+from harness.debuggers.bugchecks import Banner, CrashEvidence
+from harness.debuggers.native.attaching import await_session, break_in_until_halted
+from harness.debuggers.native.breakpoints import Breakpoints
+from harness.debuggers.native.conversation import Conversation, Halt, InboxItem, continue_record
+from harness.debuggers.native.linkthread import LinkThread
+from harness.debuggers.native.targetmemory import REQUEST_SECONDS, TargetMemory, UnreadableMemory
+from harness.debuggers.native.transport import open_transport
+from harness.debuggers.prompts import answer_prompt
+from harness.debuggers.release import release
+from harness.debuggers.stops import command_stop, exception_stop
+from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost, UsageError
+from harness.kd.contexts import CONTEXTS, Amd64Context, Context, I386Context
+from harness.kd.errors import ProtocolError
+from harness.kd.manipulate import GetContext, GetVersion64, Manipulate, SetContext
+from harness.kd.session import Session
+from harness.kd.statechange import CommandString, Exception64, LoadSymbols, StateChange
+from harness.kd.status import (
+    DBG_STATUS_BUGCHECK_FIRST,
+    DBG_STATUS_BUGCHECK_SECOND,
+    STATUS_BREAKPOINT,
+    STATUS_SINGLE_STEP,
+)
+
+__all__ = ["NativeDebugger"]
+
+SPIN: Final = 0.02
+"""Seconds to look for the next datagram without sleeping, while the target runs."""
+SILENCE: Final = 30.0
+"""A KDNET target sends something every three seconds, whatever it does."""
+STEP_SECONDS: Final = 5.0
+_BUGCHECK_STATUSES: Final = (DBG_STATUS_BUGCHECK_FIRST, DBG_STATUS_BUGCHECK_SECOND)
+
+
+class NativeDebugger:
+    """See :class:`harness.debuggers.base.Debugger`; besides it reads and writes memory, registers and
+    breakpoints.
+
+    :param connection: as for WinDbg's ``-k``.
+    :param prompts: what to type at a DbgPrompt.
+    :param spin: seconds of looking for the next datagram without sleeping; 0 sleeps at once.
+    :param silence: seconds without any datagram after which a running KDNET target counts as lost; None =
+    never.
+    """
+
+    name = "native"
+
+    def __init__(
+        self,
+        connection: str | Connection,
+        *,
+        prompts: Callable[[str], str] = answer_prompt,
+        spin: float | None = None,
+        silence: float | None = SILENCE,
+    ) -> None:
+        self._connection = parse_connection(connection) if isinstance(connection, str) else connection
+        cores = os.cpu_count() or 1
+        self._spin = spin if spin is not None else (SPIN if cores > 1 else 0.0)
+        self._silence = silence if isinstance(self._connection, NetConnection) else None
+        self._talk = Conversation(prompts)
+        self._link: LinkThread | None = None
+        self._version = GetVersion64()
+        self._memory = TargetMemory(self._ask, self._version)
+        self._breakpoints = Breakpoints(self._ask, self._memory)
+        self._evidence = CrashEvidence()
+        self._crashed = False
+
+    # Debugger
+
+    def listen(self) -> None:
+        """See :meth:`harness.debuggers.base.Debugger.listen`; over KDCOM: connect to the serial port."""
+        if self._link is not None:
+            raise UsageError("this debugger listens already")
+        transport = open_transport(self._connection)
+        match self._connection:
+            case NetConnection(key=key):
+                session = Session.kdnet_host(key, secrets.token_bytes)
+            case _:
+                session = Session.kdcom_host()
+        link = LinkThread(session, transport, self._talk, spin=self._spin)
+        self._link = self._talk.link = link
+        link.start()
+
+    def attach(self, *, timeout: float) -> TargetInfo:
+        """See :meth:`harness.debuggers.base.Debugger.attach`."""
+        if self._link is None:
+            self.listen()
+        deadline = monotonic() + timeout
+        self._talk.continue_loads = False
+        if isinstance(self._connection, NetConnection):
+            await_session(self._talk, self._connection, deadline)
+        change = break_in_until_halted(self._talk, deadline, timeout)
+        version = self._talk.request(GetVersion64(), max(deadline - monotonic(), 1.0))
+        if not version.succeeded:
+            raise ConnectionFailed(f"the target refuses GetVersion (status 0x{version.status:08x})")
+        self._version = version
+        self._talk.machine = version.machine_type
+        self._memory = TargetMemory(self._ask, version)
+        self._breakpoints = Breakpoints(self._ask, self._memory)
+        self._crashed = self._bugcheck(change) is not None
+        return TargetInfo(
+            build=version.minor_version,
+            machine_type=version.machine_type,
+            processors=change.number_processors,
+            kernel_base=version.kernel_base,
+            debugger_version=f"native {harness.__version__}",
+        )
+
+    def go(self) -> None:
+        """See :meth:`harness.debuggers.base.Debugger.go`."""
+        change = self._talk.take_halt()
+        if change is None:
+            raise UsageError("the target runs already")
+        self._skip_breakpoint_instruction(change)
+        if self._breakpoints.to_step_over(change) and not self._step():
+            return
+        self._breakpoints.insert_again()
+        self._talk.continue_loads = True
+        self._require_link().busy = True
+        self._talk.command(continue_record(self._talk.machine), REQUEST_SECONDS)
+
+    def break_in(self, *, timeout: float) -> Stopped:
+        """See :meth:`harness.debuggers.base.Debugger.break_in`."""
+        change = break_in_until_halted(self._talk, monotonic() + timeout, timeout)
+        self._require_link().busy = False
+        for item in self._talk.unread():
+            if isinstance(item, PrintReceived):
+                self._evidence.see_print(item.text)  # a bugcheck's banner comes before its stop
+        event = self._describe_halt(change)
+        if isinstance(event, BugcheckSeen):
+            raise DriverBugcheck(event.code, event.parameters, module=event.module)
+        return event
+
+    def receive(self, *, timeout: float) -> DebuggerEvent | None:
+        """See :meth:`harness.debuggers.base.Debugger.receive`."""
+        item = self._talk.take(timeout)
+        if item is None:
+            self._require_sign_of_life()
+            return None
+        return self._event(item)
+
+    def modules(self) -> list[Module]:
+        """See :meth:`harness.debuggers.base.Debugger.modules`; where the target has no list, what it
+        reported."""
+        modules = self._memory.modules()
+        self._evidence.see_modules(modules)
+        return modules or self._evidence.modules
+
+    def detach(self, *, timeout: float) -> Release:
+        """See :meth:`harness.debuggers.base.Debugger.detach`."""
+        if self._link is None:
+            return Release(None, "the debugger was never connected")
+        talk = self._talk
+        talk.deadline = monotonic() + timeout
+        try:
+            if not talk.sessions and not talk.heard:
+                return Release(None, "no target was ever connected")
+            return release(self, timeout=timeout, crashed=self._crashed)
+        finally:
+            self._link.stop()
+            self._link = self._talk.link = None
+
+    # What its release needs (harness.debuggers.release.Releasable)
+
+    @property
+    def halted(self) -> bool:
+        """The target stands still for this debugger."""
+        return self._talk.halt is not None
+
+    def clear_breakpoints(self) -> None:
+        """Remove every breakpoint; the target is halted."""
+        self._breakpoints.clear_all()
+
+    def interrupt_time(self) -> int | None:
+        """The halted target's clock, 100 ns units; None where it cannot be read."""
+        try:
+            return self._memory.interrupt_time()
+        except UnreadableMemory:
+            return None
+
+    def let_go(self) -> None:
+        """Continue for the last time."""
+        self.go()
+
+    def await_reboot(self, timeout: float) -> bool:
+        """Whether the target says within ``timeout`` seconds that it reboots."""
+        reboots = self._talk.reboots
+        return self._talk.wait(lambda: self._talk.reboots > reboots, timeout)
+
+    # What a halted target can be asked
+
+    @property
+    def memory(self) -> TargetMemory:
+        """Reads and writes the target's memory."""
+        return self._memory
+
+    @property
+    def breakpoints(self) -> Breakpoints:
+        """Sets and clears breakpoints."""
+        return self._breakpoints
+
+    def get_context(self) -> Context:
+        """The processor's registers; :class:`UnreadableMemory` where the target has none to give."""
+        layout = CONTEXTS.get(self._version.machine_type)
+        if layout is None:
+            raise UsageError(f"registers of machine type 0x{self._version.machine_type:x} are not known")
+        reply = self._talk.request(GetContext(context_flags=Amd64Context.FULL), REQUEST_SECONDS)
+        if not reply.succeeded:
+            raise UnreadableMemory(f"the target refuses GetContext (status 0x{reply.status:08x})")
+        try:
+            return layout.decode(reply.data)
+        except ProtocolError as error:
+            raise UnreadableMemory(f"the target's context is damaged: {error.message}") from error
+
+    def set_context(self, context: Context) -> None:
+        """Write the registers."""
+        request = SetContext(context_flags=context.context_flags, data=context.encode())
+        reply = self._talk.request(request, REQUEST_SECONDS)
+        if not reply.succeeded:
+            raise UnreadableMemory(f"the target refuses SetContext (status 0x{reply.status:08x})")
+
+    # Inside
+
+    def _ask(self, request: Manipulate, timeout: float) -> Manipulate:
+        return self._talk.request(request, timeout)
+
+    def _require_link(self) -> LinkThread:
+        if self._link is None:
+            raise UsageError("the debugger is not connected", hint="call listen and attach first")
+        return self._link
+
+    def _require_sign_of_life(self) -> None:
+        silent = monotonic() - self._require_link().heard_at
+        if self._silence is not None and silent > self._silence and self._talk.sessions:
+            raise TargetLost(
+                f"nothing came from the target for {silent:.0f} s",
+                hint="a KDNET target sends something every 3 s even when it is halted: is it still on?",
+            )
+
+    def _event(self, item: InboxItem) -> DebuggerEvent:
+        match item:
+            case PrintReceived(text=text):
+                self._evidence.see_print(text)
+                return item
+            case ModuleLoaded(module=module):
+                self._evidence.see_modules([module])
+                return item
+            case ModuleUnloaded():
+                return item
+            case TargetRebooted():
+                self._evidence.forget()
+                self._breakpoints.forget()
+                self._crashed = False
+                return item
+            case Halt(change):
+                self._require_link().busy = False
+                return self._describe_halt(change)
+
+    def _describe_halt(self, change: StateChange) -> BugcheckSeen | Stopped:
+        self._breakpoints.reported(change)
+        bugcheck = self._bugcheck(change)
+        if bugcheck is None:
+            return self._stopped(change)
+        self._crashed = True
+        with contextlib.suppress(UnreadableMemory, UsageError):  # what was seen so far will have to do
+            self.modules()
+        return self._evidence.bugcheck(*bugcheck, kernel_base=self._version.kernel_base)
+
+    def _bugcheck(self, change: StateChange) -> Banner | None:
+        if not isinstance(change, Exception64) or change.exception_code != STATUS_BREAKPOINT:
+            return None
+        if self._evidence.banner is not None:
+            return self._evidence.banner
+        try:
+            context = self.get_context()
+            reason = context.rcx if isinstance(context, Amd64Context) else 0
+            data = self._memory.bugcheck_data() if reason in _BUGCHECK_STATUSES else None
+        except (UnreadableMemory, UsageError):
+            return None
+        return None if data is None else Banner(*data)
+
+    def _stopped(self, change: StateChange) -> Stopped:
+        match change:
+            case Exception64():
+                first_chance = bool(change.first_chance)
+                return exception_stop(
+                    change.exception_code, change.program_counter, first_chance=first_chance
+                )
+            case LoadSymbols():
+                return Stopped(f"load symbols: {change.path}", 0, change.program_counter)
+            case CommandString():
+                # Never executed: the target is not trusted, and its text would run on the host.
+                command = change.command.decode("utf-8", "backslashreplace")
+                return command_stop(repr(command), change.program_counter)
+
+    def _skip_breakpoint_instruction(self, change: StateChange) -> None:
+        """The processor stands on an ``int3`` of the code's own: go on behind it."""
+        if not isinstance(change, Exception64) or change.exception_code != STATUS_BREAKPOINT:
+            return
+        if self._breakpoints.to_step_over(change):
+            return
+        try:
+            if self._memory.read(change.program_counter, 1) != b"\xcc":
+                return
+            match self.get_context():
+                case Amd64Context() as context:
+                    self.set_context(replace(context, rip=context.rip + 1))
+                case I386Context() as context:
+                    self.set_context(replace(context, eip=context.eip + 1))
+        except (UnreadableMemory, UsageError):
+            return
+
+    def _step(self) -> bool:
+        """Run one instruction. False: something else stopped the target first; it waits in the inbox."""
+        self._talk.command(continue_record(self._talk.machine, step=True), REQUEST_SECONDS)
+        if not self._talk.wait(lambda: self._talk.halt is not None, STEP_SECONDS):
+            raise TargetLost("the target did not come back from a single step")
+        change = self._talk.halt
+        if isinstance(change, Exception64) and change.exception_code == STATUS_SINGLE_STEP:
+            self._talk.take_halt()
+            return True
+        return False

@@ -1,0 +1,157 @@
+"""The thread that owns a session and its transport.
+
+What counts here is the stall: the target stands still from its datagram to our ACK. So an arriving datagram
+is handed to the session, and what the session has to say is sent, before anything else is done; then the
+next ACK is made in advance; only then is anybody told. While :attr:`LinkThread.busy` is set the thread
+looks for the next datagram without sleeping, because waking up costs more than all the work.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from typing import Final, Protocol
+
+from harness.debuggers.native.transport import Transport
+from harness.errors import DebuggerDied, ProcnotifyError
+from harness.kd.session import Session
+from harness.kd.session_events import SessionEvent
+
+__all__ = ["LinkThread", "Listener"]
+
+QUIET: Final = 0.0002
+"""Seconds without a datagram after which the listener is told to pass on what it has gathered."""
+_LONGEST_SLEEP: Final = 1.0
+
+
+class Listener(Protocol):
+    """Who hears the session; called on the link's thread."""
+
+    def handle(self, event: SessionEvent) -> None:
+        """One event, in order."""
+
+    def flush(self) -> None:
+        """The burst is over: wake whoever waits."""
+
+    def failed(self, error: ProcnotifyError) -> None:
+        """The link is dead; nothing follows."""
+
+
+class LinkThread:
+    """Runs a session over a transport.
+
+    :param spin: seconds to look for the next datagram without sleeping after each one, while ``busy``.
+    """
+
+    def __init__(self, session: Session, transport: Transport, listener: Listener, *, spin: float) -> None:
+        self.session = session
+        self.transport = transport
+        self.busy = False
+        self.heard_at = monotonic()
+        """When the last bytes came, on the monotonic clock."""
+        self._listener = listener
+        self._spin = spin
+        self._posted: deque[Callable[[float], None]] = deque()
+        self._stopping = False
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._wake_read.setblocking(False)
+        self._wake_write.setblocking(False)
+        self._thread = threading.Thread(target=self._run, name=f"kd {transport.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._thread.start()
+
+    def post(self, work: Callable[[float], None]) -> None:
+        """Have ``work(now)`` done on the link's thread, soon; what it makes the session say is sent."""
+        self._posted.append(work)
+        try:
+            self._wake_write.send(b"\0")
+        except BlockingIOError:
+            return  # it is full of wake-ups already
+        except OSError:
+            return  # stopped
+
+    def stop(self) -> None:
+        """End the thread and close the transport. Idempotent."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self.post(lambda now: None)
+        if self._thread.is_alive():
+            self._thread.join(timeout=5.0)
+        self.transport.close()
+        self._wake_read.close()
+        self._wake_write.close()
+
+    def _run(self) -> None:
+        error: ProcnotifyError = DebuggerDied(f"the thread of {self.transport.name} ended")
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self.transport, selectors.EVENT_READ)
+                selector.register(self._wake_read, selectors.EVENT_READ)
+                self._loop(selector)
+        except ProcnotifyError as failure:
+            error = failure
+        finally:
+            if not self._stopping:
+                self._listener.failed(error)
+
+    def _loop(self, selector: selectors.BaseSelector) -> None:
+        session, transport, posted = self.session, self.transport, self._posted
+        quiet_at = sleep_at = monotonic()
+        gathered = False
+        while not self._stopping:
+            received = transport.receive()
+            if received is not None:
+                now = monotonic()
+                session.receive(received[0], now, received[1])
+                self._send()
+                session.prepare()
+                self.heard_at = now
+                quiet_at, sleep_at = now + QUIET, now + self._spin
+                gathered = True
+                self._tell()
+                self._send()  # what the listener answered
+                continue
+            now = monotonic()
+            while posted:
+                posted.popleft()(now)
+                self._say()
+                sleep_at = now + self._spin
+            deadline = session.deadline()
+            if deadline is not None and now >= deadline:
+                session.handle_timer(now)
+                self._say()
+                continue
+            spinning = self.busy and now < sleep_at
+            if gathered and (now >= quiet_at or not spinning):
+                self._listener.flush()
+                gathered = False
+            if not spinning:
+                self._sleep(selector, deadline, now)
+
+    def _sleep(self, selector: selectors.BaseSelector, deadline: float | None, now: float) -> None:
+        longest = _LONGEST_SLEEP if deadline is None else min(max(deadline - now, 0.0), _LONGEST_SLEEP)
+        for key, _ in selector.select(longest):
+            if key.fileobj is self._wake_read:
+                self._wake_read.recv(4096)
+
+    def _say(self) -> None:
+        self._send()
+        self._tell()
+        self._send()
+        self._listener.flush()
+
+    def _send(self) -> None:
+        for data, address in self.session.datagrams_to_send():
+            self.transport.send(data, address)
+
+    def _tell(self) -> None:
+        session, listener = self.session, self._listener
+        while (event := session.next_event()) is not None:
+            listener.handle(event)

@@ -1,0 +1,236 @@
+"""The bytes under a debugger: a UDP port, a TCP or Unix socket, a character device. Non-blocking, no
+protocol.
+
+A transport is handed to one thread. :meth:`Transport.receive` never waits; who wants to wait registers
+:meth:`Transport.fileno` with a selector.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import socket
+import sys
+from pathlib import Path
+from typing import Final, Protocol
+
+from harness.connection import Connection, NetConnection, PipeConnection, TcpConnection
+from harness.errors import ConnectionFailed, TargetLost
+from harness.kd.kdnet import MAX_DATAGRAM
+from harness.kd.session_events import Address
+
+if sys.platform != "win32":
+    import tty
+
+__all__ = ["CharacterDevice", "StreamTransport", "Transport", "UdpTransport", "open_transport"]
+
+STREAM_PIECE: Final = 65536
+"""Bytes taken from a stream at a time."""
+SEND_SECONDS: Final = 5.0
+"""A stream that takes no byte for this long is dead."""
+_RECEIVE_BUFFER: Final = 4 << 20
+
+
+class Transport(Protocol):
+    """One open link."""
+
+    name: str
+    """For messages: ``UDP port 50000``."""
+
+    def fileno(self) -> int:
+        """What a selector can wait for."""
+
+    def receive(self) -> tuple[bytes, Address | None] | None:
+        """A datagram with its sender, or a piece of the stream; None when nothing is there.
+
+        Raises :class:`TargetLost` when the other end closed the stream.
+        """
+
+    def send(self, data: bytes, address: Address | None) -> None:
+        """Send a datagram (a lost one is no error) or write to the stream."""
+
+    def close(self) -> None:
+        """Idempotent."""
+
+
+class UdpTransport:
+    """A bound UDP port on all addresses (``host`` narrows it)."""
+
+    def __init__(self, port: int, host: str = "0.0.0.0") -> None:
+        self.name = f"UDP port {port}"
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            if sys.platform == "win32":
+                # Without it a second debugger could bind the same port and take half of the datagrams.
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            with contextlib.suppress(OSError):  # more than the system allows: its own default will do
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            self._socket.bind((host, port))
+        except OSError as error:
+            self._socket.close()
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                raise ConnectionFailed(
+                    f"UDP port {port} is in use or not permitted ({error.strerror})",
+                    hint="end the other debugger on it, or choose another port here and at the target",
+                ) from error
+            raise ConnectionFailed(f"UDP port {port} cannot be bound: {error}") from error
+        self._socket.setblocking(False)
+        self.port: int = self._socket.getsockname()[1]
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def receive(self) -> tuple[bytes, Address | None] | None:
+        try:
+            return self._socket.recvfrom(MAX_DATAGRAM + 1)
+        except BlockingIOError:
+            return None
+        except ConnectionResetError:
+            # Windows reports here that an earlier datagram of ours found nobody.
+            return None
+        except OSError as error:
+            if sys.platform == "win32" and error.errno == errno.WSAEMSGSIZE:
+                return None
+            raise TargetLost(f"{self.name} failed: {error}") from error
+
+    def send(self, data: bytes, address: Address | None) -> None:
+        if address is None:
+            return
+        try:  # not contextlib.suppress: the target waits for what is sent here
+            self._socket.sendto(data, address)
+        except OSError:
+            return  # a datagram may be lost; retransmission is the session's duty
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class StreamTransport:
+    """A connected stream socket."""
+
+    def __init__(self, stream: socket.socket, name: str) -> None:
+        self.name = name
+        self._socket = stream
+        stream.setblocking(False)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def receive(self) -> tuple[bytes, Address | None] | None:
+        try:
+            data = self._socket.recv(STREAM_PIECE)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise TargetLost(f"{self.name} failed: {error}") from error
+        if not data:
+            raise TargetLost(f"{self.name} was closed by the target's side")
+        return data, None
+
+    def send(self, data: bytes, address: Address | None) -> None:
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except BlockingIOError:
+                if not select.select([], [self._socket], [], SEND_SECONDS)[1]:
+                    raise TargetLost(f"{self.name} takes no bytes") from None
+            except OSError as error:
+                raise TargetLost(f"{self.name} failed: {error}") from error
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class CharacterDevice:
+    """A pty or serial device file (POSIX)."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = f"device {path}"
+        self._fd = -1
+        if sys.platform != "win32":
+            self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY)
+            if os.isatty(self._fd):
+                # Without raw mode the line discipline would eat and change bytes.
+                tty.setraw(self._fd)
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def receive(self) -> tuple[bytes, Address | None] | None:
+        try:
+            data = os.read(self._fd, STREAM_PIECE)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise TargetLost(f"{self.name} failed: {error}") from error
+        if not data:
+            raise TargetLost(f"{self.name} was closed by the target's side")
+        return data, None
+
+    def send(self, data: bytes, address: Address | None) -> None:
+        rest = data
+        while rest:
+            try:
+                rest = rest[os.write(self._fd, rest) :]
+            except BlockingIOError:
+                if not select.select([], [self._fd], [], SEND_SECONDS)[1]:
+                    raise TargetLost(f"{self.name} takes no bytes") from None
+            except OSError as error:
+                raise TargetLost(f"{self.name} failed: {error}") from error
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def open_transport(connection: Connection, *, timeout: float = 10.0) -> Transport:
+    """Bind or connect. Raises :class:`ConnectionFailed` with the port or path and what to do.
+
+    :param timeout: seconds for a TCP connection to come about.
+    """
+    match connection:
+        case NetConnection(port=port):
+            return UdpTransport(port)
+        case TcpConnection(host=host, port=port):
+            return _open_tcp(host, port, timeout)
+        case PipeConnection(path=path):
+            return _open_pipe(path)
+
+
+def _open_tcp(host: str, port: int, timeout: float) -> Transport:
+    try:
+        stream = socket.create_connection((host, port), timeout=timeout)
+    except OSError as error:
+        raise ConnectionFailed(
+            f"no serial port at {host}:{port}: {error}",
+            hint="start the machine first, with its serial port as a TCP server (QEMU: "
+            "-serial tcp:HOST:PORT,server,nodelay)",
+        ) from error
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return StreamTransport(stream, f"serial port at {host}:{port}")
+
+
+def _open_pipe(path: str) -> Transport:
+    try:
+        if sys.platform == "win32":
+            from harness.debuggers.native.windowspipe import open_named_pipe
+
+            return StreamTransport(open_named_pipe(path), f"pipe {path}")
+        if Path(path).is_char_device():
+            return CharacterDevice(Path(path))
+        stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            stream.connect(path)
+        except OSError:
+            stream.close()
+            raise
+    except OSError as error:
+        raise ConnectionFailed(
+            f"no serial port at {path}: {error}",
+            hint="start the machine first, with its serial port as a socket server there",
+        ) from error
+    return StreamTransport(stream, f"serial port {path}")

@@ -1,0 +1,138 @@
+"""Microsoft's DbgEng through pykd: which interpreter its worker runs in.
+
+pykd is published for Windows CPython up to 3.9, so it never runs in the harness's own interpreter. On Windows
+one that has it is looked for; elsewhere the private Wine prefix has one (:mod:`harness.wine`), and what the
+worker needs is put into that. Several runs may do so at a time: whatever is there is replaced whole or left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from harness.debuggers.pykd.interpreters import PykdMissing, find_interpreter
+from harness.debuggers.workers.debugger import WorkerDebugger
+from harness.debuggers.workers.link import WORKER, WorkerProgram
+from harness.errors import RigError, UsageError
+from harness.wine.errors import one_line_errors
+from harness.wine.prefix import PYTHON_HOME, WinePrefix, find_wine
+
+__all__ = ["ENGINE_VARIABLE", "open_pykd", "require", "worker_program"]
+
+ENGINE_VARIABLE: Final = "PROCNOTIFY_DBGENG"
+"""A folder with a newer dbgeng.dll (and dbghelp.dll, ...), for example the Windows SDK's Debuggers/x64."""
+
+
+def open_pykd(connection: str) -> WorkerDebugger:
+    """The debugger; its worker is looked for when it begins to listen."""
+    return WorkerDebugger("pykd", connection, worker_program)
+
+
+def require() -> None:
+    """Look whether a worker can be started, without changing anything.
+
+    :raises UsageError: an environment variable names what will not do.
+    :raises RigError: something is missing on this machine.
+    """
+    if sys.platform == "win32":
+        _on_windows()
+    else:
+        _require_prefix(WinePrefix())
+
+
+def worker_program() -> WorkerProgram:
+    """How to start the worker, once what it needs lies where it looks for it.
+
+    :raises UsageError, RigError: as :func:`require`, or the prefix cannot be written to.
+    """
+    return _on_windows() if sys.platform == "win32" else _under_wine(WinePrefix())
+
+
+def _engine_folder() -> Path | None:
+    named = os.environ.get(ENGINE_VARIABLE)
+    if not named:
+        return None
+    folder = Path(named)
+    if not (folder / "dbgeng.dll").is_file():
+        raise UsageError(
+            f"{ENGINE_VARIABLE} names {folder}, where there is no dbgeng.dll",
+            hint="it takes a folder such as Debuggers/x64 of the Windows SDK; unset it to use pykd's own",
+        )
+    return folder
+
+
+def _on_windows() -> WorkerProgram:
+    folder = _engine_folder()
+    # What is set for the harness's Python is not meant for another one.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    argv = [*find_interpreter(), str(WORKER / "main.py"), "pykd", str(folder or "")]
+    return WorkerProgram(argv, environment)
+
+
+def _require_prefix(prefix: WinePrefix) -> Path | None:
+    """The folder of a newer DbgEng, where one is named; raises what is missing."""
+    find_wine()
+    if not prefix.complete:
+        raise PykdMissing("pykd is not set up on this machine", hint="run `procnotify wine setup`")
+    return _engine_folder()
+
+
+def _under_wine(prefix: WinePrefix) -> WorkerProgram:
+    folder = _require_prefix(prefix)
+    arguments = ["-u", f"{PYTHON_HOME}\\worker\\main.py", "pykd"]
+    with one_line_errors():
+        _copy_worker(prefix.python / "worker")
+        if folder is not None:
+            arguments.append(f"{PYTHON_HOME}\\{_link_engine(prefix.python, folder.resolve())}")
+    return WorkerProgram(
+        prefix.python_command(*arguments),
+        environment=prefix.environment(os.environ),
+        cwd=prefix.python,
+        # A Wine server that is going down turns away who comes just then, and one whose first program was
+        # killed while it started may never answer again.
+        retry=lambda hung: _end_programs(prefix) if hung else None,
+        hold=prefix.use,
+    )
+
+
+def _end_programs(prefix: WinePrefix) -> None:
+    """End what hangs in the prefix, unless that would end a worker of another run too."""
+    with contextlib.suppress(RigError), prefix.alone():
+        prefix.end_programs()
+
+
+def _copy_worker(target: Path) -> None:
+    """The prefix sees nothing outside itself."""
+    target.mkdir(parents=True, exist_ok=True)
+    for source in WORKER.glob("*.py"):
+        copy = target / source.name
+        if not copy.is_file() or copy.read_bytes() != source.read_bytes():
+            with _replacing(copy) as fresh:
+                shutil.copyfile(source, fresh)
+
+
+def _link_engine(parent: Path, folder: Path) -> str:
+    """The name of a link to ``folder`` in ``parent``. It is never deleted: another run may be using it."""
+    link = parent / f"dbgeng-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
+    if not link.is_symlink() or link.readlink() != folder:
+        with _replacing(link) as fresh:
+            fresh.symlink_to(folder, target_is_directory=True)
+    return link.name
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A name for the block to make something under, which takes the place of ``path`` at once then."""
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        yield fresh
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Recordings of other makers, each read into what the stage after it takes."""

@@ -1,0 +1,356 @@
+"""Executes the driver's code: calls a function and says how the call ended.
+
+One Unicorn engine stands for all processors, because callbacks run to completion: switching processors
+means another KPCR behind GS and another stack. The CPU knows no kernel and no debugger. A call ends in
+one of the :data:`Stop` values; the caller may change registers or memory and go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import struct
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+import unicorn
+from unicorn import x86_const
+
+from harness.virtual.cpu.engine import Engine, EngineError
+from harness.virtual.cpu.kernel_image import KernelImage
+from harness.virtual.cpu.machine_code import TRANSFER_SIZE, Transfer
+from harness.virtual.cpu.memory import PAGE, Memory
+from harness.virtual.cpu.registers import TRAP_FLAG, RegisterFile
+from harness.virtual.cpu.traps import Access, TrapError
+
+__all__ = ["MAX_ARGUMENTS", "Cpu", "Exhausted", "Faulted", "Interrupted", "Stop", "Trapped"]
+
+MAX_ARGUMENTS: Final = 12
+"""Arguments a call may pass."""
+
+_PCR_BASE: Final = 0xFFFFF802_20000000
+_PCR_STRIDE: Final = 0x20000
+_PCR_SIZE: Final = 0xC000
+_GDT: Final = 0x9000
+_IDT: Final = 0xA000
+_TSS: Final = 0xB000
+_STACK_BASE: Final = 0xFFFFFB00_00000000
+_STACK_STRIDE: Final = 0x100000
+KERNEL_STACK_SIZE: Final = 0x6000
+"""24 KB, as on x64 Windows; one unmapped page below it catches an overflow."""
+_STACK_ROOM: Final = 0x100
+"""Left above the first frame: shadow space and stack arguments."""
+
+_CURRENT_PRCB: Final = 0x20
+_SELF: Final = 0x18
+_PRCB: Final = 0x180
+_LEGACY_NUMBER: Final = 0x184
+_CURRENT_THREAD: Final = 0x188
+_NUMBER: Final = 0x1A4
+
+_RING0_CODE: Final = 0x10
+_RING0_DATA: Final = 0x18
+_USER_DATA: Final = 0x2B
+_DESCRIPTORS: Final = {
+    0x10: 0x00209B00_00000000,  # ring 0 code, 64-bit
+    0x18: 0x00CF9300_0000FFFF,  # ring 0 data
+    0x20: 0x00CFFB00_0000FFFF,  # ring 3 code, 32-bit
+    0x28: 0x00CFF300_0000FFFF,  # ring 3 data
+    0x30: 0x0020FB00_00000000,  # ring 3 code, 64-bit
+    0x50: 0x0040F300_00003C00,  # the 32-bit TEB
+}
+"""The selectors of x64 Windows with their descriptors (Intel SDM vol. 3, 3.4.5)."""
+_GDT_LIMIT: Final = 0x57
+_IDT_LIMIT: Final = 0xFFF
+_IRETQ: Final = b"\x48\xcf"
+_INTERRUPTS_ENABLED: Final = 0x202
+_MXCSR: Final = 0x1F80
+
+_RETURNED: Final = bytes(8)
+"""The transfer block's TARGET after the call gate was left through its end."""
+_ARGUMENT_WORDS: Final = struct.Struct("<6Q")
+_CR8_MOVE: Final = re.compile(rb"[\x44\x45\x4c\x4d]\x0f[\x20\x22][\xc0-\xc7]", re.DOTALL)
+_CR8_REGISTERS: Final = (
+    *("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"),
+    *("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"),
+)
+_ACCESS: Final[dict[int, tuple[Access, bool]]] = {
+    unicorn.UC_MEM_READ_UNMAPPED: ("read", False),
+    unicorn.UC_MEM_WRITE_UNMAPPED: ("write", False),
+    unicorn.UC_MEM_FETCH_UNMAPPED: ("execute", False),
+    unicorn.UC_MEM_READ_PROT: ("read", True),
+    unicorn.UC_MEM_WRITE_PROT: ("write", True),
+    unicorn.UC_MEM_FETCH_PROT: ("execute", True),
+}
+_SOFTWARE_INTERRUPT: Final = {3: 1, 0x29: 2, 0x2C: 2, 0x2D: 2}
+"""Vector → length of the instruction; for these the engine's RIP is already behind it."""
+_INVALID_OPCODE: Final = 6
+
+
+class Interrupted(NamedTuple):
+    """An exception or software interrupt of the processor."""
+
+    vector: int
+    """Intel's number: 0 divide error, 1 debug, 3 breakpoint, 6 invalid opcode, 0x29 __fastfail ..."""
+    pc: int
+    """Address of the instruction itself (behind it for vector 1)."""
+
+
+class Faulted(NamedTuple):
+    """A memory access that failed."""
+
+    address: int
+    access: Access
+    present: bool
+    """The page is mapped; its protection forbids the access."""
+    pc: int
+
+
+class Exhausted(NamedTuple):
+    """The instruction budget is used up; two places where the code was seen."""
+
+    pc: int
+    later_pc: int
+
+
+class Trapped(NamedTuple):
+    """An export ended the call; ``caller`` is the return address into the code that called it."""
+
+    reason: TrapError
+    service: int
+    caller: int
+
+
+Stop: TypeAlias = Interrupted | Faulted | Exhausted | Trapped
+
+
+class Cpu:
+    """Processor, processor control regions and kernel stacks.
+
+    :param image: the kernel whose gates the calls go through; mapped already.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        memory: Memory,
+        image: KernelImage,
+        *,
+        processors: int,
+    ) -> None:
+        self._engine = engine
+        self._memory = memory
+        self._image = image
+        self._service: Callable[[int, int, int, int, int, int], int] | None = None
+        self._transfer = memory.view(image.transfer, TRANSFER_SIZE)
+        self._stop: Stop | None = None
+        self._running = False
+        self._cr8_hooks: dict[int, list[int]] = {}
+        self.registers = RegisterFile(engine)
+        self.processor = 0
+        for number in range(processors):
+            self._make_processor(number)
+        self._enter_ring0()
+        engine.hook_add(
+            unicorn.UC_HOOK_CODE, self._on_service, begin=image.service_trap, end=image.service_trap
+        )
+        engine.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)
+        engine.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid_memory)
+
+    def connect(self, service: Callable[[int, int, int, int, int, int], int]) -> None:
+        """Serve exports: ``service`` gets an export's number, its RSP and its four register arguments;
+        its result goes to RAX. A :class:`~harness.virtual.cpu.traps.TrapError` ends the call."""
+        self._service = service
+
+    @staticmethod
+    def processor_block(processor: int) -> int:
+        """Address of the processor's KPCR."""
+        return _PCR_BASE + processor * _PCR_STRIDE
+
+    @staticmethod
+    def stack(processor: int) -> tuple[int, int]:
+        """The processor's kernel stack: lowest address and the address behind it."""
+        base = _STACK_BASE + processor * _STACK_STRIDE
+        return base, base + KERNEL_STACK_SIZE
+
+    @property
+    def irql(self) -> int:
+        """CR8, which is the IRQL."""
+        return self.registers.cr8
+
+    @irql.setter
+    def irql(self, value: int) -> None:
+        self.registers.cr8 = value
+
+    def switch(self, processor: int, thread: int) -> None:
+        """Go on as ``processor`` with the KTHREAD at ``thread`` current."""
+        block = self.processor_block(processor)
+        if processor != self.processor:
+            self.registers["gs_base"] = block
+            self.processor = processor
+        self._memory.put_u64(block + _CURRENT_THREAD, thread)
+
+    def call(self, function: int, arguments: Sequence[int], *, budget: int) -> Stop | None:
+        """Call ``function`` on the current processor's stack with up to :data:`MAX_ARGUMENTS` arguments.
+
+        :param budget: instructions it may execute.
+        :returns: None when it returned (:attr:`result` is RAX), else why it stopped: :meth:`resume` goes on.
+        """
+        top = self.stack(self.processor)[1] - _STACK_ROOM
+        padded = (*arguments, 0, 0, 0, 0)
+        _ARGUMENT_WORDS.pack_into(self._transfer, Transfer.TARGET, function, top, *padded[:4])
+        for index, argument in enumerate(arguments[4:MAX_ARGUMENTS]):
+            self._memory.put_u64(top + 0x20 + 8 * index, argument)
+        return self._run(self._image.call_gate, budget)
+
+    def resume(self, *, budget: int) -> Stop | None:
+        """Go on where the registers say, after :meth:`call` or :meth:`resume` stopped."""
+        return self._run(self.registers["rip"], budget)
+
+    @property
+    def result(self) -> int:
+        """RAX of the call that returned last."""
+        return int.from_bytes(self._transfer[Transfer.RESULT : Transfer.RESULT + 8], "little")
+
+    @property
+    def running(self) -> bool:
+        """Inside a call: an export is being served."""
+        return self._running
+
+    def request_break_in(self) -> None:
+        """The next export to return passes through DbgBreakPointWithStatus."""
+        self._transfer[Transfer.BREAK_IN] = 1
+
+    def watch_irql_moves(self, base: int, address: int, code: bytes) -> None:
+        """Serve ``mov reg, cr8`` and ``mov cr8, reg`` in ``code``, which lies at ``address`` of the image
+        at ``base``.
+
+        The emulator has no local APIC and would read 0. What looks like such a move but is data is never
+        executed and so never served.
+        """
+        hooks = self._cr8_hooks.setdefault(base, [])
+        for match in _CR8_MOVE.finditer(code):
+            at = address + match.start()
+            hooks.append(self._engine.hook_add(unicorn.UC_HOOK_CODE, self._on_cr8_move, begin=at, end=at))
+
+    def forget_irql_moves(self, base: int) -> None:
+        """The image at ``base`` goes away."""
+        for hook in self._cr8_hooks.pop(base, ()):
+            self._engine.hook_del(hook)
+
+    def _make_processor(self, number: int) -> None:
+        block = self.processor_block(number)
+        memory = self._memory
+        memory.map(block, _PCR_SIZE)
+        memory.put_u64(block, block + _GDT)
+        memory.put_u64(block + 0x08, block + _TSS)
+        memory.put_u64(block + _SELF, block)
+        memory.put_u64(block + _CURRENT_PRCB, block + _PRCB)
+        memory.put_u64(block + 0x38, block + _IDT)
+        memory.put_u8(block + _LEGACY_NUMBER, number)
+        memory.put_u32(block + _NUMBER, number)
+        for selector, descriptor in _DESCRIPTORS.items():
+            memory.put_u64(block + _GDT + selector, descriptor)
+        low, high = self.stack(number)
+        memory.map(low, high - low)
+
+    def _enter_ring0(self) -> None:
+        """Load real selectors: the emulator starts with null ones, and only IRETQ loads CS and SS
+        together."""
+        block = self.processor_block(0)
+        registers = self.registers
+        self._engine.reg_write(x86_const.UC_X86_REG_GDTR, (0, block + _GDT, _GDT_LIMIT, 0))
+        self._engine.reg_write(x86_const.UC_X86_REG_IDTR, (0, block + _IDT, _IDT_LIMIT, 0))
+        start = _STACK_BASE - 0x10 * PAGE
+        self._memory.map(start, PAGE, "rx", content=_IRETQ)
+        top = self.stack(0)[1] - _STACK_ROOM
+        frame = (self._image.call_done, _RING0_CODE, _INTERRUPTS_ENABLED, top, _RING0_DATA)
+        for index, word in enumerate(frame):
+            self._memory.put_u64(top - 0x28 + 8 * index, word)
+        registers["rsp"] = top - 0x28
+        self._engine.emu_start(start, self._image.call_done)
+        self._memory.unmap(start)
+        registers["ds"] = registers["es"] = _USER_DATA
+        registers["mxcsr"] = _MXCSR
+        registers["gs_base"] = block
+
+    def _run(self, pc: int, budget: int) -> Stop | None:
+        self._stop = None
+        self._running = True
+        try:
+            self._engine.emu_start(pc, self._image.call_done, 0, budget)
+        except EngineError as error:
+            if not self._stopped():
+                if error.errno != unicorn.UC_ERR_INSN_INVALID:
+                    raise
+                self._stop = Interrupted(_INVALID_OPCODE, 0)
+        finally:
+            self._running = False
+        if self._stopped():
+            return self._settle()
+        if self._transfer[:8] == _RETURNED:
+            return None
+        return self._exhausted(self.registers["rip"])
+
+    def _stopped(self) -> bool:
+        return self._stop is not None
+
+    def _settle(self) -> Stop | None:
+        """Complete what a hook could not know: where the processor stands."""
+        stop = self._stop
+        if isinstance(stop, Interrupted):
+            return self._settle_interrupt(stop)
+        if isinstance(stop, Faulted):
+            self.registers.cr2 = stop.address
+            return stop._replace(pc=self.registers["rip"])
+        return stop
+
+    def _settle_interrupt(self, stop: Interrupted) -> Interrupted:
+        registers = self.registers
+        pc = registers["rip"] - _SOFTWARE_INTERRUPT.get(stop.vector, 0)
+        registers["rip"] = pc
+        if stop.vector == 1:
+            registers["eflags"] = registers["eflags"] & ~TRAP_FLAG
+        return Interrupted(stop.vector, pc)
+
+    def _exhausted(self, pc: int) -> Exhausted:
+        """A second sample a little later: a loop shows as two places in one function."""
+        with contextlib.suppress(EngineError):
+            self._engine.emu_start(pc, self._image.call_done, 0, 997)
+        return Exhausted(pc, self.registers["rip"])
+
+    def _on_service(self, _uc: object, _address: int, _size: int, _data: object) -> None:
+        number, rsp, rcx, rdx, r8, r9 = _ARGUMENT_WORDS.unpack_from(self._transfer, Transfer.SERVICE)
+        serve = self._service
+        if serve is None:
+            raise RuntimeError("an export was called before the exports were connected")
+        try:
+            result = serve(number, rsp, rcx, rdx, r8, r9)
+        except TrapError as reason:
+            caller = int.from_bytes(self._memory.read(rsp, 8), "little")
+            self._stop = Trapped(reason, number, caller)
+            self._engine.emu_stop()
+        else:
+            struct.pack_into("<Q", self._transfer, Transfer.SERVICE_RESULT, result & 0xFFFF_FFFF_FFFF_FFFF)
+
+    def _on_interrupt(self, _uc: object, vector: int, _data: object) -> None:
+        self._stop = Interrupted(vector, 0)
+        self._engine.emu_stop()
+
+    def _on_invalid_memory(
+        self, _uc: object, kind: int, address: int, _size: int, _value: int, _data: object
+    ) -> bool:
+        access, present = _ACCESS[kind]
+        if access == "read" and not present and self._memory.show_page(address):
+            return True
+        self._stop = Faulted(address & 0xFFFF_FFFF_FFFF_FFFF, access, present, 0)
+        return False
+
+    def _on_cr8_move(self, _uc: object, address: int, _size: int, _data: object) -> None:
+        rex, _, opcode, operand = self._memory.read(address, 4)
+        name = _CR8_REGISTERS[(operand & 7) | (rex & 1) << 3]
+        if opcode == 0x20:
+            self.registers[name] = self.irql
+        else:
+            self.irql = self.registers[name] & 0xF
+        self.registers["rip"] = address + 4

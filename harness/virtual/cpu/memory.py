@@ -1,0 +1,239 @@
+"""The target's virtual memory: regions of host memory that the emulator and Python share.
+
+Every region is one block of host memory mapped into Unicorn, so that exports read a driver's strings and
+write its structures without a call into the emulator. There are two ways in: :meth:`Memory.read` and
+:meth:`Memory.write` see memory as a debugger does (no protection, no fault); :meth:`Memory.load`,
+:meth:`Memory.store` and the typed accessors see it as kernel code does and raise
+:class:`~harness.virtual.cpu.traps.MemoryFault` where the processor would fault.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import struct
+from collections.abc import Callable
+from typing import Final
+
+from unicorn import UC_PROT_EXEC, UC_PROT_READ, UC_PROT_WRITE
+
+from harness.virtual.cpu.engine import Engine
+from harness.virtual.cpu.traps import MemoryFault
+
+__all__ = ["PAGE", "Memory", "is_canonical", "is_kernel_address", "page_ceiling"]
+
+PAGE: Final = 0x1000
+
+_PROTECTIONS: Final = {
+    "r": UC_PROT_READ,
+    "rw": UC_PROT_READ | UC_PROT_WRITE,
+    "rx": UC_PROT_READ | UC_PROT_EXEC,
+    "rwx": UC_PROT_READ | UC_PROT_WRITE | UC_PROT_EXEC,
+}
+_WORD: Final = struct.Struct("<H")
+_DWORD: Final = struct.Struct("<I")
+_QWORD: Final = struct.Struct("<Q")
+_ADDRESS_MASK: Final = (1 << 64) - 1
+
+
+def page_ceiling(size: int) -> int:
+    """``size`` rounded up to whole pages."""
+    return (size + PAGE - 1) & ~(PAGE - 1)
+
+
+def is_canonical(address: int) -> bool:
+    """Bits 63..47 are equal, as x64 demands of an address (48-bit paging)."""
+    return (address >> 47) in (0, 0x1FFFF)
+
+
+def is_kernel_address(address: int) -> bool:
+    """In the upper half, which Windows keeps for the system."""
+    return address >= 0xFFFF_8000_0000_0000
+
+
+class _Region:
+    __slots__ = ("base", "end", "host", "protection", "view")
+
+    def __init__(self, base: int, size: int, protection: str) -> None:
+        self.base = base
+        self.end = base + size
+        self.protection = protection
+        self.host = mmap.mmap(-1, size)
+        self.view = memoryview(self.host)
+
+    def host_address(self) -> int:
+        return ctypes.addressof(ctypes.c_char.from_buffer(self.host))
+
+
+class Memory:
+    """Virtual memory of the target, mapped into ``engine``.
+
+    A region is mapped and unmapped whole. Addresses are unsigned 64-bit numbers.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._pages: dict[int, _Region] = {}
+        self.show_page: Callable[[int], bool] = lambda _address: False
+        """Asked when a page that is not mapped is read: maps it and says True, or says False."""
+
+    def map(self, address: int, size: int, protection: str = "rw", *, content: bytes = b"") -> None:
+        """Back a page-aligned range with zeroed memory that starts with ``content``.
+
+        :param protection: ``r``, ``rw``, ``rx`` or ``rwx``.
+        :raises ValueError: not page-aligned, or a page of the range is mapped already.
+        """
+        pages = range(address // PAGE, (address + size) // PAGE)
+        if address % PAGE or size % PAGE or size <= 0 or any(page in self._pages for page in pages):
+            raise ValueError(f"0x{address:x}+0x{size:x} cannot be mapped")
+        region = _Region(address, size, protection)
+        region.view[: len(content)] = content
+        self._engine.mem_map_ptr(address, size, _PROTECTIONS[protection], region.host_address())
+        for page in pages:
+            self._pages[page] = region
+
+    def unmap(self, address: int) -> None:
+        """Take away the region that starts at ``address``.
+
+        :raises ValueError: no region starts there.
+        """
+        region = self._pages.get(address // PAGE)
+        if region is None or region.base != address:
+            raise ValueError(f"no region starts at 0x{address:x}")
+        size = region.end - region.base
+        if "x" in region.protection:
+            self._engine.ctl_remove_cache(region.base, region.end)
+        self._engine.mem_unmap(address, size)
+        for page in range(address // PAGE, region.end // PAGE):
+            del self._pages[page]
+
+    def is_mapped(self, address: int, size: int = 1) -> bool:
+        """Every byte of the range is mapped."""
+        pages = range(address // PAGE, (address + max(size, 1) - 1) // PAGE + 1)
+        return all(page in self._pages for page in pages)
+
+    def protection(self, address: int) -> str | None:
+        """``r``, ``rw``, ``rx`` or ``rwx`` of the page; None when nothing is mapped."""
+        region = self._pages.get(address // PAGE)
+        return None if region is None else region.protection
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """Every mapped region: its address and its size in bytes."""
+        return [(region.base, region.end - region.base) for region in dict.fromkeys(self._pages.values())]
+
+    def view(self, address: int, size: int) -> memoryview:
+        """Direct, writable access to a range that lies in one region.
+
+        :raises ValueError: it does not.
+        """
+        region = self._pages.get(address // PAGE)
+        if region is None or address + size > region.end:
+            raise ValueError(f"0x{address:x}+0x{size:x} does not lie in one region")
+        return region.view[address - region.base : address - region.base + size]
+
+    # As a debugger sees memory.
+
+    def read(self, address: int, size: int) -> bytes:
+        """At most ``size`` bytes: fewer where the mapped range ends, none where ``address`` is not mapped."""
+        data = b""
+        while len(data) < size:
+            start = address + len(data)
+            region = self._pages.get(start // PAGE)
+            if region is None:
+                break
+            data += region.view[start - region.base : start - region.base + size - len(data)]
+        return data
+
+    def write(self, address: int, data: bytes) -> bool:
+        """Write all of ``data``, whatever the page protection; False, and nothing written, where a byte of
+        the range is not mapped. Changed code takes effect at once."""
+        if not self.is_mapped(address, len(data)):
+            return False
+        while data:
+            region = self._pages[address // PAGE]
+            part = min(len(data), region.end - address)
+            region.view[address - region.base : address - region.base + part] = data[:part]
+            if "x" in region.protection:
+                self._engine.ctl_remove_cache(address, address + part)
+            address, data = address + part, data[part:]
+        return True
+
+    # As kernel code sees memory.
+
+    def load(self, address: int, size: int) -> bytes:
+        """``size`` bytes, or MemoryFault."""
+        region = self._pages.get(address // PAGE)
+        if region is not None and address + size <= region.end:
+            return bytes(region.view[address - region.base : address - region.base + size])
+        data = self.read(address, size)
+        while len(data) < size:
+            missing = (address + len(data)) & _ADDRESS_MASK
+            if not self.show_page(missing):
+                raise MemoryFault(missing, "read", present=False)
+            data = self.read(address, size)
+        return data
+
+    def store(self, address: int, data: bytes) -> None:
+        """Write all of ``data``, or MemoryFault at the first byte that cannot be written."""
+        while data:
+            region = self._pages.get(address // PAGE)
+            if region is None:
+                raise MemoryFault(address & _ADDRESS_MASK, "write", present=False)
+            if "w" not in region.protection:
+                raise MemoryFault(address, "write", present=True)
+            part = min(len(data), region.end - address)
+            region.view[address - region.base : address - region.base + part] = data[:part]
+            address, data = address + part, data[part:]
+
+    def u16(self, address: int) -> int:
+        """The USHORT at ``address``."""
+        return int(_WORD.unpack(self.load(address, 2))[0])
+
+    def u32(self, address: int) -> int:
+        """The ULONG at ``address``."""
+        return int(_DWORD.unpack(self.load(address, 4))[0])
+
+    def u64(self, address: int) -> int:
+        """The ULONG64 or pointer at ``address``."""
+        return int(_QWORD.unpack(self.load(address, 8))[0])
+
+    def put_u8(self, address: int, value: int) -> None:
+        """Store a UCHAR; higher bits are cut off."""
+        self.store(address, bytes((value & 0xFF,)))
+
+    def put_u16(self, address: int, value: int) -> None:
+        """Store a USHORT; higher bits are cut off."""
+        self.store(address, _WORD.pack(value & 0xFFFF))
+
+    def put_u32(self, address: int, value: int) -> None:
+        """Store a ULONG; higher bits are cut off."""
+        self.store(address, _DWORD.pack(value & 0xFFFF_FFFF))
+
+    def put_u64(self, address: int, value: int) -> None:
+        """Store a ULONG64 or pointer; higher bits are cut off."""
+        self.store(address, _QWORD.pack(value & _ADDRESS_MASK))
+
+    def c_string(self, address: int, limit: int) -> bytes:
+        """The bytes before the first NUL, at most ``limit``; MemoryFault where memory ends before either."""
+        return self._until_nul(address, limit, width=1)
+
+    def wide_string(self, address: int, limit: int) -> bytes:
+        """UTF-16 characters before the first NUL character, at most ``limit`` of them, as bytes."""
+        return self._until_nul(address, 2 * limit, width=2)
+
+    def _until_nul(self, address: int, limit: int, *, width: int) -> bytes:
+        found = b""
+        while len(found) < limit:
+            room = min(PAGE - (address + len(found)) % PAGE, limit - len(found))
+            # A wide character may lie across two pages: then both must be there.
+            room += room % width
+            start = len(found)
+            found += self.load(address + start, room)
+            if width == 1:
+                end = found.find(b"\0", start)
+            else:
+                ends = (i for i in range(start, len(found), 2) if not found[i] and not found[i + 1])
+                end = next(ends, -1)
+            if end >= 0:
+                return found[:end]
+        return found[:limit]

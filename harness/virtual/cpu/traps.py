@@ -1,0 +1,58 @@
+"""Why the emulated processor leaves the driver's code: the reasons an export or a fault can give.
+
+These exceptions stay inside the kernel: :mod:`harness.virtual.kernel.kernel` turns them into what the rest of
+the harness knows (:class:`~harness.errors.DriverBugcheck`, :class:`~harness.errors.DriverHang`).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+__all__ = ["Access", "BugcheckRaised", "Hung", "MemoryFault", "StatusRaised", "TrapError"]
+
+Access: TypeAlias = Literal["read", "write", "execute"]
+
+
+class TrapError(Exception):
+    """Base of all of them."""
+
+
+class MemoryFault(TrapError):
+    """The access a processor would have faulted on.
+
+    :param address: first byte that could not be accessed.
+    :param access: what was tried.
+    :param present: True when the page is mapped and its protection forbids the access.
+    """
+
+    def __init__(self, address: int, access: Access, *, present: bool) -> None:
+        super().__init__(f"{access} at 0x{address:016x}")
+        self.address = address
+        self.access = access
+        self.present = present
+
+
+class BugcheckRaised(TrapError):
+    """KeBugCheckEx: ``code`` and its four parameters (Microsoft, Bug Check Code Reference)."""
+
+    def __init__(self, code: int, *parameters: int) -> None:
+        super().__init__(f"bugcheck 0x{code:08x}")
+        self.code = code
+        padded = (*parameters, 0, 0, 0, 0)
+        self.parameters: tuple[int, int, int, int] = (padded[0], padded[1], padded[2], padded[3])
+
+
+class StatusRaised(TrapError):
+    """ExRaiseStatus: a software exception with the NTSTATUS ``status`` as its code."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"exception 0x{status:08x}")
+        self.status = status
+
+
+class Hung(TrapError):
+    """The driver waits for what can never happen; ``reason`` completes "the driver hangs: it ..."."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

@@ -1,0 +1,86 @@
+"""The three arrays of notify callbacks, with the limits and statuses that Microsoft documents.
+
+Sources: *PsSetCreateProcessNotifyRoutine(Ex, Ex2)*, *PsSetCreateThreadNotifyRoutine(Ex)*,
+*PsSetLoadImageNotifyRoutine(Ex)*, *PsRemoveCreateThreadNotifyRoutine*, *PsRemoveLoadImageNotifyRoutine*
+(ntddk.h).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from harness.virtual.cpu.traps import Hung
+from harness.virtual.windows.status import (
+    STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_INVALID_PARAMETER,
+    STATUS_PROCEDURE_NOT_FOUND,
+    STATUS_SUCCESS,
+)
+
+__all__ = ["LIMIT", "Callback", "Callbacks", "Kind"]
+
+LIMIT: Final = 64
+"""Routines of each kind, since Windows 8.1 with its update."""
+
+Kind: TypeAlias = Literal["process", "thread", "image"]
+
+
+class Callback(NamedTuple):
+    """One registered routine."""
+
+    routine: int
+    extended: bool
+    """Registered through an Ex routine: process callbacks take PS_CREATE_NOTIFY_INFO, thread callbacks
+    run on the new thread when registered as non-system."""
+    driver: str
+    """Name of the image it lies in."""
+
+
+class Callbacks:
+    """What is registered, in order of registration."""
+
+    def __init__(self) -> None:
+        self._registered: dict[Kind, list[Callback]] = {"process": [], "thread": [], "image": []}
+        self._active: list[tuple[Kind, int]] = []
+
+    def of(self, kind: Kind) -> tuple[Callback, ...]:
+        """The routines of one kind."""
+        return tuple(self._registered[kind])
+
+    def register(self, kind: Kind, callback: Callback) -> int:
+        """Add a routine; the NTSTATUS. Only process routines may not be registered twice."""
+        routines = self._registered[kind]
+        if kind == "process":
+            twice = any(c.routine == callback.routine and c.extended == callback.extended for c in routines)
+            if twice or len(routines) >= LIMIT:
+                return STATUS_INVALID_PARAMETER
+        elif len(routines) >= LIMIT:
+            return STATUS_INSUFFICIENT_RESOURCES
+        routines.append(callback)
+        return STATUS_SUCCESS
+
+    def remove(self, kind: Kind, routine: int, *, extended: bool | None = None) -> int:
+        """Take a routine out; the NTSTATUS.
+
+        :param extended: which of the two forms; None for kinds where removal does not tell them apart.
+        :raises Hung: called from that routine: removal waits until it has returned.
+        """
+        routines = self._registered[kind]
+        for index, callback in enumerate(routines):
+            if callback.routine == routine and extended in (None, callback.extended):
+                if (kind, routine) in self._active:
+                    raise Hung(f"removes its {kind} callback from inside it, which waits for it to return")
+                del routines[index]
+                return STATUS_SUCCESS
+        return STATUS_PROCEDURE_NOT_FOUND
+
+    @contextmanager
+    def active(self, kind: Kind, routine: int) -> Iterator[None]:
+        """While the routine runs."""
+        self._active.append((kind, routine))
+        try:
+            yield
+        finally:
+            self._active.pop()

@@ -1,0 +1,257 @@
+"""Runs driver code and judges how it ended: a result, a stop in the debugger, a bugcheck, a hang.
+
+Every entry into driver code goes through :meth:`Execution.enter`: thread context, IRQL, clocks and the
+current KTHREAD are set first; afterwards the IRQL must be what it was, and deferred calls (DPCs, work
+items) that the code queued are run.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from harness.errors import DriverBugcheck, DriverFault, DriverHang
+from harness.virtual.cpu.cpu import Exhausted, Faulted, Interrupted, Stop, Trapped
+from harness.virtual.cpu.traps import BugcheckRaised, Hung, MemoryFault, StatusRaised
+from harness.virtual.interfaces import ThreadContext
+from harness.virtual.kernel.bugcheck import (
+    DISPATCH_LEVEL,
+    Scene,
+    access_fault,
+    context_record,
+    exception,
+    exception_information,
+    exception_record,
+    processor_fault,
+)
+from harness.virtual.kernel.system import SYSTEM_CONTEXT, System
+from harness.virtual.windows.status import (
+    STATUS_ACCESS_VIOLATION,
+    STATUS_ASSERTION_FAILURE,
+    STATUS_BREAKPOINT,
+    STATUS_SINGLE_STEP,
+)
+
+__all__ = ["INSTRUCTION_BUDGET", "Execution"]
+
+INSTRUCTION_BUDGET: Final = 20_000_000
+"""Instructions one callback may execute; as many take a quarter of a second here."""
+MAX_DEFERRED: Final = 10_000
+"""DPCs and work items that run one after another without anything else happening."""
+_UNHANDLED_BREAKS: Final = 16
+"""How often an ``int3`` may be reported that nobody moves past."""
+
+_DEBUGGER_VECTORS: Final = {1: STATUS_SINGLE_STEP, 3: STATUS_BREAKPOINT, 0x2C: STATUS_ASSERTION_FAILURE}
+_ASSERTION: Final = 0x2C
+_ASSERTION_LENGTH: Final = 2
+_BREAK_BYTE: Final = b"\xcc"
+_IRQL_GT_ZERO_AT_SYSTEM_SERVICE: Final = 0x4A
+_WORKER_THREAD_RETURNED_AT_BAD_IRQL: Final = 0xE1
+_IRQL_UNEXPECTED_VALUE: Final = 0xC8
+_GUARD_PAGE: Final = 0x1000
+
+
+class Execution:
+    """Enters driver code on behalf of the kernel."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._dead: DriverFault | None = None
+        self._routine = 0
+        self._last_driver: str | None = None
+        self._breaks = 0
+
+    def refuse_when_dead(self) -> None:
+        """A machine that stopped stays stopped: the same error again."""
+        if self._dead is not None:
+            raise self._dead
+
+    def enter(self, routine: int, arguments: tuple[int, ...], context: ThreadContext, irql: int) -> int:
+        """Call ``routine`` in that thread at that IRQL; its RAX.
+
+        :raises DriverBugcheck: the target stopped; the debugger has seen it.
+        :raises DriverHang: the routine did not return.
+        """
+        system, cpu = self._system, self._system.cpu
+        system.context = context
+        cpu.irql = irql
+        system.shared_page.refresh()
+        cpu.switch(context.cpu, system.objects.thread(context.pid, context.tid).address)
+        self._routine = routine
+        driver = system.module_at(routine)
+        if driver is not None:
+            self._last_driver = driver.module.name
+        stop = cpu.call(routine, arguments, budget=INSTRUCTION_BUDGET)
+        while stop is not None:
+            self._resolve(stop)
+            stop = cpu.resume(budget=INSTRUCTION_BUDGET)
+        result = cpu.result
+        system.user_images.hide()
+        if cpu.irql != irql:
+            self._die(self._left_irql(routine, irql), pc=routine)
+        return result
+
+    def run_deferred(self) -> None:
+        """Run timers that are due, then DPCs and work items in the order in which they were queued."""
+        system = self._system
+        self._fire_timers()
+        for _ in range(MAX_DEFERRED):
+            if not system.deferred:
+                return
+            call = system.deferred.popleft()
+            if call.release:
+                system.memory.put_u64(call.release, 0)
+            context = SYSTEM_CONTEXT._replace(cpu=system.context.cpu)
+            self.enter(call.routine, call.arguments, context, call.irql)
+        self._hang("queues DPCs or work items without end", system.deferred[0].routine)
+
+    def report_bugcheck(self, raised: BugcheckRaised, module: str | None) -> None:
+        """KeBugCheckEx: record it, tell the debugger, end the machine.
+
+        :raises DriverBugcheck: always.
+        """
+        system = self._system
+        code, parameters = raised.code, raised.parameters
+        data = system.symbol("KiBugCheckData")
+        for index, word in enumerate((code, *parameters)):
+            system.memory.put_u64(data + 8 * index, word)
+        if module is not None:
+            name = system.heap.unicode_string(module)
+            system.memory.put_u64(system.symbol("KiBugCheckDriver"), name)
+        self._dead = DriverBugcheck(code, parameters, module=module)
+        system.port.bugcheck(code, parameters, module=module, cpu=system.context.cpu)
+        raise self._dead
+
+    def _fire_timers(self) -> None:
+        system = self._system
+        now = system.clock.now
+        due = sorted((t.due, address) for address, t in system.timers.items() if t.due <= now)
+        for _, address in due:
+            timer = system.timers.pop(address)
+            if timer.period:
+                system.timers[address] = timer._replace(due=now + timer.period)
+            if system.memory.is_mapped(address, 8):
+                system.memory.put_u32(address + 4, 1)
+            if timer.dpc and system.memory.is_mapped(timer.dpc, 0x40):
+                routine, context = (system.memory.u64(timer.dpc + at) for at in (0x18, 0x20))
+                thread = SYSTEM_CONTEXT._replace(cpu=system.context.cpu)
+                self.enter(routine, (timer.dpc, context, 0, 0), thread, DISPATCH_LEVEL)
+            elif timer.dpc:
+                self._die(access_fault(Faulted(timer.dpc, "read", False, 0), self._scene(0)), pc=timer.dpc)
+
+    def _resolve(self, stop: Stop) -> None:
+        """Let the debugger have what is its business; everything else is the end."""
+        if isinstance(stop, Interrupted) and stop.vector in _DEBUGGER_VECTORS:
+            self._break(stop)
+        elif isinstance(stop, Interrupted):
+            scene = self._scene(stop.pc)
+            self._record(0, stop.pc, ())
+            self._die(processor_fault(stop, self._system.cpu.registers["rcx"], scene), pc=stop.pc)
+        elif isinstance(stop, Faulted):
+            self._fault(stop)
+        elif isinstance(stop, Exhausted):
+            later = self._place(stop.later_pc)
+            reason = f"was still executing after {INSTRUCTION_BUDGET} instructions, last at {later}"
+            self._hang(reason, stop.pc)
+        else:
+            self._trapped(stop)
+
+    def _trapped(self, stop: Trapped) -> None:
+        reason = stop.reason
+        if isinstance(reason, BugcheckRaised):
+            self._die(reason, pc=stop.caller)
+        elif isinstance(reason, Hung):
+            self._hang(reason.reason, stop.caller)
+        elif isinstance(reason, StatusRaised):
+            self._record(reason.status, stop.caller, ())
+            self._die(exception(reason.status, stop.caller, (), self._scene(stop.caller)), pc=stop.caller)
+        elif isinstance(reason, MemoryFault):
+            # The export itself is where Windows would fault; its name says more than the gate's address.
+            pc = self._system.symbol(self._system.image.functions[stop.service])
+            self._fault(Faulted(reason.address, reason.access, reason.present, pc), caller=stop.caller)
+        else:
+            raise reason
+
+    def _break(self, stop: Interrupted) -> None:
+        system, registers = self._system, self._system.cpu.registers
+        system.port.exception(
+            _DEBUGGER_VECTORS[stop.vector], stop.pc, first_chance=True, cpu=system.context.cpu
+        )
+        if registers["rip"] != stop.pc or stop.vector == 1:
+            self._breaks = 0
+        elif stop.vector == _ASSERTION:
+            registers["rip"] = stop.pc + _ASSERTION_LENGTH
+        elif system.memory.read(stop.pc, 1) == _BREAK_BYTE:
+            # Continued without moving past it: the processor meets it again, as on Windows.
+            self._breaks += 1
+            if self._breaks >= _UNHANDLED_BREAKS:
+                self._die(exception(STATUS_BREAKPOINT, stop.pc, (), self._scene(stop.pc)), pc=stop.pc)
+
+    def _fault(self, fault: Faulted, caller: int | None = None) -> None:
+        if fault.access == "execute" and caller is None:
+            # The processor stands at the target already; who jumped there is on top of the stack.
+            top = self._system.memory.read(self._system.cpu.registers["rsp"], 8)
+            caller = int.from_bytes(top, "little")
+        self._record(STATUS_ACCESS_VIOLATION, fault.pc, exception_information(fault))
+        raised = access_fault(fault, self._scene(fault.pc))
+        self._die(raised, pc=fault.pc, address=fault.address, caller=caller)
+
+    def _record(self, status: int, pc: int, information: tuple[int, ...]) -> None:
+        """Leave exception and context records where the bugcheck's parameters point."""
+        system = self._system
+        system.memory.write(system.symbol("ExceptionRecord"), exception_record(status, pc, information))
+        registers = {**system.cpu.registers.all(), "rip": pc}
+        system.memory.write(system.symbol("ContextRecord"), context_record(registers))
+
+    def _scene(self, pc: int) -> Scene:
+        system = self._system
+        bottom = system.cpu.stack(system.context.cpu)[0]
+        return Scene(
+            irql=system.cpu.irql,
+            system_thread=system.context.pid == SYSTEM_CONTEXT.pid,
+            in_kernel=system.is_kernel_code(pc),
+            verifier=system.verifier,
+            unloaded=system.unloaded_at,
+            pool_state=system.pool.state_of,
+            exception_record=system.symbol("ExceptionRecord"),
+            context_record=system.symbol("ContextRecord"),
+            on_stack_guard=lambda address: bottom - _GUARD_PAGE <= address < bottom,
+        )
+
+    def _left_irql(self, routine: int, irql: int) -> BugcheckRaised:
+        now, context = self._system.cpu.irql, self._system.context
+        if irql:
+            return BugcheckRaised(_IRQL_UNEXPECTED_VALUE, now << 16 | irql << 8, routine, 0, 0)
+        if context.pid == SYSTEM_CONTEXT.pid:
+            return BugcheckRaised(_WORKER_THREAD_RETURNED_AT_BAD_IRQL, routine, now, 0, 0)
+        return BugcheckRaised(_IRQL_GT_ZERO_AT_SYSTEM_SERVICE, routine, now, 0, 0)
+
+    def _die(
+        self, raised: BugcheckRaised, *, pc: int, address: int | None = None, caller: int | None = None
+    ) -> None:
+        candidates = (address, pc) if raised.code == 0xCE else (pc, caller, address)
+        names = (self._driver_name(place) for place in candidates if place is not None)
+        module = next((name for name in names if name is not None), self._last_driver)
+        self.report_bugcheck(raised, module)
+
+    def _hang(self, reason: str, address: int) -> None:
+        if self._system.is_kernel_code(address):
+            # A tail call: the export would return straight to the kernel, so only the routine is known.
+            address = self._routine
+        name = self._driver_name(address) or self._last_driver or "the driver"
+        self._dead = DriverHang(
+            f"{name} hangs at {self._place(address)}: it {reason}",
+            address=address,
+            hint="a callback has to return; look at the loop or the wait at that address",
+        )
+        raise self._dead
+
+    def _driver_name(self, address: int) -> str | None:
+        driver = self._system.module_at(address)
+        return driver.module.name if driver is not None else self._system.unloaded_at(address)
+
+    def _place(self, address: int) -> str:
+        """``procnotify.sys+0x1234``."""
+        driver = self._system.module_at(address)
+        if driver is None:
+            return f"0x{address:016x}"
+        return f"{driver.module.name}+0x{address - driver.module.base:x}"

@@ -1,0 +1,26 @@
+"""The exports of ntoskrnl.exe and hal.dll: one module an NT subsystem."""
+
+from __future__ import annotations
+
+from harness.virtual.kernel.exports import (
+    crt,
+    dbg,
+    ex,
+    exlists,
+    io,
+    ke,
+    kesync,
+    mm,
+    ob,
+    ps,
+    rtl,
+    rtlstrings,
+    se,
+)
+from harness.virtual.kernel.exports.dispatch import Dispatcher
+from harness.virtual.kernel.exports.registry import DATA, EXPORTS, Export
+
+__all__ = ["DATA", "EXPORTS", "SUBSYSTEMS", "Dispatcher", "Export"]
+
+SUBSYSTEMS = (crt, dbg, ex, exlists, io, ke, kesync, mm, ob, ps, rtl, rtlstrings, se)
+"""The modules whose import declares the exports."""

@@ -1,0 +1,104 @@
+"""Debugger support: prints, break points, and whether a debugger is there.
+
+Sources: Microsoft, *DbgPrint*, *DbgPrintEx*, *vDbgPrintEx*, *vDbgPrintExWithPrefix*, *KdDisableDebugger*,
+*KdRefreshDebuggerNotPresent* (wdm.h, ntddk.h).
+"""
+
+from __future__ import annotations
+
+from harness.virtual.cpu.traps import BugcheckRaised
+from harness.virtual.kernel.dbgprint import MAX_FORMAT, Format, compile_format, cut, render
+from harness.virtual.kernel.exports.registry import data, export
+from harness.virtual.kernel.printfilter import DEFAULT_COMPONENT, INFO_LEVEL
+from harness.virtual.kernel.system import System, VarArgs
+from harness.virtual.windows.status import STATUS_SUCCESS, STATUS_UNSUCCESSFUL
+
+__all__ = ["format_text", "print_text"]
+
+_IRQL_NOT_LESS_OR_EQUAL = 0x0A
+_MAX_PREFIX = 512
+
+data("KdDebuggerEnabled", 1, 1)
+data("KdDebuggerNotPresent", 1, 0)
+
+
+def format_text(system: System, address: int, arguments: VarArgs) -> bytes:
+    """Format as DbgPrint and the kernel's ``_snprintf`` do.
+
+    Conversion of UTF-16 text above PASSIVE_LEVEL is a bugcheck, because DbgPrint's documentation forbids
+    it: the conversion tables are pageable. Windows faults on them (0xA) when they happen to be paged out;
+    here they always are, at APC_LEVEL too.
+    """
+    form = _compiled(system, address)
+    if form.unicode and system.cpu.irql:
+        table = system.symbol("NlsUnicodeToAnsiData")
+        raise BugcheckRaised(_IRQL_NOT_LESS_OR_EQUAL, table, system.cpu.irql, 0, system.caller())
+    return render(form, arguments.take(form.words), system.memory)
+
+
+def _compiled(system: System, address: int) -> Format:
+    """The format at ``address``; those in read-only sections, nearly all, are read once."""
+    form = system.formats.get(address)
+    if form is None:
+        form = compile_format(system.memory.c_string(address, MAX_FORMAT))
+        if system.memory.protection(address) == "r":
+            system.formats[address] = form
+    return form
+
+
+def print_text(system: System, component: int, level: int, text: bytes) -> int:
+    """Pass a formatted print through the filter to the debugger; the NTSTATUS."""
+    if text and system.print_filter.passes(component & 0xFFFF_FFFF, level & 0xFFFF_FFFF):
+        system.port.print_string(cut(text), system.context.cpu)
+    return STATUS_SUCCESS
+
+
+@export("DbgPrint", 1, variadic=True)
+def dbg_print(system: System, form: int, arguments: VarArgs) -> int:
+    return print_text(system, DEFAULT_COMPONENT, INFO_LEVEL, format_text(system, form, arguments))
+
+
+@export("DbgPrintReturnControlC", 1, variadic=True)
+def dbg_print_return_control_c(system: System, form: int, arguments: VarArgs) -> int:
+    return dbg_print(system, form, arguments)
+
+
+@export("DbgPrintEx", 3, variadic=True)
+def dbg_print_ex(system: System, component: int, level: int, form: int, arguments: VarArgs) -> int:
+    return print_text(system, component, level, format_text(system, form, arguments))
+
+
+@export("vDbgPrintEx", 4)
+def v_dbg_print_ex(system: System, component: int, level: int, form: int, list_address: int) -> int:
+    arguments = VarArgs(system.memory, (), list_address)
+    return print_text(system, component, level, format_text(system, form, arguments))
+
+
+@export("vDbgPrintExWithPrefix", 5)
+def v_dbg_print_ex_with_prefix(
+    system: System, prefix: int, component: int, level: int, form: int, list_address: int
+) -> int:
+    arguments = VarArgs(system.memory, (), list_address)
+    text = system.memory.c_string(prefix, _MAX_PREFIX) + format_text(system, form, arguments)
+    return print_text(system, component, level, text)
+
+
+@export("DbgQueryDebugFilterState", 2)
+def dbg_query_debug_filter_state(system: System, component: int, level: int) -> int:
+    return int(system.print_filter.passes(component & 0xFFFF_FFFF, level & 0xFFFF_FFFF))
+
+
+@export("DbgBreakPoint", "DbgBreakPointWithStatus", 1)
+def dbg_break_point(_system: System, _status: int) -> None:
+    """Real code in the kernel image (an ``int3``); declared here so that it is exported."""
+
+
+@export("KdRefreshDebuggerNotPresent", 0)
+def kd_refresh_debugger_not_present(_system: System) -> int:
+    return 0
+
+
+@export("KdDisableDebugger", "KdEnableDebugger", 0)
+def kd_disable_debugger(_system: System) -> int:
+    """The target cannot run without its debugger's link."""
+    return STATUS_UNSUCCESSFUL

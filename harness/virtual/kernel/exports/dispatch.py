@@ -1,0 +1,45 @@
+"""From the number an export's stub passes to the call of its handler."""
+
+from __future__ import annotations
+
+import struct
+
+from harness.virtual.kernel.exports.registry import EXPORTS
+from harness.virtual.kernel.system import System, VarArgs
+
+__all__ = ["Dispatcher"]
+
+_RETURN_ADDRESS = 8
+_REGISTER_ARGUMENTS = 4
+_STACK_ARGUMENTS = _RETURN_ADDRESS + 8 * _REGISTER_ARGUMENTS
+"""Offset from RSP at entry: the return address and the home space of four registers lie before them."""
+
+
+class Dispatcher:
+    """Serves the exports of one kernel image."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._memory = system.memory
+        self._services = [
+            (export.handler, export.arguments, export.variadic)
+            for export in (EXPORTS[name] for name in system.image.functions)
+        ]
+
+    def serve(self, number: int, rsp: int, rcx: int, rdx: int, r8: int, r9: int) -> int:
+        """Call handler ``number``; its result, 0 for none."""
+        system = self._system
+        system.service_rsp = rsp
+        handler, count, variadic = self._services[number]
+        registers = (rcx, rdx, r8, r9)
+        if variadic:
+            # No export has more than four named arguments before its variable ones.
+            rest = VarArgs(self._memory, registers[count:], rsp + _STACK_ARGUMENTS)
+            result = handler(system, *registers[:count], rest)
+        elif count <= _REGISTER_ARGUMENTS:
+            result = handler(system, *registers[:count])
+        else:
+            more = count - _REGISTER_ARGUMENTS
+            raw = self._memory.load(rsp + _STACK_ARGUMENTS, 8 * more)
+            result = handler(system, *registers, *struct.unpack(f"<{more}Q", raw))
+        return 0 if result is None else result

@@ -1,0 +1,77 @@
+"""Memory manager: addresses and what may be done with them.
+
+Sources: Microsoft, *MmGetSystemRoutineAddress*, *MmIsAddressValid*, *ProbeForRead* (wdm.h, ntddk.h).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from harness.virtual.cpu.traps import MemoryFault, StatusRaised
+from harness.virtual.kernel.exports.registry import EXPORTS, data, export
+from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
+from harness.virtual.kernel.system import System
+from harness.virtual.windows.status import STATUS_ACCESS_VIOLATION
+
+__all__: list[str] = []
+
+_USER_PROBE_ADDRESS: Final = 0x7FFF_FFFF_0000
+_STATUS_DATATYPE_MISALIGNMENT: Final = 0x8000_0002
+
+data("MmHighestUserAddress", 8, 0x7FFF_FFFE_FFFF)
+data("MmSystemRangeStart", 8, 0xFFFF_8000_0000_0000)
+data("MmUserProbeAddress", 8, _USER_PROBE_ADDRESS)
+data("Mm64BitPhysicalAddress", 1, 1)
+
+
+@export("MmGetSystemRoutineAddress", 1)
+def mm_get_system_routine_address(system: System, name: int) -> int:
+    """NULL for a routine that this target does not have, as for one that a version of Windows has not."""
+    wanted = read_unicode_string(system, name)
+    return system.symbol(wanted) if wanted in EXPORTS else 0
+
+
+@export("MmIsAddressValid", 1)
+def mm_is_address_valid(system: System, address: int) -> int:
+    return int(system.memory.is_mapped(address))
+
+
+@export("MmIsNonPagedSystemAddressValid", 1)
+def mm_is_non_paged_system_address_valid(system: System, address: int) -> int:
+    return int(system.memory.is_mapped(address))
+
+
+@export("MmLockPagableDataSection", "MmLockPageableDataSection", "MmPageEntireDriver", 1)
+def mm_lock_pagable_data_section(_system: System, address: int) -> int:
+    """Nothing is ever paged out."""
+    return address
+
+
+@export("MmUnlockPagableImageSection", "MmResetDriverPaging", 1)
+def mm_unlock_pagable_image_section(_system: System, _handle: int) -> None:
+    """See MmLockPagableDataSection."""
+
+
+def _probe(address: int, length: int, alignment: int) -> None:
+    if length == 0:
+        return
+    if address & (max(alignment & 0xFFFF_FFFF, 1) - 1):
+        raise StatusRaised(_STATUS_DATATYPE_MISALIGNMENT)
+    if address + length > _USER_PROBE_ADDRESS:
+        raise StatusRaised(STATUS_ACCESS_VIOLATION)
+
+
+@export("ProbeForRead", 3)
+def probe_for_read(_system: System, address: int, length: int, alignment: int) -> None:
+    """Checks the range alone: what is not mapped faults when it is read."""
+    _probe(address, length, alignment)
+
+
+@export("ProbeForWrite", 3)
+def probe_for_write(system: System, address: int, length: int, alignment: int) -> None:
+    """Touches every page, as on Windows."""
+    _probe(address, length, alignment)
+    for page in range(address & ~0xFFF, address + length, 0x1000):
+        touched = max(page, address)
+        if not system.memory.is_mapped(touched):
+            raise MemoryFault(touched, "write", present=False)

@@ -1,0 +1,57 @@
+"""Object manager: references and handles to processes and threads.
+
+Sources: Microsoft, *ObReferenceObjectByPointer*, *ObDereferenceObject*, *ObOpenObjectByPointer* (wdm.h,
+ntifs.h).
+"""
+
+from __future__ import annotations
+
+from harness.virtual.cpu.traps import BugcheckRaised
+from harness.virtual.kernel.exports.registry import export
+from harness.virtual.kernel.system import System
+from harness.virtual.windows.status import STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS
+
+__all__: list[str] = []
+
+_REFERENCE_BY_POINTER = 0x18
+
+
+@export("ObfReferenceObject", "ObReferenceObject", 1)
+def obf_reference_object(system: System, address: int) -> int:
+    item = system.objects.at(address)
+    if item is not None:
+        system.objects.reference(item)
+        return item.references
+    return 1
+
+
+@export("ObfReferenceObjectWithTag", 2)
+def obf_reference_object_with_tag(system: System, address: int, _tag: int) -> int:
+    return obf_reference_object(system, address)
+
+
+@export("ObReferenceObjectByPointer", 4)
+def ob_reference_object_by_pointer(system: System, address: int, _access: int, _type: int, _mode: int) -> int:
+    item = system.objects.at(address)
+    if item is None:
+        return STATUS_OBJECT_TYPE_MISMATCH
+    system.objects.reference(item)
+    return STATUS_SUCCESS
+
+
+@export("ObfDereferenceObject", "ObDereferenceObject", "ObDereferenceObjectDeferDelete", 1)
+def obf_dereference_object(system: System, address: int) -> int:
+    """One reference fewer; one too many is bugcheck 0x18 REFERENCE_BY_POINTER, as on Windows."""
+    item = system.objects.at(address)
+    if item is None:
+        if address in system.other_objects:
+            return 0
+        raise BugcheckRaised(_REFERENCE_BY_POINTER, 0, address, 2, 0)
+    if not system.objects.dereference(item):
+        raise BugcheckRaised(_REFERENCE_BY_POINTER, 0, address, 2, 0xFFFF_FFFF_FFFF_FFFF)
+    return item.references
+
+
+@export("ObfDereferenceObjectWithTag", 2)
+def obf_dereference_object_with_tag(system: System, address: int, _tag: int) -> int:
+    return obf_dereference_object(system, address)

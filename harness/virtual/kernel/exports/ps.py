@@ -1,0 +1,232 @@
+"""Process and thread support: the notify routines, identity, look-ups.
+
+Sources: Microsoft, the ``PsSet...NotifyRoutine`` pages of ntddk.h, *PsLookupProcessByProcessId*
+(ntifs.h). The statuses of registration are in :mod:`harness.virtual.kernel.callbacks`.
+"""
+
+from __future__ import annotations
+
+from harness.virtual.kernel.callbacks import Callback, Kind
+from harness.virtual.kernel.exports.registry import data, export
+from harness.virtual.kernel.objects import ProcessObject, ThreadObject
+from harness.virtual.kernel.system import System
+from harness.virtual.windows.status import (
+    STATUS_ACCESS_DENIED,
+    STATUS_INVALID_PARAMETER,
+    STATUS_SUCCESS,
+)
+from harness.virtual.windows.symbols18362 import EPROCESS, KLDR_DATA_TABLE_ENTRY
+
+__all__: list[str] = []
+
+_INTEGRITY_FORCED = 0x20
+"""KLDR_DATA_TABLE_ENTRY.Flags: the image was linked with /INTEGRITYCHECK."""
+_CREATE_PROCESS_NOTIFY_SUBSYSTEMS = 0
+_CREATE_THREAD_NOTIFY_NON_SYSTEM = 0
+_CREATE_THREAD_NOTIFY_SUBSYSTEMS = 1
+_STATUS_INVALID_CID = 0xC000_000B
+_STILL_ACTIVE = 0x103
+
+data("PsInitialSystemProcess")
+data("PsProcessType")
+data("PsThreadType")
+data("PsJobType")
+
+
+def _register(system: System, kind: Kind, routine: int, *, extended: bool) -> int:
+    driver = system.module_at(routine)
+    if driver is None:
+        # A routine outside every loaded image (manually mapped code) is refused on Windows 10.
+        return STATUS_ACCESS_DENIED
+    return system.callbacks.register(kind, Callback(routine, extended, driver.module.name))
+
+
+def _may_register_extended(system: System, routine: int) -> bool:
+    driver = system.module_at(routine)
+    if driver is None:
+        return False
+    flags = system.memory.u32(driver.loader_entry + KLDR_DATA_TABLE_ENTRY.offset("Flags"))
+    return bool(flags & _INTEGRITY_FORCED)
+
+
+def _set_extended_process_routine(system: System, routine: int, remove: int) -> int:
+    if remove & 0xFF:
+        return system.callbacks.remove("process", routine, extended=True)
+    if not _may_register_extended(system, routine):
+        return STATUS_ACCESS_DENIED
+    return _register(system, "process", routine, extended=True)
+
+
+@export("PsSetCreateProcessNotifyRoutine", 2)
+def ps_set_create_process_notify_routine(system: System, routine: int, remove: int) -> int:
+    if remove & 0xFF:
+        return system.callbacks.remove("process", routine, extended=False)
+    return _register(system, "process", routine, extended=False)
+
+
+@export("PsSetCreateProcessNotifyRoutineEx", 2)
+def ps_set_create_process_notify_routine_ex(system: System, routine: int, remove: int) -> int:
+    return _set_extended_process_routine(system, routine, remove)
+
+
+@export("PsSetCreateProcessNotifyRoutineEx2", 3)
+def ps_set_create_process_notify_routine_ex2(system: System, kind: int, routine: int, remove: int) -> int:
+    if kind & 0xFFFF_FFFF != _CREATE_PROCESS_NOTIFY_SUBSYSTEMS:
+        return STATUS_INVALID_PARAMETER
+    return _set_extended_process_routine(system, routine, remove)
+
+
+@export("PsSetCreateThreadNotifyRoutine", 1)
+def ps_set_create_thread_notify_routine(system: System, routine: int) -> int:
+    return _register(system, "thread", routine, extended=False)
+
+
+@export("PsSetCreateThreadNotifyRoutineEx", 2)
+def ps_set_create_thread_notify_routine_ex(system: System, kind: int, routine: int) -> int:
+    kind &= 0xFFFF_FFFF
+    if kind not in (_CREATE_THREAD_NOTIFY_NON_SYSTEM, _CREATE_THREAD_NOTIFY_SUBSYSTEMS):
+        return STATUS_INVALID_PARAMETER
+    return _register(system, "thread", routine, extended=kind == _CREATE_THREAD_NOTIFY_NON_SYSTEM)
+
+
+@export("PsRemoveCreateThreadNotifyRoutine", 1)
+def ps_remove_create_thread_notify_routine(system: System, routine: int) -> int:
+    return system.callbacks.remove("thread", routine)
+
+
+@export("PsSetLoadImageNotifyRoutine", 1)
+def ps_set_load_image_notify_routine(system: System, routine: int) -> int:
+    return _register(system, "image", routine, extended=False)
+
+
+@export("PsSetLoadImageNotifyRoutineEx", 2)
+def ps_set_load_image_notify_routine_ex(system: System, routine: int, flags: int) -> int:
+    if flags & ~1:
+        return STATUS_INVALID_PARAMETER
+    return _register(system, "image", routine, extended=True)
+
+
+@export("PsRemoveLoadImageNotifyRoutine", 1)
+def ps_remove_load_image_notify_routine(system: System, routine: int) -> int:
+    return system.callbacks.remove("image", routine)
+
+
+@export("PsGetCurrentProcessId", 0)
+def ps_get_current_process_id(system: System) -> int:
+    return system.context.pid
+
+
+@export("PsGetCurrentThreadId", 0)
+def ps_get_current_thread_id(system: System) -> int:
+    return system.context.tid
+
+
+@export("PsGetCurrentProcess", "IoGetCurrentProcess", 0)
+def ps_get_current_process(system: System) -> int:
+    return system.objects.process(system.context.pid).address
+
+
+@export("PsGetCurrentThread", "KeGetCurrentThread", 0)
+def ps_get_current_thread(system: System) -> int:
+    return system.objects.thread(system.context.pid, system.context.tid).address
+
+
+@export("PsGetCurrentThreadProcessId", 0)
+def ps_get_current_thread_process_id(system: System) -> int:
+    return system.context.pid
+
+
+@export("PsGetProcessId", 1)
+def ps_get_process_id(system: System, process: int) -> int:
+    return system.memory.u64(process + EPROCESS.offset("UniqueProcessId"))
+
+
+@export("PsGetProcessInheritedFromUniqueProcessId", 1)
+def ps_get_process_parent(system: System, process: int) -> int:
+    return system.memory.u64(process + EPROCESS.offset("InheritedFromUniqueProcessId"))
+
+
+@export("PsGetProcessImageFileName", 1)
+def ps_get_process_image_file_name(_system: System, process: int) -> int:
+    return process + EPROCESS.offset("ImageFileName")
+
+
+@export("PsGetProcessCreateTimeQuadPart", 1)
+def ps_get_process_create_time(system: System, process: int) -> int:
+    found = system.objects.at(process)
+    return found.create_time if isinstance(found, ProcessObject) else 0
+
+
+@export("PsGetProcessExitStatus", 1)
+def ps_get_process_exit_status(_system: System, _process: int) -> int:
+    return _STILL_ACTIVE
+
+
+@export("PsGetProcessWow64Process", "PsGetProcessPeb", "PsGetThreadTeb", 1)
+def ps_get_user_block(_system: System, _object: int) -> int:
+    """No user-mode memory is modelled: there is no PEB and no TEB."""
+    return 0
+
+
+@export("PsGetThreadId", 1)
+def ps_get_thread_id(system: System, thread: int) -> int:
+    found = system.objects.at(thread)
+    return found.tid if isinstance(found, ThreadObject) else 0
+
+
+@export("PsGetThreadProcessId", 1)
+def ps_get_thread_process_id(system: System, thread: int) -> int:
+    found = system.objects.at(thread)
+    return found.pid if isinstance(found, ThreadObject) else 0
+
+
+@export("PsGetThreadProcess", "IoThreadToProcess", 1)
+def ps_get_thread_process(system: System, thread: int) -> int:
+    found = system.objects.at(thread)
+    return system.objects.process(found.pid).address if isinstance(found, ThreadObject) else 0
+
+
+@export("PsIsSystemThread", 1)
+def ps_is_system_thread(system: System, thread: int) -> int:
+    found = system.objects.at(thread)
+    return int(isinstance(found, ThreadObject) and found.pid == 4)
+
+
+@export("PsLookupProcessByProcessId", 2)
+def ps_lookup_process_by_process_id(system: System, pid: int, result: int) -> int:
+    process = system.objects.find_process(pid)
+    if process is None:
+        return STATUS_INVALID_PARAMETER
+    system.memory.put_u64(result, system.objects.reference(process))
+    return STATUS_SUCCESS
+
+
+@export("PsLookupThreadByThreadId", 2)
+def ps_lookup_thread_by_thread_id(system: System, tid: int, result: int) -> int:
+    thread = system.objects.find_thread(tid)
+    if thread is None:
+        return STATUS_INVALID_PARAMETER
+    system.memory.put_u64(result, system.objects.reference(thread))
+    return STATUS_SUCCESS
+
+
+@export("PsLookupProcessThreadByCid", 3)
+def ps_lookup_process_thread_by_cid(system: System, cid: int, process_result: int, thread_result: int) -> int:
+    pid, tid = system.memory.u64(cid), system.memory.u64(cid + 8)
+    thread, process = system.objects.find_thread(tid), system.objects.find_process(pid)
+    if thread is None or process is None or thread.pid != pid:
+        return _STATUS_INVALID_CID
+    system.memory.put_u64(thread_result, system.objects.reference(thread))
+    if process_result:
+        system.memory.put_u64(process_result, system.objects.reference(process))
+    return STATUS_SUCCESS
+
+
+@export("PsGetVersion", 4)
+def ps_get_version(system: System, major: int, minor: int, build: int, service_pack: int) -> int:
+    for address, value in ((major, 10), (minor, 0), (build, 18362)):
+        if address:
+            system.memory.put_u32(address, value)
+    if service_pack:
+        system.memory.store(service_pack, bytes(16))
+    return 1

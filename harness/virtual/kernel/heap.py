@@ -1,0 +1,86 @@
+"""The kernel's own small blocks: strings, objects and headers that live in the target's memory.
+
+Apart from the pool that drivers allocate from (:mod:`harness.virtual.kernel.pool`): nothing here is a
+driver's to free.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from harness.virtual.cpu.memory import Memory, page_ceiling
+
+__all__ = ["READ_AHEAD", "KernelHeap", "encode_unicode_string"]
+
+READ_AHEAD: Final = 0x80
+"""Readable bytes behind each block: DbgEng pads small reads to this many."""
+
+_BASE: Final = 0xFFFF9A80_00000000
+_CHUNK: Final = 0x10000
+_UNICODE_STRING: Final = struct.Struct("<HHIQ")
+MAX_NAME: Final = 0xFFFC
+"""Longest UNICODE_STRING in bytes, NUL apart."""
+
+
+def encode_unicode_string(length: int, maximum: int, buffer: int) -> bytes:
+    """UNICODE_STRING (or ANSI_STRING): length and capacity in bytes, address of the characters."""
+    return _UNICODE_STRING.pack(length, maximum, 0, buffer)
+
+
+class KernelHeap:
+    """Zeroed blocks, 16-byte aligned, reused by size once freed."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._next = self._end = _BASE
+        self._sizes: dict[int, int] = {}
+        self._free: dict[int, list[int]] = {}
+
+    def allocate(self, size: int) -> int:
+        """A block of ``size`` zero bytes."""
+        room = (size + READ_AHEAD + 15) & ~15
+        spare = self._free.get(room)
+        if spare:
+            address = spare.pop()
+            self._memory.store(address, bytes(room))
+        else:
+            if self._next + room > self._end:
+                grow = max(_CHUNK, page_ceiling(room))
+                self._memory.map(self._end, grow)
+                # A block may not lie across two regions: drop the rest of the old one.
+                self._next = self._end
+                self._end += grow
+            address = self._next
+            self._next += room
+        self._sizes[address] = room
+        return address
+
+    def owns(self, address: int) -> bool:
+        """A block that is in use starts there."""
+        return address in self._sizes
+
+    def free(self, address: int) -> None:
+        """Give a block back; ValueError for what is not one."""
+        room = self._sizes.pop(address, None)
+        if room is None:
+            raise ValueError(f"0x{address:x} is not a block of the kernel heap")
+        self._free.setdefault(room, []).append(address)
+
+    def put(self, data: bytes) -> int:
+        """A block that holds ``data``."""
+        address = self.allocate(len(data))
+        self._memory.store(address, data)
+        return address
+
+    def unicode_string(self, text: str) -> int:
+        """A block with a UNICODE_STRING and, behind it, its NUL-terminated characters."""
+        characters = text.encode("utf-16-le", "surrogatepass")[:MAX_NAME]
+        address = self.allocate(16 + len(characters) + 2)
+        self._memory.store(address, self.string_value(characters, address + 16) + characters)
+        return address
+
+    @staticmethod
+    def string_value(characters: bytes, buffer: int) -> bytes:
+        """The UNICODE_STRING for NUL-terminated ``characters`` that lie at ``buffer``."""
+        return encode_unicode_string(len(characters), len(characters) + 2, buffer)

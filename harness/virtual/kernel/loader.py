@@ -1,0 +1,190 @@
+"""Maps drivers: relocations, imports, page protections, and the objects Windows makes for a driver.
+
+Sources: Microsoft, *PE Format*; *DRIVER_OBJECT* (wdm.h), layouts of build 18362.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from harness.errors import DriverFileError
+from harness.virtual.cpu.memory import PAGE, page_ceiling
+from harness.virtual.interfaces import ImageModule
+from harness.virtual.kernel.exports import DATA, EXPORTS
+from harness.virtual.kernel.pe import DriverImage, read_driver, relocate
+from harness.virtual.kernel.system import Driver, System, UnloadedImage
+from harness.virtual.kernel.windowsexports import windows_exports
+from harness.virtual.windows.symbols18362 import KLDR_DATA_TABLE_ENTRY
+
+__all__ = ["DRIVER_UNLOAD", "Loader", "check_driver_file"]
+
+DRIVER_UNLOAD: Final = 0x68
+"""Offset of DRIVER_OBJECT.DriverUnload."""
+
+_FIRST_BASE: Final = 0xFFFFF803_30000000
+_GAP: Final = 0x10000
+_KERNELS: Final = ("ntoskrnl.exe", "ntkrnlmp.exe", "hal.dll")
+_DRIVER_OBJECT_SIZE: Final = 0x150
+_EXTENSION_SIZE: Final = 0x58
+_DRIVER_HEADER: Final = struct.Struct("<HHIQIIQIIQQ")
+"""Type, Size, pad, DeviceObject, Flags, pad, DriverStart, DriverSize, pad, DriverSection, DriverExtension."""
+_DRIVER_TYPE: Final = 4
+_DRVO_LEGACY_DRIVER: Final = 2
+_DRIVER_NAME: Final = 0x38
+_DRIVER_INIT: Final = 0x58
+_MAJOR_FUNCTIONS: Final = 0x70
+_MAJOR_COUNT: Final = 28
+_SERVICE_KEY_NAME: Final = 0x18
+_INTEGRITY_FORCED: Final = 0x20
+_ENTRY_PROCESSED: Final = 0x4000
+
+
+def check_driver_file(data: bytes) -> None:
+    """Find out without loading it whether this target can run a driver.
+
+    :raises DriverFileError: not a PE image, for another machine, or an import that cannot be resolved
+        (named).
+    """
+    _check_imports(read_driver(data))
+
+
+def _check_imports(image: DriverImage) -> None:
+    known = windows_exports()
+    for wanted in image.imports:
+        if wanted.dll not in _KERNELS:
+            raise DriverFileError(
+                f"the driver imports {wanted.name} from {wanted.dll}",
+                hint="the virtual target has ntoskrnl.exe and hal.dll alone; use a VM for this driver",
+            )
+        if wanted.name in EXPORTS or wanted.name in DATA:
+            continue
+        if wanted.name in known:
+            raise DriverFileError(
+                f"the driver imports {wanted.name}, which the virtual target does not implement",
+                hint="avoid the routine or run the driver on a VM (--machine FILE.yaml)",
+            )
+        raise DriverFileError(
+            f"the driver imports {wanted.name}, which {wanted.dll} does not export",
+            hint="check the name, and that the driver is linked against ntoskrnl.exe's import library",
+        )
+
+
+class Loader:
+    """Brings driver images into memory and takes them away again."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._next = _FIRST_BASE
+
+    def load(self, path: str, data: bytes) -> Driver:
+        """Map the image, bind its imports, make its DRIVER_OBJECT.
+
+        :raises DriverFileError: see :func:`check_driver_file`.
+        """
+        image = read_driver(data)
+        _check_imports(image)
+        base = self._next
+        self._next += (image.size + 2 * _GAP - 1) & ~(_GAP - 1)
+        mapped = relocate(image, base)
+        for wanted in image.imports:
+            struct.pack_into("<Q", mapped, wanted.slot, self._system.symbol(wanted.name))
+        regions, discardable = self._map(image, base, mapped)
+        name = path.replace("/", "\\").rsplit("\\", 1)[-1]
+        module = ImageModule(
+            name=name,
+            path=path,
+            base=base,
+            size=image.size,
+            entry_point=base + image.entry_point,
+            checksum=image.checksum,
+        )
+        entry = self._loader_entry(image, module)
+        driver = Driver(
+            module=module,
+            driver_object=self._driver_object(module, entry),
+            loader_entry=entry,
+            regions=regions,
+            discardable=discardable,
+        )
+        self._system.drivers[name.lower()] = driver
+        self._system.formats.clear()
+        return driver
+
+    def discard(self, driver: Driver) -> None:
+        """Free the INIT sections, as Windows does once DriverEntry has returned."""
+        for address in driver.discardable:
+            self._system.memory.unmap(address)
+        driver.discardable = ()
+
+    def unload(self, driver: Driver) -> None:
+        """Unmap the image; its addresses are not used again."""
+        system, module = self._system, driver.module
+        system.cpu.forget_irql_moves(module.base)
+        for address in (*driver.regions, *driver.discardable):
+            system.memory.unmap(address)
+        system.unloaded.append(UnloadedImage(module.name, module.base, module.size))
+        system.formats.clear()
+        del system.drivers[module.name.lower()]
+
+    def _map(
+        self, image: DriverImage, base: int, mapped: bytearray
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Addresses of the regions that stay, and of those that go after DriverEntry."""
+        memory, cpu = self._system.memory, self._system.cpu
+        memory.map(base, PAGE, "r", content=bytes(mapped[:PAGE]))
+        regions: list[int] = [base]
+        discardable: list[int] = []
+        for section in image.sections:
+            address, size = base + section.rva, page_ceiling(section.size)
+            content = bytes(mapped[section.rva : section.rva + size])
+            memory.map(address, size, section.protection, content=content)
+            (discardable if section.discardable else regions).append(address)
+            if "x" in section.protection:
+                cpu.watch_irql_moves(base, address, content)
+        return tuple(regions), tuple(discardable)
+
+    def _loader_entry(self, image: DriverImage, module: ImageModule) -> int:
+        heap, memory = self._system.heap, self._system.memory
+        full, name = heap.unicode_string(module.path), heap.unicode_string(module.name)
+        entry = heap.allocate(KLDR_DATA_TABLE_ENTRY.size)
+        memory.store(
+            entry,
+            KLDR_DATA_TABLE_ENTRY.pack(
+                {
+                    "InLoadOrderLinks": (entry, entry),
+                    "DllBase": module.base,
+                    "EntryPoint": module.entry_point,
+                    "SizeOfImage": module.size,
+                    "FullDllName": struct.unpack("<HHIQ", memory.load(full, 16)),
+                    "BaseDllName": struct.unpack("<HHIQ", memory.load(name, 16)),
+                    "Flags": _ENTRY_PROCESSED | (_INTEGRITY_FORCED if image.force_integrity else 0),
+                    "LoadCount": 1,
+                    "CheckSum": module.checksum,
+                    "TimeDateStamp": image.timestamp,
+                }
+            ),
+        )
+        return entry
+
+    def _driver_object(self, module: ImageModule, entry: int) -> int:
+        system, heap = self._system, self._system.heap
+        memory = system.memory
+        service = module.name.rsplit(".", 1)[0]
+        driver = heap.allocate(_DRIVER_OBJECT_SIZE)
+        extension = heap.allocate(_EXTENSION_SIZE)
+        memory.store(
+            driver,
+            _DRIVER_HEADER.pack(
+                *(_DRIVER_TYPE, _DRIVER_OBJECT_SIZE, 0, 0, _DRVO_LEGACY_DRIVER, 0),
+                *(module.base, module.size, 0, entry, extension),
+            ),
+        )
+        memory.store(driver + _DRIVER_NAME, memory.load(heap.unicode_string(f"\\Driver\\{service}"), 16))
+        memory.put_u64(driver + _DRIVER_INIT, module.entry_point)
+        invalid = system.symbol("IopInvalidDeviceRequest")
+        memory.store(driver + _MAJOR_FUNCTIONS, struct.pack("<Q", invalid) * _MAJOR_COUNT)
+        memory.put_u64(extension, driver)
+        memory.store(extension + _SERVICE_KEY_NAME, memory.load(heap.unicode_string(service), 16))
+        system.other_objects.add(driver)
+        return driver

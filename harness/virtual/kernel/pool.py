@@ -1,0 +1,137 @@
+"""Pool as Driver Verifier's special pool keeps it: every allocation on pages of its own.
+
+A block ends where its page ends, so that an overrun runs into an unmapped page; the bytes before it hold
+a pattern that is checked when it is freed; freed memory is unmapped and its addresses are never used
+again. Touching freed pool therefore always faults, which on Windows it does only by luck or under special
+pool. Sources: Microsoft, *Special Pool*; *Bug Check 0xC2: BAD_POOL_CALLER*; *Bug Check 0xC1:
+SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION*.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final, Literal, NamedTuple
+
+from harness.virtual.cpu.memory import PAGE, Memory, page_ceiling
+from harness.virtual.cpu.traps import BugcheckRaised
+
+__all__ = ["MAX_ALLOCATION", "Block", "Pool"]
+
+MAX_ALLOCATION: Final = 256 << 20
+"""Larger requests fail as if memory had run out."""
+MAX_TOTAL: Final = 1 << 30
+"""So do requests that would bring all live allocations above this."""
+
+_BASE: Final = 0xFFFFA70B_00000000
+_ALIGNMENT: Final = 16
+_PATTERN: Final = 0xA5
+_REMEMBERED: Final = 65536
+_BAD_POOL_CALLER: Final = 0xC2
+_SPECIAL_POOL_CORRUPTION: Final = 0xC1
+_UNDERRUN: Final = 0x23
+"""Corruption before the block."""
+_OVERRUN: Final = 0x24
+"""Corruption behind it, within its page."""
+
+
+class Block(NamedTuple):
+    """One allocation."""
+
+    address: int
+    size: int
+    """Bytes asked for."""
+    tag: bytes
+    paged: bool
+    owner: str | None
+    """Driver that allocated it."""
+    region: int
+    pages: int
+
+
+class Pool:
+    """Paged and nonpaged pool together."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._next = _BASE
+        self._total = 0
+        self._live: dict[int, Block] = {}
+        self._freed: OrderedDict[int, Block] = OrderedDict()
+
+    def allocate(self, size: int, tag: bytes, *, paged: bool, owner: str | None, fill: int = 0) -> int:
+        """Address of a block of ``size`` bytes; 0 when there is no memory.
+
+        :param fill: what its bytes hold at first.
+        """
+        room = (max(size, 1) + _ALIGNMENT - 1) & ~(_ALIGNMENT - 1)
+        pages = page_ceiling(room)
+        if size > MAX_ALLOCATION or self._total + pages > MAX_TOTAL:
+            return 0
+        region = self._next
+        self._next += pages + PAGE
+        # From a page on, blocks are page-aligned; smaller ones are pushed against the guard page.
+        address = region if room >= PAGE else region + pages - room
+        self._memory.map(region, pages)
+        view = self._memory.view(region, pages)
+        view[:] = bytes((_PATTERN,)) * pages
+        view[address - region : address - region + size] = bytes((fill,)) * size
+        self._total += pages
+        self._live[address] = Block(address, size, tag, paged, owner, region, pages)
+        return address
+
+    def free(self, address: int, tag: bytes | None = None) -> None:
+        """Unmap the block.
+
+        :param tag: the tag given to ExFreePoolWithTag; None does not check it.
+        :raises BugcheckRaised: 0xC2 for what is no live block, 0xC1 for one that was written around.
+        """
+        block = self._live.get(address)
+        if block is None:
+            was = self._freed.get(address)
+            if was is not None:
+                header = int.from_bytes(was.tag.ljust(4, b"\0"), "little") << 32 | was.size
+                raise BugcheckRaised(_BAD_POOL_CALLER, 0x7, 0, header, address)
+            if address < 0xFFFF_8000_0000_0000:
+                raise BugcheckRaised(_BAD_POOL_CALLER, 0x40, address, 0xFFFF_8000_0000_0000, 0)
+            raise BugcheckRaised(_BAD_POOL_CALLER, 0x46, address, 0, 0)
+        if tag is not None and tag != block.tag:
+            raise BugcheckRaised(_BAD_POOL_CALLER, 0xA, address, _tag_number(block.tag), _tag_number(tag))
+        self._check_surroundings(block)
+        self._memory.unmap(block.region)
+        self._total -= block.pages
+        self._freed[address] = self._live.pop(address)
+        if len(self._freed) > _REMEMBERED:
+            self._freed.popitem(last=False)
+
+    def find(self, address: int) -> Block | None:
+        """The live block that starts at ``address``."""
+        return self._live.get(address)
+
+    def leftovers(self, owner: str) -> list[Block]:
+        """Live blocks that ``owner`` allocated."""
+        return [block for block in self._live.values() if block.owner == owner]
+
+    def state_of(self, address: int) -> Literal["freed", "beyond"] | None:
+        """What an unmapped address was: inside a freed block's pages, or the guard page behind a block."""
+        for block in reversed(self._freed.values()):
+            if block.region <= address < block.region + block.pages:
+                return "freed"
+        for block in self._live.values():
+            if block.region + block.pages <= address < block.region + block.pages + PAGE:
+                return "beyond"
+        return None
+
+    def _check_surroundings(self, block: Block) -> None:
+        view = self._memory.view(block.region, block.pages)
+        start = block.address - block.region
+        for low, high, what in ((0, start, _UNDERRUN), (start + block.size, block.pages, _OVERRUN)):
+            around = bytes(view[low:high])
+            if around.count(_PATTERN) != len(around):
+                wrong = next(i for i, byte in enumerate(around) if byte != _PATTERN)
+                raise BugcheckRaised(
+                    _SPECIAL_POOL_CORRUPTION, block.address, block.region + low + wrong, block.size, what
+                )
+
+
+def _tag_number(tag: bytes) -> int:
+    return int.from_bytes(tag.ljust(4, b"\0")[:4], "little")

@@ -1,0 +1,63 @@
+"""A target that is halted in the debugger, and the ways in which a request lets it go on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, TypeAlias
+
+from harness.kd import manipulate as kd
+from harness.kd.manipulate import Manipulate
+from harness.virtual.interfaces import KernelMemory
+from harness.virtual.stub.breakpoints import BreakpointTable
+from harness.virtual.stub.paging import PhysicalMemory
+from harness.virtual.stub.processorstate import ProcessorState
+
+__all__ = ["CrashTarget", "HaltedTarget", "Outcome", "RebootTarget", "Resume", "SwitchTo"]
+
+
+class HaltedTarget(Protocol):
+    """The halted target as the requests see it."""
+
+    memory: KernelMemory
+    physical: PhysicalMemory
+    breakpoints: BreakpointTable
+    states: list[ProcessorState]
+    processor: int
+    """The processor that reported the stop."""
+    msrs: dict[int, int]
+
+    def version(self) -> kd.GetVersion64:
+        """The version block, in a reply record."""
+
+    def kpcr(self, processor: int) -> int:
+        """Address of that processor's KPCR."""
+
+    def kprcb(self, processor: int) -> int:
+        """Address of that processor's KPRCB."""
+
+
+class Resume(NamedTuple):
+    """Continue or Continue2: let the target run."""
+
+    status: int
+    trace: bool
+    """Stop after one instruction."""
+
+
+class SwitchTo(NamedTuple):
+    """Report the stop again, as this processor."""
+
+    processor: int
+
+
+class RebootTarget(NamedTuple):
+    """Start the target anew."""
+
+
+class CrashTarget(NamedTuple):
+    """KeBugCheck with this code."""
+
+    code: int
+
+
+Outcome: TypeAlias = Manipulate | Resume | SwitchTo | RebootTarget | CrashTarget | None
+"""A reply, a way to go on, or None for a request that is only acknowledged."""

@@ -1,0 +1,1 @@
+"""Facts of a Windows build: structure layouts, symbols and NTSTATUS values."""

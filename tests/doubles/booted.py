@@ -1,0 +1,80 @@
+"""A booted kernel whose debugger is a list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from harness.virtual.clock import Clock
+from harness.virtual.interfaces import ImageModule, ThreadContext
+from harness.virtual.kernel.kernel import Kernel
+
+SYSTEM = ThreadContext(pid=4, tid=8, cpu=0)
+USER = ThreadContext(pid=1000, tid=1004, cpu=1)
+
+
+class ListedDebugger:
+    """A DebugPort that writes down what it is told and moves past every break point."""
+
+    def __init__(self) -> None:
+        self.prints: list[bytes] = []
+        self.symbols: list[tuple[str, bool]] = []
+        self.exceptions: list[tuple[int, int]] = []
+        self.bugchecks: list[tuple[int, tuple[int, int, int, int], str | None]] = []
+        self.kernel: Kernel | None = None
+
+    def print_string(self, text: bytes, cpu: int) -> None:
+        self.prints.append(text)
+
+    def load_symbols(self, module: ImageModule, *, unload: bool, cpu: int) -> None:
+        self.symbols.append((module.name, unload))
+
+    def exception(self, code: int, address: int, *, first_chance: bool, cpu: int) -> None:
+        self.exceptions.append((code, address))
+        if code == 0x80000003 and self.kernel is not None:
+            self.kernel.set_registers({"rip": address + 1})
+
+    def bugcheck(
+        self, code: int, parameters: tuple[int, int, int, int], *, module: str | None, cpu: int
+    ) -> None:
+        self.bugchecks.append((code, parameters, module))
+
+    def poll(self) -> None:
+        """Nobody breaks in."""
+
+
+class Booted:
+    """A kernel with its debugger and its clock."""
+
+    def __init__(self, **options: bool) -> None:
+        self.debugger = ListedDebugger()
+        self.clock = Clock(now=10_000_000)
+        self.kernel = Kernel(self.debugger, self.clock, **options)
+        self.debugger.kernel = self.kernel
+
+    def load(self, data: bytes, name: str = "misbehave.sys") -> int:
+        path = f"\\SystemRoot\\system32\\drivers\\{name}"
+        return self.kernel.load_driver(path=path, data=data, context=SYSTEM)
+
+    def create(self, pid: int, parent_pid: int = 1000, context: ThreadContext = USER) -> None:
+        """The process notification that makes ``misbehave`` do number ``pid``."""
+        self.kernel.process_notify(parent_pid=parent_pid, pid=pid, create=True, context=context)
+
+
+@dataclass
+class Known:
+    """A process or thread of a model."""
+
+    address: int
+    parent_pid: int = 4
+    name: str = ""
+    image: str = ""
+    arguments: tuple[str, ...] = ()
+    create_time: int = 0
+
+
+@dataclass
+class Directory:
+    """A model's processes and threads."""
+
+    processes: dict[int, Known] = field(default_factory=dict)
+    threads: dict[int, Known] = field(default_factory=dict)

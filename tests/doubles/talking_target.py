@@ -1,0 +1,89 @@
+"""The virtual target saying what it is told to: ``python talking_target.py PORT KEY ACTION...``.
+
+Once a debugger has let it go, it does each action, then prints ``done``:
+
+``print=N``        prints ``line 0`` to ``line N-1``
+``text=TEXT``      prints that, in UTF-8, and a line end
+``prompt=TEXT``    asks that (DbgPrompt) and prints what was typed
+``command=TEXT``   wants the host to execute a debugger command (DbgKdCommandStringStateChange)
+``file=PATH``       asks for a file of the host (DbgKdCreateFile) and prints the NTSTATUS that it got
+``reboot=``        says that it reboots, and does; goes on once a debugger is there again
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from time import monotonic
+
+from harness.kd.debugio import GetString
+from harness.kd.fileio import CreateFile
+from harness.kd.packets import PacketType
+from harness.kd.statechange import CommandString
+from harness.virtual.served import Dialling, ServedTarget
+from harness.virtual.stub.stub import KdStub
+from harness.virtual.stub.wire import UdpWire
+
+
+def act(stub: KdStub, action: str) -> None:
+    kind, _, value = action.partition("=")
+    if kind == "print":
+        for number in range(int(value)):
+            stub.print_string(b"line %d\n" % number, 0)
+        return
+    if kind == "text":
+        stub.print_string(value.encode() + b"\n", 0)
+        return
+    if kind == "prompt":
+        link = stub._link
+        link.deliver(PacketType.DEBUG_IO, GetString.of(value.encode()).encode())
+        while (packet := link.next_packet(1.0)) is None:
+            pass
+        answer = packet.record()
+        assert isinstance(answer, GetString)
+        stub.print_string(b"typed: %s\n" % answer.answer, 0)
+        return
+    if kind == "file":
+        name = f"{value}\0".encode("utf-16-le")
+        # GENERIC_READ, FILE_SHARE_READ, FILE_OPEN
+        request = CreateFile(desired_access=0x80100080, share_access=1, create_disposition=1, data=name)
+        stub._link.deliver(PacketType.FILE_IO, request.encode())
+        while (packet := stub._link.next_packet(1.0)) is None:
+            pass
+        opened = packet.record()
+        assert isinstance(opened, CreateFile)
+        stub.print_string(b"file: %08x\n" % opened.status, 0)
+        return
+    view = stub._view  # no driver can do this, so the stub offers no way
+    assert view is not None
+    view.capture(0)
+    data = b"HOSTILE\0" + value.encode() + b"\0"
+    stub._halt(lambda report: CommandString(data=data, **report), give_up=True)
+
+
+def boot(dialling: Dialling) -> ServedTarget:
+    wire = UdpWire(dialling.hostip, dialling.port)
+    return ServedTarget(dialling, wire, now=monotonic, nonce=secrets.token_bytes(32), seed=1)
+
+
+def main() -> None:
+    port, key, *actions = sys.argv[1:]
+    dialling = Dialling.of("127.0.0.1", int(port), key)
+    target = boot(dialling)
+    while not target.stops:
+        target.idle()
+    for action in actions:
+        if action == "reboot=":
+            target.stub.announce_reboot()
+            target = boot(dialling)
+            while not target.debugger_present:
+                target.idle()
+        else:
+            act(target.stub, action)
+    target.stub.print_string(b"done\n", 0)
+    while True:
+        target.idle()
+
+
+if __name__ == "__main__":
+    main()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 if TYPE_CHECKING:
-    from harness.run.outcome import RunResult
+    from harness.run.result import RunResult
     from harness.run.rig import Rig
     from harness.scenario import Scenario
 
@@ -91,7 +91,7 @@ class ScenarioItem(pytest.Item):
     def setup(self) -> None:
         """Run the scenario. What is not the driver's fault ends here, as an error."""
         from harness.errors import ProcnotifyError
-        from harness.run.outcome import Outcome
+        from harness.outcome import Outcome
         from harness.run.runner import run_scenario, seed_of
 
         shared = self.config.stash.setdefault(_SHARED, _SharedRig(self.config))
@@ -108,7 +108,7 @@ class ScenarioItem(pytest.Item):
 
     def runtest(self) -> None:
         """Judge the driver."""
-        from harness.run.outcome import Outcome
+        from harness.outcome import Outcome
 
         assert self._result is not None
         if self._result.outcome is not Outcome.PASSED:

@@ -16,12 +16,13 @@ PACKAGE = Path(__file__).resolve().parent.parent / "harness"
 
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("errors", "events", "resources"),
+    ("outcome",),
     ("lines", "kd", "toolchain", "channel"),
     ("connection", "trace", "scenario"),
     ("order", "virtual"),
     ("wine",),
     ("guests", "debuggers"),
-    ("machines",),
+    ("machines", "verdict"),
     ("run", "record"),
     ("report",),
     ("pytest_plugin",),

@@ -11,8 +11,8 @@ import click
 from harness.errors import LinesLost, TraceError
 from harness.events import Bugcheck, Event
 from harness.order import CheckResult, check
+from harness.outcome import Outcome
 from harness.report.text import printable
-from harness.run.outcome import Outcome
 from harness.scenario import Scenario, load
 from harness.trace import TraceReader
 

@@ -11,10 +11,10 @@ import click
 from harness.cli._options import duration, wait_option
 from harness.debuggers import DEBUGGERS, debugger_factory
 from harness.debuggers.base import Release
+from harness.outcome import Outcome
 from harness.report.text import printable
 from harness.run.inspection import Inspection, inspect_target, inspect_virtual
 from harness.run.opening import open_rig
-from harness.run.outcome import Outcome
 
 __all__ = ["command"]
 

@@ -17,12 +17,12 @@ from harness.debuggers.base import TargetInfo
 from harness.debuggers.native.debugger import NativeDebugger
 from harness.errors import LinesLost, UsageError
 from harness.events import Event
+from harness.outcome import Outcome
 from harness.record import Recorder, Recording
 from harness.report.text import printable
-from harness.run.judge import judge
-from harness.run.outcome import Outcome
 from harness.scenario import Scenario, load
 from harness.trace import Header, LossCounter, LossReport, TraceWriter
+from harness.verdict.judge import judge
 
 __all__ = ["command"]
 

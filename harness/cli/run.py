@@ -12,11 +12,12 @@ from rich.console import Console
 from harness.cli._options import debugger_option
 from harness.errors import ScenarioError, UsageError
 from harness.machines import MACHINES
+from harness.outcome import Outcome, worst
 from harness.report.junit import write_junit
 from harness.report.terminal import TerminalReport
 from harness.report.text import printable
 from harness.run.opening import open_rig
-from harness.run.outcome import Outcome, RunResult, worst
+from harness.run.result import RunResult
 from harness.run.rig import Rig
 from harness.run.runner import RunInterrupted, run_scenario, seed_of
 from harness.run.session import Watch

@@ -9,8 +9,9 @@ from pathlib import Path
 from junitparser import Error, Failure, JUnitXml, Property, TestCase, TestSuite
 from junitparser.junitparser import Properties
 
+from harness.outcome import Outcome
 from harness.report.text import printable
-from harness.run.outcome import Outcome, RunResult
+from harness.run.result import RunResult
 
 __all__ = ["junit_xml", "write_junit"]
 

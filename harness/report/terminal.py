@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from harness.outcome import Outcome, worst
 from harness.report.text import printable
-from harness.run.outcome import Outcome, RunResult, worst
 from harness.run.progress import (
     EventCaptured,
     PhaseEntered,
@@ -21,6 +21,7 @@ from harness.run.progress import (
     RunStarted,
     StepStarted,
 )
+from harness.run.result import RunResult
 
 __all__ = ["TerminalReport"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from harness.events import Event
-from harness.run.outcome import RunResult
+from harness.run.result import RunResult
 
 __all__ = [
     "EventCaptured",

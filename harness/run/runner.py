@@ -5,12 +5,13 @@ from __future__ import annotations
 from time import monotonic
 
 from harness.errors import ProcnotifyError, UsageError
+from harness.outcome import Outcome
 from harness.run.capture import Capture
-from harness.run.judge import Verdict, judge
-from harness.run.outcome import Outcome, RunResult
 from harness.run.progress import PhaseEntered, RunFinished, RunStarted
+from harness.run.result import RunResult
 from harness.run.rig import Rig
 from harness.scenario.model import Scenario
+from harness.verdict.judge import Verdict, judge
 
 __all__ = ["DEFAULT_SEED", "RunInterrupted", "run_scenario", "seed_of"]
 

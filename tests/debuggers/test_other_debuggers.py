@@ -29,9 +29,9 @@ from harness.debuggers.workers.debugger import WorkerDebugger
 from harness.debuggers.workers.link import WorkerLink
 from harness.errors import ConnectionFailed
 from harness.events import Event
+from harness.outcome import Outcome
 from harness.record import Recorder
 from harness.run.opening import open_rig
-from harness.run.outcome import Outcome
 from harness.run.rig import free_connection
 from harness.run.runner import run_scenario
 from harness.scenario import load

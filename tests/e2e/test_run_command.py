@@ -19,9 +19,10 @@ import pytest
 from harness.debuggers.base import BugcheckSeen, Release
 from harness.debuggers.native.debugger import NativeDebugger
 from harness.events import Bugcheck
+from harness.outcome import Outcome
 from harness.run.opening import open_rig
-from harness.run.outcome import Outcome, RunResult
 from harness.run.progress import EventCaptured, Progress
+from harness.run.result import RunResult
 from harness.run.rig import Rig
 from harness.run.runner import RunInterrupted, run_scenario
 from harness.run.session import Watch

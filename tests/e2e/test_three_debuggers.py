@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.outcome import Outcome
 from harness.run.opening import open_rig
-from harness.run.outcome import Outcome, RunResult
+from harness.run.result import RunResult
 from harness.run.rig import Rig
 from harness.run.runner import run_scenario
 from harness.scenario import load

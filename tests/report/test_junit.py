@@ -6,8 +6,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from harness.debuggers.base import Release
+from harness.outcome import Outcome
 from harness.report.junit import write_junit
-from harness.run.outcome import Outcome, RunResult
+from harness.run.result import RunResult
 
 LEFT = Release(True, "its clock moved")
 

@@ -9,9 +9,10 @@ from rich.console import Console
 
 from harness.debuggers.base import Release
 from harness.events import Print
+from harness.outcome import Outcome
 from harness.report.terminal import TerminalReport
-from harness.run.outcome import Outcome, RunResult
 from harness.run.progress import EventCaptured, PhaseEntered, RunFinished, RunStarted, StepStarted
+from harness.run.result import RunResult
 
 PASSED = RunResult("calm", Path("calm.yaml"), 1, Outcome.PASSED, events=3, seconds=0.25)
 BROKEN = RunResult(

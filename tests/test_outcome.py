@@ -15,7 +15,8 @@ from harness.errors import (
     ScenarioError,
     SearchBudgetError,
 )
-from harness.run.outcome import Outcome, RunResult, worst
+from harness.outcome import Outcome, worst
+from harness.run.result import RunResult
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.errors import LinesLost
 from harness.events import Event
 from harness.order import check
-from harness.run.outcome import Outcome
+from harness.outcome import Outcome
 from harness.scenario import Scenario
 from harness.trace.loss import LossReport
 

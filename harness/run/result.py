@@ -1,58 +1,14 @@
-"""How a run ended, and whose fault it is: the four outcomes that are never mixed up."""
+"""One execution of a scenario and what came of it."""
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.debuggers.base import Release
-from harness.errors import ProcnotifyError
+from harness.outcome import Outcome
 
-__all__ = ["EXIT_PRECEDENCE", "Outcome", "RunResult", "worst"]
-
-
-class Outcome(enum.IntEnum):
-    """The values are the exit codes."""
-
-    PASSED = 0
-    """All held."""
-    BROKEN = 1
-    """The driver broke a promise."""
-    USAGE = 2
-    """The scenario, the command line or the driver file is wrong."""
-    RIG = 3
-    """The rig failed; nothing is said about the driver."""
-    BUGCHECK = 4
-    """The target bugchecked."""
-
-    @property
-    def words(self) -> str:
-        """For people, two or three words."""
-        return _WORDS[self]
-
-    @classmethod
-    def of(cls, error: ProcnotifyError) -> Outcome:
-        """The outcome that an error means."""
-        return cls(error.exit_code)
-
-
-_WORDS = {
-    Outcome.PASSED: "passed",
-    Outcome.BROKEN: "broken promise",
-    Outcome.USAGE: "wrong input",
-    Outcome.RIG: "rig failed",
-    Outcome.BUGCHECK: "bugcheck",
-}
-
-EXIT_PRECEDENCE = (Outcome.USAGE, Outcome.RIG, Outcome.BUGCHECK, Outcome.BROKEN, Outcome.PASSED)
-"""Of several runs the first of these that happened is the exit code."""
-
-
-def worst(outcomes: Iterable[Outcome]) -> Outcome:
-    """The one outcome that stands for many, by :data:`EXIT_PRECEDENCE`; PASSED for none."""
-    return min(outcomes, key=EXIT_PRECEDENCE.index, default=Outcome.PASSED)
+__all__ = ["RunResult"]
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ __all__ = [
     "Print",
     "ProcessCreate",
     "ProcessExit",
+    "Reboot",
+    "Stop",
     "ThreadCreate",
     "ThreadExit",
     "Totals",
@@ -141,8 +143,35 @@ class Bugcheck(_Common, frozen=True, tag="bugcheck"):
     """Image that holds the faulting address, where the debugger could tell."""
 
 
+class Stop(_Common, frozen=True, tag="stop"):
+    """The target halted in the debugger: an exception, or a stop that somebody asked for."""
+
+    code: int
+    """The exception's NTSTATUS."""
+    address: int
+    """Where, a virtual address."""
+    first_chance: bool
+    """False: no handler took the exception, so the target is about to bugcheck."""
+    module: str | None = None
+    """Image that holds the address, where the debugger could tell."""
+
+
+class Reboot(_Common, frozen=True, tag="reboot"):
+    """The target began anew: what comes after it is another boot's, with new numbers, PIDs and clock."""
+
+
 Event: TypeAlias = (
-    ProcessCreate | ProcessExit | ThreadCreate | ThreadExit | ImageLoad | Driver | Marker | Print | Bugcheck
+    ProcessCreate
+    | ProcessExit
+    | ThreadCreate
+    | ThreadExit
+    | ImageLoad
+    | Driver
+    | Marker
+    | Print
+    | Bugcheck
+    | Stop
+    | Reboot
 )
 
 KINDS: dict[str, type[Event]] = {
@@ -155,6 +184,8 @@ KINDS: dict[str, type[Event]] = {
     "marker": Marker,
     "print": Print,
     "bugcheck": Bugcheck,
+    "stop": Stop,
+    "reboot": Reboot,
 }
 """Every kind by the name scenarios and trace files use."""
 

@@ -26,6 +26,8 @@ from harness.events import (
     Print,
     ProcessCreate,
     ProcessExit,
+    Reboot,
+    Stop,
     ThreadCreate,
     ThreadExit,
     Totals,
@@ -204,6 +206,35 @@ class EventAssembler:
         event = Bugcheck(
             index=self._next, host_time=host_time, code=code, parameters=parameters, module=module
         )
+        self._next += 1
+        return [*events, event]
+
+    def stop(
+        self,
+        code: int,
+        address: int,
+        *,
+        first_chance: bool,
+        module: str | None = None,
+        host_time: float | None = None,
+    ) -> list[Event]:
+        """The target halted for an exception: what was unfinished, then the stop."""
+        events = self.flush(host_time)
+        event = Stop(
+            index=self._next,
+            host_time=host_time,
+            code=code,
+            address=address,
+            first_chance=first_chance,
+            module=module,
+        )
+        self._next += 1
+        return [*events, event]
+
+    def reboot(self, host_time: float | None = None) -> list[Event]:
+        """The target began anew: what was unfinished, then the mark."""
+        events = self.flush(host_time)
+        event = Reboot(index=self._next, host_time=host_time)
         self._next += 1
         return [*events, event]
 

@@ -20,6 +20,8 @@ def _fields_of(kind: str) -> dict[str, type]:
     fields: dict[str, type] = {name: str if name in _TEXTS else int for name in names}
     if kind == "driver":
         fields["totals"] = bool
+    if kind == "stop":
+        fields["first_chance"] = bool
     return fields
 
 

@@ -636,7 +636,7 @@ TABLE: list[tuple[str, str, int, str]] = [
         6,
         (
             "unknown event 'next'; known are process_create, process_exit, thread_create, "
-            "thread_exit, image_load, driver, marker, print, bugcheck"
+            "thread_exit, image_load, driver, marker, print, bugcheck, stop, reboot"
         ),
     ),
     (

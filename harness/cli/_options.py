@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 import click
 
+from harness.cli._logging import log_options
 from harness.debuggers import DEBUGGERS
 
-__all__ = ["debugger_option", "duration", "wait_option"]
+__all__ = ["debugger_option", "duration", "log_options", "wait_option"]
 
 _UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli._options import duration, wait_option
+from harness.cli._options import duration, log_options, wait_option
 from harness.debuggers import DEBUGGERS, debugger_factory
 from harness.debuggers.base import Release
 from harness.outcome import Outcome
@@ -44,6 +44,7 @@ __all__ = ["command"]
     metavar="TIME",
     help="How long one command may take. One that lets the target run ends with its next stop.",
 )
+@log_options
 def command(
     connection: str | None,
     commands: tuple[str, ...],

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 import harness
-from harness.cli._options import debugger_option, duration, wait_option
+from harness.cli._options import debugger_option, duration, log_options, wait_option
 from harness.debuggers import debugger_factory
 from harness.debuggers.base import TargetInfo
 from harness.debuggers.native.debugger import NativeDebugger
@@ -100,6 +100,7 @@ class _Tape:
 )
 @debugger_option
 @wait_option
+@log_options
 def command(
     connection: str, out: Path | None, length: float | None, check: Path | None, debugger: str, wait: float
 ) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from harness.cli._options import debugger_option
+from harness.cli._options import debugger_option, log_options
 from harness.errors import ScenarioError, UsageError
 from harness.machines import MACHINES
 from harness.outcome import Outcome, worst
@@ -82,6 +82,7 @@ INTERRUPTED = 130
 )
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")
 @click.option("--fail-fast", is_flag=True, help="Stop after the first run that does not pass.")
+@log_options
 def command(
     paths: tuple[Path, ...],
     machine: str,

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import click
 
+from harness.cli._options import log_options
 from harness.guests.inprocess import InProcessGuest
 from harness.run.capture import probe_names
 from harness.run.opening import read_driver
@@ -84,6 +85,7 @@ class _Power:
     help="Load this driver once the debugger has let the target go; with --run the project's own by default.",
 )
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of the target; by default 1.")
+@log_options
 def command(
     hostip: str, port: int, key: str, scenario_file: Path | None, driver: Path | None, seed: int | None
 ) -> int:

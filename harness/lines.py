@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+from harness.callbacks import COUNTERS
 from harness.events import (
     Bugcheck,
     Driver,
@@ -178,8 +179,8 @@ def _fields(match: re.Match[str]) -> dict[str, Any] | None:
         fields[name] = number
     if "routine" in fields:
         fields.setdefault("status", 0)
-    if "process_create" in fields:
-        fields["totals"] = Totals(**{kind: fields.pop(kind) for kind in Totals.__struct_fields__})
+    if COUNTERS[0] in fields:
+        fields["totals"] = Totals(**{name: fields.pop(name) for name in COUNTERS})
     return fields
 
 
@@ -309,7 +310,7 @@ _SHAPES: dict[str, tuple[tuple[re.Pattern[str], type[Event]], ...]] = {
             _driver_shape(rf"- (?P<routine>{_IDENTIFIER}) failed \(status: {_hexadecimal('status')}\)"),
             Driver,
         ),
-        (_driver_shape("totals " + " ".join(f"{f}={_decimal(f)}" for f in Totals.__struct_fields__)), Driver),
+        (_driver_shape("totals " + " ".join(f"{name}={_decimal(name)}" for name in COUNTERS)), Driver),
     ),
     "[actor] ": (
         (re.compile(rf"\[actor\] (?P<phase>begin) {_ACTION}", re.ASCII), Marker),

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 
 from harness import errors
+from harness.callbacks import CALLBACK_KINDS
 from harness.events import KINDS
 from harness.kd.transitions import TRANSITIONS
 from harness.scenario import RULES
@@ -64,6 +65,18 @@ def draw_events() -> str:
     return "\n".join(rows)
 
 
+def draw_callbacks() -> str:
+    """Every callback kind: how a driver asks for it and how it is then called."""
+    rows = ["| kind | registered with | removed with | IRQL | in the context of |", "|---|---|---|---|---|"]
+    for row in CALLBACK_KINDS.values():
+        group = row.group
+        register = ", ".join(f"`{registration.routine}`" for registration in group.registrations)
+        remove = f"`{group.remove}`" if group.remove is not None else "the same, Remove TRUE"
+        context = f"{row.context}: `{row.context_fields[0]}`, `{row.context_fields[1]}`"
+        rows.append(f"| `{row.kind}` | {register} | {remove} | {group.irql} | {context} |")
+    return "\n".join(rows)
+
+
 def draw_link() -> str:
     """The KD link's phases, one diagram a role; what is not in the table is dropped with a reason."""
     parts = []
@@ -94,6 +107,7 @@ DRAWINGS: dict[str, Callable[[], str]] = {
     "rooms": draw_rooms,
     "errors": draw_errors,
     "events": draw_events,
+    "callbacks": draw_callbacks,
     "link": draw_link,
     "rules": draw_rules,
 }

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "harness"
 
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("errors", "events", "resources"),
-    ("outcome",),
+    ("outcome", "callbacks"),
     ("lines", "kd", "toolchain", "channel"),
     ("connection", "trace", "scenario"),
     ("order", "virtual"),
@@ -31,7 +31,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
 )
 """From the foundation up, one tuple a row."""
 
-PURE = ("kd", "order", "lines", "events")
+PURE = ("kd", "order", "lines", "events", "callbacks")
 """Rooms without I/O, clock or chance."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
+from harness.callbacks import CALLBACK_KINDS
 from harness.errors import SearchBudgetError
 from harness.events import KINDS, Event
 from harness.order.explain import explain_order, explain_violation
@@ -14,7 +15,6 @@ from harness.order.ops import compile_list
 from harness.order.patterns import Bindings, CompiledPattern, compile_pattern, field_of, kinds_of
 from harness.order.search import Block, Search, Standing
 from harness.scenario.expect import patterns_of
-from harness.scenario.fields import CALLBACK_KINDS
 from harness.scenario.model import Expectation, Pattern, Repeat, Scenario
 from harness.scenario.variables import local_variables
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from harness.callbacks import group_of_event, group_of_routine
 from harness.events import (
     Driver,
     Event,
@@ -27,24 +28,6 @@ MAX_VIOLATIONS = 16
 """Kept; the first says most."""
 _TIME_SLACK = 10_000_000
 """100 ns units: a callback may be interrupted between taking its number and taking the time."""
-_ROUTINES = {
-    "PsSetCreateProcessNotifyRoutine": "process",
-    "PsSetCreateProcessNotifyRoutineEx": "process",
-    "PsSetCreateProcessNotifyRoutineEx2": "process",
-    "PsSetCreateThreadNotifyRoutine": "thread",
-    "PsSetCreateThreadNotifyRoutineEx": "thread",
-    "PsSetLoadImageNotifyRoutine": "image",
-    "PsSetLoadImageNotifyRoutineEx": "image",
-    "PsRemoveCreateThreadNotifyRoutine": "thread",
-    "PsRemoveLoadImageNotifyRoutine": "image",
-}
-_GROUPS: dict[type, str] = {
-    ProcessCreate: "process",
-    ProcessExit: "process",
-    ThreadCreate: "thread",
-    ThreadExit: "thread",
-    ImageLoad: "image",
-}
 
 
 @dataclass(frozen=True)
@@ -143,7 +126,7 @@ class Lifecycle:
             self._broken("time_follows_seq", event, message, self._latest_index)
 
     def _registration(self, event: Event) -> None:
-        refused = self._refused.get(_GROUPS.get(type(event), ""))
+        refused = self._refused.get(group_of_event(event) or "")
         if refused is None:
             return
         index, seq = refused
@@ -222,20 +205,20 @@ class Lifecycle:
 
     def _driver(self, event: Driver) -> None:
         if event.totals is not None:
-            for group, index in self._registered.items():
-                message = f"the driver unloads with its {group} callback still registered"
+            for name, index in self._registered.items():
+                message = f"the driver unloads with its {name} callback still registered"
                 self._broken("driver_unregisters", event, message, index)
             self._begin_session()
             return
-        registration = _ROUTINES.get(event.routine or "")
-        if registration is None:
+        group = group_of_routine(event.routine)
+        if group is None:
             return
-        if event.function == "DriverEntry" and not event.status and "Remove" not in (event.routine or ""):
-            self._registered[registration] = event.index
-            self._refused.pop(registration, None)
+        if event.function == "DriverEntry" and not event.status and event.routine != group.remove:
+            self._registered[group.name] = event.index
+            self._refused.pop(group.name, None)
         elif event.function == "DriverEntry" and event.status:
-            self._refused[registration] = (event.index, None)
+            self._refused[group.name] = (event.index, None)
         elif not event.status:
-            self._registered.pop(registration, None)
-            if registration != "process":
-                self._refused[registration] = (event.index, event.seq)
+            self._registered.pop(group.name, None)
+            if group.silent_after_removal:
+                self._refused[group.name] = (event.index, event.seq)

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from harness.callbacks import CALLBACK_KINDS
 from harness.events import KINDS, Event
-from harness.scenario.fields import CALLBACK_KINDS, all_fields, kinds_with
+from harness.scenario.fields import all_fields, kinds_with
 from harness.scenario.model import AnyValue, Constraint, Literal, Not, OneOfValues, Pattern, Variable
 
 __all__ = ["Bindings", "CompiledPattern", "Mismatch", "compile_pattern", "kinds_of", "show"]

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from harness.events import KINDS
 
-__all__ = ["CALLBACK_KINDS", "FIELDS", "all_fields", "kinds_with"]
-
-CALLBACK_KINDS = ("process_create", "process_exit", "thread_create", "thread_exit", "image_load")
-"""The kinds that are in scope without being named."""
+__all__ = ["FIELDS", "all_fields", "kinds_with"]
 
 _NOT_FOR_PATTERNS = {"index", "line", "host_time", "totals", "parameters"}
 _TEXTS = {"image", "function", "routine", "action", "phase", "text", "module"}

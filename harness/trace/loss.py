@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.events import Driver, Event, Totals, kind_of
+from harness.callbacks import COUNTERS
+from harness.events import Driver, Event, kind_of
 
 __all__ = ["MAX_GAPS", "LossCounter", "LossReport"]
 
@@ -17,7 +18,6 @@ MAX_GAPS = 4096
 """Ranges of missing numbers kept open for late lines; the oldest are counted as lost beyond that."""
 
 _SHOWN_GAPS = 16
-_KINDS = Totals.__struct_fields__
 
 
 class LossReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +76,7 @@ class LossCounter:
         self.highest = 0
         """The highest number of this session; the next line is expected to carry the one after it."""
         self._missing: dict[int, int] = {}  # first → last number of a range, oldest range first
-        self._counts = dict.fromkeys(_KINDS, 0)
+        self._counts = dict.fromkeys(COUNTERS, 0)
         self._registered = False
         self._open = False
         self._start_time: int | None = None
@@ -124,7 +124,7 @@ class LossCounter:
             self._open = True
             return
         if self._registered:
-            for kind in _KINDS:
+            for kind in COUNTERS:
                 said, arrived = getattr(event.totals, kind), self._counts[kind]
                 if said != arrived:
                     self._miscounted.append(f"the driver reported {said} {kind}, {arrived} arrived")

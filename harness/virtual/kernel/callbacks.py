@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
+from harness.callbacks import GROUPS
 from harness.virtual.cpu.traps import Hung
 from harness.virtual.windows.status import (
     STATUS_INSUFFICIENT_RESOURCES,
@@ -19,12 +20,10 @@ from harness.virtual.windows.status import (
     STATUS_SUCCESS,
 )
 
-__all__ = ["LIMIT", "Callback", "Callbacks", "Kind"]
+__all__ = ["LIMIT", "Callback", "Callbacks"]
 
 LIMIT: Final = 64
-"""Routines of each kind, since Windows 8.1 with its update."""
-
-Kind: TypeAlias = Literal["process", "thread", "image"]
+"""Routines of each group, since Windows 8.1 with its update."""
 
 
 class Callback(NamedTuple):
@@ -39,20 +38,23 @@ class Callback(NamedTuple):
 
 
 class Callbacks:
-    """What is registered, in order of registration."""
+    """What is registered, in order of registration.
+
+    A group is the key of a row of :data:`harness.callbacks.GROUPS`.
+    """
 
     def __init__(self) -> None:
-        self._registered: dict[Kind, list[Callback]] = {"process": [], "thread": [], "image": []}
-        self._active: list[tuple[Kind, int]] = []
+        self._registered: dict[str, list[Callback]] = {group: [] for group in GROUPS}
+        self._active: list[tuple[str, int]] = []
 
-    def of(self, kind: Kind) -> tuple[Callback, ...]:
-        """The routines of one kind."""
-        return tuple(self._registered[kind])
+    def of(self, group: str) -> tuple[Callback, ...]:
+        """The routines of one group."""
+        return tuple(self._registered[group])
 
-    def register(self, kind: Kind, callback: Callback) -> int:
+    def register(self, group: str, callback: Callback) -> int:
         """Add a routine; the NTSTATUS. Only process routines may not be registered twice."""
-        routines = self._registered[kind]
-        if kind == "process":
+        routines = self._registered[group]
+        if GROUPS[group].only_once:
             twice = any(c.routine == callback.routine and c.extended == callback.extended for c in routines)
             if twice or len(routines) >= LIMIT:
                 return STATUS_INVALID_PARAMETER
@@ -61,25 +63,25 @@ class Callbacks:
         routines.append(callback)
         return STATUS_SUCCESS
 
-    def remove(self, kind: Kind, routine: int, *, extended: bool | None = None) -> int:
+    def remove(self, group: str, routine: int, *, extended: bool | None = None) -> int:
         """Take a routine out; the NTSTATUS.
 
-        :param extended: which of the two forms; None for kinds where removal does not tell them apart.
+        :param extended: which of the two forms; None for groups where removal does not tell them apart.
         :raises Hung: called from that routine: removal waits until it has returned.
         """
-        routines = self._registered[kind]
+        routines = self._registered[group]
         for index, callback in enumerate(routines):
             if callback.routine == routine and extended in (None, callback.extended):
-                if (kind, routine) in self._active:
-                    raise Hung(f"removes its {kind} callback from inside it, which waits for it to return")
+                if (group, routine) in self._active:
+                    raise Hung(f"removes its {group} callback from inside it, which waits for it to return")
                 del routines[index]
                 return STATUS_SUCCESS
         return STATUS_PROCEDURE_NOT_FOUND
 
     @contextmanager
-    def active(self, kind: Kind, routine: int) -> Iterator[None]:
+    def active(self, group: str, routine: int) -> Iterator[None]:
         """While the routine runs."""
-        self._active.append((kind, routine))
+        self._active.append((group, routine))
         try:
             yield
         finally:

@@ -21,7 +21,7 @@ from harness.virtual.interfaces import (
     ProcessDirectory,
     ThreadContext,
 )
-from harness.virtual.kernel.callbacks import Callback, Kind
+from harness.virtual.kernel.callbacks import Callback
 from harness.virtual.kernel.dbgprint import BUFFER_SIZE
 from harness.virtual.kernel.execution import Execution
 from harness.virtual.kernel.exports import DATA, EXPORTS, Dispatcher
@@ -280,11 +280,11 @@ class Kernel:
     # Inside.
 
     def _call(
-        self, kind: Kind, callback: Callback, arguments: tuple[int, ...], context: ThreadContext
+        self, group: str, callback: Callback, arguments: tuple[int, ...], context: ThreadContext
     ) -> None:
         system = self._system
         system.in_callback = True
-        with system.callbacks.active(kind, callback.routine):
+        with system.callbacks.active(group, callback.routine):
             self._execution.enter(callback.routine, arguments, context, context.irql)
         system.in_callback = False
 

@@ -6,7 +6,7 @@ Sources: Microsoft, the ``PsSet...NotifyRoutine`` pages of ntddk.h, *PsLookupPro
 
 from __future__ import annotations
 
-from harness.virtual.kernel.callbacks import Callback, Kind
+from harness.virtual.kernel.callbacks import Callback
 from harness.virtual.kernel.exports.registry import data, export
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
 from harness.virtual.kernel.system import System
@@ -33,12 +33,12 @@ data("PsThreadType")
 data("PsJobType")
 
 
-def _register(system: System, kind: Kind, routine: int, *, extended: bool) -> int:
+def _register(system: System, group: str, routine: int, *, extended: bool) -> int:
     driver = system.module_at(routine)
     if driver is None:
         # A routine outside every loaded image (manually mapped code) is refused on Windows 10.
         return STATUS_ACCESS_DENIED
-    return system.callbacks.register(kind, Callback(routine, extended, driver.module.name))
+    return system.callbacks.register(group, Callback(routine, extended, driver.module.name))
 
 
 def _may_register_extended(system: System, routine: int) -> bool:

@@ -176,6 +176,7 @@ def _is_scenario(path: Path) -> bool:
 
 def _fail(result: RunResult) -> NoReturn:
     """Fail with words alone: a traceback through the harness says nothing about the driver."""
+    from harness.report.explanation import account_text
     from harness.report.text import printable
 
-    pytest.fail(printable(result.account), pytrace=False)
+    pytest.fail(printable(account_text(result)), pytrace=False)

@@ -1,12 +1,9 @@
-"""Outcomes, their precedence, and the account of a run."""
+"""Outcomes, their precedence."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from harness.debuggers.base import Release
 from harness.errors import (
     DriverBugcheck,
     DriverFault,
@@ -16,7 +13,6 @@ from harness.errors import (
     SearchBudgetError,
 )
 from harness.outcome import Outcome, worst
-from harness.run.result import RunResult
 
 
 @pytest.mark.parametrize(
@@ -39,20 +35,3 @@ def test_an_error_says_whose_fault_it_is(error: ProcnotifyError, outcome: Outcom
 )
 def test_one_exit_code_stands_for_many_runs(outcomes: list[int], code: int) -> None:
     assert worst(Outcome(value) for value in outcomes) == code
-
-
-@pytest.mark.parametrize(
-    ("release", "words"),
-    [
-        (None, "no debugger had the target"),
-        (Release(True, "its clock moved"), "the target was left running: its clock moved"),
-        (Release(False, "it bugchecked"), "the target was left halted: it bugchecked"),
-        (Release(False, "it reboots", crashed=True), "the target crashed: it reboots"),
-        (Release(None, "it is gone"), "the target is not known to run: it is gone"),
-    ],
-)
-def test_the_account_says_how_the_target_was_left(release: Release | None, words: str) -> None:
-    result = RunResult(
-        "a", Path("a.yaml"), 1, Outcome.BROKEN, "why", "at length", trace=Path("t.jsonl"), release=release
-    )
-    assert result.account.splitlines() == ["why", "at length", words, "trace: t.jsonl"]

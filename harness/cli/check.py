@@ -12,6 +12,7 @@ from harness.errors import LinesLost, TraceError
 from harness.events import Bugcheck, Event
 from harness.order import CheckResult, check
 from harness.outcome import Outcome
+from harness.report.explanation import explanation_text
 from harness.report.text import printable
 from harness.scenario import Scenario, load
 from harness.trace import TraceReader
@@ -67,8 +68,8 @@ def _judge(reader: TraceReader, scenario: Scenario, verbose: bool) -> int:
         raise LinesLost(f"{reader.path}: {lost}", hint="nothing is judged when lines are missing")
     result = check(scenario, reader, footer.bindings)
     if not result.passed:
-        click.echo(printable(f"{reader.path}: {result.reason}\n{result.explanation}"))
-        return int(Outcome.BROKEN)
+        click.echo(printable(f"{reader.path}: {result.reason}\n{explanation_text(result)}"))
+        return int(Outcome.BROKEN if result.broken else Outcome.RIG)
     click.echo(f"{reader.path}: {result.events} events keep the promises of {scenario.name}")
     if verbose:
         _show_witnesses(scenario, result)
@@ -83,8 +84,8 @@ def _bugcheck(reader: TraceReader) -> Bugcheck:
 
 
 def _show_witnesses(scenario: Scenario, result: CheckResult) -> None:
-    for expectation, witness in result.witnesses:
-        click.echo(f"{scenario.path}:{expectation.line}:")
+    for witness in result.witnesses:
+        click.echo(f"{scenario.path}:{witness.expectation.line}:")
         for match in witness.matches:
-            source = match.pattern.source
-            click.echo(f"  line {source.line:>4}  {source.kind}: event {match.index}")
+            pattern = match.pattern
+            click.echo(f"  line {pattern.line:>4}  {pattern.kind}: event {match.index}")

@@ -19,6 +19,7 @@ from harness.errors import LinesLost, UsageError
 from harness.events import Event
 from harness.outcome import Outcome
 from harness.record import Recorder, Recording
+from harness.report.explanation import explanation_text
 from harness.report.text import printable
 from harness.scenario import Scenario, load
 from harness.trace import Header, LossCounter, LossReport, TraceWriter
@@ -161,7 +162,7 @@ def _tell(recording: Recording, tape: _Tape, loss: LossReport) -> None:
 
 def _check(scenario: Scenario, events: list[Event], loss: LossReport) -> int:
     verdict = judge(scenario, events, {}, loss)
-    for text in (verdict.reason, verdict.explanation):
+    for text in (verdict.reason, "" if verdict.check is None else explanation_text(verdict.check)):
         if text:
             click.echo(printable(text))
     click.echo(f"procnotify: {scenario.name}: {verdict.outcome.words}", err=True)

@@ -1,7 +1,7 @@
 """The order checker: pattern → frozen operations → pure search → witness or explanation; lifecycle rules."""
 
-from harness.order.check import CheckResult, check
+from harness.order.check import check
 from harness.order.lifecycle import Lifecycle, Violation
-from harness.order.search import Match, Standing
+from harness.order.result import CheckResult, Failure, Match, Unjudged, Witness
 
-__all__ = ["CheckResult", "Lifecycle", "Match", "Standing", "Violation", "check"]
+__all__ = ["CheckResult", "Failure", "Lifecycle", "Match", "Unjudged", "Violation", "Witness", "check"]

@@ -3,47 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 
 from harness.callbacks import CALLBACK_KINDS
 from harness.errors import SearchBudgetError
 from harness.events import KINDS, Event
 from harness.order.explain import explain_order, explain_violation
-from harness.order.lifecycle import Lifecycle, Violation
+from harness.order.lifecycle import Lifecycle
 from harness.order.ops import compile_list
 from harness.order.patterns import Bindings, CompiledPattern, compile_pattern, field_of, kinds_of
+from harness.order.result import CheckResult, Match, Place, Unjudged, Witness
 from harness.order.search import Block, Search, Standing
 from harness.scenario.expect import patterns_of
 from harness.scenario.model import Expectation, Pattern, Repeat, Scenario
 from harness.scenario.variables import local_variables
 
-__all__ = ["MAX_SCOPES", "CheckResult", "check"]
+__all__ = ["MAX_SCOPES", "check"]
 
 MAX_SCOPES = 1_000
 """Values tried for a variable that only the trace can give to a scope."""
 _CHUNK = 4096
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """What a check found."""
-
-    passed: bool
-    reason: str
-    """What broke first, in one line with its place; empty when all held."""
-    explanation: str
-    """The annotated trace, the bindings and the nearest miss of everything that broke."""
-    witnesses: tuple[tuple[Expectation, Standing], ...]
-    """For each expectation that held: which event stood for which pattern."""
-    violations: tuple[Violation, ...]
-    events: int
-
-
-@dataclass(frozen=True)
-class _Failure:
-    reason: str
-    explanation: str
 
 
 def check(scenario: Scenario, events: Iterable[Event], bindings: Mapping[str, int]) -> CheckResult:
@@ -64,31 +43,31 @@ def check(scenario: Scenario, events: Iterable[Event], bindings: Mapping[str, in
         for search in searches:
             if search is not None:
                 search.feed(chunk)
-    failures = [
-        _Failure(f"{violation.rule}: {violation.message}", explain_violation(violation, events))
-        for violation in lifecycle.violations
-    ]
-    if not count:
-        failures.append(_Failure(f"{scenario.path}: the trace holds no events", ""))
+    failures = [explain_violation(violation, events) for violation in lifecycle.violations]
     witnesses = []
+    unjudged = []
+    if not count:
+        place = Place(scenario.path, 1)
+        unjudged.append(Unjudged(f"{place}: the trace holds no events", place))
     for expectation, block, ready in zip(scenario.expect, blocks, searches, strict=True):
         search = ready or _search_scopes(block, events, constants)
-        witness = search.witness()
-        if witness is not None:
-            witnesses.append((expectation, witness))
+        standing = search.witness()
+        if standing is not None:
+            witnesses.append(_witness(expectation, standing))
         else:
-            failures.append(_Failure(*explain_order(scenario, expectation, block, search, events, constants)))
+            failures.append(explain_order(scenario, expectation, block, search, events, constants))
     return CheckResult(
-        passed=not failures,
-        reason=failures[0].reason if failures else "",
-        explanation="\n\n".join(
-            failure.explanation if failure is failures[0] else f"{failure.reason}\n{failure.explanation}"
-            for failure in failures
-        ),
         witnesses=tuple(witnesses),
+        failures=tuple(failures),
+        unjudged=tuple(unjudged),
         violations=tuple(lifecycle.violations),
         events=count,
     )
+
+
+def _witness(expectation: Expectation, standing: Standing) -> Witness:
+    matches = tuple(Match(match.pattern.source, match.index) for match in standing.matches)
+    return Witness(expectation, dict(standing.bindings), matches)
 
 
 def _chunks(events: Iterable[Event]) -> Iterator[list[Event]]:

@@ -1,53 +1,36 @@
-"""Why an order was not found, in words: the scenario line, the trace around it, the nearest miss."""
+"""Why a promise was broken, as values: the place in the scenario, the trace around it, the nearest miss."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from harness.events import Event, kind_of
 from harness.order.lifecycle import Violation
-from harness.order.patterns import Bindings, CompiledPattern, show
-from harness.order.search import Block, Match, Search, Standing
+from harness.order.patterns import Bindings, describe
+from harness.order.result import Awaited, Failure, Mark, Miss, Place, Row, Stop
+from harness.order.search import Assigned, Block, Search, Standing
 from harness.order.standing import OpenWay, asked_of, forbidding, nearest, open_ways, stops_of
 from harness.order.terms import Done, is_strict
 from harness.scenario.model import Expectation, Scenario
-from harness.scenario.rules import RULES
 
 __all__ = ["explain_order", "explain_violation"]
 
 _AROUND = 4
 """Events shown before and after a place."""
-_WIDTH = 200
-"""Characters of a line shown."""
-_MARKS = {
-    "=": "stood for a line of the scenario",
-    "?": "nearest miss",
-    "<": "came first",
-    "!": "breaks it",
-}
-_OTHERS = 3
-"""Patterns named besides the first that could have come."""
 
 
-def explain_violation(violation: Violation, events: Iterable[Event]) -> str:
-    """A broken lifecycle rule, with the events that break it."""
-    rule = RULES[violation.rule]
-    marks = {violation.index: "!"}
-    before = _twin(violation, events) if violation.rule == "seq_unique" else violation.before
+def explain_violation(violation: Violation, events: Iterable[Event]) -> Failure:
+    """The failure that a broken lifecycle rule is, with the events that break it."""
+    marks = {violation.index: Mark.BREAKING}
+    before = _same_number(violation, events) if violation.rule == "seq_unique" else violation.before
     if before is not None:
-        marks[before] = "<"
-    return "\n".join(
-        [
-            f"  {rule.sentence}",
-            f"  source: {rule.source}",
-            f"  switch it off with: lifecycle: {{off: [{rule.name}]}}",
-            *_window(events, marks),
-        ]
-    )
+        marks[before] = Mark.EARLIER
+    reason = f"{violation.rule}: {violation.message}"
+    return Failure(reason, _rows(events, marks), violation=violation)
 
 
-def _twin(violation: Violation, events: Iterable[Event]) -> int | None:
+def _same_number(violation: Violation, events: Iterable[Event]) -> int | None:
     """The line before that has the same number; a rule that remembered them all would be no fold."""
     numbered: dict[int | None, int] = {}
     for event in events:
@@ -64,17 +47,17 @@ def explain_order(
     search: Search,
     events: Iterable[Event],
     given: Bindings,
-) -> tuple[str, str]:
-    """One line with the place in the scenario, and the explanation.
+) -> Failure:
+    """The failure of an expectation for which ``search`` found no witness.
 
     :param given: the values that the search was given beforehand.
     """
-    crossed = search.forbidden
+    forbidden = search.forbidden
     done = search.finished
-    if crossed is None and done is not None:
-        crossed = search.crossed(done.bindings)
-    if crossed is not None:
-        return _forbidden(scenario, crossed, done or search.standing, events)
+    if forbidden is None and done is not None:
+        forbidden = search.forbidden_under(done.bindings)
+    if forbidden is not None:
+        return _forbidden(scenario, forbidden, done or search.standing, events)
     standing, ways = open_ways(block, search.standing, given, events)
     stops = stops_of(block, standing, ways, events)
     for way in ways:
@@ -82,62 +65,94 @@ def explain_order(
             # The order was found; what came afterwards broke it.
             pattern = forbidding(way.term, stops[way], way.bindings)
             if pattern is not None:
-                return _forbidden(scenario, Match(pattern, stops[way].index), standing, events)
+                return _forbidden(scenario, Assigned(pattern, stops[way].index), standing, events)
             return _unclaimed(scenario, expectation, standing, stops[way], events)
     asked = asked_of(ways)
     if not asked:  # more ways than are looked at: say at least how far the search came
-        reason = f"{scenario.path}:{expectation.line}: no way to read the trace keeps this order"
-        return reason, "\n".join([_found(standing), *_window(events, _marks(standing))])
+        place = Place(scenario.path, expectation.line)
+        reason = f"{place}: no way to read the trace keeps this order"
+        return _failure(place, reason, standing, _rows(events, _marks(standing)))
     first = min(asked, key=lambda head: (head.may_be_missing, head.pattern.source.line))
-    reason = f"{scenario.path}:{first.pattern.source.line}: not found: {_describe(first.pattern)}"
+    place = Place(scenario.path, first.pattern.source.line)
     others = [head.pattern for head in asked if head.pattern is not first.pattern]
-    text = [
-        f"  also waited for, line {pattern.source.line}: {_describe(pattern)}" for pattern in others[:_OTHERS]
-    ]
-    if len(others) > _OTHERS:
-        text.append(f"  ... and for {len(others) - _OTHERS} more")
-    text.append(_found(standing))
     marks = _marks(standing)
     around = {standing.matches[-1].index if standing.matches else 0}
     stop = stops.get(first.way)
     if stop is not None:
-        text.append(f"  event {stop.index} may not stand here: {_why(first.way, stop)}")
-        marks[stop.index] = "!"
+        marks[stop.index] = Mark.BREAKING
         around.add(stop.index)
-    miss = nearest(block, standing, asked, stops, events)
-    if miss is not None:
-        what = ", ".join(f"{m.field} is {m.found}, expected {m.expected}" for m in miss.wrong)
-        text.append(f"  nearest miss for line {miss.pattern.source.line}: event {miss.event.index}: {what}")
-        marks.setdefault(miss.event.index, "?")
-        around.add(miss.event.index)
-    else:
-        text.append("  no event of that kind came at all")
-    return reason, "\n".join([*text, *_window(events, marks, around)])
+    near = nearest(block, standing, asked, stops, events)
+    if near is not None:
+        marks.setdefault(near.event.index, Mark.NEAREST)
+        around.add(near.event.index)
+    return _failure(
+        place,
+        f"{place}: not found: {describe(first.pattern)}",
+        standing,
+        _rows(events, marks, around),
+        awaited=tuple(Awaited(pattern.source.line, describe(pattern)) for pattern in others),
+        stop=None if stop is None else Stop(stop.index, _why(first.way, stop)),
+        miss=None if near is None else Miss(near.event.index, near.pattern.source.line, tuple(near.wrong)),
+        waited=True,
+    )
 
 
 def _forbidden(
-    scenario: Scenario, crossed: Match, standing: Standing, events: Iterable[Event]
-) -> tuple[str, str]:
-    line = crossed.pattern.source.line
-    what = _describe(crossed.pattern)
-    reason = f"{scenario.path}:{line}: forbidden, but it came (event {crossed.index}): {what}"
-    marks = {**_marks(standing), crossed.index: "!"}
-    return reason, "\n".join([_found(standing), *_window(events, marks, {crossed.index})])
+    scenario: Scenario, forbidden: Assigned, standing: Standing, events: Iterable[Event]
+) -> Failure:
+    place = Place(scenario.path, forbidden.pattern.source.line)
+    what = describe(forbidden.pattern)
+    marks = {**_marks(standing), forbidden.index: Mark.BREAKING}
+    return _failure(
+        place,
+        f"{place}: forbidden, but it came (event {forbidden.index}): {what}",
+        standing,
+        _rows(events, marks, {forbidden.index}),
+    )
 
 
 def _unclaimed(
     scenario: Scenario, expectation: Expectation, standing: Standing, event: Event, events: Iterable[Event]
-) -> tuple[str, str]:
-    place = f"{scenario.path}:{expectation.line}"
-    reason = f"{place}: 'only', but event {event.index} ({kind_of(event)}) stands for nothing in the order"
-    marks = {**_marks(standing), event.index: "!"}
-    return reason, "\n".join([_found(standing), *_window(events, marks, {event.index})])
+) -> Failure:
+    place = Place(scenario.path, expectation.line)
+    marks = {**_marks(standing), event.index: Mark.BREAKING}
+    return _failure(
+        place,
+        f"{place}: 'only', but event {event.index} ({kind_of(event)}) stands for nothing in the order",
+        standing,
+        _rows(events, marks, {event.index}),
+    )
+
+
+def _failure(
+    place: Place,
+    reason: str,
+    standing: Standing,
+    rows: tuple[Row, ...],
+    *,
+    awaited: tuple[Awaited, ...] = (),
+    stop: Stop | None = None,
+    miss: Miss | None = None,
+    waited: bool = False,
+) -> Failure:
+    no_order = isinstance(standing.term, Done) and not standing.matches
+    return Failure(
+        reason,
+        rows,
+        place=place,
+        found=None if no_order else len(standing.matches),
+        bindings=dict(standing.bindings),
+        awaited=awaited,
+        stop=stop,
+        miss=miss,
+        waited=waited,
+    )
 
 
 def _why(way: OpenWay, event: Event) -> str:
     pattern = forbidding(way.term, event, way.bindings)
     if pattern is not None:
-        return f"line {pattern.source.line} forbids {_describe(pattern)}"
+        return f"line {pattern.source.line} forbids {describe(pattern)}"
     return (
         "it is not what 'next' asks for"
         if is_strict(way.term)
@@ -145,48 +160,15 @@ def _why(way: OpenWay, event: Event) -> str:
     )
 
 
-def _describe(pattern: CompiledPattern) -> str:
-    fields = [f"{field}: {expected}" for field, _, expected in pattern.tests]
-    fields += [f"{field}: ${name}" for field, name in pattern.variables]
-    fields += [f"{field}: not ${name}" for field, name in pattern.differs]
-    kind = pattern.source.kind or "any event"
-    return f"{kind} {{{', '.join(fields)}}}" if fields else f"{kind}: any"
+def _marks(standing: Standing) -> dict[int, Mark]:
+    return {match.index: Mark.CLAIMED for match in standing.matches}
 
 
-def _found(standing: Standing) -> str:
-    """How far the search came, and what was bound there."""
-    bound = ", ".join(f"${name} = {value}" for name, value in sorted(standing.bindings.items()))
-    if isinstance(standing.term, Done) and not standing.matches:  # there is no order
-        return f"  with {bound}" if bound else "  with nothing bound"
-    return f"  events of the order found before: {len(standing.matches)}{bound and f', with {bound}'}"
-
-
-def _marks(standing: Standing) -> dict[int, str]:
-    return {match.index: "=" for match in standing.matches}
-
-
-def _window(events: Iterable[Event], marks: dict[int, str], around: set[int] | None = None) -> list[str]:
-    """The trace around some places, and what the marks in it mean."""
+def _rows(
+    events: Iterable[Event], marks: Mapping[int, Mark], around: set[int] | None = None
+) -> tuple[Row, ...]:
+    """The trace around some places; around every mark where none are given."""
     places = around if around is not None else set(marks)
     shown = {n for place in places for n in range(place - _AROUND, place + _AROUND + 1)}
     end = max(shown, default=-1) + 1
-    lines: list[str] = []
-    previous: int | None = None
-    for event in islice(events, end):
-        if event.index not in shown:
-            continue
-        if previous is not None and event.index != previous + 1:
-            lines.append("      ...")
-        previous = event.index
-        text = event.line or _fields(event)
-        cut = "..." if len(text) > _WIDTH else ""
-        lines.append(f"  {marks.get(event.index, ' ')} {event.index:>6}  {text[:_WIDTH]}{cut}")
-    seen = {marks[n] for n in shown if n in marks}
-    legend = ", ".join(f"{mark} {meaning}" for mark, meaning in _MARKS.items() if mark in seen)
-    return [f"  the trace there ({legend}):", *lines] if legend else lines
-
-
-def _fields(event: Event) -> str:
-    own = [name for name in event.__struct_fields__ if name not in ("index", "line")]
-    values = [(name, getattr(event, name)) for name in own]
-    return f"{kind_of(event)} " + " ".join(f"{n}={show(n, v)}" for n, v in values if v is not None)
+    return tuple(Row(event, marks.get(event.index)) for event in islice(events, end) if event.index in shown)

@@ -17,7 +17,18 @@ from harness.events import KINDS, Event
 from harness.scenario.fields import all_fields, kinds_with
 from harness.scenario.model import AnyValue, Constraint, Literal, Not, OneOfValues, Pattern, Variable
 
-__all__ = ["Bindings", "CompiledPattern", "Mismatch", "compile_pattern", "kinds_of", "show"]
+__all__ = [
+    "Bindings",
+    "CompiledPattern",
+    "Mismatch",
+    "Value",
+    "compile_pattern",
+    "describe",
+    "field_of",
+    "kinds_of",
+    "same",
+    "show",
+]
 
 Value: TypeAlias = int | bool | str | None
 Bindings: TypeAlias = Mapping[str, Value]
@@ -106,6 +117,15 @@ def show(field: str, value: Value) -> str:
     if isinstance(value, int) and field in ("base", "size", "status", "code"):
         return f"0x{value:x}"
     return str(value)
+
+
+def describe(pattern: CompiledPattern) -> str:
+    """A pattern as people write it, with the values that are known."""
+    fields = [f"{field}: {expected}" for field, _, expected in pattern.tests]
+    fields += [f"{field}: ${name}" for field, name in pattern.variables]
+    fields += [f"{field}: not ${name}" for field, name in pattern.differs]
+    kind = pattern.source.kind or "any event"
+    return f"{kind} {{{', '.join(fields)}}}" if fields else f"{kind}: any"
 
 
 def field_of(event: Event, field: str) -> Value:

@@ -20,7 +20,7 @@ from harness.order.patterns import Bindings, CompiledPattern
 from harness.order.screen import screens_of
 from harness.order.terms import Done, Term, begin, claims, heads, is_guarded, is_strict, passes
 
-__all__ = ["MAX_WAYS", "Block", "Match", "Search", "Standing"]
+__all__ = ["MAX_WAYS", "Assigned", "Block", "Search", "Standing"]
 
 MAX_WAYS = 20_000
 """Ways followed at once; a trace that needs more is too ambiguous to be judged."""
@@ -29,8 +29,8 @@ _Path: TypeAlias = "tuple[_Path, CompiledPattern, int] | None"
 
 
 @dataclass(frozen=True)
-class Match:
-    """One event that stood for one pattern."""
+class Assigned:
+    """One event that stands for one pattern."""
 
     pattern: CompiledPattern
     index: int
@@ -38,11 +38,11 @@ class Match:
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a way came."""
+    """The partial assignment of a way: what is left, what is bound, which events stand for what."""
 
     term: Term
     bindings: Bindings
-    matches: tuple[Match, ...]
+    matches: tuple[Assigned, ...]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class _Way:
         path = self.path
         while path is not None:
             path, pattern, index = path
-            matches.append(Match(pattern, index))
+            matches.append(Assigned(pattern, index))
         return Standing(self.term, self.bindings, tuple(reversed(matches)))
 
 
@@ -118,7 +118,7 @@ class Search:
         if block.order is None:
             self._ways[_Way(Done(), bindings, None, 0)] = None
         self.furthest = next(iter(self._ways))
-        self.forbidden: Match | None = None
+        self.forbidden: Assigned | None = None
         self._open_never = [pattern for pattern in block.never if pattern.variables or pattern.differs]
         self._closed_never = [pattern for pattern in block.never if pattern not in self._open_never]
         self._suspects: list[tuple[CompiledPattern, Event]] = []
@@ -139,7 +139,7 @@ class Search:
             return
         for pattern in self._closed_never:
             if self.forbidden is None and pattern.match(event, {}) is not None:
-                self.forbidden = Match(pattern, event.index)
+                self.forbidden = Assigned(pattern, event.index)
         for pattern in self._open_never:
             if type(event) in pattern.types and pattern.may_match(event):
                 self._suspects.append((pattern, event))
@@ -183,15 +183,15 @@ class Search:
         if self.forbidden is not None:
             return None
         for way in self._ways:
-            if isinstance(way.term, Done) and self.crossed(way.bindings) is None:
+            if isinstance(way.term, Done) and self.forbidden_under(way.bindings) is None:
                 return way.standing()
         return None
 
-    def crossed(self, bindings: Bindings) -> Match | None:
+    def forbidden_under(self, bindings: Bindings) -> Assigned | None:
         """The first event that a trace-wide ``never`` forbids once ``bindings`` hold."""
         for pattern, event in self._suspects:
             if pattern.match(event, bindings) is not None:
-                return Match(pattern, event.index)
+                return Assigned(pattern, event.index)
         return None
 
     @property

@@ -9,11 +9,11 @@ from itertools import islice
 from harness.events import Event, kind_of
 from harness.order.ops import ChoiceOp
 from harness.order.patterns import Bindings, CompiledPattern, Mismatch
-from harness.order.search import Block, Match, Standing
+from harness.order.search import Assigned, Block, Standing
 from harness.order.terms import All, Done, One, Rest, Round, Term, begin, claims, heads, is_guarded, passes
 from harness.scenario.model import seconds
 
-__all__ = ["Head", "Miss", "OpenWay", "asked_of", "forbidding", "nearest", "open_ways", "stops_of"]
+__all__ = ["Head", "NearMiss", "OpenWay", "asked_of", "forbidding", "nearest", "open_ways", "stops_of"]
 
 _COMPARED = 8
 """Patterns that every event is compared with for the nearest miss."""
@@ -39,7 +39,9 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Miss:
+class NearMiss:
+    """The event that fits best, and what is wrong with it."""
+
     event: Event
     pattern: CompiledPattern
     wrong: list[Mismatch]
@@ -72,7 +74,7 @@ def open_ways(
         if wanted is not None:
             ways = live = [(term, bound) for term, bound, pattern in found if pattern is wanted][:_MOST]
             if event.index > last and ways:
-                matches = (*standing.matches, Match(wanted, event.index))
+                matches = (*standing.matches, Assigned(wanted, event.index))
                 standing = Standing(*ways[0], matches)
             guarded, wanting = _watch(block, live)
             continue
@@ -165,11 +167,11 @@ def nearest(
     asked: list[Head],
     stops: dict[OpenWay, Event],
     events: Iterable[Event],
-) -> Miss | None:
+) -> NearMiss | None:
     """The event that fits best: one that fits but for its place, else in all but the fewest fields."""
     last = standing.matches[-1].index if standing.matches else -1
     claimed = {match.index for match in standing.matches}
-    best: tuple[tuple[bool, bool, bool, int], Miss] | None = None
+    best: tuple[tuple[bool, bool, bool, int], NearMiss] | None = None
     for event in events:
         if event.index in claimed:
             continue
@@ -186,7 +188,7 @@ def nearest(
             rank = (bool(wrong), head.may_be_missing, early, len(wrong))
             if best is None or rank < best[0]:
                 wrong = wrong or [_misplaced(event, head, last, stops.get(head.way))]
-                best = (rank, Miss(event, head.pattern, wrong))
+                best = (rank, NearMiss(event, head.pattern, wrong))
         if best is not None and best[0] == (False, False, False, 0):
             break
     return None if best is None else best[1]

@@ -10,6 +10,7 @@ from junitparser import Error, Failure, JUnitXml, Property, TestCase, TestSuite
 from junitparser.junitparser import Properties
 
 from harness.outcome import Outcome
+from harness.report.explanation import account_text
 from harness.report.text import printable
 from harness.run.result import RunResult
 
@@ -45,7 +46,7 @@ def _case(result: RunResult, *, with_seed: bool) -> TestCase:
     if result.outcome is not Outcome.PASSED:
         kind = Failure if result.outcome in (Outcome.BROKEN, Outcome.BUGCHECK) else Error
         verdict = kind(printable(result.reason), result.outcome.words)
-        verdict.text = printable(result.account)
+        verdict.text = printable(account_text(result))
         case.result = [verdict]
     properties = Properties()
     for key, value in _facts(result).items():

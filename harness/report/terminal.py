@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.outcome import Outcome, worst
+from harness.report.explanation import account_text
 from harness.report.text import printable
 from harness.run.progress import (
     EventCaptured,
@@ -128,7 +129,7 @@ def _result_line(result: RunResult) -> Text:
 
 
 def _failure(result: RunResult) -> Text:
-    lines = printable(result.account).splitlines()
+    lines = printable(account_text(result)).splitlines()
     return Text("\n".join(f"    {line}".rstrip() for line in lines))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.debuggers.base import Release
+from harness.order import CheckResult
 from harness.outcome import Outcome
 
 __all__ = ["RunResult"]
@@ -23,8 +24,8 @@ class RunResult:
     outcome: Outcome
     reason: str = ""
     """What went wrong, in one line with its place; empty when all held."""
-    explanation: str = ""
-    """More lines: the annotated trace, the nearest miss, the bindings; may be empty."""
+    check: CheckResult | None = None
+    """What the checker found; None where nothing was checked."""
     events: int = 0
     """Events in the trace."""
     seconds: float = 0.0
@@ -38,12 +39,3 @@ class RunResult:
     def left(self) -> str:
         """How the target was left, in a sentence."""
         return "no debugger had the target" if self.release is None else str(self.release)
-
-    @property
-    def account(self) -> str:
-        """Everything to be said about a run that did not pass, in lines."""
-        explained = self.explanation.startswith(self.reason)
-        lines = ["" if explained else self.reason, self.explanation, self.left]
-        if self.trace is not None:
-            lines.append(f"trace: {self.trace}")
-        return "\n".join(line for line in lines if line)

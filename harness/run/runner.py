@@ -54,7 +54,7 @@ def run_scenario(rig: Rig, scenario: Scenario, *, seed: int) -> RunResult:
             seed=seed,
             outcome=verdict.outcome,
             reason=verdict.reason,
-            explanation=verdict.explanation,
+            check=verdict.check,
             events=len(capture.events),
             seconds=monotonic() - started,
             trace=capture.trace,

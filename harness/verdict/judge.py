@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.errors import LinesLost
 from harness.events import Event
-from harness.order import check
+from harness.order import CheckResult, check
 from harness.outcome import Outcome
 from harness.scenario import Scenario
 from harness.trace.loss import LossReport
@@ -22,8 +22,8 @@ class Verdict:
     outcome: Outcome
     reason: str = ""
     """In one line; empty when all held."""
-    explanation: str = ""
-    """At length."""
+    check: CheckResult | None = None
+    """What the checker found; None where nothing was checked."""
 
 
 def judge(
@@ -38,5 +38,6 @@ def judge(
         raise LinesLost(str(loss), hint="nothing is judged when lines are missing")
     result = check(scenario, events, bindings)
     if result.passed:
-        return Verdict(Outcome.PASSED)
-    return Verdict(Outcome.BROKEN, result.reason, result.explanation)
+        return Verdict(Outcome.PASSED, check=result)
+    # A promise that was not judged says nothing about the driver; one that was broken says it all the same.
+    return Verdict(Outcome.BROKEN if result.broken else Outcome.RIG, result.reason, result)

@@ -346,11 +346,11 @@ def test_a_worker_killed_at_any_moment_costs_its_run_and_nothing_else(
             victims.append(moment)
             result = run_scenario(rig, scenario, seed=1)
             if victims[-1] > 0:
-                assert result.outcome is Outcome.PASSED, (moment, result.account)
+                assert result.outcome is Outcome.PASSED, (moment, result.reason)
             elif result.outcome is not Outcome.PASSED:
                 # A worker that dies at the very end may have done all its work.
                 killed += 1
-                assert result.outcome is Outcome.RIG, (moment, result.account)
+                assert result.outcome is Outcome.RIG, (moment, result.reason)
                 assert "worker ended with exit code -9" in result.reason, moment
             if result.trace is not None:
                 assert result.release is not None, moment

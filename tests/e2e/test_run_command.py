@@ -173,7 +173,7 @@ def interfered(folder: Path, interfere: object, *, watch: Watch, scenario: Path 
         rigs.append(rig)
         result = run_scenario(rig, load(scenario), seed=1)
         after = run_scenario(rig, load(scenario), seed=2)
-        assert after.outcome is Outcome.PASSED, f"the next run works: {after.account}"
+        assert after.outcome is Outcome.PASSED, f"the next run works: {after.reason}"
     return result
 
 
@@ -296,7 +296,7 @@ def test_a_run_whose_target_does_not_outlive_it_has_not_passed(
         result = run_scenario(
             dataclasses.replace(rig, open_debugger=Unlucky), load(SCENARIOS / "create-thread.yaml"), seed=1
         )
-    assert result.outcome is outcome, result.account
+    assert result.outcome is outcome, result.reason
     assert words in result.reason
     assert result.trace is not None
     last = list(TraceReader(result.trace))[-1]

@@ -50,7 +50,7 @@ def test_at_least_eleven_are_shipped() -> None:
 )
 def test_the_driver_passes(rig: Rig, path: Path, seed: int) -> None:
     result = run_scenario(rig, load(path), seed=seed)
-    assert result.outcome is Outcome.PASSED, result.account
+    assert result.outcome is Outcome.PASSED, result.reason
     assert result.release is not None and result.release.running, result.left
     assert result.events > 15
 
@@ -92,7 +92,7 @@ def test_a_faulty_driver_is_caught(name: str, tmp_path: Path) -> None:
         machine="virtual", debugger="native", driver=driver, trace_folder=tmp_path / "traces"
     ) as rig:
         result = run(rig, scenario)
-        assert result.outcome is outcome, result.account
+        assert result.outcome is outcome, result.reason
         assert words in result.reason
         if outcome is Outcome.BUGCHECK:
             assert f"in {name}.sys" in result.reason

@@ -53,7 +53,7 @@ def events_of(result: RunResult) -> list[bytes]:
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 def test_the_events_are_the_same_whoever_listens(rigs: Rigs, other_debugger: str, path: Path) -> None:
     ours, theirs = rigs.run("native", path), rigs.run(other_debugger, path)
-    assert theirs.outcome is Outcome.PASSED, theirs.account
+    assert theirs.outcome is Outcome.PASSED, theirs.reason
     assert theirs.release is not None
     assert theirs.release.running, theirs.left
     assert "its clock moved by" in theirs.left
@@ -81,7 +81,7 @@ def test_a_faulty_driver_is_judged_the_same_whoever_listens(
         with open_rig(machine="virtual", debugger=debugger, driver=driver, trace_folder=folder) as rig:
             results.append(run_scenario(rig, load(ROOT / "scenarios" / f"{scenario}.yaml"), seed=SEED))
     ours, theirs = results
-    assert theirs.outcome is ours.outcome is not Outcome.PASSED, theirs.account
+    assert theirs.outcome is ours.outcome is not Outcome.PASSED, theirs.reason
     if (other_debugger, name) == ("ntoseye", "forgets_to_unregister"):
         # Without the kernel's PDB it does not hear of images, so it cannot name one that is gone.
         assert ours.reason == f"{theirs.reason} in {name}.sys"

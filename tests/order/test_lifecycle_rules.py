@@ -24,6 +24,7 @@ from harness.events import (
 from harness.order import CheckResult, Lifecycle, check
 from harness.order.lifecycle import MAX_VIOLATIONS
 from harness.order.numbers import MAX_GAPS, Numbers
+from harness.report.explanation import explanation_text
 from harness.scenario import RULES, parse
 from harness.trace import Header, TraceWriter
 
@@ -389,7 +390,7 @@ def test_a_trace_that_breaks_the_rule(rule: str, broken: Broken) -> None:
     assert not result.passed
     assert [(v.rule, v.index, v.message) for v in result.violations] == [(rule, culprit, broken.message)]
     assert result.reason == f"{rule}: {broken.message}"
-    said = result.explanation.splitlines()
+    said = explanation_text(result).splitlines()
     assert f"  {RULES[rule].sentence}" in said
     assert f"  source: {RULES[rule].source}" in said
     assert f"  switch it off with: lifecycle: {{off: [{rule}]}}" in said
@@ -401,7 +402,7 @@ def test_a_trace_that_breaks_the_rule(rule: str, broken: Broken) -> None:
 @pytest.mark.parametrize(("rule", "broken"), BROKEN)
 def test_a_rule_that_is_switched_off_is_not_held(rule: str, broken: Broken) -> None:
     result = judge(broken.events, off=rule)
-    assert result.passed, result.explanation
+    assert result.passed, explanation_text(result)
     assert not result.violations
 
 
@@ -424,7 +425,7 @@ def test_all_that_broke_is_said_and_the_first_comes_first() -> None:
     rules = ["process_created_once", "thread_created_before_exit", "thread_exit_context"]
     assert [violation.rule for violation in result.violations] == rules
     assert result.reason.startswith("process_created_once: ")
-    assert "\n\nthread_created_before_exit: thread 9 of process 8" in result.explanation
+    assert "\n\nthread_created_before_exit: thread 9 of process 8" in explanation_text(result)
 
 
 def test_violations_beyond_a_number_are_not_kept() -> None:

@@ -13,6 +13,7 @@ from harness.events import KINDS, Driver, Event, ImageLoad, Print, ProcessCreate
 from harness.order import check
 from harness.order.patterns import compile_pattern, kinds_of
 from harness.order.screen import screens_of
+from harness.report.explanation import explanation_text
 from harness.scenario import parse
 from harness.scenario.model import Not, OneOfValues, Pattern, Scenario, Variable
 
@@ -131,8 +132,4 @@ def test_the_verdict_is_that_of_a_search_that_looks_at_every_event(expect, maker
 
 def verdict(scenario: Scenario, events: list[Event]) -> tuple[object, ...]:
     result = check(scenario, events, GIVEN)
-    witnesses = [
-        (standing.bindings, [(match.pattern.source, match.index) for match in standing.matches])
-        for _, standing in result.witnesses
-    ]
-    return result.passed, result.reason, result.explanation, result.violations, witnesses
+    return result, explanation_text(result)

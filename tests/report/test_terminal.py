@@ -9,19 +9,24 @@ from rich.console import Console
 
 from harness.debuggers.base import Release
 from harness.events import Print
+from harness.order import CheckResult, Failure
+from harness.order.result import Mark, Row
 from harness.outcome import Outcome
 from harness.report.terminal import TerminalReport
 from harness.run.progress import EventCaptured, PhaseEntered, RunFinished, RunStarted, StepStarted
 from harness.run.result import RunResult
 
+REASON = "wild.yaml:7: nothing fits [bold]\x1b[2J"
+ROW = Row(Print(index=13, line="\x07rings"), Mark.BREAKING)
+CHECK = CheckResult((), (Failure(REASON, (ROW,), bindings={"p": 8}),), (), (), 20)
 PASSED = RunResult("calm", Path("calm.yaml"), 1, Outcome.PASSED, events=3, seconds=0.25)
 BROKEN = RunResult(
     "wild",
     Path("wild.yaml"),
     2,
     Outcome.BROKEN,
-    "wild.yaml:7: nothing fits [bold]\x1b[2J",
-    "  12 thread_exit\n> 13 process_exit",
+    REASON,
+    CHECK,
     events=20,
     seconds=1.5,
     trace=Path("traces/wild-2.jsonl"),
@@ -50,8 +55,9 @@ def test_a_log_has_a_line_a_run_the_failure_at_its_place_and_the_table() -> None
         "passed         calm                         seed 1        0.25 s       3 events",
         "broken promise wild                         seed 2        1.50 s      20 events",
         "    wild.yaml:7: nothing fits [bold]\\x1b[2J",
-        "      12 thread_exit",
-        "    > 13 process_exit",
+        "      with $p = 8",
+        "      the trace there (! breaks it):",
+        "      !     13  \\x07rings",
         "    the target was left running: its clock moved",
         "    trace: traces/wild-2.jsonl",
         "scenario  result          runs  passed  seconds  events",

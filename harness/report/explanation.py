@@ -1,0 +1,111 @@
+"""The text of a check's result: what broke, where, and the trace around it."""
+
+from __future__ import annotations
+
+from harness.events import Event, kind_of
+from harness.order.patterns import show
+from harness.order.result import CheckResult, Failure, Mark, Row, Unjudged
+from harness.run.result import RunResult
+from harness.scenario.rules import RULES
+
+__all__ = ["account_text", "explanation_text"]
+
+_WIDTH = 200
+"""Characters of a line shown."""
+_OTHERS = 3
+"""Patterns named besides the first that could have come."""
+_SIGNS = {
+    Mark.CLAIMED: ("=", "stood for a line of the scenario"),
+    Mark.NEAREST: ("?", "nearest miss"),
+    Mark.EARLIER: ("<", "came first"),
+    Mark.BREAKING: ("!", "breaks it"),
+}
+
+
+def explanation_text(result: CheckResult) -> str:
+    """Everything that did not hold or was not judged, at length; of the first its reason is left out.
+
+    The text holds what the target printed: hand it to :func:`harness.report.text.printable` before it is
+    shown.
+    """
+    said = [(failure.reason, _failure(failure)) for failure in result.failures]
+    said += [(unjudged.reason, _unjudged(unjudged)) for unjudged in result.unjudged]
+    first = [text for _, text in said[:1] if text]
+    return "\n\n".join([*first, *(f"{reason}\n{text}".rstrip("\n") for reason, text in said[1:])])
+
+
+def account_text(result: RunResult) -> str:
+    """Everything to be said about a run that did not pass, in lines."""
+    lines = [result.reason, "" if result.check is None else explanation_text(result.check), result.left]
+    if result.trace is not None:
+        lines.append(f"trace: {result.trace}")
+    return "\n".join(line for line in lines if line)
+
+
+def _unjudged(unjudged: Unjudged) -> str:
+    return f"  {unjudged.hint}" if unjudged.hint else ""
+
+
+def _failure(failure: Failure) -> str:
+    lines = _rule(failure) if failure.violation is not None else _order(failure)
+    return "\n".join([*lines, *_trace(failure.rows)])
+
+
+def _rule(failure: Failure) -> list[str]:
+    assert failure.violation is not None
+    rule = RULES[failure.violation.rule]
+    return [
+        f"  {rule.sentence}",
+        f"  source: {rule.source}",
+        f"  switch it off with: lifecycle: {{off: [{rule.name}]}}",
+    ]
+
+
+def _order(failure: Failure) -> list[str]:
+    lines = [
+        f"  also waited for, line {awaited.line}: {awaited.words}" for awaited in failure.awaited[:_OTHERS]
+    ]
+    if len(failure.awaited) > _OTHERS:
+        lines.append(f"  ... and for {len(failure.awaited) - _OTHERS} more")
+    lines.append(_found(failure))
+    if failure.stop is not None:
+        lines.append(f"  event {failure.stop.index} may not stand here: {failure.stop.why}")
+    miss = failure.miss
+    if miss is not None:
+        what = ", ".join(f"{wrong.field} is {wrong.found}, expected {wrong.expected}" for wrong in miss.wrong)
+        lines.append(f"  nearest miss for line {miss.line}: event {miss.index}: {what}")
+    elif failure.waited:
+        lines.append("  no event of that kind came at all")
+    return lines
+
+
+def _found(failure: Failure) -> str:
+    """How far the search came, and what was bound there."""
+    bound = ", ".join(f"${name} = {value}" for name, value in sorted(failure.bindings.items()))
+    if failure.found is None:
+        return f"  with {bound}" if bound else "  with nothing bound"
+    return f"  events of the order found before: {failure.found}{bound and f', with {bound}'}"
+
+
+def _trace(rows: tuple[Row, ...]) -> list[str]:
+    """The trace around some places, and what the marks in it mean."""
+    lines: list[str] = []
+    previous: int | None = None
+    for row in rows:
+        event = row.event
+        if previous is not None and event.index != previous + 1:
+            lines.append("      ...")
+        previous = event.index
+        sign = " " if row.mark is None else _SIGNS[row.mark][0]
+        text = event.line or _fields(event)
+        cut = "..." if len(text) > _WIDTH else ""
+        lines.append(f"  {sign} {event.index:>6}  {text[:_WIDTH]}{cut}")
+    seen = {row.mark for row in rows}
+    legend = ", ".join(f"{sign} {meaning}" for mark, (sign, meaning) in _SIGNS.items() if mark in seen)
+    return [f"  the trace there ({legend}):", *lines] if legend else lines
+
+
+def _fields(event: Event) -> str:
+    own = [name for name in event.__struct_fields__ if name not in ("index", "line")]
+    values = [(name, getattr(event, name)) for name in own]
+    return f"{kind_of(event)} " + " ".join(f"{n}={show(n, v)}" for n, v in values if v is not None)

@@ -42,7 +42,9 @@ from typing import Final, NamedTuple
 from harness.kd.frames import BadPacket, BreakIn, Frame, Hello, Junk, SessionUp
 from harness.kd.handshake import Endpoint
 from harness.kd.kdnet import PROTOCOL_VERSION, Drop, Key
-from harness.kd.links import KdcomLink, KdnetHostLink, KdnetTargetLink, Link, Outgoing
+from harness.kd.kdnet_host import KdnetHostLink
+from harness.kd.kdnet_target import KdnetTargetLink
+from harness.kd.links import KdcomLink, Link, Outgoing
 from harness.kd.packet_ids import KDNET_HOST_FIRST, KdcomIds, KdnetIds, PacketIds
 from harness.kd.packets import Packet, PacketType
 from harness.kd.session_events import (
@@ -240,7 +242,7 @@ class Session:
 
     def receive(self, data: bytes, now: float, address: Address | None = None) -> None:
         """Bytes have arrived: one datagram over KDNET, any piece of the stream over KDCOM."""
-        for frame in self._link.receive(data, address):
+        for frame in self._link.receive(data, now, address):
             if isinstance(frame, Packet):
                 self._on_packet(frame, now)
             else:

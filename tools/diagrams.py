@@ -11,10 +11,12 @@ import sys
 from collections.abc import Callable
 
 from harness import errors
+from harness.actions import ACTIONS
 from harness.callbacks import CALLBACK_KINDS
 from harness.events import KINDS
 from harness.kd.transitions import TRANSITIONS
 from harness.scenario import RULES
+from harness.scenario.steps import HARNESS_STEPS
 from tools.rooms import PACKAGE, ROOMS, imports_of, room_of
 
 __all__ = ["DRAWINGS", "PAGES", "redraw"]
@@ -96,6 +98,21 @@ def draw_link() -> str:
     return "\n\n".join(parts)
 
 
+def draw_steps() -> str:
+    """Every step of a scenario: how it is written, what it does, what it binds."""
+    rows = ["| step | does | `as: NAME` binds |", "|---|---|---|"]
+    for action in ACTIONS.values():
+        names = ["as", "by"] if action.binds else ["by"]
+        written = ", ".join([*(field.name for field in action.fields), *names])
+        forms = [f"`{action.key}: {{{written}}}`"]
+        if action.main is not None:
+            forms.append(f"`{action.key}: {action.example}`")
+        rows.append(f"| {' or '.join(forms)} | {action.does} | {action.binds_words} |")
+    for key, (value, does) in HARNESS_STEPS.items():
+        rows.append(f"| `{key}{': ' if value else ''}{value}` | {does} | |")
+    return "\n".join(rows)
+
+
 def draw_rules() -> str:
     """The lifecycle rules with their sources."""
     rows = ["| rule | promises | source |", "|---|---|---|"]
@@ -109,6 +126,7 @@ DRAWINGS: dict[str, Callable[[], str]] = {
     "events": draw_events,
     "callbacks": draw_callbacks,
     "link": draw_link,
+    "steps": draw_steps,
     "rules": draw_rules,
 }
 

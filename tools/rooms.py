@@ -15,7 +15,7 @@ __all__ = ["PURE", "ROOMS", "imports_of", "level_of", "room_of"]
 PACKAGE = Path(__file__).resolve().parent.parent / "harness"
 
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("errors", "events", "resources"),
+    ("errors", "events", "actions", "resources"),
     ("outcome", "callbacks"),
     ("lines", "kd", "toolchain", "channel"),
     ("connection", "trace", "scenario"),
@@ -31,7 +31,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
 )
 """From the foundation up, one tuple a row."""
 
-PURE = ("kd", "order", "lines", "events", "callbacks")
+PURE = ("kd", "order", "lines", "events", "actions", "callbacks")
 """Rooms without I/O, clock or chance."""
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import harness
+from harness.actions import FieldType
 from harness.debuggers.base import Debugger, Release, TargetInfo
 from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost, TraceError, UsageError
 from harness.events import Event
@@ -20,7 +21,7 @@ from harness.run.progress import EventCaptured, PhaseEntered
 from harness.run.rig import PROBE, Rig, free_connection
 from harness.run.session import Session
 from harness.run.steps import Markers, StepRunner, loads_driver_itself
-from harness.scenario.model import FreeLibrary, Inject, LoadLibrary, RepeatSteps, Scenario, Step
+from harness.scenario.model import ActorStep, RepeatSteps, Scenario, Step
 from harness.trace.format import Header
 from harness.trace.loss import LossReport
 from harness.trace.writer import TraceWriter
@@ -173,9 +174,9 @@ def probe_names(steps: tuple[Step, ...]) -> set[str]:
         match step:
             case RepeatSteps():
                 names |= probe_names(step.steps)
-            case LoadLibrary(path=name) | FreeLibrary(path=name) | Inject(dll=name):
-                if PROBE.fullmatch(name):
-                    names.add(name)
+            case ActorStep():
+                libraries = (str(name) for name in step.values_of(FieldType.LIBRARY))
+                names.update(name for name in libraries if PROBE.fullmatch(name))
     return names
 
 

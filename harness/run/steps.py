@@ -5,27 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from harness.actions import ActionField, FieldType
 from harness.errors import DriverFault, GuestError, LinesLost
 from harness.events import Event, Marker
 from harness.guests.base import ActionResult, Guest
 from harness.run.progress import StepStarted, Subscriber
 from harness.run.session import Caller
 from harness.scenario.model import (
+    ActionValue,
     ActorStep,
-    CreateRemoteThread,
-    CreateThread,
-    Exit,
-    FreeLibrary,
-    Inject,
-    Launch,
     LoadDriver,
-    LoadLibrary,
     RepeatSteps,
     Scenario,
     Settle,
-    Sleep,
     Step,
-    Terminate,
     UnloadDriver,
     Variable,
     round_key,
@@ -156,7 +149,7 @@ class StepRunner:
                 self._act_step(step, text, place)
 
     def _act_step(self, step: ActorStep, text: str, place: str) -> None:
-        sleeping = seconds(step.duration) if isinstance(step, Sleep) else 0.0
+        sleeping = seconds(step.duration)
         try:
             result = self._act(argv_of(step, self._latest, self.paths), f"step '{text}'", sleeping)
         except GuestError as error:
@@ -169,12 +162,8 @@ class StepRunner:
             self._latest["agent"] = self.bindings["agent"] = result.pid
         if step.by is not None:
             self._bind(step.by, result.pid)
-        match step:
-            case Launch(bind=str(name)):
-                self._bind(name, _made(result, "child_pid", place))
-                self._bind(f"{name}.tid", _made(result, "child_tid", place))
-            case CreateThread(bind=str(name)) | CreateRemoteThread(bind=str(name)) | Inject(bind=str(name)):
-                self._bind(name, _made(result, "new_tid", place))
+        for name, made in step.names():
+            self._bind(name, _made(result, made, place))
 
     def _act(self, argv: list[str], what: str, sleeping: float) -> ActionResult:
         self._action += 1
@@ -231,57 +220,31 @@ def argv_of(step: ActorStep, bound: dict[str, int], paths: dict[str, str]) -> li
         variable a step uses is bound before it.
     :param paths: full guest paths of file names that need one.
     """
-
-    def pid(process: Variable | int) -> str:
-        return str(bound[process.name] if isinstance(process, Variable) else process)
-
-    match step:
-        case Launch(image=image, args=args):
-            return ["launch", paths.get(image, image), *args]
-        case Terminate(process=process, code=code):
-            return ["terminate", pid(process), str(code)]
-        case CreateThread():
-            return ["create-thread"]
-        case CreateRemoteThread(process=process):
-            return ["create-remote-thread", pid(process)]
-        case LoadLibrary(path=path, times=times):
-            return ["load-library", paths.get(path, path), str(times)]
-        case FreeLibrary(path=path):
-            return ["free-library", paths.get(path, path)]
-        case Inject(process=process, dll=dll):
-            return ["inject", pid(process), paths.get(dll, dll)]
-        case Sleep(duration=duration):
-            return ["sleep", str(round(seconds(duration) * 1000))]
-        case Exit(code=code):
-            return ["exit", str(code)]
-    raise TypeError(f"{type(step).__name__} is not done by the guest helper")
+    words = [step.action.word]
+    for what, value in zip(step.action.fields, step.values, strict=True):
+        match what.type, value:
+            case FieldType.ARGUMENTS, tuple():
+                words += value
+            case FieldType.PROCESS, Variable(name=name):
+                words.append(str(bound[name]))
+            case ((FieldType.PROGRAM | FieldType.LIBRARY), str()):
+                words.append(paths.get(value, value))
+            case FieldType.DURATION, int():
+                words.append(str(round(seconds(value) * 1000)))
+            case _:
+                words.append(str(value))
+    return words
 
 
 def describe(step: Step) -> str:
     """A step for people, close to how the scenario writes it."""
-
-    def named(process: Variable | int) -> str:
-        return f"${process.name}" if isinstance(process, Variable) else str(process)
-
     match step:
-        case Launch(image=image, args=args):
-            return " ".join(["launch", image, *args])
-        case Terminate(process=process):
-            return f"terminate {named(process)}"
-        case CreateThread():
-            return "create_thread"
-        case CreateRemoteThread(process=process):
-            return f"create_remote_thread {named(process)}"
-        case LoadLibrary(path=path, times=times):
-            return f"load_library {path}" + (f" {times} times" if times > 1 else "")
-        case FreeLibrary(path=path):
-            return f"free_library {path}"
-        case Inject(process=process, dll=dll):
-            return f"inject {named(process)} {dll}"
-        case Sleep(duration=duration):
-            return f"sleep {seconds(duration):g}s"
-        case Exit(code=code):
-            return f"exit {code}"
+        case ActorStep(action=action):
+            spoken = (
+                _spoken(what, value, main=what.name == action.main)
+                for what, value in zip(action.fields, step.values, strict=True)
+            )
+            return " ".join([action.key, *(words for words in spoken if words)])
         case Settle(quiet=quiet):
             return f"settle {seconds(quiet):g}s"
         case LoadDriver():
@@ -290,6 +253,21 @@ def describe(step: Step) -> str:
             return "unload_driver"
         case _:
             return type(step).__name__
+
+
+def _spoken(what: ActionField, value: ActionValue, *, main: bool) -> str:
+    if what.spoken is None or (not main and value == what.default):
+        return ""
+    match what.type, value:
+        case FieldType.ARGUMENTS, tuple():
+            text = " ".join(value)
+        case FieldType.PROCESS, Variable(name=name):
+            text = f"${name}"
+        case FieldType.DURATION, int():
+            text = f"{seconds(value):g}s"
+        case _:
+            text = str(value)
+    return what.spoken.format(text) if text else ""
 
 
 def _made(result: ActionResult, key: str, place: str) -> int:

@@ -28,22 +28,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from harness.actions import Action, FieldType
+
 __all__ = [
+    "ActionValue",
     "ActorStep",
     "AnyOrder",
     "AnyValue",
     "Constraint",
-    "CreateRemoteThread",
-    "CreateThread",
-    "Exit",
     "Expectation",
-    "FreeLibrary",
-    "Inject",
     "Item",
-    "Launch",
     "Literal",
     "LoadDriver",
-    "LoadLibrary",
     "Never",
     "Next",
     "Not",
@@ -56,9 +52,7 @@ __all__ = [
     "Scenario",
     "Sequence",
     "Settle",
-    "Sleep",
     "Step",
-    "Terminate",
     "UnloadDriver",
     "Variable",
     "Within",
@@ -98,84 +92,38 @@ class Step:
     line: int
 
 
+ActionValue: TypeAlias = str | int | Variable | tuple[str, ...]
+"""What a field of an action holds: a text, a number or a duration, a process, arguments."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ActorStep(Step):
     """A step done by the guest helper, in a process of its own."""
 
+    action: Action
+    values: tuple[ActionValue, ...]
+    """One each of the action's fields; its default where the scenario does not say."""
+    bind: str | None = None
+    """``as:``, the name for what the action makes."""
     by: str | None = None
-    """Name to bind to the PID of that helper process."""
+    """Name to bind to the PID of the helper process."""
 
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Names that ``as:`` binds, each with the number of the helper's result that it stands for."""
+        if self.bind is not None:
+            for suffix, made in self.action.binds:
+                yield self.bind + suffix, made
 
-@dataclass(frozen=True, kw_only=True)
-class Launch(ActorStep):
-    """Start a program."""
+    @property
+    def duration(self) -> int:
+        """For how long the helper sleeps."""
+        return sum(units for units in self.values_of(FieldType.DURATION) if isinstance(units, int))
 
-    image: str
-    """File name (searched as CreateProcess does) or path in the guest."""
-    args: tuple[str, ...] = ()
-    bind: str | None = None
-    """``as:`` binds the child's PID, and its first TID as ``name.tid``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Terminate(ActorStep):
-    """TerminateProcess."""
-
-    process: Variable | int
-    code: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class CreateThread(ActorStep):
-    """CreateThread in the helper itself; the thread ends at once."""
-
-    bind: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class CreateRemoteThread(ActorStep):
-    """CreateRemoteThread in another process; the thread ends at once."""
-
-    process: Variable | int
-    bind: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadLibrary(ActorStep):
-    """LoadLibraryW in the helper itself, ``times`` in a row."""
-
-    path: str
-    times: int = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class FreeLibrary(ActorStep):
-    """LoadLibraryW, then FreeLibrary, in the helper itself."""
-
-    path: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inject(ActorStep):
-    """CreateRemoteThread on LoadLibraryW in another process; ``bind`` names the new thread."""
-
-    process: Variable | int
-    dll: str
-    bind: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sleep(ActorStep):
-    """The helper sleeps."""
-
-    duration: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Exit(ActorStep):
-    """The helper ends with an exit code."""
-
-    code: int = 0
+    def values_of(self, *types: FieldType) -> Iterator[ActionValue]:
+        """The values of the fields of these types."""
+        for field, value in zip(self.action.fields, self.values, strict=True):
+            if field.type in types:
+                yield value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -361,11 +309,7 @@ def names_of(steps: tuple[Step, ...]) -> dict[str, int]:
         found.setdefault("agent", 0)
         if step.by is not None:
             found[step.by] = rounds
-        match step:
-            case Launch(bind=str(name)):
-                found[name] = found[f"{name}.tid"] = rounds
-            case CreateThread(bind=str(name)) | CreateRemoteThread(bind=str(name)) | Inject(bind=str(name)):
-                found[name] = rounds
+        found.update((name, rounds) for name, _ in step.names())
     return found
 
 

@@ -3,51 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
+from harness.actions import ACTIONS, MAX_DWORD, Action, ActionField, FieldType
 from harness.scenario.model import (
-    CreateRemoteThread,
-    CreateThread,
-    Exit,
-    FreeLibrary,
-    Inject,
-    Launch,
+    ActionValue,
+    ActorStep,
     LoadDriver,
-    LoadLibrary,
     RepeatSteps,
     Settle,
-    Sleep,
     Step,
-    Terminate,
     UnloadDriver,
     Variable,
 )
 from harness.scenario.nodes import ListNode, MapNode, Node, ScalarNode, Source
 
-__all__ = ["MAX_STEPS", "STEPS", "StepReader", "read_variable"]
+__all__ = ["HARNESS_STEPS", "MAX_STEPS", "STEPS", "StepReader", "read_variable"]
 
 MAX_STEPS = 100_000
 """Steps of a scenario, repetitions counted."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _VARIABLE = re.compile(r"\$([a-z][a-z0-9_]*(?:\.tid)?)")
-_MAX_ID = (1 << 32) - 1
 
-STEPS = (
-    "launch",
-    "terminate",
-    "create_thread",
-    "create_remote_thread",
-    "load_library",
-    "free_library",
-    "inject",
-    "sleep",
-    "exit",
-    "settle",
-    "load_driver",
-    "unload_driver",
-    "repeat",
-)
+HARNESS_STEPS: dict[str, tuple[str, str]] = {
+    "settle": ("{quiet: 300ms, max: 10s}", "waits until the guest has been quiet"),
+    "load_driver": ("", "here, instead of before the first step"),
+    "unload_driver": ("", "here, instead of after the last step"),
+    "repeat": ("{times, steps}", "the steps again and again; names are bound anew in each round"),
+}
+"""Steps that no helper does: key → (how its value is written, what it does)."""
+
+STEPS = (*ACTIONS, *HARNESS_STEPS)
 """What a step may be."""
 
 
@@ -89,30 +75,53 @@ class StepReader:
         self._count += rounds
         if self._count > MAX_STEPS:
             source.fail(node, f"more than {MAX_STEPS} steps, repetitions counted")
-        if key == "repeat":
-            return self._repeat(value, node.line, rounds)
-        readers: dict[str, Callable[[Node, int], Step]] = {
-            "launch": self._launch,
-            "terminate": self._terminate,
-            "create_thread": self._create_thread,
-            "create_remote_thread": self._create_remote_thread,
-            "load_library": self._load_library,
-            "free_library": self._free_library,
-            "inject": self._inject,
-            "sleep": self._sleep,
-            "exit": self._exit,
-            "settle": self._settle,
-            "load_driver": self._load_driver,
-            "unload_driver": self._unload_driver,
-        }
-        return readers[key](value, node.line)
+        if key in ACTIONS:
+            return self._action(ACTIONS[key], value, node.line)
+        match key:
+            case "repeat":
+                return self._repeat(value, node.line, rounds)
+            case "settle":
+                return self._settle(value, node.line)
+            case "load_driver":
+                source.mapping(value, key)
+                return LoadDriver(line=node.line)
+            case _:
+                source.mapping(value, key)
+                return UnloadDriver(line=node.line)
 
-    def _launch(self, node: Node, line: int) -> Step:
-        entries = self._entries(node, "launch", "image", ("args", "as", "by"))
-        image = self._source.text(entries["image"], "image")
-        args = self._args(entries["args"]) if "args" in entries else ()
-        name = self._bind(entries, "as", line, tid=True)
-        return Launch(line=line, image=image, args=args, bind=name, by=self._bind(entries, "by", line))
+    def _action(self, action: Action, node: Node, line: int) -> ActorStep:
+        entries = self._entries(action, node)
+        values = tuple(self._value(field, entries.get(field.name)) for field in action.fields)
+        suffixes = tuple(suffix for suffix, _ in action.binds)
+        name = self._bind(entries, "as", line, suffixes)
+        return ActorStep(
+            line=line, action=action, values=values, bind=name, by=self._bind(entries, "by", line)
+        )
+
+    def _entries(self, action: Action, node: Node) -> dict[str, Node]:
+        """The entries of a mapping, or of a step that is written with its main value only."""
+        if action.main is not None and isinstance(node, ScalarNode) and node.value is not None:
+            return {action.main: node}
+        required = [field.name for field in action.fields if field.required]
+        optional = [field.name for field in action.fields if not field.required]
+        names = ["as", "by"] if action.binds else ["by"]
+        return self._source.mapping(node, action.key, required=required, optional=[*optional, *names])
+
+    def _value(self, field: ActionField, node: Node | None) -> ActionValue:
+        source, what = self._source, field.called or field.name
+        if node is None:
+            return () if field.type is FieldType.ARGUMENTS else field.default
+        match field.type:
+            case FieldType.PROCESS:
+                return self._process(node)
+            case FieldType.NUMBER:
+                return source.integer(node, what, minimum=field.minimum, maximum=field.maximum)
+            case FieldType.DURATION:
+                return source.duration(node, what)
+            case FieldType.ARGUMENTS:
+                return self._args(node)
+            case _:
+                return source.text(node, what)
 
     def _args(self, node: Node) -> tuple[str, ...]:
         if not isinstance(node, ListNode):
@@ -125,51 +134,6 @@ class StepReader:
             texts.append(str(value))
         return tuple(texts)
 
-    def _terminate(self, node: Node, line: int) -> Step:
-        entries = self._entries(node, "terminate", "process", ("code", "by"))
-        process = self._process(entries["process"])
-        code = self._number(entries, "code", 0, _MAX_ID, default=0)
-        return Terminate(line=line, process=process, code=code, by=self._bind(entries, "by", line))
-
-    def _create_thread(self, node: Node, line: int) -> Step:
-        entries = self._source.mapping(node, "create_thread", optional=("as", "by"))
-        name = self._bind(entries, "as", line)
-        return CreateThread(line=line, bind=name, by=self._bind(entries, "by", line))
-
-    def _create_remote_thread(self, node: Node, line: int) -> Step:
-        entries = self._entries(node, "create_remote_thread", "process", ("as", "by"))
-        process = self._process(entries["process"])
-        name = self._bind(entries, "as", line)
-        return CreateRemoteThread(line=line, process=process, bind=name, by=self._bind(entries, "by", line))
-
-    def _load_library(self, node: Node, line: int) -> Step:
-        entries = self._entries(node, "load_library", "path", ("times", "by"))
-        path = self._source.text(entries["path"], "path")
-        times = self._number(entries, "times", 1, 1000, default=1)
-        return LoadLibrary(line=line, path=path, times=times, by=self._bind(entries, "by", line))
-
-    def _free_library(self, node: Node, line: int) -> Step:
-        entries = self._entries(node, "free_library", "path", ("by",))
-        path = self._source.text(entries["path"], "path")
-        return FreeLibrary(line=line, path=path, by=self._bind(entries, "by", line))
-
-    def _inject(self, node: Node, line: int) -> Step:
-        entries = self._source.mapping(node, "inject", required=("process", "dll"), optional=("as", "by"))
-        process = self._process(entries["process"])
-        dll = self._source.text(entries["dll"], "dll")
-        name = self._bind(entries, "as", line)
-        return Inject(line=line, process=process, dll=dll, bind=name, by=self._bind(entries, "by", line))
-
-    def _sleep(self, node: Node, line: int) -> Step:
-        entries = self._entries(node, "sleep", "for", ("by",))
-        duration = self._source.duration(entries["for"], "sleep")
-        return Sleep(line=line, duration=duration, by=self._bind(entries, "by", line))
-
-    def _exit(self, node: Node, line: int) -> Step:
-        entries = self._entries(node, "exit", "code", ("by",))
-        code = self._number(entries, "code", 0, _MAX_ID, default=0)
-        return Exit(line=line, code=code, by=self._bind(entries, "by", line))
-
     def _settle(self, node: Node, line: int) -> Step:
         entries = self._source.mapping(node, "settle", required=("quiet", "max"))
         quiet = self._source.duration(entries["quiet"], "quiet")
@@ -177,14 +141,6 @@ class StepReader:
         if quiet > maximum:
             self._source.fail(node, "settle can never be quiet for longer than its max")
         return Settle(line=line, quiet=quiet, maximum=maximum)
-
-    def _load_driver(self, node: Node, line: int) -> Step:
-        self._source.mapping(node, "load_driver")
-        return LoadDriver(line=line)
-
-    def _unload_driver(self, node: Node, line: int) -> Step:
-        self._source.mapping(node, "unload_driver")
-        return UnloadDriver(line=line)
 
     def _repeat(self, node: Node, line: int, rounds: int) -> Step:
         entries = self._source.mapping(node, "repeat", required=("times", "steps"))
@@ -194,20 +150,9 @@ class StepReader:
         )
         return RepeatSteps(line=line, times=times, steps=steps)
 
-    def _entries(self, node: Node, what: str, main: str, optional: tuple[str, ...]) -> dict[str, Node]:
-        """The entries of a mapping, or ``{main: node}`` for a step written with its one value only."""
-        if isinstance(node, ScalarNode) and node.value is not None:
-            return {main: node}
-        required = () if what == "exit" else (main,)
-        known = (main, *optional) if what == "exit" else optional
-        return self._source.mapping(node, what, required=required, optional=known)
-
-    def _number(self, entries: dict[str, Node], key: str, minimum: int, maximum: int, *, default: int) -> int:
-        if key not in entries:
-            return default
-        return self._source.integer(entries[key], key, minimum=minimum, maximum=maximum)
-
-    def _bind(self, entries: dict[str, Node], key: str, line: int, *, tid: bool = False) -> str | None:
+    def _bind(
+        self, entries: dict[str, Node], key: str, line: int, suffixes: tuple[str, ...] = ("",)
+    ) -> str | None:
         if key not in entries:
             return None
         node = entries[key]
@@ -220,15 +165,13 @@ class StepReader:
             self._source.fail(node, "'agent' is bound by the first step", hint="take another name")
         if name in self._bound:
             self._source.fail(node, f"'{name}' is already bound on line {self._bound[name]}")
-        self._bound[name] = line
-        if tid:
-            self._bound[f"{name}.tid"] = line
+        self._bound.update((name + suffix, line) for suffix in suffixes)
         return name
 
     def _process(self, node: Node) -> Variable | int:
         value = node.value if isinstance(node, ScalarNode) else None
         if isinstance(value, int) and not isinstance(value, bool):
-            return self._source.integer(node, "process", minimum=1, maximum=_MAX_ID)
+            return self._source.integer(node, "process", minimum=1, maximum=MAX_DWORD)
         text = self._source.text(node, "process")
         variable = read_variable(self._source, node, text if text.startswith("$") else f"${text}")
         if variable.name not in self._bound:

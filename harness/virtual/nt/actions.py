@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from harness.actions import ACTIONS, MAX_DWORD
 from harness.errors import GuestError
 from harness.virtual.clock import MICROSECOND, MILLISECOND
 from harness.virtual.nt.images import WORK_FOLDER, base_name
@@ -17,27 +18,17 @@ from harness.virtual.nt.scheduler import Program
 from harness.virtual.nt.system import NtSystem
 from harness.virtual.nt.win32 import ERROR_MOD_NOT_FOUND, Call, Result, Win32
 
-__all__ = ["ACTIONS", "ACTOR", "Actor"]
+__all__ = ["ACTOR", "IMPLEMENTED", "WORDS", "Actor"]
 
 ACTOR = "actor.exe"
 ACTOR_TEXT = b"create-remote-thread"
 """A program that holds this text is the helper, whatever it is called."""
 ERROR_BAD_ARGUMENTS = 160
 EXIT_FAILED = 1
-MAX_DWORD = 0xFFFF_FFFF
 THINK = (30 * MICROSECOND, 250 * MICROSECOND)
 """What the helper's own instructions take between two calls."""
-ACTIONS = (
-    "launch",
-    "terminate",
-    "create-thread",
-    "create-remote-thread",
-    "load-library",
-    "free-library",
-    "inject",
-    "sleep",
-    "exit",
-)
+WORDS = tuple(action.word for action in ACTIONS.values())
+"""The first words of the helper's command lines."""
 
 ActionResult = dict[str, int | str]
 _Do = Callable[["Actor", Thread, list[str]], Call]
@@ -82,10 +73,10 @@ class Actor:
 
         :raises GuestError: the action is unknown, the helper cannot be started, or it ended without a result.
         """
-        if not argv or argv[0] not in ACTIONS:
+        if not argv or argv[0] not in WORDS:
             raise GuestError(
                 f"the guest helper has no action {' '.join(argv[:1])!r}",
-                hint=f"its actions are {', '.join(ACTIONS)}",
+                hint=f"its actions are {', '.join(WORDS)}",
             )
         service = self._system.service_thread
         created = yield from self.win32.create_process(
@@ -119,7 +110,7 @@ class Actor:
             words = words[2:]
         yield self._think()
         action = words.pop(0) if words else ""
-        if action not in ACTIONS:
+        if action not in WORDS:
             self.win32.exit_process(process, 2)
             return
         self._system.debug_print(f"[actor] begin {action} id={number} pid={process.pid}\n")
@@ -233,3 +224,5 @@ _DO: dict[str, _Do] = {
     "inject": Actor.inject,
     "sleep": Actor.sleep,
 }
+IMPLEMENTED = (*_DO, "exit")
+"""The actions that the model can do; ``exit`` is its main program's own."""

@@ -1,0 +1,95 @@
+"""The table of actions, and all that must agree with it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.actions import ACTIONS, Action, FieldType
+from harness.run.steps import argv_of, describe
+from harness.scenario import parse
+from harness.scenario.model import ActorStep, names_of
+from harness.virtual.nt.actions import IMPLEMENTED
+
+HELPER = Path(__file__).parent.parent / "driver" / "actor"
+ROWS = list(ACTIONS.values())
+EXAMPLES = {
+    FieldType.PROGRAM: "a.exe",
+    FieldType.LIBRARY: "a.dll",
+    FieldType.PROCESS: "8",
+    FieldType.NUMBER: "7",
+    FieldType.DURATION: "20ms",
+    FieldType.ARGUMENTS: "[x, 1]",
+}
+WORDS = {
+    FieldType.PROGRAM: [r"C:\work\a.exe"],
+    FieldType.LIBRARY: [r"C:\work\a.dll"],
+    FieldType.PROCESS: ["8"],
+    FieldType.NUMBER: ["7"],
+    FieldType.DURATION: ["20"],
+    FieldType.ARGUMENTS: ["x", "1"],
+}
+PATHS = {"a.exe": r"C:\work\a.exe", "a.dll": r"C:\work\a.dll"}
+
+
+def helper_source(name: str) -> str:
+    return (HELPER / name).read_text(encoding="utf-8")
+
+
+def step_of(written: str) -> ActorStep:
+    text = f"scenario: t\nsummary: t.\nsteps:\n  - {written}\nexpect:\n  never: [process_exit: any]\n"
+    (step,) = parse(text, Path("t.yaml")).steps
+    assert isinstance(step, ActorStep)
+    return step
+
+
+def test_the_helper_knows_the_actions_of_the_table() -> None:
+    entries = re.findall(r'\{L"([\w-]+)", "([\w-]+)", \w+\}', helper_source("actions.c"))
+    assert entries == [(action.word, action.word) for action in ROWS]
+
+
+def test_the_helpers_usage_is_the_tables() -> None:
+    usage = re.search(r"Usage =(.*?);", helper_source("actor.c"), re.DOTALL)
+    assert usage is not None
+    text = "".join(re.findall(r'"(.*?)"', usage[1]))
+    assert text == "usage: actor.exe [--id N] " + " | ".join(action.usage for action in ROWS)
+
+
+def test_what_a_name_stands_for_is_in_the_helpers_result() -> None:
+    members = set(re.findall(r'PutMember\(&Line, "(\w+)"', helper_source("actor.c")))
+    assert {made for action in ROWS for _, made in action.binds} <= members
+
+
+def test_the_nt_model_does_every_action() -> None:
+    assert set(IMPLEMENTED) == {action.word for action in ROWS}
+
+
+@pytest.mark.parametrize("action", ROWS, ids=lambda action: action.key)
+def test_a_step_with_every_field_is_the_command_line_in_the_tables_order(action: Action) -> None:
+    fields = ", ".join(f"{field.name}: {EXAMPLES[field.type]}" for field in action.fields)
+    step = step_of(f"{action.key}: {{{fields}}}" if fields else action.key)
+    words = [word for field in action.fields for word in WORDS[field.type]]
+    assert argv_of(step, {}, PATHS) == [action.word, *words]
+    assert describe(step).split()[0] == action.key
+
+
+@pytest.mark.parametrize("action", ROWS, ids=lambda action: action.key)
+def test_a_step_binds_what_the_table_says(action: Action) -> None:
+    fields = ", ".join(f"{field.name}: {EXAMPLES[field.type]}" for field in action.fields if field.required)
+    name = ", as: x" if action.binds else ""
+    step = step_of(f"{action.key}: {{{(fields + name + ', by: y').removeprefix(', ')}}}")
+    made = {f"x{suffix}" for suffix, _ in action.binds}
+    assert set(names_of((step,))) == {"agent", "y", *made}
+
+
+@pytest.mark.parametrize("action", ROWS, ids=lambda action: action.key)
+def test_a_main_field_is_one_that_can_stand_alone(action: Action) -> None:
+    others = [field for field in action.fields if field.name != action.main]
+    if action.main is None:
+        return
+    assert len(others) == len(action.fields) - 1
+    assert not any(field.required for field in others)
+    value = action.example if action.example != "$NAME" else "8"
+    assert step_of(f"{action.key}: {value}").action is action

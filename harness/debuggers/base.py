@@ -84,7 +84,12 @@ class Stopped:
 
     reason: str
     code: int
+    """The exception's NTSTATUS; 0: it is none."""
     address: int
+    first_chance: bool = True
+    """False: nothing in the target handles the exception, and let go it bugchecks."""
+    break_in: bool = False
+    """This debugger asked for it: nothing that the target did."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,8 @@ class Debugger(Protocol):
         """Wait for the target, break in, learn what it is. The target is halted on return."""
 
     def go(self) -> None:
-        """Let the halted target run."""
+        """Let the halted target run. An exception other than a breakpoint or a single step is passed on to it
+        as not handled (WinDbg's ``gn``), for it is not the debugger's to handle."""
 
     def break_in(self, *, timeout: float) -> Stopped:
         """Halt the running target. DriverBugcheck: it crashed instead, and is halted for that."""

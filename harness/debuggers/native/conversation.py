@@ -34,7 +34,7 @@ from harness.kd.manipulate import Continue, Continue2, Manipulate, MemoryTransfe
 from harness.kd.packets import PacketType
 from harness.kd.session_events import Acknowledged, Connected, Dropped, GaveUp, PacketReceived, SessionEvent
 from harness.kd.statechange import CommandString, Exception64, LoadSymbols, StateChange
-from harness.kd.status import STATUS_NO_SUCH_FILE, STATUS_UNSUCCESSFUL
+from harness.kd.status import DBG_CONTINUE, STATUS_NO_SUCH_FILE, STATUS_UNSUCCESSFUL
 from harness.kd.traceio import ControlRequest
 
 __all__ = ["Conversation", "Halt", "InboxItem", "continue_record", "image_name"]
@@ -62,12 +62,16 @@ def image_name(path: str) -> str:
     return path.replace("/", "\\").rpartition("\\")[2]
 
 
-def continue_record(machine: int, *, step: bool = False) -> Continue2:
-    """The Continue2 that lets a target of this PE machine type run, or run one instruction."""
+def continue_record(machine: int, *, step: bool = False, status: int = DBG_CONTINUE) -> Continue2:
+    """The Continue2 that lets a target of this PE machine type run, or run one instruction.
+
+    :param status: what becomes of the exception that it stands at; DBG_EXCEPTION_NOT_HANDLED: the target
+        looks for a handler of its own.
+    """
     if machine == MACHINE_I386:
         # On x86 the same bytes are four u32: trace flag, Dr7, symbol start, symbol end.
-        return Continue2(trace_flag=int(step), dr7=0x400, current_symbol_start=0)
-    return Continue2(trace_flag=int(step))
+        return Continue2(continue_status=status, trace_flag=int(step), dr7=0x400, current_symbol_start=0)
+    return Continue2(continue_status=status, trace_flag=int(step))
 
 
 class Conversation:
@@ -93,6 +97,7 @@ class Conversation:
         self._reboots = 0
         self._reboot_announced = False
         self._reboot_token: int | None = None
+        self._break_ins = 0
         self._failure: ProcnotifyError | None = None
         self._drops: Counter[tuple[Drop, bool]] = Counter()
         self._requesting = threading.Lock()
@@ -131,11 +136,12 @@ class Conversation:
             self._changed.notify_all()
 
     def _put(self, item: InboxItem) -> None:
-        if len(self._inbox) >= MAX_INBOX:
-            raise TargetLost(f"{MAX_INBOX} messages of the target were not read")
-        self._inbox.append(item)
-        if len(self._inbox) % _FLUSH_AT == 0:
-            self._tell()
+        with self._changed:
+            if len(self._inbox) >= MAX_INBOX:
+                raise TargetLost(f"{MAX_INBOX} messages of the target were not read")
+            self._inbox.append(item)
+            if len(self._inbox) % _FLUSH_AT == 0:
+                self._changed.notify_all()
 
     def _on_record(self, packet_type: PacketType, record: Record) -> None:
         match record:
@@ -177,9 +183,10 @@ class Conversation:
             self._on_halt(change)
 
     def _on_halt(self, change: StateChange) -> None:
-        self._halt = change
-        self._put(Halt(change))
-        self._tell()
+        with self._changed:  # whoever sees the stop finds its message too, and takes it out
+            self._halt = change
+            self._put(Halt(change))
+            self._changed.notify_all()
 
     def _on_reply(self, reply: Manipulate) -> None:
         request = self._request
@@ -203,6 +210,7 @@ class Conversation:
             self._put(TargetRebooted())
         if fresh:
             self._halt = None
+            self._break_ins = 0
             self._reboot_announced = False
         self._sessions += 1
         self._tell()
@@ -259,21 +267,41 @@ class Conversation:
         """The next message, None after the timeout."""
         if not self._inbox and not self.wait(lambda: bool(self._inbox), timeout):
             return None
-        return self._inbox.popleft()
+        with self._changed:
+            return self._inbox.popleft()
 
     def unread(self) -> list[InboxItem]:
         """Every message that was not taken yet."""
-        return list(self._inbox)
+        with self._changed:
+            return list(self._inbox)
 
     def take_halt(self) -> StateChange | None:
         """The stop at which the target stands, its message taken out of the inbox."""
-        for item in list(self._inbox):
-            if isinstance(item, Halt):
+        with self._changed:
+            halts = [item for item in self._inbox if isinstance(item, Halt)]
+            for item in halts:
                 self._inbox.remove(item)
-        return self._halt
+            return self._halt
+
+    @property
+    def processor(self) -> int:
+        """The processor that reported the stop at which the target stands; 0 while it runs. A request for
+        registers is about the processor that it names."""
+        halt = self._halt
+        return 0 if halt is None else halt.processor
+
+    @property
+    def break_ins(self) -> int:
+        """How many break-ins of this debugger may still come to stop the target."""
+        return self._break_ins
+
+    def answer_break_in(self) -> None:
+        """A stop turned out to be the answer to one of the break-ins."""
+        self._break_ins = max(self._break_ins - 1, 0)
 
     def break_in(self) -> None:
         """Ask the target to halt."""
+        self._break_ins += 1
         link = self._require_link()
         link.post(lambda now: link.session.break_in())
 

@@ -42,7 +42,7 @@ from harness.debuggers.native.targetmemory import REQUEST_SECONDS, TargetMemory,
 from harness.debuggers.native.transport import open_transport
 from harness.debuggers.prompts import answer_prompt
 from harness.debuggers.release import release
-from harness.debuggers.stops import command_stop, exception_stop
+from harness.debuggers.stops import command_stop, continue_status, exception_stop
 from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost, UsageError
 from harness.kd.contexts import CONTEXTS, Amd64Context, Context, I386Context
 from harness.kd.errors import ProtocolError
@@ -50,8 +50,10 @@ from harness.kd.manipulate import GetContext, GetVersion64, Manipulate, SetConte
 from harness.kd.session import Session
 from harness.kd.statechange import CommandString, Exception64, LoadSymbols, StateChange
 from harness.kd.status import (
+    DBG_CONTINUE,
     DBG_STATUS_BUGCHECK_FIRST,
     DBG_STATUS_BUGCHECK_SECOND,
+    DBG_STATUS_CONTROL_C,
     STATUS_BREAKPOINT,
     STATUS_SINGLE_STEP,
 )
@@ -64,6 +66,8 @@ SILENCE: Final = 30.0
 """A KDNET target sends something every three seconds, whatever it does."""
 STEP_SECONDS: Final = 5.0
 _BUGCHECK_STATUSES: Final = (DBG_STATUS_BUGCHECK_FIRST, DBG_STATUS_BUGCHECK_SECOND)
+_BREAK_IN_STATUSES: Final = (0, DBG_STATUS_CONTROL_C)
+"""0: a processor whose arguments are not in registers."""
 
 
 class NativeDebugger:
@@ -98,6 +102,8 @@ class NativeDebugger:
         self._breakpoints = Breakpoints(self._ask, self._memory)
         self._evidence = CrashEvidence()
         self._crashed = False
+        self._context_written = False
+        """The user of this debugger gave the halted processor its registers."""
 
     # Debugger
 
@@ -132,6 +138,7 @@ class NativeDebugger:
         self._memory = TargetMemory(self._ask, version)
         self._breakpoints = Breakpoints(self._ask, self._memory)
         self._crashed = self._bugcheck(change) is not None
+        self._stopped(change)
         return TargetInfo(
             build=version.minor_version,
             machine_type=version.machine_type,
@@ -151,7 +158,9 @@ class NativeDebugger:
         self._breakpoints.insert_again()
         self._talk.continue_loads = True
         self._require_link().busy = True
-        self._talk.command(continue_record(self._talk.machine), REQUEST_SECONDS)
+        self._context_written = False
+        status = continue_status(change.exception_code) if isinstance(change, Exception64) else DBG_CONTINUE
+        self._talk.command(continue_record(self._talk.machine, status=status), REQUEST_SECONDS)
 
     def break_in(self, *, timeout: float) -> Stopped:
         """See :meth:`harness.debuggers.base.Debugger.break_in`."""
@@ -238,7 +247,8 @@ class NativeDebugger:
         layout = CONTEXTS.get(self._version.machine_type)
         if layout is None:
             raise UsageError(f"registers of machine type 0x{self._version.machine_type:x} are not known")
-        reply = self._talk.request(GetContext(context_flags=Amd64Context.FULL), REQUEST_SECONDS)
+        request = GetContext(processor=self._talk.processor, context_flags=Amd64Context.FULL)
+        reply = self._talk.request(request, REQUEST_SECONDS)
         if not reply.succeeded:
             raise UnreadableMemory(f"the target refuses GetContext (status 0x{reply.status:08x})")
         try:
@@ -247,13 +257,19 @@ class NativeDebugger:
             raise UnreadableMemory(f"the target's context is damaged: {error.message}") from error
 
     def set_context(self, context: Context) -> None:
-        """Write the registers."""
-        request = SetContext(context_flags=context.context_flags, data=context.encode())
+        """Write the registers; the target goes on with these."""
+        self._context_written = True
+        self._write_context(context)
+
+    # Inside
+
+    def _write_context(self, context: Context) -> None:
+        request = SetContext(
+            processor=self._talk.processor, context_flags=context.context_flags, data=context.encode()
+        )
         reply = self._talk.request(request, REQUEST_SECONDS)
         if not reply.succeeded:
             raise UnreadableMemory(f"the target refuses SetContext (status 0x{reply.status:08x})")
-
-    # Inside
 
     def _ask(self, request: Manipulate, timeout: float) -> Manipulate:
         return self._talk.request(request, timeout)
@@ -306,19 +322,38 @@ class NativeDebugger:
         if self._evidence.banner is not None:
             return self._evidence.banner
         try:
-            context = self.get_context()
-            reason = context.rcx if isinstance(context, Amd64Context) else 0
-            data = self._memory.bugcheck_data() if reason in _BUGCHECK_STATUSES else None
+            data = self._memory.bugcheck_data() if self._break_status() in _BUGCHECK_STATUSES else None
         except (UnreadableMemory, UsageError):
             return None
         return None if data is None else Banner(*data)
 
+    def _break_status(self) -> int:
+        """What DbgBreakPointWithStatus, at which the target stands, was called with; 0 where that is not
+        known. Raises :class:`UnreadableMemory` or :class:`UsageError`."""
+        context = self.get_context()
+        return context.rcx if isinstance(context, Amd64Context) else 0
+
+    def _is_break_in(self, change: Exception64) -> bool:
+        """This debugger asked for the stop. It asks again when the target is slow, so that one may come when
+        the target runs on already."""
+        if change.exception_code != STATUS_BREAKPOINT or not self._talk.break_ins:
+            return False
+        try:
+            asked = self._break_status() in _BREAK_IN_STATUSES
+        except (UnreadableMemory, UsageError):
+            asked = True
+        if asked:
+            self._talk.answer_break_in()
+        return asked
+
     def _stopped(self, change: StateChange) -> Stopped:
         match change:
             case Exception64():
-                first_chance = bool(change.first_chance)
                 return exception_stop(
-                    change.exception_code, change.program_counter, first_chance=first_chance
+                    change.exception_code,
+                    change.program_counter,
+                    first_chance=bool(change.first_chance),
+                    break_in=self._is_break_in(change),
                 )
             case LoadSymbols():
                 return Stopped(f"load symbols: {change.path}", 0, change.program_counter)
@@ -328,19 +363,24 @@ class NativeDebugger:
                 return command_stop(repr(command), change.program_counter)
 
     def _skip_breakpoint_instruction(self, change: StateChange) -> None:
-        """The processor stands on an ``int3`` of the code's own: go on behind it."""
+        """The processor stands on an ``int3`` of the code's own: go on behind it.
+
+        Where that is, the stop says. The context does not: a debugger that was killed may have moved it on
+        already, and the target reports the same stop to the next one.
+        """
         if not isinstance(change, Exception64) or change.exception_code != STATUS_BREAKPOINT:
             return
-        if self._breakpoints.to_step_over(change):
+        if self._context_written or self._breakpoints.to_step_over(change):
             return
+        behind = change.program_counter + 1
         try:
             if self._memory.read(change.program_counter, 1) != b"\xcc":
                 return
             match self.get_context():
                 case Amd64Context() as context:
-                    self.set_context(replace(context, rip=context.rip + 1))
+                    self._write_context(replace(context, rip=behind))
                 case I386Context() as context:
-                    self.set_context(replace(context, eip=context.eip + 1))
+                    self._write_context(replace(context, eip=behind & 0xFFFFFFFF))
         except (UnreadableMemory, UsageError):
             return
 

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
@@ -33,6 +34,7 @@ from harness.errors import ConnectionFailed, TargetLost, UsageError
 from harness.kd.kdnet import Key
 from harness.kd.manipulate import Continue, Continue2
 from harness.kd.statechange import CommandString, LoadSymbols
+from harness.kd.status import DBG_CONTINUE, DBG_EXCEPTION_NOT_HANDLED
 
 BANNER = "\n*** Fatal System Error: 0x%08x\n" + " " * 23 + "(0x%016X,0x%016X,0x%016X,0x%016X)\n\n"
 
@@ -172,7 +174,7 @@ class TestRunning:
         target.wait(lambda: not target.halted)
         assert target.context.rip == BREAK_ADDRESS + 1
         stop = debugger.break_in(timeout=5)
-        assert stop == Stopped("break instruction", 0x80000003, BREAK_ADDRESS)
+        assert stop == Stopped("break-in", 0x80000003, BREAK_ADDRESS, break_in=True)
         with pytest.raises(UsageError, match="runs already"):
             debugger.go()
             debugger.go()
@@ -209,6 +211,73 @@ class TestRunning:
         debugger.go()
         target.wait(lambda: not target.halted)
         assert target.context.rip == CODE + 8
+
+    @pytest.mark.parametrize(
+        ("code", "first_chance", "status"),
+        [
+            (0x80000003, True, DBG_CONTINUE),
+            (0x80000004, True, DBG_CONTINUE),
+            (0xC0000005, True, DBG_EXCEPTION_NOT_HANDLED),
+            (0xC0000005, False, DBG_EXCEPTION_NOT_HANDLED),
+            (0xC0000094, True, DBG_EXCEPTION_NOT_HANDLED),
+        ],
+    )
+    def test_an_exception_that_is_not_the_debugger_s_is_passed_on(
+        self, attached: tuple[NativeDebugger, ThinTarget], code: int, first_chance: bool, status: int
+    ) -> None:
+        debugger, target = attached
+        debugger.go()
+        target.exception(code, rip=CODE + 8, first_chance=first_chance)
+        (stop,) = collect(debugger, 1)
+        assert isinstance(stop, Stopped)
+        assert (stop.code, stop.first_chance, stop.break_in) == (code, first_chance, False)
+        debugger.go()
+        target.wait(lambda: len(target.continues) == 2)
+        (_, passed_on) = target.continues
+        assert isinstance(passed_on, Continue2) and passed_on.continue_status == status
+
+    def test_a_break_in_that_comes_late_is_told_from_a_breakpoint_of_the_driver_s(
+        self, attached: tuple[NativeDebugger, ThinTarget]
+    ) -> None:
+        debugger, target = attached
+        debugger.go()
+        debugger._talk.break_in()  # for a target that is slow to stop
+        debugger.break_in(timeout=5)
+        found = []
+        for _ in range(2):
+            debugger.go()
+            target.exception(rip=BREAK_ADDRESS, rcx=1)
+            found += collect(debugger, 1)
+        assert [stop.break_in for stop in found if isinstance(stop, Stopped)] == [True, False]
+
+    def test_the_registers_are_those_of_the_processor_that_stopped(
+        self, attached: tuple[NativeDebugger, ThinTarget]
+    ) -> None:
+        debugger, target = attached
+        debugger.go()
+        target.processor = 3
+        debugger.break_in(timeout=5)
+        debugger.go()
+        target.wait(lambda: len(target.continues) == 2)
+        assert target.context.rip == BREAK_ADDRESS + 1
+
+    def test_the_way_on_comes_from_the_stop_and_not_from_a_context_that_was_moved_already(
+        self, attached: tuple[NativeDebugger, ThinTarget]
+    ) -> None:
+        debugger, target = attached
+        target.context = replace(target.context, rip=BREAK_ADDRESS + 1)  # by a debugger that was killed then
+        debugger.go()
+        target.wait(lambda: not target.halted)
+        assert target.context.rip == BREAK_ADDRESS + 1
+
+    def test_a_target_whose_registers_were_written_goes_on_with_these(
+        self, attached: tuple[NativeDebugger, ThinTarget]
+    ) -> None:
+        debugger, target = attached
+        debugger.set_context(replace(target.context, rip=CODE + 0x40))
+        debugger.go()
+        target.wait(lambda: not target.halted)
+        assert target.context.rip == CODE + 0x40
 
     def test_a_command_string_is_shown_and_never_executed(
         self, attached: tuple[NativeDebugger, ThinTarget]

@@ -82,7 +82,9 @@ def test_prompts_are_answered_and_the_bugcheck_is_recognised(shared_data: Path) 
         debugger.detach(timeout=0.3)
     assert peer.answers == [b"i", b"i", b"i"]
     stops = [event for event in events if isinstance(event, Stopped)]
-    assert stops == [Stopped("access violation, second chance", 0xC0000005, 0xFFFFFFFF80553D0C)]
+    assert stops == [
+        Stopped("access violation, second chance", 0xC0000005, 0xFFFFFFFF80553D0C, first_chance=False)
+    ]
     assert events[-1] == BugcheckSeen(0x1E, (0xC0000005, 0x80553D0C, 0xF87614E4, 0), "ntoskrnl.exe")
 
 

@@ -14,6 +14,7 @@
     │   ├── LinesLost               the driver's own counters prove that lines are missing
     │   ├── TraceError              a trace file is cut off, damaged or not ours
     │   ├── ToolchainError          the compiler could not be run or refused the sources
+    │   ├── InternalError           what nobody foresaw; the traceback is in a file
     │   └── SearchBudgetError       a trace too ambiguous to be judged within the budget
     └── DriverFault       exit 1    the driver did something wrong
         ├── DriverHang    exit 1    a callback or entry point never returned
@@ -36,6 +37,7 @@ __all__ = [
     "DriverFileError",
     "DriverHang",
     "GuestError",
+    "InternalError",
     "LinesLost",
     "ProcnotifyError",
     "RigError",
@@ -122,6 +124,10 @@ class TraceError(RigError):
 
 class ToolchainError(RigError):
     """The compiler could not be run, or refused the sources."""
+
+
+class InternalError(RigError):
+    """An exception that nobody foresaw: a fault of this program or of the machine that it runs on."""
 
 
 class SearchBudgetError(RigError):

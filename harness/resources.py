@@ -6,7 +6,19 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["cache_dir", "driver_sources"]
+from harness.errors import RigError
+
+__all__ = ["CacheError", "cache_dir", "driver_sources"]
+
+
+class CacheError(RigError):
+    """The user's cache folder cannot be written."""
+
+    def __init__(self, folder: Path, error: OSError) -> None:
+        super().__init__(
+            f"cannot write the cache folder {folder}: {error.strerror}",
+            hint="name another one with XDG_CACHE_HOME (on Windows LOCALAPPDATA)",
+        )
 
 
 def driver_sources() -> Path:
@@ -17,7 +29,13 @@ def driver_sources() -> Path:
 
 
 def cache_dir(*parts: str) -> Path:
-    """A folder in the user's cache, created if missing (``XDG_CACHE_HOME`` on Linux)."""
+    """A folder in the user's cache, created if missing (``XDG_CACHE_HOME`` on Linux).
+
+    :raises CacheError: it cannot be made.
+    """
     path = Path(platformdirs.user_cache_dir("procnotify", appauthor=False)).joinpath(*parts)
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CacheError(path, error) from None
     return path

@@ -15,8 +15,8 @@ __all__ = ["PURE", "ROOMS", "imports_of", "level_of", "room_of"]
 PACKAGE = Path(__file__).resolve().parent.parent / "harness"
 
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("errors", "events", "actions", "resources"),
-    ("outcome", "callbacks"),
+    ("errors", "events", "actions"),
+    ("outcome", "callbacks", "resources", "internal"),
     ("lines", "kd", "toolchain", "channel"),
     ("connection", "trace", "scenario"),
     ("order", "virtual"),

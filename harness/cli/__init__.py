@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
+import threading
 
 import click
 
 import harness
+from harness.cli._options import json_asked, print_json
+from harness.cli._streams import StandardStreams
 from harness.errors import ProcnotifyError
+from harness.internal import internal_error, reserve_descriptor
+from harness.outcome import Outcome
+from harness.report.text import one_line
 
-__all__ = ["COMMANDS", "cli", "main"]
+__all__ = ["COMMANDS", "INTERRUPTED", "cli", "main"]
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells count: 128 + SIGINT."""
 
 COMMANDS = {
     "run": "run scenarios on a machine and check the callback order",
@@ -38,6 +46,19 @@ class _LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except ProcnotifyError as error:
+            failed = error
+        except (click.ClickException, click.exceptions.Exit, click.exceptions.Abort):
+            raise
+        except Exception as error:  # noqa: BLE001  # what nobody foresaw, told as that
+            failed = internal_error(error)
+        if json_asked(ctx):
+            print_json(exit_code=failed.exit_code, error=one_line(str(failed)))
+        raise failed
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -63,20 +84,53 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point: errors meant for the user become one line on stderr and their exit code."""
+    """Entry point: what goes wrong becomes one line on standard error and its exit code.
+
+    The exit code is that of the verdict, whoever reads the output; where the results could not be written it
+    is :attr:`Outcome.RIG`.
+    """
+    streams = StandardStreams()
+    reserve_descriptor()
+    failed_threads: list[str] = []
+    threading.excepthook = lambda ended: failed_threads.append(_say_thread_failed(ended))
+    code = _run()
+    if failed_threads and code != INTERRUPTED:
+        code = Outcome.RIG
+    unwritten = streams.finish()
+    if unwritten:
+        _say(unwritten)
+        code = Outcome.RIG if code in (Outcome.PASSED, Outcome.BROKEN, Outcome.BUGCHECK) else code
+    sys.exit(code)
+
+
+def _run() -> int:
+    """The command of ``sys.argv``; its exit code."""
     try:
         code = cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        click.echo("procnotify: interrupted", err=True)
-        code = 130
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _say("interrupted")
+        return INTERRUPTED
     except click.ClickException as error:
         error.show()
-        code = 2
+        return Outcome.USAGE
     except ProcnotifyError as error:
-        click.echo(f"procnotify: {error}", err=True)
-        code = error.exit_code
-    except BrokenPipeError:
-        # The reader of our output (head, less) went away; nothing is left to tell it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code if isinstance(code, int) else 0)
+        _say(str(error))
+        return error.exit_code
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else Outcome.RIG
+    except Exception as error:  # noqa: BLE001  # what nobody foresaw, told as that
+        failed = internal_error(error)
+        _say(str(failed))
+        return failed.exit_code
+    return code if isinstance(code, int) else 0
+
+
+def _say(text: str) -> None:
+    click.echo(f"procnotify: {one_line(text)}", err=True)
+
+
+def _say_thread_failed(ended: threading.ExceptHookArgs) -> str:
+    error = ended.exc_value or ended.exc_type()
+    text = str(internal_error(error))
+    _say(text)
+    return text

@@ -9,8 +9,17 @@ import click
 
 from harness.cli._logging import log_options
 from harness.debuggers import DEBUGGERS
+from harness.report.json_document import json_document
 
-__all__ = ["debugger_option", "duration", "log_options", "wait_option"]
+__all__ = [
+    "debugger_option",
+    "duration",
+    "json_asked",
+    "json_option",
+    "log_options",
+    "print_json",
+    "wait_option",
+]
 
 _UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -40,3 +49,52 @@ debugger_option = click.option(
     metavar="NAME",
     help=f"Who listens: {', '.join(DEBUGGERS)}.",
 )
+
+
+class _Json:
+    """What ``--json`` asked for, once for each call of the command."""
+
+    key = "harness.cli.json"
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+        self.printed = False
+
+
+def _ask_json(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
+    if value:
+        names: list[str] = []
+        walked: click.Context | None = ctx
+        while walked is not None and walked.parent is not None:
+            names.insert(0, walked.info_name or "")
+            walked = walked.parent
+        ctx.meta[_Json.key] = _Json(" ".join(names) or ctx.info_name or "")
+    return value
+
+
+json_option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    is_eager=True,
+    callback=_ask_json,
+    help="Print one JSON document on standard output (docs/json.md); words for people go to standard error.",
+)
+"""``--json``: the command is called with ``as_json`` and answers with :func:`print_json`."""
+
+
+def json_asked(ctx: click.Context) -> bool:
+    """Whether ``--json`` was given and its document is not printed yet."""
+    asked = ctx.meta.get(_Json.key)
+    return isinstance(asked, _Json) and not asked.printed
+
+
+def print_json(**body: object) -> None:
+    """Print the document of the command that runs; see :func:`harness.report.json_document.json_document`.
+
+    Once: a command that prints a second one has a fault.
+    """
+    asked = click.get_current_context().meta[_Json.key]
+    assert isinstance(asked, _Json) and not asked.printed
+    click.echo(json_document(asked.command, **body))
+    asked.printed = True

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from harness.cli import INTERRUPTED
 from harness.cli._options import debugger_option, log_options
 from harness.errors import ScenarioError, UsageError
 from harness.machines import MACHINES
@@ -24,9 +25,6 @@ from harness.run.session import Watch
 from harness.scenario import Scenario, load
 
 __all__ = ["command", "find_scenarios"]
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells count: 128 + SIGINT."""
 
 
 @click.command(short_help="run scenarios on a machine and check the callback order")

@@ -6,6 +6,7 @@ bound, and how the target was left. Nothing is judged here.
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from datetime import UTC, datetime
 from functools import partial
@@ -98,9 +99,18 @@ class Capture:
             raise TargetLost(f"the steps are done, but {release}")
 
     def finish(self, outcome: str) -> None:
-        """Write the trace's footer. ``outcome`` is how the run ended, in words."""
-        if self._writer is not None:
+        """Write the trace's footer. ``outcome`` is how the run ended, in words.
+
+        :raises TraceError: it cannot be written.
+        """
+        if self._writer is None:
+            return
+        try:
             self._writer.finish(outcome=outcome, bindings=self.bindings, ended=_now())
+        except OSError as error:
+            with contextlib.suppress(OSError):  # what is still in the buffer finds no room either
+                self._writer.close()
+            raise TraceError(f"cannot finish the trace {self._writer.path}: {error.strerror}") from None
 
     def _attach(self, debugger: Debugger) -> TargetInfo:
         try:

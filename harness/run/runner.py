@@ -5,7 +5,8 @@ from __future__ import annotations
 from time import monotonic
 
 from harness.errors import ProcnotifyError, UsageError
-from harness.outcome import Outcome
+from harness.internal import internal_error
+from harness.outcome import Outcome, worst
 from harness.run.capture import Capture
 from harness.run.progress import PhaseEntered, RunFinished, RunStarted
 from harness.run.result import RunResult
@@ -47,7 +48,13 @@ def run_scenario(rig: Rig, scenario: Scenario, *, seed: int) -> RunResult:
     started = monotonic()
 
     def result(verdict: Verdict, footer: str) -> RunResult:
-        capture.finish(footer)
+        try:
+            capture.finish(footer)
+        except ProcnotifyError as error:
+            # A verdict whose trace is not whole cannot be looked into; it stands in the reason.
+            reason = f"{error}; the verdict was: {verdict.outcome.words}"
+            reason += f": {verdict.reason}" if verdict.reason else ""
+            verdict = Verdict(worst((verdict.outcome, Outcome.of(error))), reason, verdict.check)
         return RunResult(
             scenario=scenario.name,
             path=scenario.path,
@@ -85,3 +92,5 @@ def _verdict(rig: Rig, capture: Capture, scenario: Scenario) -> Verdict:
         raise
     except ProcnotifyError as error:
         return Verdict(Outcome.of(error), str(error))
+    except Exception as error:  # noqa: BLE001  # what nobody foresaw is this run's result, and the rig's fault
+        return Verdict(Outcome.RIG, str(internal_error(error)))

@@ -1,0 +1,74 @@
+"""Exceptions that nobody foresaw: kept in a file with their traceback, told in one line, the rig's fault."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import sys
+import tempfile
+import threading
+import traceback
+
+import harness
+from harness.errors import InternalError
+
+__all__ = ["internal_error", "reserve_descriptor"]
+
+MESSAGE_LENGTH = 300
+"""Of an exception's own words at most this many characters stand in the line; the file has them all."""
+
+_WAY_OUT = {
+    errno.EMFILE: "raise the limit of open files (ulimit -n) and try again",
+    errno.ENFILE: "the system has no file descriptors left; end other programs and try again",
+    errno.ENOSPC: "free space on the disk and try again",
+    errno.EDQUOT: "free space in your quota and try again",
+}
+"""What the user can do where the machine is at its limit; everything else wants to be reported."""
+
+_lock = threading.Lock()
+_reserve: list[int] = []
+
+
+def reserve_descriptor() -> None:
+    """Keep one file descriptor back, so that a traceback can be written when there are none left."""
+    if not _reserve:
+        _reserve.append(os.open(os.devnull, os.O_RDONLY))
+
+
+def internal_error(error: BaseException) -> InternalError:
+    """The one line for ``error``; its traceback is in a file in the temporary folder, which the line names.
+
+    Where no file can be written either, the line says so and the traceback goes to standard error.
+    """
+    words = " ".join(str(error).split())
+    if len(words) > MESSAGE_LENGTH:
+        words = f"{words[:MESSAGE_LENGTH]}..."
+    name = type(error).__name__
+    hint = _WAY_OUT.get(error.errno or 0, "") if isinstance(error, OSError) else ""
+    return InternalError(
+        f"internal error: {name}: {words}" if words else f"internal error: {name}",
+        hint="; ".join(filter(None, (hint, _kept(error)))),
+    )
+
+
+def _kept(error: BaseException) -> str:
+    """Where the traceback is, in words."""
+    text = "".join(
+        (
+            f"procnotify {harness.__version__}, Python {sys.version.split()[0]}, {platform.platform()}\n\n",
+            *traceback.format_exception(error),
+        )
+    )
+    with _lock:
+        if _reserve:
+            os.close(_reserve.pop())
+    try:
+        handle, path = tempfile.mkstemp(prefix="procnotify-error-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except OSError as failed:
+        if sys.stderr is not None:
+            print(text, file=sys.stderr)
+        return f"the traceback could be written nowhere ({failed.strerror}) and stands on standard error"
+    return f"the traceback is in {path}"

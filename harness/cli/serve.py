@@ -19,6 +19,7 @@ from harness.run.runner import seed_of
 from harness.run.steps import DriverUnderTest, Markers, StepRunner, loads_driver_itself
 from harness.scenario import Scenario, load
 from harness.toolchain import default_actor, default_driver
+from harness.toolchain.windows_errors import ntstatus_words
 from harness.virtual.clock import SECOND
 from harness.virtual.kernel.loader import check_driver_file
 from harness.virtual.served import Dialling, ServedTarget
@@ -134,7 +135,7 @@ def _serve(
                 return 0
             if driver is not None:
                 status = target.load_driver(driver.service, target.put(driver.file, driver.image))
-                click.echo(f"procnotify: {driver.file}: NTSTATUS 0x{status:08x}", err=True)
+                click.echo(f"procnotify: {driver.file}: {ntstatus_words(status)}", err=True)
             while True:
                 target.idle()
         except TargetRebooted as end:

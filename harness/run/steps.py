@@ -24,6 +24,7 @@ from harness.scenario.model import (
     round_key,
     seconds,
 )
+from harness.toolchain.windows_errors import nt_failed, ntstatus_words, win32_words
 
 __all__ = [
     "DriverUnderTest",
@@ -38,8 +39,13 @@ __all__ = [
 
 ACTION_SECONDS = 120.0
 """Deadline of one action, besides what it sleeps; a silent target is noticed long before."""
-NT_ERROR = 0x80000000
-"""NTSTATUS values from here on are warnings and errors: NT_SUCCESS is false."""
+_LOAD_HINTS = {
+    0xC000_0022: "PsSetCreateProcessNotifyRoutineEx and Ex2 want a driver linked with /INTEGRITYCHECK",
+    0xC000_0035: "something of that name is still there; does the driver's unload delete what it created?",
+    0xC000_010E: "unload the driver before it is loaded again",
+    0xC000_0428: "let the target take test signatures: bcdedit /set testsigning on",
+}
+"""The usual reasons for some statuses of loading a driver."""
 
 
 @dataclass(frozen=True)
@@ -113,10 +119,9 @@ class StepRunner:
         """Stop the driver. One that cannot be unloaded is at fault."""
         service = self._driver.service
         status = self._session.call("unloading the driver", lambda: self._guest.unload_driver(service))
-        if status & 0xFFFFFFFF >= NT_ERROR:
-            status &= 0xFFFFFFFF
+        if nt_failed(status):
             raise DriverFault(
-                f"{place}{self._driver.file} did not unload: NTSTATUS 0x{status:08x}",
+                f"{place}{self._driver.file} did not unload: {ntstatus_words(status)}",
                 hint="a driver without an unload routine cannot be stopped",
             )
 
@@ -157,7 +162,7 @@ class StepRunner:
                 f"{place}step '{text}' did not happen: {error.message}", hint=error.hint
             ) from None
         if result.status != 0:
-            raise GuestError(f"{place}step '{text}' did not happen: Win32 error {result.status}")
+            raise GuestError(f"{place}step '{text}' did not happen: {win32_words(result.status)}")
         if "agent" not in self._latest:
             self._latest["agent"] = self.bindings["agent"] = result.pid
         if step.by is not None:
@@ -198,9 +203,11 @@ def start_driver(
     :param place: put before a message.
     """
     status = session.call("loading the driver", lambda: guest.load_driver(driver.service, path))
-    if status & 0xFFFFFFFF >= NT_ERROR:
-        status &= 0xFFFFFFFF
-        raise DriverFault(f"{place}{driver.file} did not load: NTSTATUS 0x{status:08x}")
+    if nt_failed(status):
+        raise DriverFault(
+            f"{place}{driver.file} did not load: {ntstatus_words(status)}",
+            hint=_LOAD_HINTS.get(status & 0xFFFF_FFFF, ""),
+        )
 
 
 def loads_driver_itself(steps: tuple[Step, ...]) -> bool:

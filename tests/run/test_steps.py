@@ -116,7 +116,10 @@ def test_a_step_that_failed_in_the_guest_did_not_happen() -> None:
         guest.action_status = 2
         with pytest.raises(GuestError) as raised:
             steps.run()
-    assert str(raised.value) == "probe.yaml:4: step 'launch missing.exe' did not happen: Win32 error 2"
+    assert str(raised.value) == (
+        "probe.yaml:4: step 'launch missing.exe' did not happen: "
+        "Win32 error 2 (ERROR_FILE_NOT_FOUND: no such file)"
+    )
 
 
 def test_a_step_that_the_guest_refused_did_not_happen() -> None:
@@ -146,8 +149,12 @@ def test_an_end_marker_that_never_arrives_is_a_lost_line() -> None:
 def test_a_driver_that_does_not_load_is_at_fault() -> None:
     with runner("  - load_driver") as (steps, guest):
         guest.load_status = -1073741790  # STATUS_ACCESS_DENIED, as a signed 32-bit number
-        with pytest.raises(DriverFault, match=r"probe\.yaml:4: bad\.sys did not load: NTSTATUS 0xc0000022"):
+        with pytest.raises(DriverFault) as raised:
             steps.run()
+    assert str(raised.value).startswith(
+        "probe.yaml:4: bad.sys did not load: NTSTATUS 0xc0000022 (STATUS_ACCESS_DENIED: access denied)"
+    )
+    assert "/INTEGRITYCHECK" in raised.value.hint
     assert guest.calls == [("put", "bad.sys"), ("load_driver", "bad", r"C:\procnotify\bad.sys")]
 
 
@@ -156,6 +163,34 @@ def test_a_driver_that_does_not_unload_is_at_fault() -> None:
         guest.unload_status = 0xC0000010
         with pytest.raises(DriverFault, match=r"probe\.yaml:5: bad\.sys did not unload: NTSTATUS 0xc0000010"):
             steps.run()
+
+
+STATUSES = [
+    (0x0000_0000, True),  # STATUS_SUCCESS
+    (0x0000_0103, True),  # STATUS_PENDING
+    (0x4000_0000, True),  # the first of the informational ones
+    (0x7FFF_FFFF, True),
+    (0x8000_0000, False),  # the first warning
+    (0x8000_0005, False),
+    (0xC000_0001, False),
+    (0xFFFF_FFFF, False),
+    (-1, False),
+    (-0x8000_0000, False),
+]
+"""NTSTATUS values and NT_SUCCESS of each, at its limit above all."""
+
+
+@pytest.mark.parametrize(("status", "success"), STATUSES)
+@pytest.mark.parametrize("step", ["load_driver", "unload_driver"])
+def test_a_status_is_at_fault_from_the_first_warning_on(step: str, status: int, success: bool) -> None:
+    with runner(f"  - {step}") as (steps, guest):
+        guest.load_status = guest.unload_status = status
+        if success:
+            steps.run()
+        else:
+            with pytest.raises(DriverFault, match=f"NTSTATUS 0x{status & 0xFFFF_FFFF:08x}"):
+                steps.run()
+    assert guest.calls[-1][0] == step
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from harness.actions import ACTIONS, MAX_DWORD
 from harness.errors import GuestError
+from harness.toolchain.windows_errors import win32_words
 from harness.virtual.clock import MICROSECOND, MILLISECOND
 from harness.virtual.nt.images import WORK_FOLDER, base_name
 from harness.virtual.nt.noise import start_noise
@@ -83,7 +84,7 @@ class Actor:
             service, rf"{WORK_FOLDER}\{ACTOR}", ("--id", str(step), *argv)
         )
         if created.status:
-            raise GuestError(f"the guest helper could not be started (Win32 error {created.status})")
+            raise GuestError(f"the guest helper could not be started: {win32_words(created.status)}")
         process = self._system.processes[int(created.values["child_pid"])]
         yield self.win32.ended(process)
         outcome = self._results.pop(process, None)

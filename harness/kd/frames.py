@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from harness.kd.packets import Packet
-from harness.kd.session_events import Dropped, PokeAnswered
+from harness.kd.session_events import Address, Dropped, PokeAnswered, SecondTarget, TargetMoved
 
 __all__ = ["BadPacket", "BreakIn", "Frame", "Hello", "Junk", "SessionUp"]
 
@@ -33,10 +33,21 @@ class Hello(NamedTuple):
 class SessionUp(NamedTuple):
     """KDNET: host: first data under a new key; target: a response was accepted."""
 
-    address: tuple[str, int] | None
+    address: Address | None
     version: int
     fresh: bool
     """The peer's nonce series is a new one."""
 
 
-Frame: TypeAlias = Packet | BadPacket | Junk | BreakIn | Hello | SessionUp | Dropped | PokeAnswered
+Frame: TypeAlias = (
+    Packet
+    | BadPacket
+    | Junk
+    | BreakIn
+    | Hello
+    | SessionUp
+    | Dropped
+    | PokeAnswered
+    | TargetMoved
+    | SecondTarget
+)

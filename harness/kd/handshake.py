@@ -72,6 +72,16 @@ class Poke(Record):
         )
 
     @property
+    def series(self) -> bytes:
+        """What all pokes of one boot share: the nonce without its counter."""
+        return self.client_key[8:]
+
+    @property
+    def count(self) -> int:
+        """The nonce's counter, one more in each poke."""
+        return int.from_bytes(self.client_key[:8], "little")
+
+    @property
     def in_session(self) -> bool:
         """The target believes in an accepted session."""
         return Endpoint.decode(self.session).is_set

@@ -86,8 +86,9 @@ class Drop(Enum):
     STALE_SEQUENCE = "sequence number is not greater than the last one"
     NO_SESSION = "data before a handshake"
     BAD_BODY = "body is neither a packet, a hello nor a break-in"
+    STRANGE_POKE = "authentic, but no poke of a known shape"
     NOT_EXPECTED = "not legal in this state"
-    WRONG_ADDRESS = "comes from another address than the session's"
+    SECOND_TARGET = "another target's, while the session's own was heard just now"
 
 
 class DroppedDatagram(ProtocolError):
@@ -231,7 +232,12 @@ class Sealer:
         return clear + ciphertext + tag
 
     def open(self, data: bytes) -> Datagram:
-        """Decrypt and authenticate a datagram that :func:`peek` let pass.
+        """Decrypt and authenticate a datagram that :func:`peek` let pass; raises as :meth:`open_plain`."""
+        header, body = self.open_plain(data)
+        return Datagram(data[4], self._channel, _DIRECTIONS[header >> 7 & 1], header >> 8, body)
+
+    def open_plain(self, data: bytes) -> tuple[int, bytes]:
+        """The header quadword and the body of a datagram whose size is one that :func:`peek` lets pass.
 
         Raises :class:`DroppedDatagram` with ``BAD_MAC``, ``BAD_PADDING``.
         """
@@ -244,6 +250,4 @@ class Sealer:
         end = len(plaintext) - pad
         if end < _HEADER or header & 0x70 or plaintext[end:] != _ZEROS[:pad]:
             raise DroppedDatagram(Drop.BAD_PADDING, f"header 0x{header:016x}")
-        return Datagram(
-            data[4], self._channel, _DIRECTIONS[header >> 7 & 1], header >> 8, plaintext[_HEADER:end]
-        )
+        return header, plaintext[_HEADER:end]

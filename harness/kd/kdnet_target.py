@@ -20,7 +20,7 @@ from harness.kd.kdnet import (
 )
 from harness.kd.kdnet_channel import DataChannel, data_frame, open_control
 from harness.kd.links import Outgoing
-from harness.kd.packets import Packet, hello_body
+from harness.kd.packets import Packet, encode_packet, hello_body
 from harness.kd.session_events import Address, Dropped
 
 __all__ = ["POKE_PERIOD", "KdnetTargetLink"]
@@ -92,7 +92,7 @@ class KdnetTargetLink:
         sealer = Sealer(Channel.DATA, data_key(self._key, datagram.body), self._key.hmac_key)
         self._channel = DataChannel(sealer, self._version, Direction.TO_HOST)
         ipv4 = int(self._host.address) & 0xFFFFFFFF
-        self.outgoing.append(Outgoing(self._channel.seal(hello_body(ipv4)), None))
+        self.outgoing.append((self._channel.seal(hello_body(ipv4)), None))
         return [SessionUp(address, datagram.version, fresh)]
 
     def _poke(self) -> None:
@@ -103,15 +103,19 @@ class KdnetTargetLink:
         session = self._host if self._channel is not None else None
         poke = Poke.of(client_key=self._client_key, target=self._own, host=self._host, session=session)
         sealed = self._control.seal(self._version, Direction.TO_HOST, self._uptime, poke.encode())
-        self.outgoing.append(Outgoing(sealed, None))
+        self.outgoing.append((sealed, None))
 
     def send_packet(self, packet: Packet) -> None:
         if self._channel is not None:
-            self.outgoing.append(Outgoing(self._channel.seal_packet(packet), None))
+            self.outgoing.append((self._channel.seal(encode_packet(packet)), None))
 
-    def prepare(self, packet: Packet) -> None:
+    def acknowledge(self, packet_id: int) -> None:
         if self._channel is not None:
-            self._channel.prepare(packet)
+            self.outgoing.append((self._channel.seal_ack(packet_id), None))
+
+    def prepare_ack(self, packet_id: int) -> None:
+        if self._channel is not None:
+            self._channel.prepare_ack(packet_id)
 
     def send_break_in(self) -> None:
         raise ProtocolError("only a host breaks in")

@@ -7,21 +7,18 @@ handshake; it knows nothing of packet ids.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol, TypeAlias
 
 from harness.kd.frames import Frame
 from harness.kd.kdcom import Reader, frame_packet
-from harness.kd.packets import BREAK_IN, Packet
+from harness.kd.packets import BREAK_IN, Packet, PacketType
 from harness.kd.session_events import Address
 
 __all__ = ["KdcomLink", "Link", "Outgoing"]
 
 
-class Outgoing(NamedTuple):
-    """Bytes to send, and where to; None where the link has only one peer or the peer is configured."""
-
-    data: bytes
-    address: Address | None
+Outgoing: TypeAlias = tuple[bytes, Address | None]
+"""Bytes to send, and where to; None where the link has only one peer or the peer is configured."""
 
 
 class Link(Protocol):
@@ -36,8 +33,11 @@ class Link(Protocol):
     def send_packet(self, packet: Packet) -> None:
         """Queue a packet; silently nothing where no session exists."""
 
-    def prepare(self, packet: Packet) -> None:
-        """Make the bytes of what will probably be the next packet now."""
+    def acknowledge(self, packet_id: int) -> None:
+        """Queue the ACK for this packet of the peer."""
+
+    def prepare_ack(self, packet_id: int) -> None:
+        """Make the bytes of the ACK that will probably be due next now."""
 
     def send_break_in(self) -> None:
         """Queue a break-in."""
@@ -66,13 +66,16 @@ class KdcomLink:
         return self._reader.feed(data)
 
     def send_packet(self, packet: Packet) -> None:
-        self.outgoing.append(Outgoing(frame_packet(packet), None))
+        self.outgoing.append((frame_packet(packet), None))
 
-    def prepare(self, packet: Packet) -> None:
+    def acknowledge(self, packet_id: int) -> None:
+        self.send_packet(Packet(PacketType.ACKNOWLEDGE, packet_id))
+
+    def prepare_ack(self, packet_id: int) -> None:
         """Nothing here takes time."""
 
     def send_break_in(self) -> None:
-        self.outgoing.append(Outgoing(BREAK_IN, None))
+        self.outgoing.append((BREAK_IN, None))
 
     def expect_reboot(self) -> None:
         """A serial line has no handshake."""

@@ -22,15 +22,13 @@ The target
     seconds under a fresh sequence number until it is acknowledged (event :class:`Acknowledged` with the
     token) or, where ``max_tries`` is given, given up (:class:`GaveUp`). Before a debugger has answered,
     packets wait; a target that prints to nobody looks at :attr:`Session.connected` first. The host's
-    requests arrive as
-    :class:`PacketReceived`, its break-in as :class:`BreakInReceived`. A host that attaches to a target that
-    is
-    *already halted* has not seen the state change: send it again as a new packet on :class:`Connected` or
-    :class:`BreakInReceived`. A packet of the host that arrives while ours is unacknowledged proves its
-    arrival. RESEND and RESET are answered here, by repeating the unacknowledged packet.
+    requests arrive as :class:`PacketReceived`, its break-in as :class:`BreakInReceived`. A host that attaches
+    to a target that is *already halted* has not seen the state change: send it again as a new packet on
+    :class:`Connected` or :class:`BreakInReceived`. A packet of the host that arrives while ours is
+    unacknowledged proves its arrival. RESEND and RESET are answered by repeating the unacknowledged packet.
 
-Limits: a datagram has at most 2048 bytes, a KDNET payload 1416, a KDCOM payload 4000; a host keeps 4 answered
-pokes; a KDCOM reader keeps one packet. States and legal inputs: :mod:`harness.kd.transitions`.
+Limits: a datagram has at most 2048 bytes, a KDNET payload 1416, a KDCOM payload 4000; a host keeps 64
+answered pokes; a KDCOM reader keeps one packet. States and legal inputs: :mod:`harness.kd.transitions`.
 """
 
 from __future__ import annotations
@@ -46,7 +44,7 @@ from harness.kd.kdnet_host import KdnetHostLink
 from harness.kd.kdnet_target import KdnetTargetLink
 from harness.kd.links import KdcomLink, Link, Outgoing
 from harness.kd.packet_ids import KDNET_HOST_FIRST, KdcomIds, KdnetIds, PacketIds
-from harness.kd.packets import Packet, PacketType
+from harness.kd.packets import CONTROL_TYPES, Packet, PacketType
 from harness.kd.session_events import (
     Acknowledged,
     Address,
@@ -59,7 +57,9 @@ from harness.kd.session_events import (
     PeerReset,
     PokeAnswered,
     ResendRequested,
+    SecondTarget,
     SessionEvent,
+    TargetMoved,
 )
 from harness.kd.transitions import TRANSITIONS, Input, Phase, Role
 
@@ -70,12 +70,8 @@ RETRANSMIT: Final = 0.495
 _MAX_RESETS: Final = 2
 """RESETs to a target that does not answer them; after that its packets are taken as they come."""
 
-_CONTROL_INPUTS: Final = tuple(
-    {PacketType.ACKNOWLEDGE: Input.ACK, PacketType.RESEND: Input.RESEND, PacketType.RESET: Input.RESET}.get(
-        kind
-    )
-    for kind in PacketType
-)
+_CONTROLS: Final = dict(zip(CONTROL_TYPES, (Input.ACK, Input.RESEND, Input.RESET), strict=True))
+_CONTROL_INPUTS: Final = tuple(map(_CONTROLS.get, PacketType))
 """By packet type, which serves as index: see CONTROL_TYPES for why no dict."""
 
 
@@ -112,11 +108,13 @@ class Session:
         self._legal = TRANSITIONS[role][phase]
         self._retransmit = retransmit
         self._max_tries = max_tries
-        self._events: deque[SessionEvent] = deque()
+        self._events: deque[SessionEvent | Packet] = deque()
         self._queue: deque[_Waiting] = deque()
         self._in_flight: _InFlight | None = None
         self._tokens = 0
         self._resets = 0
+        self._received = self._repeats = 0
+        self._settled = self._sends = 0
 
     @classmethod
     def kdnet_host(
@@ -171,13 +169,22 @@ class Session:
 
     @property
     def connected(self) -> bool:
-        """Packets can be sent."""
+        """The other end was heard, and packets flow."""
         return self._phase in (Phase.CONNECTED, Phase.RESYNCING)
 
     @property
     def idle(self) -> bool:
         """Every packet that was sent is acknowledged."""
         return self._in_flight is None and not self._queue
+
+    @property
+    def tries(self) -> float:
+        """How often a data packet must be sent, on average, until its ACK is here; 1.0 on a link that loses
+        nothing. What is still in flight does not count."""
+        own = self._sends / self._settled if self._settled else 1.0
+        # Of the peer's packets only those are seen twice whose ACK was lost, which is half of the way.
+        peers = 1 + self._repeats / self._received if self._received else 1.0
+        return max(own, peers * peers)
 
     def send_packet(self, packet_type: PacketType, payload: bytes, now: float) -> int:
         """Send a data packet, after those not yet acknowledged; the token that its events carry."""
@@ -206,7 +213,7 @@ class Session:
         """Make the ACK for the packet that probably comes next; call it when there is nothing else to do."""
         expected = self._ids.expected()
         if expected is not None:
-            self._link.prepare(Packet(PacketType.ACKNOWLEDGE, expected))
+            self._link.prepare_ack(expected)
 
     def datagrams_to_send(self) -> list[Outgoing]:
         """What is to be sent, in order; each item once."""
@@ -217,7 +224,13 @@ class Session:
 
     def next_event(self) -> SessionEvent | None:
         """The oldest event not yet taken."""
-        return self._events.popleft() if self._events else None
+        if not self._events:
+            return None
+        event = self._events.popleft()
+        if isinstance(event, Packet):  # made here, for the ACK must not wait for it
+            self._received += 1
+            return PacketReceived(*event)
+        return event
 
     def deadline(self) -> float | None:
         """When :meth:`handle_timer` wants to be called; None = never."""
@@ -283,11 +296,12 @@ class Session:
             self._resets += 1
             self._send_reset()
             return
-        self._link.send_packet(Packet(PacketType.ACKNOWLEDGE, ids.ack_of(packet.packet_id)))
+        self._link.acknowledge(ids.ack_of(packet.packet_id))
         if ids.is_repeat(packet):
+            self._repeats += 1
             return
         ids.accept(packet)
-        self._events.append(PacketReceived(*packet))
+        self._events.append(packet)
         if self._in_flight is not None:
             self._acknowledged(now)
 
@@ -328,11 +342,11 @@ class Session:
             case PokeAnswered():
                 if self._enter(Input.POKE):
                     self._events.append(frame)
-            case Dropped():
+            case Dropped() | TargetMoved() | SecondTarget():
                 self._events.append(frame)
 
     def _on_session(self, address: Address | None, version: int, fresh: bool, now: float) -> None:
-        if not self._enter(Input.SESSION):
+        if not self._enter(Input.SESSION if self.role is Role.HOST else Input.RESPONSE):
             return
         self._resets = 0
         if self.role is Role.TARGET:
@@ -369,6 +383,8 @@ class Session:
         flight = self._in_flight
         assert flight is not None
         self._in_flight = None
+        self._settled += 1
+        self._sends += flight.tries
         self._events.append(Acknowledged(flight.token, flight.packet.packet_type))
         self._send_next(now)
 

@@ -21,11 +21,13 @@ __all__ = [
     "PeerReset",
     "PokeAnswered",
     "ResendRequested",
+    "SecondTarget",
     "SessionEvent",
+    "TargetMoved",
 ]
 
-Address: TypeAlias = tuple[str, int]
-"""Host and port of the peer, as ``recvfrom`` gives them; never interpreted here."""
+Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
+"""The peer's host and port (IPv6: flow and scope too), as ``recvfrom`` gives them; never interpreted here."""
 
 
 class PacketReceived(NamedTuple):
@@ -70,6 +72,21 @@ class PokeAnswered(NamedTuple):
     version: int
 
 
+class TargetMoved(NamedTuple):
+    """Host: the session's target now speaks from another address (DHCP, NAT), and is answered there."""
+
+    before: Address | None
+    address: Address | None
+
+
+class SecondTarget(NamedTuple):
+    """Host: two targets dial with one key, and both of them speak. Nothing of the other one was taken."""
+
+    address: Address | None
+    """The session's target."""
+    other: Address | None
+
+
 class BreakInReceived(NamedTuple):
     """Target: the host wants the target to halt."""
 
@@ -105,6 +122,8 @@ SessionEvent: TypeAlias = (
     | GaveUp
     | Connected
     | PokeAnswered
+    | TargetMoved
+    | SecondTarget
     | BreakInReceived
     | PeerReset
     | ResendRequested

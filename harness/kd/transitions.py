@@ -39,6 +39,7 @@ class Input(Enum):
 
     POKE = "poke"
     SESSION = "first data under a new key"
+    RESPONSE = "response to the latest poke"
     HELLO = "hello"
     BREAK_IN = "break-in"
     FIRST_DATA = "data packet at the beginning of an id stream"
@@ -74,9 +75,9 @@ TRANSITIONS: Final[dict[Role, dict[Phase, dict[Input, Phase]]]] = {
         },
     },
     Role.TARGET: {
-        Phase.POKING: {Input.SESSION: Phase.CONNECTED},
+        Phase.POKING: {Input.RESPONSE: Phase.CONNECTED},
         Phase.CONNECTED: {
-            Input.SESSION: Phase.CONNECTED,
+            Input.RESPONSE: Phase.CONNECTED,
             Input.BREAK_IN: Phase.CONNECTED,
             Input.FIRST_DATA: Phase.CONNECTED,
             Input.DATA: Phase.CONNECTED,

@@ -15,6 +15,8 @@ KEY = Key.parse("1.2.3.4")
 HOST = Endpoint(IPv4Address("192.168.2.1"), 50000)
 OWN = Endpoint(IPv4Address("192.168.2.72"), 50000)
 NONCE = bytes(range(32))
+PEER = ("192.0.2.1", 50000)
+"""The address that either end sees the other at."""
 
 MANGLE = Callable[[list[bytes]], list[bytes]]
 
@@ -61,7 +63,7 @@ class Pair:
     def _deliver(self, sender: Session, receiver: Session, mangle: MANGLE) -> int:
         sent = [data for data, _ in sender.datagrams_to_send()]
         for data in mangle(sent):
-            receiver.receive(data, self.now, ("192.0.2.1", 50000))
+            receiver.receive(data, self.now, PEER)
             receiver.prepare()
         self.collect()
         return len(sent)

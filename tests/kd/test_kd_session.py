@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kd_pair import KEY, NONCE, Pair, make_target, random_bytes
+from kd_pair import KEY, NONCE, PEER, Pair, make_target, random_bytes
 
 from harness.kd.debugio import PrintString
 from harness.kd.kdnet import Drop, Key
@@ -93,11 +93,11 @@ class TestHandshake:
         pair = Pair.kdnet()
         pair.tick(0.0)
         (poke,) = [data for data, _ in pair.target.datagrams_to_send()]
-        pair.host.receive(poke, pair.now)
+        pair.host.receive(poke, pair.now, PEER)
         pair.settle()
         pair.print(b"x" * 20)
         pair.settle()
-        pair.host.receive(poke, pair.now)
+        pair.host.receive(poke, pair.now, PEER)
         pair.drop_to_target()
         pair.print(b"y" * 20)
         pair.settle()
@@ -268,7 +268,7 @@ class TestPackets:
         pair.print(b"one")
         pair.drop_to_host()
         channel = pair.target._link._channel
-        pair.host.receive(channel.seal(b"0000 no packet at all"), pair.now)
+        pair.host.receive(channel.seal(b"0000 no packet at all"), pair.now, PEER)
         last = pair.host.next_event()
         assert isinstance(last, Dropped) and last.reason is Drop.BAD_BODY
         pair.to_target()

@@ -29,6 +29,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+from harness.bugcheckcodes import bugcheck_words
+
 __all__ = [
     "ConnectionFailed",
     "DebuggerDied",
@@ -156,9 +158,7 @@ class DriverBugcheck(DriverFault):
     def __init__(
         self, code: int, parameters: tuple[int, int, int, int], *, module: str | None = None
     ) -> None:
-        words = ", ".join(f"0x{p:016x}" for p in parameters)
-        where = f" in {module}" if module else ""
-        super().__init__(f"the target bugchecked: 0x{code:08x} ({words}){where}")
+        super().__init__(f"the target bugchecked: {bugcheck_words(code, parameters, module)}")
         self.code = code
         self.parameters = parameters
         self.module = module

@@ -15,13 +15,18 @@ from harness.debuggers.base import (
     BugcheckSeen,
     Debugger,
     DebuggerEvent,
+    ModuleLoaded,
+    ModuleUnloaded,
     PrintReceived,
     Release,
     Stopped,
     TargetInfo,
     TargetRebooted,
 )
-from harness.errors import ProcnotifyError, UsageError
+from harness.debuggers.images import LoadedImages
+from harness.debuggers.release import last_prints
+from harness.debuggers.stops import StopTally, unhandled_exception
+from harness.errors import DriverFault, ProcnotifyError, TargetLost, UsageError
 from harness.events import Bugcheck, Event
 from harness.lines import EventAssembler
 
@@ -40,8 +45,10 @@ class Recording:
     bugcheck: Bugcheck | None
     """The target's first bugcheck; None when it had none."""
     reboots: int
-    stops: tuple[Stopped, ...]
-    """Stops that were let go."""
+    stops: StopTally
+    """Stops that were let go: exceptions, break instructions, commands for the host."""
+    unhandled: DriverFault | None
+    """The first exception that nothing in the target handled; a bugcheck follows where the target goes on."""
     interrupted: bool
     """Ctrl-C ended it."""
     error: ProcnotifyError | None
@@ -66,7 +73,9 @@ class Recorder:
         self._bugcheck: Bugcheck | None = None
         self._crashes = 0
         self._reboots = 0
-        self._stops: list[Stopped] = []
+        self._stops = StopTally()
+        self._images = LoadedImages(debugger)
+        self._unhandled: DriverFault | None = None
 
     def run(self, *, attach_timeout: float, duration: float | None) -> Recording:
         """Attach and record for ``duration`` seconds, or until Ctrl-C.
@@ -94,8 +103,15 @@ class Recorder:
             if release.running is not None:
                 error.message += f"; {release}"
             raise error
+        for event in last_prints(self._debugger):
+            self._handle(event)
         self._emit(self._assembler.flush())
-        return Recording(release, self._bugcheck, self._reboots, tuple(self._stops), interrupted, error)
+        self._see_release(release)
+        if error is None and not release.running and not release.crashed:
+            error = TargetLost(str(release), hint=release.way_out)
+        return Recording(
+            release, self._bugcheck, self._reboots, self._stops, self._unhandled, interrupted, error
+        )
 
     def _listen(self, deadline: float | None) -> None:
         while deadline is None or monotonic() < deadline:
@@ -109,22 +125,48 @@ class Recorder:
         match event:
             case PrintReceived(text=text, host_time=host_time):
                 self._emit(self._assembler.feed(text, host_time))
-            case BugcheckSeen(code=code, parameters=parameters, module=module):
+            case BugcheckSeen():
                 self._crashes += 1
                 if self._crashes > 1:
                     return False  # the break after a bugcheck may come again and again
-                events = self._assembler.bugcheck(code, parameters, module)
-                self._emit(events)
-                self._bugcheck = next(found for found in events if isinstance(found, Bugcheck))
+                self._record_bugcheck(event)
                 self._let_go()
+            case Stopped(break_in=True):
+                self._let_go()  # our own, asked for twice because the target was slow
             case Stopped():
-                self._stops.append(event)
+                self._record_stop(event)
                 self._let_go()
             case TargetRebooted():
                 self._reboots += 1
                 self._crashes = 0
-                self._emit(self._assembler.flush())
+                self._images.see(event)
+                self._emit(self._assembler.reboot())
+            case ModuleLoaded() | ModuleUnloaded():
+                self._images.see(event)
         return True
+
+    def _record_bugcheck(self, crash: BugcheckSeen) -> None:
+        events = self._assembler.bugcheck(crash.code, crash.parameters, crash.module)
+        self._emit(events)
+        if self._bugcheck is None:
+            self._bugcheck = next(found for found in events if isinstance(found, Bugcheck))
+
+    def _record_stop(self, stop: Stopped) -> None:
+        place = self._images.place(stop.address)
+        self._stops.add(stop, str(place or ""))
+        image = place.image if place is not None else None
+        self._emit(
+            self._assembler.stop(stop.code, stop.address, first_chance=stop.first_chance, module=image)
+        )
+        if not stop.first_chance and self._unhandled is None:
+            self._unhandled = unhandled_exception(stop, place)
+
+    def _see_release(self, release: Release) -> None:
+        """What came up only while the target was let go."""
+        for stop in release.stops:
+            self._record_stop(stop)
+        if release.bugcheck is not None:
+            self._record_bugcheck(release.bugcheck)
 
     def _let_go(self) -> None:
         with contextlib.suppress(UsageError):  # reset meanwhile: it runs already

@@ -15,6 +15,7 @@ __all__ = ["PURE", "ROOMS", "imports_of", "level_of", "room_of"]
 PACKAGE = Path(__file__).resolve().parent.parent / "harness"
 
 ROOMS: tuple[tuple[str, ...], ...] = (
+    ("bugcheckcodes",),
     ("errors", "events", "actions"),
     ("outcome", "callbacks", "resources", "internal"),
     ("lines", "kd", "toolchain", "channel"),

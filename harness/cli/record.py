@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 import harness
+from harness.bugcheckcodes import bugcheck_words
 from harness.cli._options import debugger_option, duration, log_options, wait_option
 from harness.debuggers import debugger_factory
 from harness.debuggers.base import TargetInfo
@@ -130,7 +131,9 @@ def command(
     loss = tape.finish(outcome.words)
     _tell(recording, tape, loss)
     if recording.error is not None:
-        raise recording.error
+        if outcome is Outcome.of(recording.error):
+            raise recording.error
+        click.echo(f"procnotify: {recording.error}", err=True)
     if outcome is not Outcome.PASSED:
         return outcome
     if scenario is not None:
@@ -141,17 +144,23 @@ def command(
 
 
 def _outcome(recording: Recording) -> Outcome:
-    if recording.error is not None:
-        return Outcome.of(recording.error)
-    return Outcome.BUGCHECK if recording.bugcheck is not None else Outcome.PASSED
+    if recording.bugcheck is not None:
+        return Outcome.BUGCHECK
+    if recording.unhandled is not None:
+        return Outcome.of(recording.unhandled)
+    return Outcome.of(recording.error) if recording.error is not None else Outcome.PASSED
 
 
 def _tell(recording: Recording, tape: _Tape, loss: LossReport) -> None:
     say = partial(click.echo, err=True)
-    for stop in recording.stops:
-        say(f"procnotify: stopped and let go: {printable(stop.reason)} at 0x{stop.address:016x}")
+    for stop in recording.stops.lines():
+        say(f"procnotify: stopped and let go: {printable(stop)}")
     if recording.bugcheck is not None:
-        say(f"procnotify: {printable(recording.bugcheck.line) or 'bugcheck'}")
+        crash = recording.bugcheck
+        words = bugcheck_words(crash.code, crash.parameters, crash.module)
+        say(f"procnotify: the target bugchecked: {printable(words)}")
+    elif recording.unhandled is not None:
+        say(f"procnotify: {printable(str(recording.unhandled))}")
     reboots = f", {recording.reboots} reboot(s)" if recording.reboots else ""
     say(f"procnotify: {tape.count} events{reboots}; {recording.release}")
     if tape.writer is not None:

@@ -114,6 +114,15 @@ class Release:
     """It bugchecked, so it could not be left running."""
     bugcheck: BugcheckSeen | None = None
     """The bugcheck, where it came while the target was released."""
+    stops: tuple[Stopped, ...] = ()
+    """What else it stopped for while it was released; it was let go from there."""
+
+    @property
+    def way_out(self) -> str:
+        """What lets a target go that is not known to run; empty where nothing is to be done."""
+        if self.running or self.crashed:
+            return ""
+        return "should it stand still, attach once more, which lets it go: `procnotify record ... --for 1s`"
 
     def __str__(self) -> str:
         state = {True: "was left running", False: "was left halted", None: "is not known to run"}[
@@ -146,7 +155,8 @@ class Debugger(Protocol):
         """Halt the running target. DriverBugcheck: it crashed instead, and is halted for that."""
 
     def receive(self, *, timeout: float) -> DebuggerEvent | None:
-        """The next thing the target said, or None after ``timeout``."""
+        """The next thing the target said, or None after ``timeout``. After ``detach``: what it still said
+        until then, without waiting."""
 
     def modules(self) -> list[Module]:
         """The kernel's loaded module list. The target must be halted."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from time import monotonic
 from typing import Final, Protocol
 
-from harness.debuggers.base import BugcheckSeen, Release, Stopped
-from harness.errors import DriverBugcheck, RigError, UsageError
+from harness.debuggers.base import BugcheckSeen, Debugger, PrintReceived, Release, Stopped
+from harness.errors import DriverBugcheck, ProcnotifyError, RigError, UsageError
+from harness.kd.status import STATUS_BREAKPOINT
 
-__all__ = ["Releasable", "release"]
+__all__ = ["LEAST_SECONDS", "Releasable", "last_prints", "release"]
 
-_LEAST: Final = 0.2
+LEAST_SECONDS: Final = 0.2
+"""A target that answers at once is never taken for lost, however little time is left."""
 _DUMP_SECONDS: Final = 1.0
 """How long a crashed target is heard on; its dump may take a minute, which is not waited for."""
 
@@ -53,13 +56,18 @@ def release(debugger: Releasable, *, timeout: float, crashed: bool) -> Release:
     deadline = monotonic() + timeout
     if crashed:
         return _release_crashed(debugger, min(timeout, _DUMP_SECONDS))
+    stops: list[Stopped] = []
+    return replace(_prove(debugger, deadline, stops), stops=tuple(stops))
+
+
+def _prove(debugger: Releasable, deadline: float, stops: list[Stopped]) -> Release:
     try:
         # Also when it is halted: for something that nobody has looked at yet, perhaps a bugcheck.
-        debugger.break_in(timeout=max(deadline - monotonic(), _LEAST) / 2)
+        stops += _halt(debugger, max(deadline - monotonic(), LEAST_SECONDS) / 2)
         before = debugger.interrupt_time()
         debugger.clear_breakpoints()
         debugger.go()
-        debugger.break_in(timeout=max(deadline - monotonic(), _LEAST))
+        stops += _halt(debugger, max(deadline - monotonic(), LEAST_SECONDS))
         after = debugger.interrupt_time()
         debugger.let_go()
     except DriverBugcheck as crash:
@@ -72,6 +80,22 @@ def release(debugger: Releasable, *, timeout: float, crashed: bool) -> Release:
     if after <= before:
         return Release(None, f"it broke in and continued, but its clock stood still at {after}")
     return Release(True, f"it broke in and continued, its clock moved by {(after - before) / 10:.0f} us")
+
+
+def _halt(debugger: Releasable, timeout: float) -> list[Stopped]:
+    """Halt the target; what it stopped for, where that was not the break-in."""
+    stop = debugger.break_in(timeout=timeout)
+    return [] if stop.break_in or stop.code in (0, STATUS_BREAKPOINT) else [stop]
+
+
+def last_prints(debugger: Debugger) -> Iterator[PrintReceived]:
+    """The prints that came before the debugger was detached, and that nobody has taken yet."""
+    try:
+        while (event := debugger.receive(timeout=0.0)) is not None:
+            if isinstance(event, PrintReceived):
+                yield event
+    except ProcnotifyError:
+        return  # the debugger is gone, and has nothing more to say
 
 
 def _release_crashed(debugger: Releasable, patience: float) -> Release:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from harness.debuggers.base import Stopped
+from harness.debuggers.images import Place
+from harness.errors import DriverFault
 from harness.kd.status import (
     DBG_CONTINUE,
     DBG_EXCEPTION_NOT_HANDLED,
@@ -13,10 +17,23 @@ from harness.kd.status import (
     STATUS_SINGLE_STEP,
 )
 
-__all__ = ["DEBUGGER_EXCEPTIONS", "command_stop", "continue_status", "exception_stop"]
+__all__ = [
+    "DEBUGGER_EXCEPTIONS",
+    "MAX_STOPS_TOLD",
+    "StopCount",
+    "StopTally",
+    "command_stop",
+    "continue_status",
+    "exception_stop",
+    "unhandled_exception",
+]
 
 DEBUGGER_EXCEPTIONS: Final = frozenset({STATUS_BREAKPOINT, STATUS_SINGLE_STEP})
 """The exceptions that exist for debuggers; every other one is the target's to handle."""
+
+
+MAX_STOPS_TOLD: Final = 16
+"""Different stops (by reason and address) of which each is told; of more only the number is."""
 
 
 def continue_status(code: int) -> int:
@@ -50,3 +67,63 @@ def command_stop(what: str, address: int) -> Stopped:
     :param what: the command, or what is known of it.
     """
     return Stopped(f"the target wants the host to execute {what}", 0, address)
+
+
+@dataclass(frozen=True)
+class StopCount:
+    """A stop, and how often the target made it."""
+
+    stop: Stopped
+    place: str
+    """The image and offset of its address; empty where no image holds it."""
+    count: int
+
+    def __str__(self) -> str:
+        where = f" ({self.place})" if self.place else ""
+        times = f", {self.count} times" if self.count > 1 else ""
+        return f"{self.stop.reason} at 0x{self.stop.address:016x}{where}{times}"
+
+
+class StopTally:
+    """Counts stops; the same stop again is one that happened more often."""
+
+    def __init__(self) -> None:
+        self._counts: dict[Stopped, StopCount] = {}
+        self._untold = 0
+
+    def add(self, stop: Stopped, place: str = "") -> None:
+        """The target stopped.
+
+        :param place: the image and offset of its address.
+        """
+        known = self._counts.get(stop)
+        if known is not None:
+            self._counts[stop] = StopCount(stop, known.place, known.count + 1)
+        elif len(self._counts) < MAX_STOPS_TOLD:
+            self._counts[stop] = StopCount(stop, place, 1)
+        else:
+            self._untold += 1
+
+    def __len__(self) -> int:
+        return sum(stop.count for stop in self._counts.values()) + self._untold
+
+    def __iter__(self) -> Iterator[StopCount]:
+        """The different stops, the first first; at most :data:`MAX_STOPS_TOLD`."""
+        return iter(self._counts.values())
+
+    def lines(self) -> list[str]:
+        """For people, one line for each different stop."""
+        lines = [str(stop) for stop in self]
+        if self._untold:
+            lines.append(f"{self._untold} more stops at other places")
+        return lines
+
+
+def unhandled_exception(stop: Stopped, place: Place | None) -> DriverFault:
+    """The error for an exception that nothing in the target handled (its second chance)."""
+    where = f" ({place})" if place is not None else ""
+    return DriverFault(
+        f"nothing in the target handled an exception: {stop.reason} (0x{stop.code:08x})"
+        f" at 0x{stop.address:016x}{where}",
+        hint="left alone, Windows bugchecks for it",
+    )

@@ -15,6 +15,7 @@ from pathlib import Path
 import harness
 from harness.actions import FieldType
 from harness.debuggers.base import Debugger, Release, TargetInfo
+from harness.debuggers.stops import unhandled_exception
 from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost, TraceError, UsageError
 from harness.events import Event
 from harness.machines.base import Boot
@@ -84,10 +85,12 @@ class Capture:
                     session.finish()
         finally:
             rig.emit(PhaseEntered("release"))
-            self.release = debugger.detach(timeout=DETACH_SECONDS)
-            if session is not None and self.release.bugcheck is not None:
-                session.record_bugcheck(self.release.bugcheck)
-            rig.machine.stop()
+            try:
+                self.release = debugger.detach(timeout=DETACH_SECONDS)
+                if session is not None:
+                    session.finish_release(self.release)
+            finally:
+                rig.machine.stop()
         self._judge_release(self.release)
 
     def _judge_release(self, release: Release) -> None:
@@ -95,6 +98,9 @@ class Capture:
         if release.bugcheck is not None:
             crash = release.bugcheck
             raise DriverBugcheck(crash.code, crash.parameters, module=crash.module)
+        for stop in release.stops:
+            if not stop.first_chance:
+                raise unhandled_exception(stop, None)
         if not release.running:
             raise TargetLost(f"the steps are done, but {release}")
 

@@ -8,6 +8,7 @@ way, a marker that has arrived does.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,10 +22,14 @@ from harness.debuggers.base import (
     ModuleLoaded,
     ModuleUnloaded,
     PrintReceived,
+    Release,
     Stopped,
     TargetRebooted,
 )
-from harness.errors import DriverBugcheck, DriverFault, ProcnotifyError, TargetLost
+from harness.debuggers.images import LoadedImages, Place
+from harness.debuggers.release import last_prints
+from harness.debuggers.stops import DEBUGGER_EXCEPTIONS, unhandled_exception
+from harness.errors import DriverBugcheck, DriverFault, ProcnotifyError, TargetLost, UsageError
 from harness.events import Event
 from harness.lines import EventAssembler
 from harness.machines.base import Machine
@@ -76,6 +81,7 @@ class Session:
         self._record = record
         self._watch = watch
         self._assembler = EventAssembler()
+        self._images = LoadedImages(debugger)
         self._guest = ThreadPoolExecutor(max_workers=1, thread_name_prefix="guest")
 
     def __enter__(self) -> Session:
@@ -120,13 +126,21 @@ class Session:
 
     def finish(self) -> None:
         """Record what was left unfinished: a line without its end, a split line without all its parts."""
-        for event in self._assembler.flush():
-            self._record(event)
+        self._emit(self._assembler.flush())
+
+    def finish_release(self, release: Release) -> None:
+        """Record what the target still said, and why it stopped, while the debugger let it go."""
+        for event in last_prints(self._debugger):
+            self._emit_print(event)
+        self.finish()
+        for stop in release.stops:
+            self._record_stop(stop)
+        if release.bugcheck is not None:
+            self.record_bugcheck(release.bugcheck)
 
     def record_bugcheck(self, crash: BugcheckSeen) -> None:
         """Record what was unfinished, then the bugcheck."""
-        for parsed in self._assembler.bugcheck(crash.code, crash.parameters, crash.module):
-            self._record(parsed)
+        self._emit(self._assembler.bugcheck(crash.code, crash.parameters, crash.module))
 
     def _pump(self, timeout: float) -> bool:
         """Take one thing from the debugger; False when there was none."""
@@ -139,32 +153,54 @@ class Session:
     def _handle(self, event: DebuggerEvent) -> None:
         match event:
             case PrintReceived():
-                host_time = None if self._machine.deterministic else event.host_time
-                for parsed in self._assembler.feed(event.text, host_time):
-                    self._record(parsed)
+                self._emit_print(event)
             case BugcheckSeen():
                 self.record_bugcheck(event)
                 raise DriverBugcheck(event.code, event.parameters, module=event.module)
+            case Stopped(break_in=True):
+                self._let_go()  # our own, asked for twice because the target was slow
             case Stopped():
-                raise DriverFault(
-                    f"the target stopped in the debugger: {event.reason} (0x{event.code:08x})"
-                    f" at 0x{event.address:016x}{self._module_at(event.address)}",
-                    hint="a driver under test must not break in or raise exceptions",
-                )
+                self._stopped(event)
             case TargetRebooted():
+                self._emit(self._assembler.reboot())
                 raise TargetLost("the target rebooted in the middle of the run")
             case ModuleLoaded() | ModuleUnloaded():
-                pass  # the driver's own lines tell the same, in their place among the others
+                # The driver's own lines tell the same, in their place among the others.
+                self._images.see(event)
 
-    def _module_at(self, address: int) -> str:
-        try:
-            modules = self._debugger.modules()
-        except ProcnotifyError:
-            return ""
-        for module in modules:
-            if module.base <= address < module.base + module.size:
-                return f" ({module.name}+0x{address - module.base:x})"
-        return ""
+    def _stopped(self, stop: Stopped) -> None:
+        place = self._record_stop(stop)
+        if stop.code == 0 or stop.code in DEBUGGER_EXCEPTIONS:
+            where = f" ({place})" if place is not None else ""
+            raise DriverFault(
+                f"the target stopped in the debugger: {stop.reason} (0x{stop.code:08x})"
+                f" at 0x{stop.address:016x}{where}",
+                hint="a driver under test must not break in",
+            )
+        self._let_go()
+        if not stop.first_chance:
+            self._await_bugcheck()
+            raise unhandled_exception(stop, place)
+
+    def _let_go(self) -> None:
+        with contextlib.suppress(UsageError):  # reset meanwhile: it runs already
+            self._debugger.go()
+
+    def _record_stop(self, stop: Stopped) -> Place | None:
+        place = self._images.place(stop.address)
+        image = place.image if place is not None else None
+        self._emit(
+            self._assembler.stop(stop.code, stop.address, first_chance=stop.first_chance, module=image)
+        )
+        return place
+
+    def _emit_print(self, event: PrintReceived) -> None:
+        host_time = None if self._machine.deterministic else event.host_time
+        self._emit(self._assembler.feed(event.text, host_time))
+
+    def _emit(self, events: list[Event]) -> None:
+        for event in events:
+            self._record(event)
 
     def _silent(self, what: str) -> TargetLost:
         try:

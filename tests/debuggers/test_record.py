@@ -21,7 +21,7 @@ from harness.cli.record import command as record
 from harness.debuggers.base import TargetInfo
 from harness.debuggers.native.debugger import NativeDebugger
 from harness.errors import ConnectionFailed, TargetLost, TraceError
-from harness.events import Bugcheck, Event, Print
+from harness.events import Bugcheck, Event, Print, ProcessCreate, Reboot, Stop
 from harness.kd.kdnet import Key
 from harness.kd.statechange import LoadSymbols
 from harness.record import Recorder, Recording
@@ -86,17 +86,57 @@ class TestRecorder:
         assert [event.line for event in tape.events] == [LINE.strip(), "half a line"]
         assert isinstance(tape.events[1], Print)
         assert recording.release.running is True
-        assert (recording.reboots, recording.stops, recording.error) == (0, (), None)
+        assert (recording.reboots, len(recording.stops), recording.error) == (0, 0, None)
         target.wait(lambda: not target.halted)
 
-    def test_a_stop_is_let_go(self, tape_and_target: tuple[Tape, ThinTarget]) -> None:
+    def test_a_first_chance_is_passed_on_recorded_and_no_fault(
+        self, tape_and_target: tuple[Tape, ThinTarget]
+    ) -> None:
         tape, target = tape_and_target
         target.exception(0xC0000005, rip=KERNEL_BASE + 0x10)
         target.wait(lambda: len(target.continues) == 2)
         target.print(LINE)
         recording = tape.end()
-        assert [stop.code for stop in recording.stops] == [0xC0000005]
-        assert len(tape.events) == 1
+        assert recording.stops.lines() == [
+            "access violation, first chance at 0xfffff80000000010 (ntoskrnl.exe+0x10)"
+        ]
+        assert recording.unhandled is None
+        stop, line = tape.events
+        assert stop == Stop(
+            index=0, code=0xC0000005, address=KERNEL_BASE + 0x10, first_chance=True, module="ntoskrnl.exe"
+        )
+        assert line.line == LINE.strip()
+
+    def test_an_exception_that_nothing_handles_is_told_once_and_is_the_driver_s_fault(
+        self, tape_and_target: tuple[Tape, ThinTarget]
+    ) -> None:
+        tape, target = tape_and_target
+        again = 5
+
+        def raise_again() -> None:
+            target.exception(0xC0000005, rip=KERNEL_BASE + 0x10, first_chance=False)
+
+        target.do(lambda: target.on_continue.extend([raise_again] * (again - 1)))
+        raise_again()
+        target.wait(lambda: len(target.continues) == again + 1)
+        recording = tape.end()
+        assert recording.stops.lines() == [
+            "access violation, second chance at 0xfffff80000000010 (ntoskrnl.exe+0x10), 5 times"
+        ]
+        assert recording.unhandled is not None and recording.unhandled.exit_code == 1
+        assert [event.first_chance for event in tape.events if isinstance(event, Stop)] == [False] * again
+        assert recording.release.running is True
+
+    def test_a_target_that_is_not_proved_to_run_is_the_rig_s_failure_with_the_way_out(
+        self, tape_and_target: tuple[Tape, ThinTarget], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("harness.record.DETACH_SECONDS", 0.5)
+        tape, target = tape_and_target
+        target.silence()
+        recording = tape.end()
+        assert recording.release.running is None
+        assert isinstance(recording.error, TargetLost)
+        assert "attach once more" in str(recording.error)
 
     def test_a_bugcheck_is_recorded_and_the_reboot_waited_through(
         self, tape_and_target: tuple[Tape, ThinTarget]
@@ -111,7 +151,7 @@ class TestRecorder:
         recording = tape.end()
         assert recording.reboots == 1
         assert recording.bugcheck is not None and recording.bugcheck.code == 0xD1
-        assert any(isinstance(event, Bugcheck) for event in tape.events)
+        assert [type(event) for event in tape.events] == [Print, Print, Bugcheck, Reboot, ProcessCreate]
         assert tape.events[-1].line == LINE.strip()
 
     def test_no_target(self) -> None:

@@ -27,6 +27,7 @@ class ScriptedDebugger:
 
     def __init__(self, modules: tuple[Module, ...] = ()) -> None:
         self.queue: deque[DebuggerEvent] = deque()
+        self.continues = 0
         self._modules = list(modules)
         self._never = threading.Event()
 
@@ -38,7 +39,8 @@ class ScriptedDebugger:
     def attach(self, *, timeout: float) -> TargetInfo:
         return TargetInfo(18362, 0x8664, 1, 0, "scripted")
 
-    def go(self) -> None: ...
+    def go(self) -> None:
+        self.continues += 1
 
     def break_in(self, *, timeout: float) -> Stopped:
         return Stopped("break-in", 0x80000003, 0)

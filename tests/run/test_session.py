@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import pytest
 from run_doubles import ScriptedDebugger, ScriptedMachine
 
-from harness.debuggers.base import BugcheckSeen, Module, ModuleLoaded, Stopped, TargetRebooted
+from harness.debuggers.base import BugcheckSeen, Module, ModuleLoaded, Release, Stopped, TargetRebooted
 from harness.errors import DriverBugcheck, DriverFault, DriverHang, GuestError, TargetLost
-from harness.events import Bugcheck, Event, Print
+from harness.events import Bugcheck, Event, Print, Reboot, Stop
 from harness.machines.base import MachineStatus
 from harness.run.session import Session, Watch
 
@@ -131,12 +131,75 @@ def test_a_stop_names_the_module_at_its_address() -> None:
     assert "breakpoint (0x80000003) at 0x0000000000008123 (bad.sys+0x123)" in str(raised.value)
 
 
-def test_a_reboot_in_the_middle_is_a_lost_target() -> None:
+def test_a_first_chance_is_recorded_passed_on_and_no_fault() -> None:
+    debugger = ScriptedDebugger((Module("bad.sys", 0x8000, 0x1000),))
+    debugger.queue.append(Stopped("access violation, first chance", 0xC0000005, 0x8123))
+    debugger.say("handled\n")
+    with session(debugger) as (live, events):
+        assert live.wait_for("both", lambda: len(events) == 2)
+    assert events[0] == Stop(index=0, code=0xC0000005, address=0x8123, first_chance=True, module="bad.sys")
+    assert events[1].line == "handled"
+    assert debugger.continues == 1
+
+
+def test_a_second_chance_is_the_driver_s_fault_whatever_follows() -> None:
+    debugger = ScriptedDebugger((Module("bad.sys", 0x8000, 0x1000),))
+    stop = Stopped("access violation, second chance", 0xC0000005, 0x8123, first_chance=False)
+    debugger.queue.append(stop)
+    debugger.say("and on it goes\n")
+    with session(debugger) as (live, events), pytest.raises(DriverFault, match=r"bad\.sys\+0x123") as raised:
+        live.wait_for("anything", lambda: False)
+    assert "access violation, second chance (0xc0000005)" in str(raised.value)
+    assert not isinstance(raised.value, DriverBugcheck)
+    assert isinstance(events[0], Stop) and events[0].first_chance is False
+    assert debugger.continues == 1
+
+
+def test_a_second_chance_that_ends_in_its_bugcheck_is_told_as_that() -> None:
+    debugger = ScriptedDebugger()
+    debugger.queue.append(Stopped("access violation", 0xC0000005, 0x8123, first_chance=False))
+    debugger.queue.append(BugcheckSeen(0x7E, (0xC0000005, 0x8123, 0, 0), "bad.sys"))
+    with session(debugger) as (live, events), pytest.raises(DriverBugcheck) as raised:
+        live.wait_for("anything", lambda: False)
+    assert "0x0000007e SYSTEM_THREAD_EXCEPTION_NOT_HANDLED" in str(raised.value)
+    assert [type(event) for event in events] == [Stop, Bugcheck]
+
+
+def test_a_break_in_of_the_debugger_s_own_that_comes_late_is_let_go() -> None:
+    debugger = ScriptedDebugger()
+    debugger.queue.append(Stopped("break-in", 0x80000003, 0x8123, break_in=True))
+    debugger.say("on\n")
+    with session(debugger) as (live, events):
+        assert live.wait_for("a line", lambda: bool(events))
+    assert [event.line for event in events] == ["on"]
+    assert debugger.continues == 1
+
+
+def test_what_is_said_while_the_target_is_let_go_is_recorded() -> None:
+    debugger = ScriptedDebugger()
+    release = Release(
+        False,
+        "it crashed",
+        crashed=True,
+        bugcheck=BugcheckSeen(0xCE, (1, 2, 3, 4), "late.sys"),
+        stops=(Stopped("access violation", 0xC0000005, 0x8123, first_chance=False),),
+    )
+    with session(debugger) as (live, events):
+        live.finish()
+    debugger.say("after its totals\n")
+    live.finish_release(release)
+    assert [type(event) for event in events] == [Print, Stop, Bugcheck]
+    assert events[0].line == "after its totals"
+
+
+def test_a_reboot_in_the_middle_is_a_lost_target_and_divides_the_trace() -> None:
     debugger = ScriptedDebugger()
     debugger.queue.append(ModuleLoaded(Module("a.sys", 0, 1)))
+    debugger.say("half a line")
     debugger.queue.append(TargetRebooted())
-    with session(debugger) as (live, _), pytest.raises(TargetLost, match="rebooted"):
+    with session(debugger) as (live, events), pytest.raises(TargetLost, match="rebooted"):
         live.wait_for("anything", lambda: False)
+    assert [type(event) for event in events] == [Print, Reboot]
 
 
 def test_waiting_for_a_line_that_never_comes_ends() -> None:

@@ -176,11 +176,12 @@ class NativeDebugger:
 
     def receive(self, *, timeout: float) -> DebuggerEvent | None:
         """See :meth:`harness.debuggers.base.Debugger.receive`."""
-        item = self._talk.take(timeout)
-        if item is None:
-            self._require_sign_of_life()
-            return None
-        return self._event(item)
+        item = self._talk.take(timeout if self._link is not None else 0.0)
+        if item is not None:
+            return self._event(item)
+        if self._link is not None:
+            self._require_sign_of_life(self._link)
+        return None
 
     def modules(self) -> list[Module]:
         """See :meth:`harness.debuggers.base.Debugger.modules`; where the target has no list, what it
@@ -272,6 +273,7 @@ class NativeDebugger:
             raise UnreadableMemory(f"the target refuses SetContext (status 0x{reply.status:08x})")
 
     def _ask(self, request: Manipulate, timeout: float) -> Manipulate:
+        self._require_link()
         return self._talk.request(request, timeout)
 
     def _require_link(self) -> LinkThread:
@@ -279,8 +281,8 @@ class NativeDebugger:
             raise UsageError("the debugger is not connected", hint="call listen and attach first")
         return self._link
 
-    def _require_sign_of_life(self) -> None:
-        silent = monotonic() - self._require_link().heard_at
+    def _require_sign_of_life(self, link: LinkThread) -> None:
+        silent = monotonic() - link.heard_at
         if self._silence is not None and silent > self._silence and self._talk.sessions:
             raise TargetLost(
                 f"nothing came from the target for {silent:.0f} s",
@@ -303,7 +305,8 @@ class NativeDebugger:
                 self._crashed = False
                 return item
             case Halt(change):
-                self._require_link().busy = False
+                if self._link is not None:
+                    self._link.busy = False
                 return self._describe_halt(change)
 
     def _describe_halt(self, change: StateChange) -> BugcheckSeen | Stopped:

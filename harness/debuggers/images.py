@@ -1,0 +1,60 @@
+"""Which loaded image holds an address of the target."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from harness.debuggers.base import Debugger, Module, ModuleLoaded, ModuleUnloaded, TargetRebooted
+from harness.errors import ProcnotifyError
+
+__all__ = ["MAX_READINGS", "LoadedImages", "Place"]
+
+MAX_READINGS: Final = 32
+"""How often the target's list is read in one boot; over a slow line that stops the target for seconds."""
+
+
+class Place(NamedTuple):
+    """An address, as an image and how far behind its base."""
+
+    image: str
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.image}+0x{self.offset:x}"
+
+
+class LoadedImages:
+    """The images of one target, read when somebody asks and again when they have changed since.
+
+    :param debugger: attached; asked only while the target is halted.
+    """
+
+    def __init__(self, debugger: Debugger) -> None:
+        self._debugger = debugger
+        self._modules: list[Module] = []
+        self._stale = True
+        self._readings = 0
+
+    def see(self, event: ModuleLoaded | ModuleUnloaded | TargetRebooted) -> None:
+        """What is known is no longer true."""
+        self._stale = True
+        if isinstance(event, TargetRebooted):
+            self._modules, self._readings = [], 0
+
+    def place(self, address: int) -> Place | None:
+        """Where that is; None when no image holds it, or the target does not say."""
+        found = self._find(address)
+        if found is None and self._stale and self._readings < MAX_READINGS:
+            self._readings += 1
+            try:
+                self._modules, self._stale = self._debugger.modules(), False
+            except ProcnotifyError:
+                return None  # a halted target that does not answer is noticed elsewhere
+            found = self._find(address)
+        return found
+
+    def _find(self, address: int) -> Place | None:
+        for module in self._modules:
+            if module.base <= address < module.base + module.size:
+                return Place(module.name, address - module.base)
+        return None

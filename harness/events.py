@@ -95,14 +95,9 @@ class ImageLoad(_Common, frozen=True, tag="image_load"):
     context_tid: int | None = None
 
 
-class Totals(msgspec.Struct, frozen=True, kw_only=True):
-    """How many events of each kind the driver says it reported, printed at unload."""
-
-    process_create: int
-    process_exit: int
-    thread_create: int
-    thread_exit: int
-    image_load: int
+Totals: TypeAlias = dict[str, int]
+"""How many events of each kind the driver says it reported, printed at unload: kind → count, in the order of
+the line. A driver may count more kinds than are known here, or fewer."""
 
 
 class Driver(_Common, frozen=True, tag="driver"):

@@ -123,8 +123,8 @@ class Recorder:
     def _handle(self, event: DebuggerEvent) -> bool:
         """False: the recording is over."""
         match event:
-            case PrintReceived(text=text, host_time=host_time):
-                self._emit(self._assembler.feed(text, host_time))
+            case PrintReceived(text=text, processor=processor, host_time=host_time):
+                self._emit(self._assembler.feed(text, host_time, processor))
             case BugcheckSeen():
                 self._crashes += 1
                 if self._crashes > 1:

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "harness"
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("bugcheckcodes",),
     ("errors", "events", "actions"),
-    ("outcome", "callbacks", "resources", "internal"),
+    ("outcome", "numbers", "callbacks", "resources", "internal"),
     ("lines", "kd", "toolchain", "channel"),
     ("connection", "trace", "scenario"),
     ("order", "virtual"),
@@ -32,7 +32,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
 )
 """From the foundation up, one tuple a row."""
 
-PURE = ("kd", "order", "lines", "events", "actions", "callbacks")
+PURE = ("kd", "order", "lines", "events", "actions", "callbacks", "numbers")
 """Rooms without I/O, clock or chance."""
 
 

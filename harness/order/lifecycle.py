@@ -20,14 +20,12 @@ from harness.events import (
     ThreadCreate,
     ThreadExit,
 )
-from harness.order.numbers import Numbers
+from harness.numbers import TIME_SLACK, Arrival, Numbers
 
 __all__ = ["MAX_VIOLATIONS", "Lifecycle", "Violation"]
 
 MAX_VIOLATIONS = 16
 """Kept; the first says most."""
-_TIME_SLACK = 10_000_000
-"""100 ns units: a callback may be interrupted between taking its number and taking the time."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +84,11 @@ class Lifecycle:
 
     def feed(self, events: Iterable[Event]) -> None:
         """Take the next events of the trace."""
-        rules, numbers = self._rules, self._numbers
+        rules, take = self._rules, self._numbers.take
         for event in events:
             seq = event.seq
-            if seq is not None:
-                if seq == numbers.next:
-                    numbers.next = seq + 1
-                else:
-                    self._number(event, seq)
+            if seq is not None and (arrival := take(event, seq)) is not Arrival.NEW:
+                self._number(event, arrival)
             rule = rules.get(type(event))
             if rule is not None:
                 rule(event)
@@ -111,17 +106,16 @@ class Lifecycle:
         if rule not in self._off and len(self.violations) < MAX_VIOLATIONS:
             self.violations.append(Violation(rule, event.index, message, before))
 
-    def _number(self, event: Event, seq: int) -> None:
-        """A line whose number is not the one after the highest."""
-        if self._numbers.begins(event, seq):
-            self._numbers.begin(event, seq)
+    def _number(self, event: Event, arrival: Arrival) -> None:
+        """What the transport or the machine did to a number is no broken promise."""
+        if arrival is Arrival.REUSED:
+            self._broken("seq_unique", event, f"seq {event.seq} is the number of an earlier line too")
+        elif arrival is not Arrival.REPEATED:
             self._begin_clock()
-        elif not self._numbers.take(seq):
-            self._broken("seq_unique", event, f"seq {seq} is the number of an earlier line too")
 
     def _clock(self, event: Event, time: int) -> None:
         """An event with the highest number, but not with the latest time."""
-        if time + _TIME_SLACK < self._latest_time:
+        if time + TIME_SLACK < self._latest_time:
             message = f"seq {event.seq} has time {time}, before {self._latest_time}"
             self._broken("time_follows_seq", event, message, self._latest_index)
 
@@ -209,6 +203,7 @@ class Lifecycle:
                 message = f"the driver unloads with its {name} callback still registered"
                 self._broken("driver_unregisters", event, message, index)
             self._begin_session()
+            self._numbers.close()
             return
         group = group_of_routine(event.routine)
         if group is None:

@@ -196,7 +196,7 @@ class Session:
 
     def _emit_print(self, event: PrintReceived) -> None:
         host_time = None if self._machine.deterministic else event.host_time
-        self._emit(self._assembler.feed(event.text, host_time))
+        self._emit(self._assembler.feed(event.text, host_time, event.processor))
 
     def _emit(self, events: list[Event]) -> None:
         for event in events:

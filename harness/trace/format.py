@@ -65,9 +65,14 @@ class Footer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="f
 Record: TypeAlias = Event | Footer
 """What may follow the header."""
 
-_encoder = msgspec.json.Encoder(order="deterministic")
+_encoder = msgspec.json.Encoder()
+_sorting_encoder = msgspec.json.Encoder(order="deterministic")
 
 
 def encode(record: Header | Record) -> bytes:
-    """One line of the file, line end included; the same record always gives the same bytes."""
-    return _encoder.encode(record) + b"\n"
+    """One line of the file, line end included; the same record always gives the same bytes.
+
+    The mappings of header and footer are sorted by their keys; a driver's totals keep the order of its line.
+    """
+    encoder = _sorting_encoder if isinstance(record, Header | Footer) else _encoder
+    return encoder.encode(record) + b"\n"

@@ -2,37 +2,45 @@
 
 Our driver numbers its lines from 1 (``seq``) and prints at unload how many events of each kind it reported.
 Lines may arrive out of order, for two processors print at once; only a number that never arrives is a loss.
-Loading the driver again starts a new session with its own numbers.
+Loading the driver again starts a load with its own numbers, and so does another boot of the target.
+
+What the counters prove is not always a loss: lines that came although the driver did not count them are the
+driver's doing, and numbers that went back together with the clock are the machine's.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 
-from harness.callbacks import COUNTERS
-from harness.events import Driver, Event, kind_of
+from harness.callbacks import CALLBACK_KINDS
+from harness.events import KINDS, Driver, Event, Reboot, kind_of
+from harness.numbers import Arrival, Numbers
 
-__all__ = ["MAX_GAPS", "LossCounter", "LossReport"]
+__all__ = ["LossCounter", "LossReport"]
 
-MAX_GAPS = 4096
-"""Ranges of missing numbers kept open for late lines; the oldest are counted as lost beyond that."""
-
-_SHOWN_GAPS = 16
+_SHOWN = 16
+"""Sentences and ranges of a kind kept."""
 
 
 class LossReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What is missing. Nothing is, if :attr:`complete`."""
+    """What the counters prove. Nothing is missing, if :attr:`complete`."""
 
     lost: int = 0
-    """Numbers that never arrived, of sessions whose beginning was captured or after their first line seen."""
+    """Numbers that never arrived, of loads whose beginning was captured or after their first line seen."""
     gaps: tuple[tuple[int, int], ...] = ()
     """The first of those ranges, both ends included."""
     repeated: int = 0
-    """Lines whose number had already arrived."""
+    """Lines that arrived a second time, byte for byte."""
     before: int = 0
     """Lines printed before the capture began (the driver was already running)."""
     miscounted: tuple[str, ...] = ()
-    """Kinds whose total at unload differs from what arrived, each as a sentence."""
+    """Kinds of which fewer arrived than the driver counted, each as a sentence."""
+    went_back: tuple[str, ...] = ()
+    """Where numbers and clock of the target went back, each as a sentence."""
+    uncounted: tuple[str, ...] = ()
+    """Lines that arrived although the driver's totals do not count them, each as a sentence."""
 
     @property
     def complete(self) -> bool:
@@ -53,119 +61,137 @@ class LossCounter:
     """Folds events into a :class:`LossReport`; memory does not grow with the number of events."""
 
     __slots__ = (
+        "_after",
+        "_after_place",
         "_before",
         "_counts",
         "_gaps",
         "_lost",
         "_miscounted",
-        "_missing",
-        "_open",
+        "_numbers",
         "_registered",
         "_repeated",
-        "_start_time",
-        "highest",
+        "_totals",
+        "_uncounted",
+        "_went_back",
+        "_whole",
     )
 
     def __init__(self) -> None:
         self._lost = self._repeated = self._before = 0
         self._gaps: list[tuple[int, int]] = []
         self._miscounted: list[str] = []
-        self._begin()
+        self._went_back: list[str] = []
+        self._uncounted: list[str] = []
+        self._numbers = Numbers()
+        self._whole = False
+        self._begin_load()
 
-    def _begin(self) -> None:
-        self.highest = 0
-        """The highest number of this session; the next line is expected to carry the one after it."""
-        self._missing: dict[int, int] = {}  # first → last number of a range, oldest range first
-        self._counts = dict.fromkeys(COUNTERS, 0)
+    def _begin_load(self) -> None:
         self._registered = False
-        self._open = False
-        self._start_time: int | None = None
+        self._totals: Driver | None = None
+        self._counts: Counter[type] = Counter()
+        self._after = 0
+        self._after_place = 0
 
     def add(self, event: Event) -> None:
         """Take one event, in capture order."""
-        if event.seq is not None:
-            self.number(event.seq, event.time)
-        kind = kind_of(event)
-        if kind in self._counts:
-            self._counts[kind] += 1
-        elif isinstance(event, Driver):
-            self.driver(event)
-
-    def number(self, seq: int, time: int | None) -> bool:
-        """Take the number of a line; False when it had already arrived."""
-        if seq == 1:
-            if self.highest and 1 not in self._missing:
-                if time == self._start_time:
-                    self._repeated += 1
-                    return False
-                self._end()
-            self._start_time = time
-        self._open = True
-        if seq > self.highest:
-            if seq > self.highest + 1:
-                self._miss(self.highest + 1, seq - 1)
-            self.highest = seq
-            return True
-        for first, last in self._missing.items():
-            if first <= seq <= last:
-                del self._missing[first]
-                if first < seq:
-                    self._missing[first] = seq - 1
-                if seq < last:
-                    self._missing[seq + 1] = last
-                return True
-        self._repeated += 1
-        return False
-
-    def driver(self, event: Driver) -> None:
-        """Take a line about the driver itself: a registration begins a session, the totals end it."""
-        if event.totals is None:
-            self._registered |= event.function == "DriverEntry"
-            self._open = True
+        seq = event.seq
+        if seq is not None and not self._number(event, seq):
             return
-        if self._registered:
-            for kind in COUNTERS:
-                said, arrived = getattr(event.totals, kind), self._counts[kind]
-                if said != arrived:
-                    self._miscounted.append(f"the driver reported {said} {kind}, {arrived} arrived")
-        self._end()
-
-    def count(self, kind: str, number: int) -> None:
-        """Take ``number`` events of that kind at once; the same as adding each, their ``seq`` aside."""
-        self._counts[kind] += number
+        kind = type(event)
+        totals = self._totals
+        if totals is None:
+            self._counts[kind] += 1
+        elif kind_of(event) in CALLBACK_KINDS:
+            if seq is not None and totals.seq is not None and seq < totals.seq:
+                self._counts[kind] += 1  # late
+            else:
+                self._after_place = self._after_place if self._after else event.index
+                self._after += 1
+        if isinstance(event, Driver):
+            self._driver(event)
+        elif isinstance(event, Reboot):
+            self._end_load()
+            self._numbers.reset()
+            self._whole = False
 
     def report(self) -> LossReport:
-        """What is missing if nothing else comes."""
-        lost, before, gaps = self._lost, self._before, list(self._gaps)
-        for first, last in sorted(self._missing.items()):
-            if first == 1 and not self._registered:
-                before += last
-            else:
-                lost += last - first + 1
-                gaps.append((first, last))
+        """What is proved if nothing else comes."""
+        missing = self._numbers.missing()
+        whole = self._whole or self._registered
+        lost = missing.lost + (missing.before if whole else 0)
+        gaps = [*self._gaps, *(missing.gaps_before if whole else ()), *missing.gaps]
+        miscounted, uncounted = self._judge_totals()
         return LossReport(
-            lost=lost,
-            gaps=tuple(gaps[:_SHOWN_GAPS]),
+            lost=self._lost + lost,
+            gaps=tuple(gaps[:_SHOWN]),
             repeated=self._repeated,
-            before=before,
-            miscounted=tuple(self._miscounted[:_SHOWN_GAPS]),
+            before=self._before + (0 if whole else missing.before),
+            miscounted=tuple([*self._miscounted, *miscounted][:_SHOWN]),
+            went_back=tuple(self._went_back),
+            uncounted=tuple([*self._uncounted, *uncounted][:_SHOWN]),
         )
 
-    def _miss(self, first: int, last: int) -> None:
-        self._missing[first] = last
-        if len(self._missing) > MAX_GAPS:
-            first = next(iter(self._missing))
-            self._give_up(first, self._missing.pop(first))
-
-    def _give_up(self, first: int, last: int) -> None:
-        if first == 1 and not self._registered:
-            self._before += last
+    def _number(self, event: Event, seq: int) -> bool:
+        """Take the number of a line; False when the line had already arrived."""
+        numbers = self._numbers
+        if seq != numbers.next:
+            arrival = numbers.foretell(event, seq)
+            if arrival is Arrival.BEGINS and numbers.next is not None:
+                self._end_load()
+                self._whole = True
+            elif arrival is Arrival.WENT_BACK:
+                assert numbers.next is not None
+                if len(self._went_back) < _SHOWN:
+                    self._went_back.append(
+                        f"the target's numbers and clock went back to seq {seq} after {numbers.next - 1}"
+                        f" (event {event.index})"
+                    )
+                self._end_load()
+                self._whole = False
+            elif arrival is Arrival.REPEATED:
+                self._repeated += 1
         else:
-            self._lost += last - first + 1
-            if len(self._gaps) < _SHOWN_GAPS:
-                self._gaps.append((first, last))
+            arrival = Arrival.NEW
+        numbers.take(event, seq)
+        return arrival is not Arrival.REPEATED
 
-    def _end(self) -> None:
-        for first, last in sorted(self._missing.items()):
-            self._give_up(first, last)
-        self._begin()
+    def _driver(self, event: Driver) -> None:
+        """A line about the driver itself: a registration begins a load, the totals end it."""
+        if event.totals is not None:
+            self._totals = event
+            self._numbers.close()
+        elif event.function == "DriverEntry":
+            if self._totals is not None and event.seq is None:
+                self._end_load()
+                self._whole = True
+            self._registered = True
+
+    def _end_load(self) -> None:
+        report = self.report()
+        self._lost, self._before = report.lost, report.before
+        self._gaps = list(report.gaps)
+        self._miscounted = list(report.miscounted)
+        self._uncounted = list(report.uncounted)
+        self._numbers.reset()
+        self._begin_load()
+
+    def _judge_totals(self) -> tuple[list[str], list[str]]:
+        """The load's totals against what arrived: kinds with too few, and what the driver did not count."""
+        fewer: list[str] = []
+        more: list[str] = []
+        totals = self._totals.totals if self._totals is not None else None
+        if totals is None:
+            return fewer, more
+        if self._registered or self._whole:
+            for kind, said in totals.items():
+                arrived = self._counts[KINDS[kind]] if kind in KINDS else said
+                if arrived < said:
+                    fewer.append(f"the driver counted {said} {kind}, but {arrived} arrived")
+                elif arrived > said:
+                    more.append(f"the driver counted {said} {kind}, but {arrived} arrived")
+        if self._after:
+            lines = f"{self._after} callback line{'s' * (self._after > 1)}"
+            more.append(f"{lines} came after the driver's totals, from event {self._after_place} on")
+        return fewer, more

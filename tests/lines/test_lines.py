@@ -6,9 +6,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from harness.callbacks import COUNTERS
 from harness.events import (
     Bugcheck,
     Driver,
+    Event,
     ImageLoad,
     Marker,
     Print,
@@ -16,9 +18,20 @@ from harness.events import (
     ProcessExit,
     ThreadCreate,
     ThreadExit,
-    Totals,
 )
-from harness.lines import MAX_LINE, MAX_OPEN_SPLITS, MAX_PART, EventAssembler, LineAssembler, parse
+from harness.lines import (
+    MAX_LINE,
+    MAX_OPEN_LINES,
+    MAX_OPEN_SPLITS,
+    MAX_PART,
+    PROCNOTIFY,
+    EventAssembler,
+    Field,
+    Form,
+    Grammar,
+    LineAssembler,
+    parse,
+)
 
 TAIL = " {seq=7 t=123456789 cpu=1 by=4.8}"
 TIMED = {"seq": 7, "time": 123456789, "cpu": 1}
@@ -84,7 +97,7 @@ BODIES = [
         Driver,
         {
             "function": "F",
-            "totals": Totals(process_create=1, process_exit=2, thread_create=3, thread_exit=4, image_load=5),
+            "totals": dict(zip(COUNTERS, range(1, 6), strict=True)),
         },
         None,
     ),
@@ -151,12 +164,15 @@ def test_markers():
         "[procnotify] F PID(999999999999999999999999) was terminated",
         "[procnotify] F PID(1) was terminated {seq=1 t=2 cpu=0 by=4.8",
         "[procnotify] F PID(1) was terminated {seq=1 t=99999999999999999999 cpu=0 by=4.8}",
-        "[procnotify] F PID(1) was terminated {seq=1 t=2 cpu=0 by=4.8 size=0x10}",
         r"[procnotify] F PID(1) loaded an \a.dll at 0x10",
         r"[procnotify] F PID(1) loaded a/an \a.dll at 0x",
         r"[procnotify] F PID(1) loaded a/an \a.dll at 0x12345678123456789",
         "[procnotify] F X failed (status: 0x1)",
-        "[procnotify] F totals process_create=1",
+        "[procnotify] F totals",
+        "[procnotify] F totals process_create=",
+        "[procnotify] F totals process_create=1 process_create=1",
+        "[procnotify] F totals process_create=1  process_exit=1",
+        "[procnotify] F totals process_create=18446744073709551616",
         "[actor] begin launch id=3 pid=100 status=0",
         "[actor] end launch id=3 pid=100",
         "[actor] dll attach pid=200",
@@ -302,3 +318,140 @@ def test_events_are_numbered_and_a_bugcheck_comes_after_what_was_unfinished():
 def test_half_a_surrogate_pair_does_not_reach_the_trace():
     (event,) = EventAssembler().feed("a\ud83db\N{GRINNING FACE}\n")
     assert event.line == "a?b\N{GRINNING FACE}"
+
+
+# --- the pieces of a line ---
+
+PIECES = [
+    (0, "[procnotify] OnImageNotify PID(8) loaded a/an \\Device\\a"),
+    (1, "[procnotify] OnImageNotify PID(12) loaded a/an \\Device\\b"),
+    (0, ".dll at 0x00007FF600000000\n"),
+    (1, ".dll at 0x00007FF700000000\n"),
+]
+
+
+def fed(assembler: EventAssembler, pieces: list[tuple[int | None, str]]) -> list[Event]:
+    events = [event for processor, text in pieces for event in assembler.feed(text, None, processor)]
+    return events + assembler.flush()
+
+
+@given(
+    st.permutations(PIECES).filter(lambda p: all(p.index(PIECES[n]) < p.index(PIECES[n + 2]) for n in (0, 1)))
+)
+def test_pieces_of_two_processors_join_by_processor(pieces):
+    events = fed(EventAssembler(), pieces)
+    assert {(event.pid, event.image, event.base) for event in events} == {
+        (8, r"\Device\a.dll", 0x7FF600000000),
+        (12, r"\Device\b.dll", 0x7FF700000000),
+    }
+
+
+def test_pieces_whose_processor_is_not_told_never_become_an_event_that_was_not_printed():
+    assembler = EventAssembler()
+    events = fed(assembler, [(None, text) for _, text in PIECES])
+    assert [type(event) for event in events] == [Print] * 4
+    # ... and once both lines have ended, pieces are joined again
+    whole = fed(assembler, [(None, PIECES[0][1]), (None, PIECES[2][1])])
+    assert [type(event) for event in whole] == [ImageLoad]
+
+
+def test_a_processor_that_breaks_off_its_own_line_is_not_trusted_with_the_rest():
+    """A callback may be interrupted between two prints by another one on the same processor."""
+    events = fed(EventAssembler(), [(0, text) for _, text in PIECES])
+    assert [type(event) for event in events] == [Print] * 4
+
+
+def test_lines_without_line_ends_are_whole():
+    lines = [f"[procnotify] F PID({pid}) was terminated" for pid in range(1, 200)]
+    events = fed(EventAssembler(), [(None, line) for line in lines])
+    assert [event.line for event in events] == lines
+    assert {type(event) for event in events} == {ProcessExit}
+
+
+def test_a_rest_that_never_comes_does_not_part_all_later_lines():
+    assembler = EventAssembler()
+    fed_twice = [(None, PIECES[0][1]), (None, PIECES[1][1])]
+    for processor, text in [*fed_twice, *[(None, "[procnotify] F PID(1) was terminated\n")] * 70]:
+        assembler.feed(text, None, processor)
+    assert [type(event) for event in fed(assembler, [(None, PIECES[0][1]), (None, PIECES[2][1])])] == [
+        ImageLoad
+    ]
+
+
+def test_open_lines_are_bounded():
+    assembler = LineAssembler()
+    for processor in range(MAX_OPEN_LINES):
+        assert assembler.feed("half", None, processor) == []
+    assert [line.text for line in assembler.feed("more", None, MAX_OPEN_LINES)] == ["half"]
+    assert len(assembler.flush()) == MAX_OPEN_LINES
+
+
+# --- what does not fit ---
+
+MISFITS = [
+    ("hello", "fits thread_create up to character 1, where '[procnotify] ' is expected"),
+    ("[procnotify] F PID(-1) was terminated", "character 20, where a decimal number is expected"),
+    ("[procnotify] F PID(1) was terminate", "fits process_exit up to character 36, where 'd' is expected"),
+    (
+        r"[procnotify] F PID(1) loaded a/an \a.dll at 123",
+        "fits image_load up to character 45, where '0x' and hexadecimal digits is expected",
+    ),
+    (r"[procnotify] F PID(1) loaded a/an \a.dll", "fits image_load up to character 41, where ' at ' is"),
+    ("[procnotify] F PID(18446744073709551616) was terminated", "character 20, where a number of 64 bits"),
+    ("[procnotify] F totals a=1 a=2", "fits driver up to character 23, where one counter a is expected"),
+    (
+        "[procnotify] F PID(1) was terminated {seq=1 t=2 cpu=0}",
+        "fits process_exit up to character 54, where ' by=' is expected",
+    ),
+    (
+        "[procnotify] F PID(1) was terminated!",
+        "fits process_exit up to character 37, where the end of the line is",
+    ),
+    ("[actor] begin launch id=x", "fits marker up to character 25, where a decimal number is expected"),
+]
+
+
+@pytest.mark.parametrize(("line", "said"), MISFITS)
+def test_where_a_line_stopped_fitting_the_nearest_form(line, said):
+    assert isinstance(parse(line, 0), Print)
+    assert said in str(PROCNOTIFY.misfit(line))
+
+
+@given(st.sampled_from([f"[procnotify] F {body[0]}{TAIL}" for body in BODIES]), st.data())
+def test_a_changed_character_is_where_a_line_stops_fitting_or_before_it(line, data):
+    place = data.draw(st.integers(0, len(line) - 1))
+    broken = line[:place] + "\x00" + line[place + 1 :]
+    if not isinstance(parse(broken, 0), Print):
+        return  # inside an image's path
+    assert len("[procnotify] ") * (place > 13) <= PROCNOTIFY.misfit(broken).position <= len(line) + 1
+
+
+def test_a_line_of_another_form_keeps_the_number_that_its_tail_carries():
+    event = parse(f"[procnotify] OnRegistry key opened{TAIL}", 3)
+    assert event == Print(index=3, line=f"[procnotify] OnRegistry key opened{TAIL}", **TIMED)
+    more = "[procnotify] F PID(1) was terminated {seq=7 t=123456789 cpu=1 by=4.8 size=0x10}"
+    assert parse(more, 0) == Print(index=0, line=more, **TIMED)
+    assert parse("[procnotify] F x {seq=7 t=99999999999999999999 cpu=1 by=4.8}", 0).seq is None
+
+
+# --- another driver's lines ---
+
+WATCHER = Grammar(
+    "watcher",
+    (Form(ProcessExit, ("watch: gone ", Field("pid", "[0-9]{1,10}", int, "a process ID"))),),
+)
+
+
+def test_another_grammar_reads_other_lines():
+    assembler = EventAssembler(WATCHER)
+    events = assembler.feed("half[procnotify] F PID(1) was terminated\nwatch: gone 12\nwatch: gone x\n")
+    assert [type(event) for event in events] == [Print, ProcessExit, Print]
+    assert str(WATCHER.misfit("watch: gone x")) == (
+        "fits process_exit up to character 13, where a process ID is expected"
+    )
+    # Its own tag begins a line; ours does not.
+    assembler.feed("half ")
+    assert [event.line for event in assembler.feed("watch: gone 13\n")] == ["half ", "watch: gone 13"]
+    assembler = EventAssembler(WATCHER)
+    assembler.feed("half ")
+    assert [event.line for event in assembler.feed("[procnotify] x\n")] == ["half [procnotify] x"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from harness.events import Driver, Event, ImageLoad, ProcessCreate, ProcessExit, Totals
+from harness.callbacks import COUNTERS
+from harness.events import Driver, Event, ImageLoad, ProcessCreate, ProcessExit
 from harness.order.lifecycle import Lifecycle
 
 SECOND = 10_000_000
-TOTALS = Totals(process_create=0, process_exit=0, thread_create=0, thread_exit=0, image_load=0)
+TOTALS = dict.fromkeys(COUNTERS, 0)
 
 
 def broken(*events: Event, off: frozenset[str] = frozenset()) -> list[tuple[str, int, int | None]]:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scenarios_of import HEAD, OFF
 
-from harness.events import KINDS, Driver, Event, ImageLoad, Print, ProcessCreate, ProcessExit, Totals
+from harness.callbacks import COUNTERS
+from harness.events import KINDS, Driver, Event, ImageLoad, Print, ProcessCreate, ProcessExit
 from harness.order import check
 from harness.order.patterns import compile_pattern, kinds_of
 from harness.order.screen import screens_of
@@ -108,7 +109,7 @@ def scenarios(draw: st.DrawFn) -> str:
 ALL = bool  # an event is true: a screen that lets everything through
 PIDS = st.integers(1, 3)
 PATHS = st.sampled_from([None, "\\Windows\\A.exe", "\\Windows\\b.dll", "c"])
-TOTALS = Totals(process_create=0, process_exit=0, thread_create=0, thread_exit=0, image_load=0)
+TOTALS = dict.fromkeys(COUNTERS, 0)
 MAKERS = st.one_of(
     st.builds(lambda pid, parent: lambda n: ProcessCreate(index=n, pid=pid, parent_pid=parent), PIDS, PIDS),
     st.builds(lambda pid: lambda n: ProcessExit(index=n, pid=pid), PIDS),

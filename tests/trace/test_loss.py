@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.events import Driver, Print, ThreadCreate, ThreadExit, Totals
-from harness.trace.loss import MAX_GAPS, LossCounter
+from harness.callbacks import COUNTERS
+from harness.events import Driver, Event, Print, Reboot, ThreadCreate, ThreadExit
+from harness.trace.loss import LossCounter, LossReport
 
 
 def registration(seq=1, time=10):
@@ -15,18 +17,19 @@ def registration(seq=1, time=10):
 
 
 def totals(seq=None, time=99, **counts):
-    every = dict.fromkeys(Totals.__struct_fields__, 0) | counts
-    return Driver(index=0, seq=seq, time=time, function="DriverUnload", totals=Totals(**every))
+    every = dict.fromkeys(COUNTERS, 0) | counts
+    return Driver(index=0, seq=seq, time=time, function="DriverUnload", totals=every)
 
 
-def thread(seq, time=20):
-    return ThreadCreate(index=0, seq=seq, time=time, pid=4, tid=seq or 0)
+def thread(seq, time=20, tid=0):
+    line = f"TID({tid or seq}) {{seq={seq} t={time}}}"
+    return ThreadCreate(index=0, line=line, seq=seq, time=time, pid=4, tid=tid or seq or 0)
 
 
 def report(events):
     counter = LossCounter()
-    for event in events:
-        counter.add(event)
+    for number, event in enumerate(events):
+        counter.add(msgspec.structs.replace(event, index=number))
     return counter.report()
 
 
@@ -58,9 +61,9 @@ def test_a_gap_is_named():
     assert str(found) == "3 lines of the driver never arrived (seq 3..4, 6)"
 
 
-def test_a_repeated_number_is_counted_and_is_no_loss():
-    found = report([registration(), registration(), thread(2), thread(2)])
-    assert (found.repeated, found.complete) == (2, True)
+def test_a_line_that_arrives_twice_is_counted_and_is_no_loss():
+    found = report([registration(), thread(2), thread(2), thread(3), totals(4, thread_create=2)])
+    assert (found.repeated, found.complete, found.uncounted) == (1, True, ())
 
 
 def test_lines_before_the_capture_began_are_not_lost():
@@ -72,10 +75,55 @@ def test_the_missing_first_line_of_a_load_that_was_captured_is_lost():
     assert report([registration(seq=2), thread(3)]).lost == 1
 
 
-def test_totals_disagree():
-    found = report([registration(), thread(2), totals(3, thread_create=1, thread_exit=1)])
-    assert not found.complete
-    assert found.miscounted == ("the driver reported 1 thread_exit, 0 arrived",)
+TOTALS = [
+    pytest.param({"thread_create": 1}, (), (), id="agree"),
+    pytest.param(
+        {"thread_create": 2}, ("the driver counted 2 thread_create, but 1 arrived",), (), id="fewer"
+    ),
+    pytest.param({}, (), ("the driver counted 0 thread_create, but 1 arrived",), id="more"),
+    pytest.param(
+        {"thread_exit": 1},
+        ("the driver counted 1 thread_exit, but 0 arrived",),
+        ("the driver counted 0 thread_create, but 1 arrived",),
+        id="both",
+    ),
+    pytest.param({"thread_create": 1, "registry_set": 7}, (), (), id="a counter more"),
+]
+
+
+@pytest.mark.parametrize(("counts", "miscounted", "uncounted"), TOTALS)
+def test_totals_and_lines(counts, miscounted, uncounted):
+    found = report([registration(), thread(2), totals(3, **counts)])
+    assert (found.miscounted, found.uncounted) == (miscounted, uncounted)
+    assert found.complete == (not miscounted)
+
+
+@pytest.mark.parametrize("said", [0, 1, 2])
+def test_totals_with_a_counter_less_still_count_for_what_they_have(said):
+    short = Driver(index=0, seq=3, time=99, function="DriverUnload", totals={"thread_create": said})
+    found = report([registration(), thread(2), short])
+    assert (bool(found.miscounted), bool(found.uncounted)) == (said > 1, said < 1)
+
+
+def test_a_late_line_counts_although_the_totals_came_first():
+    assert report([registration(), totals(3, thread_create=1), thread(2)]) == LossReport()
+
+
+AFTER = [
+    pytest.param([thread(4)], id="numbered"),
+    pytest.param([ThreadExit(index=0, pid=4, tid=8)], id="without numbers"),
+]
+
+
+@pytest.mark.parametrize("after", AFTER)
+def test_a_callback_after_the_totals_is_told(after):
+    found = report([registration(), thread(2), totals(3, thread_create=1), *after])
+    assert found.uncounted == ("1 callback line came after the driver's totals, from event 3 on",)
+    assert found.complete
+
+
+def test_another_line_after_the_totals_is_nothing():
+    assert report([registration(), totals(2), Print(index=0, line="bye")]) == LossReport()
 
 
 def test_totals_say_nothing_about_what_came_before_the_capture():
@@ -83,8 +131,9 @@ def test_totals_say_nothing_about_what_came_before_the_capture():
 
 
 def test_loading_again_starts_anew():
-    session = [registration(), thread(2), totals(3, thread_create=1)]
-    assert report([*session, *session]).complete
+    load = [registration(), thread(2), totals(3, thread_create=1)]
+    again = [registration(time=500), thread(2, time=600), totals(3, time=700, thread_create=1)]
+    assert report([*load, *again]) == LossReport()
     # ... also where the driver was gone without totals
     assert report([registration(), thread(2), registration(time=500), thread(2, time=600)]).complete
 
@@ -100,13 +149,31 @@ def test_lines_without_numbers_prove_nothing_but_totals_still_count():
     assert not report([*events, totals(thread_exit=2)]).complete
 
 
-@pytest.mark.parametrize("every", [2, 10])
-def test_memory_is_bounded_where_every_nth_line_is_lost(every):
-    counter = LossCounter()
-    counter.add(registration())
-    count = every * MAX_GAPS * 2
-    for seq in range(2, count + 1):
-        if seq % every:
-            counter.number(seq, seq)
-    assert len(counter._missing) <= MAX_GAPS
-    assert counter.report().lost == count // every - 1  # the last one may still come
+def test_a_load_after_another_was_captured_from_its_beginning():
+    found = report([registration(), totals(2), thread(2, time=500), thread(3, time=500)])
+    assert (found.lost, found.gaps, found.before) == (1, ((1, 1),), 0)
+
+
+def test_a_driver_that_counts_from_0():
+    first = registration(seq=0)
+    assert report([first, thread(1), thread(2), totals(3, thread_create=2)]) == LossReport()
+    assert report([first, thread(2)]).gaps == ((1, 1),)
+    assert report([thread(2), thread(1), first]) == LossReport()
+
+
+def test_another_boot_counts_anew():
+    boot: list[Event] = [registration(), thread(2)]
+    assert report([*boot, Reboot(index=0), *boot, totals(3, thread_create=1)]) == LossReport()
+    found = report([*boot, thread(4), Reboot(index=0), thread(7), thread(9)])
+    assert (found.gaps, found.before) == (((3, 3), (8, 8)), 6)
+
+
+SECOND = 10_000_000
+
+
+@pytest.mark.parametrize("tid", [0, 99], ids=["the same line", "another line"])
+def test_numbers_that_go_back_together_with_the_clock(tid):
+    events = [registration(), *(thread(n, time=n * SECOND) for n in range(2, 7)), thread(3, 3 * SECOND, tid)]
+    found = report(events)
+    assert found.went_back == ("the target's numbers and clock went back to seq 3 after 6 (event 6)",)
+    assert (found.repeated, found.lost, found.before) == (0, 0, 2)

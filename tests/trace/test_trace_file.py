@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from harness.callbacks import COUNTERS
 from harness.errors import TraceError
-from harness.events import Driver, Print, ProcessCreate, ThreadExit, Totals
+from harness.events import Driver, Print, ProcessCreate, ThreadExit
 from harness.lines import EventAssembler
 from harness.trace import FORMAT, Header, TraceReader, TraceWriter
 
@@ -228,7 +229,7 @@ def test_the_format_is_written_down():
 
 
 def test_totals_survive(trace):
-    totals = Totals(process_create=0, process_exit=0, thread_create=0, thread_exit=0, image_load=0)
+    totals = dict.fromkeys(COUNTERS, 0)
     events = [Driver(index=0, function="DriverUnload", totals=totals)]
     write(trace, events)
     assert list(TraceReader(trace)) == events

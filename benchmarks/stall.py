@@ -19,13 +19,12 @@ from typing import Any, NamedTuple
 
 from benchmarks.children import end_with_parent, running
 from benchmarks.target import ACK_SIZE, Series, TimedTarget, echo, line
-from harness.connection import NetConnection, parse_connection
+from harness.connection import NetConnection, free_connection, parse_connection
 from harness.debuggers import debugger_factory
 from harness.debuggers.base import BugcheckSeen, Debugger, PrintReceived, Stopped
 from harness.debuggers.ntoseye import NtoseyeMissing
 from harness.debuggers.pykd.debugger import PykdMissing
 from harness.errors import ConnectionFailed, LinesLost, RigError, TargetLost
-from harness.run.rig import free_connection
 from harness.virtual.stub.stub import TargetEnded
 from harness.wine.errors import WineMissing
 
@@ -143,7 +142,7 @@ def measure(name: str, dense: Series, sparse: Series) -> Stall:
 
     :raises RigError: there is no such debugger here, it failed, or lines were lost or doubled.
     """
-    connection = free_connection()
+    connection = str(free_connection())
     where = parse_connection(connection)
     assert isinstance(where, NetConnection)
     debugger = debugger_factory(name)(connection)

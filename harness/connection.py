@@ -11,9 +11,11 @@ Source: WinDbg Command-Line Options, Microsoft's debugger documentation.
 
 from __future__ import annotations
 
+import secrets
+import socket
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from harness.errors import UsageError
 from harness.kd.kdnet import Key
@@ -24,6 +26,7 @@ __all__ = [
     "NetConnection",
     "PipeConnection",
     "TcpConnection",
+    "free_connection",
     "parse_connection",
 ]
 
@@ -34,6 +37,9 @@ FORMS = "net:port=50000,key=w.x.y.z  com:ipport=5554,port=127.0.0.1  com:pipe,po
 class NetConnection:
     """KDNET: the debugger binds the UDP port and the target dials it."""
 
+    debugger_first: ClassVar[bool] = True
+    """The debugger must listen before a target that is started for it; a serial port belongs to the machine
+    and is there once the machine is."""
     port: int
     key: Key
     target: str | None = None
@@ -49,6 +55,7 @@ class NetConnection:
 class TcpConnection:
     """KDCOM: the debugger connects to a serial port that listens on TCP."""
 
+    debugger_first: ClassVar[bool] = False
     host: str
     port: int
 
@@ -60,6 +67,7 @@ class TcpConnection:
 class PipeConnection:
     """KDCOM: the debugger connects to a Unix socket or a named pipe."""
 
+    debugger_first: ClassVar[bool] = False
     path: str
 
     def __str__(self) -> str:
@@ -67,6 +75,14 @@ class PipeConnection:
 
 
 Connection: TypeAlias = NetConnection | TcpConnection | PipeConnection
+
+
+def free_connection() -> NetConnection:
+    """A KDNET connection on a UDP port of loopback that was free a moment ago, with a new key."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return NetConnection(port, Key.generate(secrets.token_bytes))
 
 
 def parse_connection(text: str) -> Connection:

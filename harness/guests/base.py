@@ -7,9 +7,9 @@ the helper prints.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-__all__ = ["ActionResult", "Guest"]
+__all__ = ["ActionResult", "Guest", "SettlingGuest"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,12 @@ class Guest(Protocol):
 
     def act(self, argv: list[str], *, step: int, timeout: float) -> ActionResult:
         """Run the guest helper with ``argv`` and ``--id step``; its result."""
+
+
+@runtime_checkable
+class SettlingGuest(Protocol):
+    """The capability of a guest to tell by its own clock that it has been quiet; of others the quiet of their
+    print stream is what is waited for."""
 
     def settle(self, *, quiet: float, maximum: float) -> None:
         """Return when the guest has been quiet for ``quiet`` seconds of target time; at the latest after

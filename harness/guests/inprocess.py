@@ -34,5 +34,5 @@ class InProcessGuest:
         return ActionResult(str(answer["action"]), int(answer["pid"]), int(answer["status"]), values)
 
     def settle(self, *, quiet: float, maximum: float) -> None:
-        """See :meth:`harness.guests.base.Guest.settle`."""
+        """See :meth:`harness.guests.base.SettlingGuest.settle`."""
         self._target.settle(round(quiet * TICKS_PER_SECOND), round(maximum * TICKS_PER_SECOND))

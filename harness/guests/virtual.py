@@ -53,7 +53,7 @@ class VirtualGuest:
         return ActionResult(action=action, pid=pid, status=status, values=values)
 
     def settle(self, *, quiet: float, maximum: float) -> None:
-        """See :meth:`harness.guests.base.Guest.settle`."""
+        """See :meth:`harness.guests.base.SettlingGuest.settle`."""
         self._call("settle", quiet=round(quiet * TICKS_PER_SECOND), max=round(maximum * TICKS_PER_SECOND))
 
     def _call(self, call: str, /, **args: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from harness.connection import Connection
 from harness.guests.base import Guest
 
 __all__ = ["Boot", "DriverChecker", "Machine", "MachineStatus"]
@@ -15,8 +16,8 @@ class Boot:
     """How to start the machine for one run."""
 
     seed: int
-    connection: str
-    """Where the debugger listens, as for WinDbg's ``-k``: ``net:port=50000,key=w.x.y.z``."""
+    connection: Connection
+    """Where the debugger and the machine meet."""
     profile: str | None = None
     """Which Windows the scenario needs the virtual target to be like; None: the machine's own choice."""
 
@@ -39,8 +40,13 @@ class Machine(Protocol):
     deterministic: bool
     """True where the same seed gives the same events at the same target times."""
 
+    def connection(self) -> Connection:
+        """Where a debugger can meet the next boot, where nobody asks for a place: a port of the host that the
+        target will dial, or the machine's own serial port."""
+
     def start(self, boot: Boot) -> None:
-        """Boot; the target dials the debugger that listens at ``boot.connection``."""
+        """Boot. Over KDNET the target dials the debugger, which listens already; a serial port is open on
+        return."""
 
     def guest(self) -> Guest:
         """The channel that runs commands in the started machine."""

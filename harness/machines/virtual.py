@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import harness
-from harness.connection import NetConnection, parse_connection
+from harness.connection import NetConnection, free_connection
 from harness.errors import ProcnotifyError, TargetLost, UsageError
 from harness.guests.base import Guest
 from harness.guests.control import ControlChannel
@@ -51,12 +51,16 @@ class VirtualMachine:
         """See :class:`harness.machines.base.DriverChecker`."""
         check_driver_file(image)
 
+    def connection(self) -> NetConnection:
+        """See :meth:`harness.machines.base.Machine.connection`: a free port on loopback and a new key."""
+        return free_connection()
+
     def start(self, boot: Boot) -> None:
         """See :meth:`harness.machines.base.Machine.start`."""
-        connection = parse_connection(boot.connection)
+        connection = boot.connection
         if not isinstance(connection, NetConnection):
             raise UsageError(
-                f"the virtual target speaks KDNET, not {boot.connection!r}", hint="use net:port=N,key=w.x.y.z"
+                f"the virtual target speaks KDNET, not {connection}", hint="use net:port=N,key=w.x.y.z"
             )
         profile = boot.profile or self._profile
         if profile not in profile_names():

@@ -18,9 +18,8 @@ from harness.debuggers.base import Debugger, Release, TargetInfo
 from harness.debuggers.stops import unhandled_exception
 from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost, TraceError, UsageError
 from harness.events import Event
-from harness.machines.base import Boot
 from harness.run.progress import EventCaptured, PhaseEntered
-from harness.run.rig import PROBE, Rig, free_connection
+from harness.run.rig import PROBE, Rig
 from harness.run.session import Session
 from harness.run.steps import Markers, StepRunner, loads_driver_itself
 from harness.scenario.model import ActorStep, RepeatSteps, Scenario, Step
@@ -67,13 +66,16 @@ class Capture:
         :raises ProcnotifyError: what went wrong, and whose fault it was.
         """
         rig = self._rig
-        connection = rig.connection or free_connection()
-        debugger = rig.open_debugger(connection)
+        boot = rig.boot(self._seed, self._scenario.profile)
+        debugger = rig.open_debugger(str(boot.connection))
         rig.emit(PhaseEntered("boot"))
-        debugger.listen()
+        if boot.connection.debugger_first:
+            debugger.listen()
         session: Session | None = None
         try:
-            rig.machine.start(Boot(self._seed, connection, self._scenario.profile))
+            rig.machine.start(boot)
+            if not boot.connection.debugger_first:
+                debugger.listen()
             rig.emit(PhaseEntered("attach"))
             info = self._attach(debugger)
             self._writer = self._begin_trace(debugger, info)

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from harness.debuggers.base import CommandDebugger, Debugger, Release, TargetInfo
 from harness.errors import UsageError
-from harness.machines.base import Boot
 from harness.run.capture import DETACH_SECONDS
-from harness.run.rig import Rig, free_connection
+from harness.run.rig import Rig
 from harness.run.runner import DEFAULT_SEED
 from harness.run.session import Session
 from harness.run.steps import start_driver, store_driver
@@ -47,6 +46,7 @@ def inspect_target(
     timeout: float,
     released: Callable[[Release], None],
     begin: Callable[[], None] = lambda: None,
+    begin_first: bool = False,
     prepare: Callable[[], None] = lambda: None,
 ) -> Iterator[Inspection]:
     """Attach to a target and halt it; it is let go on every way out.
@@ -55,11 +55,15 @@ def inspect_target(
     :param timeout: seconds to wait for the target.
     :param released: told how the target was left, on every way out.
     :param begin: done once the debugger listens, for example to start the target.
+    :param begin_first: do it before, for the port that the debugger connects to is the target's own.
     :param prepare: done with the halted target; halts it again.
     """
+    if begin_first:
+        begin()
     debugger.listen()
     try:
-        begin()
+        if not begin_first:
+            begin()
         inspection = Inspection(debugger.attach(timeout=timeout), debugger)
         prepare()
         yield inspection
@@ -73,8 +77,8 @@ def inspect_virtual(rig: Rig, *, timeout: float, released: Callable[[Release], N
 
     The parameters are those of :func:`inspect_target`.
     """
-    connection = rig.connection or free_connection()
-    debugger = rig.open_debugger(connection)
+    boot = rig.boot(DEFAULT_SEED)
+    debugger = rig.open_debugger(str(boot.connection))
 
     def prepare() -> None:
         debugger.go()
@@ -82,12 +86,12 @@ def inspect_virtual(rig: Rig, *, timeout: float, released: Callable[[Release], N
         debugger.break_in(timeout=BREAK_IN_SECONDS)
 
     try:
-        boot = Boot(DEFAULT_SEED, connection)
         with inspect_target(
             debugger,
             timeout=timeout,
             released=released,
             begin=lambda: rig.machine.start(boot),
+            begin_first=not boot.connection.debugger_first,
             prepare=prepare,
         ) as inspection:
             yield inspection

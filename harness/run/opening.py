@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness.connection import parse_connection
 from harness.debuggers import debugger_factory
 from harness.errors import DriverFileError
 from harness.machines import DriverChecker, open_machine
@@ -48,8 +49,10 @@ def open_rig(
     :param machine: a name from :data:`harness.machines.MACHINES`.
     :param debugger: a name from :data:`harness.debuggers.DEBUGGERS`.
     :param driver: the .sys to test; None for the project's own, which is built if need be.
+    :param connection: between machine and debugger, as for WinDbg's ``-k``; None: the machine's own choice.
     :param building: told what is being done, a line a file, when something has to be built.
-    :raises UsageError: an unknown name, or a driver that this machine cannot load.
+    :raises UsageError: an unknown name, a connection that is not understood, or a driver that this machine
+        cannot load.
     :raises ToolchainError: the driver or the guest helper could not be built.
     """
     open_debugger = debugger_factory(debugger)
@@ -69,7 +72,7 @@ def open_rig(
             driver=under_test,
             files=GuestFiles(helper.exe.path.read_bytes(), helper.probe.path.read_bytes()),
             trace_folder=trace_folder,
-            connection=connection,
+            connection=parse_connection(connection) if connection is not None else None,
             watch=watch or Watch(),
             subscribers=subscribers,
         )

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.connection import NetConnection
+from harness.connection import Connection
 from harness.debuggers.base import Debugger
-from harness.kd.kdnet import Key
-from harness.machines.base import Machine
+from harness.machines.base import Boot, Machine
 from harness.run.progress import Progress, Subscriber
 from harness.run.session import Watch
 from harness.run.steps import DriverUnderTest
 
-__all__ = ["PROBE", "GuestFiles", "Rig", "free_connection"]
+__all__ = ["PROBE", "GuestFiles", "Rig"]
 
 PROBE = re.compile(r"probe[\w-]*\.dll", re.ASCII)
 """A scenario's DLL with a name like this, without a folder, is a copy of ``probe.dll`` that the run puts in
@@ -45,8 +42,8 @@ class Rig:
     driver: DriverUnderTest
     files: GuestFiles
     trace_folder: Path
-    connection: str | None = None
-    """Where the debugger listens; None: a free port on loopback and a new key for every run."""
+    connection: Connection | None = None
+    """Between machine and debugger; None: the machine's own choice, for every run."""
     watch: Watch = field(default_factory=Watch)
     subscribers: tuple[Subscriber, ...] = ()
 
@@ -55,14 +52,11 @@ class Rig:
         for subscriber in self.subscribers:
             subscriber(progress)
 
+    def boot(self, seed: int, profile: str | None = None) -> Boot:
+        """How to start the machine for one run."""
+        connection = self.connection if self.connection is not None else self.machine.connection()
+        return Boot(seed, connection, profile)
+
     def driver_sha256(self) -> str:
         """Of the driver's file, in hexadecimal."""
         return hashlib.sha256(self.driver.image).hexdigest()
-
-
-def free_connection() -> str:
-    """A KDNET connection on a UDP port that was free a moment ago, with a new key."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return str(NetConnection(port, Key.generate(secrets.token_bytes)))

@@ -63,6 +63,9 @@ class Caller(Protocol):
     def wait_for(self, what: str, arrived: Callable[[], bool]) -> bool:
         """Wait until ``arrived``; False when it will not be."""
 
+    def await_quiet(self, what: str, *, quiet: float, maximum: float) -> None:
+        """Wait until nothing was heard for ``quiet`` seconds, at the latest until ``maximum`` are over."""
+
 
 class Session:
     """Pumps a running target. Use as a context manager: leaving ends the guest's thread.
@@ -123,6 +126,14 @@ class Session:
             elif monotonic() - quiet_since > self._watch.lines:
                 return False
         return True
+
+    def await_quiet(self, what: str, *, quiet: float, maximum: float) -> None:
+        """Pump until nothing was heard for ``quiet`` seconds of host time, at the latest until ``maximum``
+        are over: of a guest that cannot tell by itself that it has settled, nothing better is known."""
+        begun = quiet_since = monotonic()
+        while (left := min(quiet_since + quiet, begun + maximum) - monotonic()) > 0:
+            if self._pump(left):
+                quiet_since = monotonic()
 
     def finish(self) -> None:
         """Record what was left unfinished: a line without its end, a split line without all its parts."""

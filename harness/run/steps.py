@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from harness.actions import ActionField, FieldType
 from harness.errors import DriverFault, GuestError, LinesLost
 from harness.events import Event, Marker
-from harness.guests.base import ActionResult, Guest
+from harness.guests.base import ActionResult, Guest, SettlingGuest
 from harness.run.progress import StepStarted, Subscriber
 from harness.run.session import Caller
 from harness.scenario.model import (
@@ -145,13 +145,16 @@ class StepRunner:
             case UnloadDriver():
                 self.unload_driver(place)
             case Settle(quiet=quiet, maximum=maximum):
-                self._session.call(
-                    f"step '{text}'",
-                    lambda: self._guest.settle(quiet=seconds(quiet), maximum=seconds(maximum)),
-                    quiet=seconds(quiet),
-                )
+                self._settle(f"step '{text}'", seconds(quiet), seconds(maximum))
             case ActorStep():
                 self._act_step(step, text, place)
+
+    def _settle(self, what: str, quiet: float, maximum: float) -> None:
+        guest = self._guest
+        if isinstance(guest, SettlingGuest):
+            self._session.call(what, lambda: guest.settle(quiet=quiet, maximum=maximum), quiet=quiet)
+        else:
+            self._session.await_quiet(what, quiet=quiet, maximum=maximum)
 
     def _act_step(self, step: ActorStep, text: str, place: str) -> None:
         sleeping = seconds(step.duration)

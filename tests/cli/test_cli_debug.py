@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.connection import NetConnection, parse_connection
-from harness.run.rig import free_connection
+from harness.connection import NetConnection, free_connection, parse_connection
 
 CREATE_THREAD = Path(__file__).resolve().parents[2] / "scenarios" / "create-thread.yaml"
 
@@ -40,7 +39,7 @@ def test_ntoseye_shows_registers_and_memory(ntoseye: object) -> None:
 
 
 def test_a_breakpoint_in_a_target_that_is_there_is_hit(pykd: str) -> None:
-    connection = free_connection()
+    connection = str(free_connection())
     where = parse_connection(connection)
     assert isinstance(where, NetConnection)
     dialling = ["--hostip", "127.0.0.1", "--port", str(where.port), "--key", where.key.format()]
@@ -105,7 +104,7 @@ def test_wrong_words_are_refused_in_a_line(words: list[str], code: int, said: st
 
 
 def test_a_driver_goes_with_the_virtual_target_only() -> None:
-    done = debug(free_connection(), "-c", "r", "--debugger", "native", "--driver", "x.sys")
+    done = debug(str(free_connection()), "-c", "r", "--debugger", "native", "--driver", "x.sys")
     assert done.returncode == 2
     assert "--driver goes with the virtual target" in done.stderr
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.connection import NetConnection, parse_connection
+from harness.connection import NetConnection, free_connection, parse_connection
 from harness.debuggers import debugger_factory
 from harness.debuggers.base import (
     Debugger,
@@ -32,7 +32,6 @@ from harness.events import Event
 from harness.outcome import Outcome
 from harness.record import Recorder
 from harness.run.opening import open_rig
-from harness.run.rig import free_connection
 from harness.run.runner import run_scenario
 from harness.scenario import load
 from harness.wine.prefix import WinePrefix
@@ -63,7 +62,7 @@ def talking(connection: str, *actions: str) -> Iterator[None]:
 @contextmanager
 def attached(name: str, *actions: str) -> Iterator[Debugger]:
     """The debugger, attached to a talking target that is halted; at the end the target is proved to run."""
-    connection = free_connection()
+    connection = str(free_connection())
     debugger = debugger_factory(name)(connection)
     debugger.listen()
     with talking(connection, *actions):
@@ -223,7 +222,7 @@ def test_ntoseye_executes_nothing_for_a_target(ntoseye: object, tmp_path: Path) 
 
 def module_events(name: str) -> list[ModuleLoaded | ModuleUnloaded]:
     """What the debugger says of images while a served target does a scenario."""
-    connection = free_connection()
+    connection = str(free_connection())
     where = parse_connection(connection)
     assert isinstance(where, NetConnection)
     debugger = debugger_factory(name)(connection)
@@ -274,7 +273,7 @@ def test_it_says_what_it_sees_in_a_halted_target(other_debugger: str) -> None:
 
 
 def test_a_recording_goes_on_over_a_reboot(other_debugger: str) -> None:
-    connection = free_connection()
+    connection = str(free_connection())
     lines: list[str] = []
 
     def record(event: Event) -> None:
@@ -303,7 +302,7 @@ def test_the_harness_s_own_python_settings_do_not_reach_the_worker(
 
 
 def test_nobody_dials_in(other_debugger: str) -> None:
-    debugger = debugger_factory(other_debugger)(free_connection())
+    debugger = debugger_factory(other_debugger)(str(free_connection()))
     debugger.listen()
     with pytest.raises(
         ConnectionFailed, match=f"{other_debugger} did not attach within 1 s: no target dialled"
@@ -313,7 +312,7 @@ def test_nobody_dials_in(other_debugger: str) -> None:
 
 
 def test_a_wrong_key_is_said_to_be_wrong(other_debugger: str) -> None:
-    connection = free_connection()
+    connection = str(free_connection())
     debugger = debugger_factory(other_debugger)(connection.partition("key=")[0] + "key=1.2.3.4")
     debugger.listen()
     with (

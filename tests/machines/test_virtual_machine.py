@@ -9,7 +9,9 @@ from dataclasses import replace
 
 import pytest
 
+from harness.connection import NetConnection, TcpConnection
 from harness.errors import DriverFileError, GuestError, TargetLost, UsageError
+from harness.kd.kdnet import Key
 from harness.machines import MACHINES, Boot, DriverChecker, Machine, open_machine
 from harness.machines.virtual import VirtualMachine
 
@@ -26,7 +28,7 @@ def boot() -> Iterator[Boot]:
     """A connection at which somebody is bound but nobody answers: the target dials in vain."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind(("127.0.0.1", 0))
-        yield Boot(1, f"net:port={listener.getsockname()[1]},key=1.2.3.4")
+        yield Boot(1, NetConnection(listener.getsockname()[1], Key.parse("1.2.3.4")))
 
 
 def test_it_boots_answers_and_stops_clean(machine: VirtualMachine, boot: Boot) -> None:
@@ -52,8 +54,16 @@ def test_a_wrong_path_is_refused_and_the_target_lives_on(machine: VirtualMachine
 
 
 def test_it_speaks_kdnet_alone(machine: VirtualMachine) -> None:
-    with pytest.raises(UsageError, match="speaks KDNET"):
-        machine.start(Boot(1, "com:ipport=5554,port=127.0.0.1"))
+    with pytest.raises(UsageError, match="speaks KDNET, not com:ipport"):
+        machine.start(Boot(1, TcpConnection("127.0.0.1", 5554)))
+
+
+def test_it_meets_the_debugger_at_a_free_port_with_a_new_key(machine: VirtualMachine) -> None:
+    first, second = machine.connection(), machine.connection()
+    assert first.debugger_first
+    assert first.key != second.key
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(("127.0.0.1", first.port))
 
 
 def test_a_profile_that_it_does_not_have_is_named(machine: VirtualMachine, boot: Boot) -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.connection import Connection, TcpConnection
 from harness.debuggers.base import DebuggerEvent, Module, PrintReceived, Release, Stopped, TargetInfo
 from harness.errors import TargetLost
 from harness.guests.base import ActionResult
@@ -71,6 +72,9 @@ class ScriptedMachine:
         if self._status is None:
             raise TargetLost("the machine does not answer")
         return self._status
+
+    def connection(self) -> Connection:
+        return TcpConnection("127.0.0.1", 5554)
 
     def start(self, boot: Boot) -> None: ...
 

@@ -9,7 +9,15 @@ from contextlib import contextmanager
 import pytest
 from run_doubles import ScriptedDebugger, ScriptedMachine
 
-from harness.debuggers.base import BugcheckSeen, Module, ModuleLoaded, Release, Stopped, TargetRebooted
+from harness.debuggers.base import (
+    BugcheckSeen,
+    DebuggerEvent,
+    Module,
+    ModuleLoaded,
+    Release,
+    Stopped,
+    TargetRebooted,
+)
 from harness.errors import DriverBugcheck, DriverFault, DriverHang, GuestError, TargetLost
 from harness.events import Bugcheck, Event, Print, Reboot, Stop
 from harness.machines.base import MachineStatus
@@ -47,6 +55,25 @@ def test_a_call_returns_what_the_guest_made_and_what_was_printed_meanwhile_is_re
     assert all(event.host_time is None for event in events), (
         "a deterministic machine's trace has no host time"
     )
+
+
+def test_quiet_begins_anew_with_every_line() -> None:
+    debugger = ScriptedDebugger()
+    debugger.say("one\n", "two\n", "three\n")
+    with session(debugger) as (live, events):
+        live.await_quiet("step 'settle'", quiet=0.01, maximum=600.0)
+    assert [event.line for event in events] == ["one", "two", "three"]
+
+
+def test_a_guest_that_is_never_quiet_is_waited_for_no_longer_than_the_maximum() -> None:
+    class Chatterbox(ScriptedDebugger):
+        def receive(self, *, timeout: float) -> DebuggerEvent | None:
+            self.say("tick\n")
+            return super().receive(timeout=timeout)
+
+    with session(Chatterbox()) as (live, events):
+        live.await_quiet("step 'settle'", quiet=600.0, maximum=0.05)
+    assert {event.line for event in events} == {"tick"}
 
 
 def test_a_guest_error_reaches_the_caller() -> None:

@@ -111,6 +111,25 @@ def test_a_settle_is_in_seconds() -> None:
     assert guest.calls == [("settle", "0.3", "10.0")]
 
 
+def test_a_guest_that_cannot_settle_is_settled_when_its_prints_have_ended() -> None:
+    class PlainGuest:
+        """No more than :class:`harness.guests.base.Guest` asks for."""
+
+        def __init__(self, scripted: ScriptedGuest) -> None:
+            self.put, self.act = scripted.put, scripted.act
+            self.load_driver, self.unload_driver = scripted.load_driver, scripted.unload_driver
+
+    debugger, heard = ScriptedDebugger(), []
+    debugger.say("late\n", "later\n")
+    guest = PlainGuest(ScriptedGuest(debugger))
+    machine = ScriptedMachine(MachineStatus("running", 0))
+    driver = DriverUnderTest("bad", "bad.sys", b"MZ")
+    scenario = scenario_of("  - settle: {quiet: 10ms, max: 60s}")
+    with Session(debugger, machine, heard.append, Watch()) as session:
+        StepRunner(scenario, session, guest, driver, Markers()).run()
+    assert [event.line for event in heard] == ["late", "later"]
+
+
 def test_a_step_that_failed_in_the_guest_did_not_happen() -> None:
     with runner("  - launch: missing.exe") as (steps, guest):
         guest.action_status = 2

@@ -11,10 +11,9 @@ from types import ModuleType
 
 import pytest
 
-from harness.connection import NetConnection, parse_connection
+from harness.connection import NetConnection, free_connection, parse_connection
 from harness.debuggers import debugger_factory
 from harness.debuggers.base import PrintReceived, TargetRebooted
-from harness.run.rig import free_connection
 
 SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"
 
@@ -38,7 +37,7 @@ def served(connection: str, *args: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_scenario_is_done_for_whoever_listens() -> None:
-    connection = free_connection()
+    connection = str(free_connection())
     debugger = debugger_factory("native")(connection)
     debugger.listen()
     with served(connection, "--run", str(SCENARIOS / "create-thread.yaml")) as process:
@@ -72,7 +71,7 @@ def test_wrong_words_are_refused_in_a_line(args: tuple[str, ...], words: str) ->
 
 
 def test_ntoseye_attaches_and_hears_every_line(ntoseye: ModuleType) -> None:
-    connection = free_connection()
+    connection = str(free_connection())
     where = parse_connection(connection)
     assert isinstance(where, NetConnection)
     with served(connection, "--run", str(SCENARIOS / "create-thread.yaml")):

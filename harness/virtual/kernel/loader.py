@@ -62,7 +62,7 @@ def _check_imports(image: DriverImage) -> None:
         if wanted.name in known:
             raise DriverFileError(
                 f"the driver imports {wanted.name}, which the virtual target does not implement",
-                hint="avoid the routine or run the driver on a VM (--machine FILE.yaml)",
+                hint="avoid the routine, or judge the driver on a real target with procnotify record",
             )
         raise DriverFileError(
             f"the driver imports {wanted.name}, which {wanted.dll} does not export",

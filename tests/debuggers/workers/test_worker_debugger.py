@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from harness.connection import free_connection
 from harness.debuggers import rescue
 from harness.debuggers.base import (
     BugcheckSeen,
@@ -29,7 +30,6 @@ from harness.debuggers.workers import link as workerlink
 from harness.debuggers.workers.debugger import WorkerDebugger
 from harness.debuggers.workers.link import WorkerProgram
 from harness.errors import ConnectionFailed, DebuggerDied, DriverBugcheck, LinesLost, TargetLost, UsageError
-from harness.run.rig import free_connection
 
 FAKE = Path(__file__).resolve().parents[2] / "doubles" / "fake_worker.py"
 LISTENING = {"event": "listening"}
@@ -58,7 +58,7 @@ class Bench:
 
     def debugger(self, connection: str | None = None, **script: Any) -> WorkerDebugger:
         argv = [sys.executable, str(FAKE), json.dumps(script)]
-        debugger = WorkerDebugger("fake", connection or free_connection(), lambda: WorkerProgram(argv))
+        debugger = WorkerDebugger("fake", connection or str(free_connection()), lambda: WorkerProgram(argv))
         self._made.append(debugger)
         return debugger
 
@@ -117,7 +117,7 @@ def test_a_port_in_use_is_said_before_anything_is_started(bench: Bench) -> None:
 def test_a_program_that_is_not_there_is_the_rig_s_fault() -> None:
     missing = WorkerProgram(["/nowhere/python", "main.py"])
     with pytest.raises(DebuggerDied, match=r"fake's worker cannot be started: .*No such file"):
-        WorkerDebugger("fake", free_connection(), lambda: missing).listen()
+        WorkerDebugger("fake", str(free_connection()), lambda: missing).listen()
 
 
 def test_a_worker_that_never_listens_is_killed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +275,7 @@ def test_a_worker_that_does_not_start_gets_a_second_chance_where_one_helps(
     argv = [sys.executable, str(turned_away), str(FAKE), json.dumps({"attach": ATTACHED})]
     retried: list[bool] = []
     program = WorkerProgram(argv, retry=retried.append)
-    debugger = WorkerDebugger("fake", free_connection(), lambda: program)
+    debugger = WorkerDebugger("fake", str(free_connection()), lambda: program)
     debugger.listen()
     assert debugger.attach(timeout=30).build == 18362
     assert retried == [False]
@@ -293,7 +293,9 @@ def noted(notes: list[str]) -> Iterator[None]:
 def test_what_a_worker_needs_is_held_for_as_long_as_it_lives() -> None:
     notes: list[str] = []
     argv = [sys.executable, str(FAKE), json.dumps({"attach": ATTACHED})]
-    link = workerlink.WorkerLink("fake", WorkerProgram(argv, hold=lambda: noted(notes)), free_connection())
+    link = workerlink.WorkerLink(
+        "fake", WorkerProgram(argv, hold=lambda: noted(notes)), str(free_connection())
+    )
     link.await_listening()
     assert notes == ["held"]
     os.kill(link.pid, signal.SIGTERM)
@@ -310,7 +312,7 @@ def test_nothing_is_held_for_a_worker_that_died_or_was_to_be_tried_again(
     notes: list[str] = []
     nowhere = WorkerProgram(["/nowhere/python"], hold=lambda: noted(notes))
     with pytest.raises(DebuggerDied, match="cannot be started"):
-        WorkerDebugger("fake", free_connection(), lambda: nowhere).listen()
+        WorkerDebugger("fake", str(free_connection()), lambda: nowhere).listen()
     assert notes == ["held", "released"]
     notes.clear()
     monkeypatch.setattr(workerlink, "LISTEN_SECONDS", 0.2)
@@ -320,7 +322,7 @@ def test_nothing_is_held_for_a_worker_that_died_or_was_to_be_tried_again(
         hold=lambda: noted(notes),
     )
     with pytest.raises(DebuggerDied, match="hung in phase 'listen'"):
-        WorkerDebugger("fake", free_connection(), lambda: hanging).listen()
+        WorkerDebugger("fake", str(free_connection()), lambda: hanging).listen()
     assert notes == ["held", "released", "retry", "held", "released"]
 
 
@@ -328,11 +330,11 @@ def test_the_second_chance_is_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     retried: list[bool] = []
     program = WorkerProgram([sys.executable, "-c", "raise SystemExit(1)"], retry=retried.append)
     with pytest.raises(DebuggerDied, match="ended with exit code 1"):
-        WorkerDebugger("fake", free_connection(), lambda: program).listen()
+        WorkerDebugger("fake", str(free_connection()), lambda: program).listen()
     monkeypatch.setattr(workerlink, "LISTEN_SECONDS", 0.2)
     hanging = WorkerProgram([sys.executable, "-c", "input(); input()"], retry=retried.append)
     with pytest.raises(DebuggerDied, match="hung in phase 'listen'"):
-        WorkerDebugger("fake", free_connection(), lambda: hanging).listen()
+        WorkerDebugger("fake", str(free_connection()), lambda: hanging).listen()
     assert retried == [False, True]
 
 

@@ -78,7 +78,8 @@ class _Tape:
             self.events.append(event)
         if self.writer is not None:
             self.writer.write((event,))
-        click.echo(printable(event.line))  # last: what was shown is kept
+        if event.line:
+            click.echo(printable(event.line))  # last: what was shown is kept
 
     def finish(self, outcome: str) -> LossReport:
         """Close the trace; what the driver's numbers prove missing."""

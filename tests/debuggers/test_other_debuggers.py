@@ -28,7 +28,7 @@ from harness.debuggers.workers import debugger as workerdebugger
 from harness.debuggers.workers.debugger import WorkerDebugger
 from harness.debuggers.workers.link import WorkerLink
 from harness.errors import ConnectionFailed
-from harness.events import Event
+from harness.events import Event, Reboot
 from harness.outcome import Outcome
 from harness.record import Recorder
 from harness.run.opening import open_rig
@@ -97,6 +97,23 @@ def test_text_beyond_ascii_arrives_as_it_was_sent(other_debugger: str) -> None:
     with attached(other_debugger, f"text={text}") as debugger:
         debugger.go()
         assert texts_until_done(debugger) == [f"{text}\n", "done\n"]
+
+
+def test_an_exception_that_is_not_the_debugger_s_is_passed_on(any_debugger: str) -> None:
+    actions = ["exception=c0000005,1", "exception=c0000094,2"]
+    with attached(any_debugger, *actions) as debugger:
+        stops, continued = [], []
+        debugger.go()
+        while not continued or continued[-1] != "done\n":
+            event = debugger.receive(timeout=60)
+            assert event is not None, (stops, continued)
+            if isinstance(event, Stopped):
+                stops.append((event.code, event.first_chance, event.break_in))
+                debugger.go()
+            elif isinstance(event, PrintReceived):
+                continued.append(event.text)
+    assert stops == [(0xC0000005, True, False), (0xC0000094, False, False)]
+    assert continued == ["continued: 80010001\n", "continued: 80010001\n", "done\n"]
 
 
 def test_a_prompt_is_answered(other_debugger: str) -> None:
@@ -277,7 +294,7 @@ def test_a_recording_goes_on_over_a_reboot(other_debugger: str) -> None:
     lines: list[str] = []
 
     def record(event: Event) -> None:
-        lines.append(event.line)
+        lines.append("reboot" if isinstance(event, Reboot) else event.line)
         if event.line == "done":
             raise KeyboardInterrupt  # as a user would end it
 
@@ -286,7 +303,7 @@ def test_a_recording_goes_on_over_a_reboot(other_debugger: str) -> None:
         recording = recorder.run(attach_timeout=60, duration=120)
     # DbgEng resets a new connection after its first packets and may take one twice then.
     once = [line for line, before in zip(lines, ["", *lines], strict=False) if line != before]
-    assert once == ["line 0", "line 1", "line 2", "line 0", "line 1", "done"]
+    assert once == ["line 0", "line 1", "line 2", "reboot", "line 0", "line 1", "done"]
     # Without the kernel's PDB ntoseye takes the notice for that of an image.
     assert recording.reboots == (1 if other_debugger == "pykd" else 0)
     assert recording.error is None

@@ -7,6 +7,8 @@ Once a debugger has let it go, it does each action, then prints ``done``:
 ``prompt=TEXT``    asks that (DbgPrompt) and prints what was typed
 ``command=TEXT``   wants the host to execute a debugger command (DbgKdCommandStringStateChange)
 ``file=PATH``       asks for a file of the host (DbgKdCreateFile) and prints the NTSTATUS that it got
+``exception=CODE,CHANCE`` raises that NTSTATUS for the first or second time (1, 2) and prints what it was
+                   continued with
 ``reboot=``        says that it reboots, and does; goes on once a debugger is there again
 """
 
@@ -19,7 +21,7 @@ from time import monotonic
 from harness.kd.debugio import GetString
 from harness.kd.fileio import CreateFile
 from harness.kd.packets import PacketType
-from harness.kd.statechange import CommandString
+from harness.kd.statechange import CommandString, Exception64
 from harness.virtual.served import Dialling, ServedTarget
 from harness.virtual.stub.stub import KdStub
 from harness.virtual.stub.wire import UdpWire
@@ -57,6 +59,25 @@ def act(stub: KdStub, action: str) -> None:
     view = stub._view  # no driver can do this, so the stub offers no way
     assert view is not None
     view.capture(0)
+    if kind == "exception":
+        code, chance = value.split(",")
+        address = view.data.breakpoint_with_status
+        stub.halted = True
+        resume = stub._serve(
+            view,
+            lambda report: Exception64(
+                exception_code=int(code, 16),
+                exception_address=address,
+                first_chance=int(chance == "1"),
+                **report,
+            ),
+            give_up=True,
+        )
+        stub.halted = False
+        view.release(trace=False)
+        stub.stops += 1
+        stub.print_string(b"continued: %08x\n" % (0 if resume is None else resume.status), 0)
+        return
     data = b"HOSTILE\0" + value.encode() + b"\0"
     stub._halt(lambda report: CommandString(data=data, **report), give_up=True)
 

@@ -252,7 +252,12 @@ class WorkerLink:
             return command_stop(f"a command; {self._name} said: {' | '.join(self._output)}", address)
         if not event["code"]:
             return Stopped(f"the event {event['kind']!r}", 0, address)
-        return exception_stop(int(event["code"]), address, first_chance=bool(event["first_chance"]))
+        return exception_stop(
+            int(event["code"]),
+            address,
+            first_chance=bool(event["first_chance"]),
+            break_in=bool(event["break_in"]),
+        )
 
 
 def _text(event: dict[str, Any]) -> str:

@@ -42,6 +42,7 @@ STOP = {
     "address": 0x1234,
     "first_chance": True,
     "bugcheck": None,
+    "break_in": False,
     "command": False,
 }
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+DEBUGGER_EXCEPTIONS = (0x80000003, 0x80000004)
+"""STATUS_BREAKPOINT and STATUS_SINGLE_STEP: every other exception is the target's to handle."""
+
 
 class Refused(Exception):
     """The call cannot be done; the message is for people."""
@@ -20,7 +23,8 @@ class Engine(ABC):
 
     @abstractmethod
     def wait(self) -> dict[str, Any] | None:
-        """Let the target run until it stops: why. None when the session is over."""
+        """Let the target run until it stops: why. None when the session is over. An exception that it stands
+        at is passed on to it as not handled, unless it is one of :data:`DEBUGGER_EXCEPTIONS`."""
 
     @abstractmethod
     def break_in(self) -> None:

@@ -19,8 +19,8 @@ call          arguments           result
 ============  ==================  ===========================================================================
 
 Events: ``listening``; ``print`` and ``prompt`` (text, its bytes as Latin-1); ``output`` (what the debugger
-itself says); ``stopped`` (code, address, first_chance, bugcheck, command, kind); ``loaded`` (name, base,
-size); ``unloaded`` (name, base); ``rebooted``; ``lost`` (prints that the debugger had no room for); ``gone``
+itself says); ``stopped`` (code, address, first_chance, bugcheck, break_in, command, kind); ``loaded`` (name,
+base, size); ``unloaded`` (name, base); ``rebooted``; ``lost`` (prints that the debugger had no room for); ``gone``
 (the debugger has lost the target).
 
 The process ends when stdin does; if the target is halted then, it is let go first.

@@ -16,7 +16,7 @@ import time
 from typing import Any, Callable  # noqa: UP035 - the same types as in the other engines
 
 import ntoseye
-from engine import Engine, Refused
+from engine import DEBUGGER_EXCEPTIONS, Engine, Refused
 
 POLL = 0.005
 """Seconds of waiting for a stop between two looks at what the target has printed."""
@@ -76,7 +76,7 @@ class NtoseyeEngine(Engine):
     def wait(self) -> dict[str, Any] | None:
         """See :class:`engine.Engine`."""
         try:
-            stop = self._debugger.run(timeout=POLL)
+            stop = self._debugger.run(timeout=POLL, disposition=self._disposition())
             while stop is None or stop.kind == "reload":
                 self._drain()
                 if stop is None:
@@ -179,12 +179,21 @@ class NtoseyeEngine(Engine):
         for notice in self._debugger.notices():
             self._emit("output", text=str(notice.text))
 
+    def _disposition(self) -> str | None:
+        """What becomes of the exception that the target stands at."""
+        stop = self._debugger.stop
+        foreign = (
+            stop is not None and stop.kind == "exception" and stop.exception.code not in DEBUGGER_EXCEPTIONS
+        )
+        return "not_handled" if foreign else None
+
     def _describe(self, stop: Any) -> dict[str, Any]:
         found = {
             "code": 0,
             "address": stop.rip or 0,
             "first_chance": True,
             "bugcheck": None,
+            "break_in": stop.kind == "interrupt",
             "command": False,
             "kind": stop.kind,
         }

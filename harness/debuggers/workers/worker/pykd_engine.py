@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator  # noqa: UP035 - collections.abc has no subscripts in 3.7
 
 from console import Console
-from engine import Engine, Refused
+from engine import DEBUGGER_EXCEPTIONS, Engine, Refused
 from seal import Seal, Unsealable
 
 DEBUGGEE = 0x80
@@ -28,7 +28,10 @@ MODULE = re.compile(r"^([0-9a-f`]+)\s+([0-9a-f`]+)\s+\S+\s+(.+?)\s*$", re.MULTIL
 MODULE_LOADED = re.compile(r"ModLoad: ([0-9a-f`]+) ([0-9a-f`]+)\s+(\S.*?)\s*$")
 BUGCHECK = re.compile(r"Bugcheck code ([0-9A-F]+)\s+Arguments ((?:[0-9a-f`]+\s*){4})")
 PROCESSORS = re.compile(r"\((\d+) procs?\)")
-MACHINE_TYPES = {"AMD64": 0x8664, "I386": 0x14C, "ARM64": 0xAA64}
+MACHINE_AMD64 = 0x8664
+MACHINE_TYPES = {"AMD64": MACHINE_AMD64, "I386": 0x14C, "ARM64": 0xAA64}
+BREAK_IN_STATUSES = (0, 1)
+"""DBG_STATUS_CONTROL_C, or not known."""
 SHARED_DATA = {0x14C: 0xFFDF0000}
 """KUSER_SHARED_DATA of the kernels that do not have it at the usual address."""
 SHARED_DATA_64 = 0xFFFFF78000000000
@@ -63,7 +66,7 @@ class PykdEngine(Engine):
     def __init__(self, emit: Callable[..., None], engine_folder: str) -> None:
         self._emit = emit
         self._captured: list[str] | None = None
-        self._waiting = self._hostile = False
+        self._waiting = self._hostile = self._asked = False
         self._pykd = pykd = load_pykd(engine_folder)
         try:
             self._seal: Seal | None = Seal(self._on_denied)
@@ -109,7 +112,12 @@ class PykdEngine(Engine):
         pykd = self._pykd
         self._waiting, self._hostile = True, False
         try:
-            status = pykd.go()
+            if self._stands_at_foreign_exception():
+                # go() passes on a first chance only, and takes a second one for handled.
+                pykd.dbgCommand("gn", False)
+                status = pykd.getExecutionStatus()
+            else:
+                status = pykd.go()
         except pykd.DbgException as error:
             self._emit("output", text=self._last_words(error))
             return None
@@ -119,6 +127,7 @@ class PykdEngine(Engine):
 
     def break_in(self) -> None:
         """See :class:`engine.Engine`."""
+        self._asked = True
         try:
             self._pykd.breakin()
         except self._pykd.DbgException as error:
@@ -244,6 +253,7 @@ class PykdEngine(Engine):
             "address": 0,
             "first_chance": True,
             "bugcheck": None,
+            "break_in": False,
             "command": False,
             "kind": str(kind),
         }
@@ -259,7 +269,22 @@ class PykdEngine(Engine):
         stop["command"] = stop["command"] or self._hostile
         if stop["code"] == STATUS_BREAKPOINT:
             stop["bugcheck"] = self.bugcheck()
+            stop["break_in"] = self._asked and self._break_status() in BREAK_IN_STATUSES
+            self._asked = self._asked and not stop["break_in"]
         return stop
+
+    def _stands_at_foreign_exception(self) -> bool:
+        """The last event was an exception that is not the debugger's own."""
+        pykd = self._pykd
+        return bool(
+            pykd.getLastEvent().type == pykd.eventType.Exception
+            and pykd.getLastException().exceptionCode not in DEBUGGER_EXCEPTIONS
+        )
+
+    def _break_status(self) -> int:
+        """What DbgBreakPointWithStatus, at which the target stands, was called with; 0 where that is not in a
+        register."""
+        return int(self._pykd.reg("rcx")) if self._machine == MACHINE_AMD64 else 0
 
     def _version(self) -> str:
         found = re.search(r"Windows Debugger Version ([\d.]+)", self.execute("version")[0])

@@ -170,4 +170,8 @@ class CommandDebugger(Protocol):
     """The capability to execute debugger commands (pykd, ntoseye)."""
 
     def execute(self, command: str, *, timeout: float) -> str:
-        """Run one command line while the target is halted; its output."""
+        """Run one command line while the target is halted; its output. One that has not ended after
+        ``timeout`` (it let the target run, and nothing stopped it) is broken off, which its output says.
+
+        :raises UsageError: the debugger refuses it.
+        """

@@ -149,14 +149,20 @@ class WorkerDebugger:
     def execute(self, command: str, *, timeout: float) -> str:
         """See :meth:`harness.debuggers.base.CommandDebugger.execute`."""
         link = self._require_halted()
-        answer = link.ask("execute", {"command": command}, timeout, what=f"command {command!r}")
+        answer, broken_off = link.execute(command, timeout)
         self._crashed = answer["bugcheck"] is not None
         if answer["gone"]:
             link.error = TargetLost(f"the command {command!r} ended {self.name}'s session")
         if answer["failed"]:
             said = " ".join(str(answer["output"]).split())
             raise UsageError(f"{self.name} refuses the command {command!r}: {said}")
-        return str(answer["output"])
+        output = str(answer["output"])
+        if broken_off:
+            output = output if not output or output.endswith("\n") else f"{output}\n"
+            output += (
+                f"broken off after {timeout:g} s: nothing had stopped the target, or this takes longer\n"
+            )
+        return output
 
     def detach(self, *, timeout: float) -> Release:
         """See :meth:`harness.debuggers.base.Debugger.detach`. Where the worker is dead, or cannot prove that

@@ -47,6 +47,8 @@ LISTEN_SECONDS: Final = 60.0
 """For the worker to start and to bind its port; the first program in a Wine prefix starts slowly."""
 LEAST_SECONDS: Final = 0.2
 """A worker that answers at once is never taken for hung, however little time is left."""
+BREAK_OFF_SECONDS: Final = 10.0
+"""For a command that was broken off to end: the running target has to stop for it."""
 MAX_INBOX: Final = 1 << 20
 """Events nobody has read; more is a reader that died."""
 OUTPUT_LINES: Final = 8
@@ -138,17 +140,31 @@ class WorkerLink:
         self.halted = True
         return facts
 
-    def ask(self, call: str, args: dict[str, Any], timeout: float, *, what: str = "") -> dict[str, Any]:
-        """The worker's answer; one that does not come in time ends the worker.
-
-        :param what: the phase's name, where it is not that of the call.
-        """
+    def ask(self, call: str, args: dict[str, Any], timeout: float) -> dict[str, Any]:
+        """The worker's answer; one that does not come in time ends the worker."""
         if self.error is not None:
             raise self.error
-        self.phase = what or call
+        self.phase = call
         timeout = min(timeout, max(self.deadline - monotonic(), LEAST_SECONDS))
         try:
             return self._channel.ask(call, args).result(timeout)
+        except FutureTimeoutError:
+            raise self.hung(timeout) from None
+
+    def execute(self, command: str, timeout: float) -> tuple[dict[str, Any], bool]:
+        """The worker's answer to a debugger command, and whether it had to be broken off: one that lets the
+        target run ends with its next stop, and there may be none."""
+        if self.error is not None:
+            raise self.error
+        self.phase = f"command {command!r}"
+        timeout = min(timeout, max(self.deadline - monotonic(), LEAST_SECONDS))
+        answer = self._channel.ask("execute", {"command": command})
+        try:
+            return answer.result(timeout), False
+        except FutureTimeoutError:
+            self._channel.ask("break_in", {})
+        try:
+            return answer.result(BREAK_OFF_SECONDS), True
         except FutureTimeoutError:
             raise self.hung(timeout) from None
 

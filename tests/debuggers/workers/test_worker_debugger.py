@@ -234,6 +234,15 @@ def test_commands_are_for_halted_targets_and_may_be_refused(bench: Bench) -> Non
         debugger.execute("r", timeout=30)
 
 
+def test_a_command_that_cannot_be_broken_off_kills_the_worker(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workerlink, "BREAK_OFF_SECONDS", 0.2)
+    debugger = bench.attached(break_in=DONE)
+    with pytest.raises(DebuggerDied, match=r"fake hung in phase \"command 'g'\" for 0.1 s and was killed"):
+        debugger.execute("g", timeout=0.1)
+
+
 def test_a_command_that_ends_the_session_is_the_last_one(bench: Bench) -> None:
     answer = {"output": "Shutdown occurred\n", "failed": False, "bugcheck": None, "gone": True}
     debugger = bench.attached(execute={"result": answer})

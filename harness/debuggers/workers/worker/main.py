@@ -9,7 +9,7 @@ call          arguments           result
 ============  ==================  ===========================================================================
 ``attach``    connection          build, machine_type, processors, kernel_base, version; the target is halted
 ``go``                            {}: the target runs until it stops (event ``stopped``)
-``break_in``                      {}: asked for, at any time; the stop is an event
+``break_in``                      {}: asked for, at any time; the stop is an event, or ends ``execute``
 ``answer``    text                {}: typed at the target's prompt (event ``prompt``), at any time
 ``execute``   command             output, failed, bugcheck, gone
 ``modules``                       modules: [[name, base, size], ...]
@@ -20,8 +20,8 @@ call          arguments           result
 
 Events: ``listening``; ``print`` and ``prompt`` (text, its bytes as Latin-1); ``output`` (what the debugger
 itself says); ``stopped`` (code, address, first_chance, bugcheck, break_in, command, kind); ``loaded`` (name,
-base, size); ``unloaded`` (name, base); ``rebooted``; ``lost`` (prints that the debugger had no room for); ``gone``
-(the debugger has lost the target).
+base, size); ``unloaded`` (name, base); ``rebooted``; ``lost`` (prints that the debugger had no room for);
+``gone`` (the debugger has lost the target).
 
 The process ends when stdin does; if the target is halted then, it is let go first.
 """
@@ -77,7 +77,7 @@ class Worker:
         self._halted = False
         self._lock = threading.Lock()
         self._over = threading.Event()
-        """Set when the target has stopped; a new one for every time that it is let go."""
+        """Set when the target has stopped, or the command has ended; a new one for every time."""
 
     def listen(self, lines: IO[bytes]) -> None:
         """Take requests until ``lines`` ends; runs on a thread of its own."""
@@ -89,7 +89,7 @@ class Worker:
             elif request["call"] == "answer":
                 self._wire.write(self._answer(request))
             else:
-                if request["call"] == "go":
+                if request["call"] in ("go", "execute"):
                     self._over = threading.Event()
                 self._requests.put(request)
         self._requests.put(None)
@@ -126,7 +126,12 @@ class Worker:
         self._engine.answer(args["text"])
 
     def call_execute(self, args: dict[str, Any]) -> Any:
-        output, failed = self._engine.execute(args["command"])
+        over = self._over
+        try:
+            output, failed = self._engine.execute(args["command"])
+        finally:
+            with self._lock:
+                over.set()
         gone = self._engine.gone()
         bugcheck = None if gone else self._engine.bugcheck()
         return {"output": output, "failed": failed, "bugcheck": bugcheck, "gone": gone}

@@ -83,12 +83,15 @@ def draw_link() -> str:
     """The KD link's phases, one diagram a role; what is not in the table is dropped with a reason."""
     parts = []
     for role, phases in TRANSITIONS.items():
+        reached = {
+            after for phase, inputs in phases.items() for after in inputs.values() if after is not phase
+        }
         lines = [
             f"The {role.value}:",
             "",
             "```mermaid",
             "stateDiagram-v2",
-            f"  [*] --> {next(iter(phases)).value}",
+            *(f"  [*] --> {phase.value}" for phase in phases if phase not in reached),
         ]
         for phase, inputs in phases.items():
             for after in dict.fromkeys(inputs.values()):

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from harness.kd.packets import Packet
-from harness.kd.session_events import Address, Dropped, PokeAnswered, SecondTarget, TargetMoved
+from harness.kd.session_events import Address, Dropped, PeerRestarted, PokeAnswered, SecondTarget, TargetMoved
 
 __all__ = ["BadPacket", "BreakIn", "Frame", "Hello", "Junk", "SessionUp"]
 
 
 class BadPacket(NamedTuple):
-    """Something that began like a packet and is none; the peer is to be asked to RESEND."""
+    """Something that began like a packet and is none."""
 
     reason: str
+    resend: bool = True
+    """The peer is to be asked to send it again."""
 
 
 class Junk(NamedTuple):
@@ -50,4 +52,5 @@ Frame: TypeAlias = (
     | PokeAnswered
     | TargetMoved
     | SecondTarget
+    | PeerRestarted
 )

@@ -238,5 +238,5 @@ class KdnetHostLink:
     def deadline(self) -> float | None:
         return None
 
-    def handle_timer(self, now: float) -> None:
-        """Nothing is ever due."""
+    def handle_timer(self, now: float) -> list[Frame]:
+        return []  # nothing is ever due

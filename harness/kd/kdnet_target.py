@@ -129,7 +129,8 @@ class KdnetTargetLink:
     def deadline(self) -> float | None:
         return self._next_poke
 
-    def handle_timer(self, now: float) -> None:
+    def handle_timer(self, now: float) -> list[Frame]:
         if now >= self._next_poke:
             self._poke()
             self._next_poke = max(self._next_poke + POKE_PERIOD, now)
+        return []

@@ -1,5 +1,5 @@
-"""What a session needs of a link, and the serial one: KDCOM. KDNET's two are :mod:`harness.kd.kdnet_host` and
-:mod:`harness.kd.kdnet_target`.
+"""What a session needs of a link. There are three: :mod:`harness.kd.kdnet_host`,
+:mod:`harness.kd.kdnet_target` and :mod:`harness.kd.kdcom_link`.
 
 A link turns received bytes into frames and packets into bytes. It knows keys, sequence numbers and the
 handshake; it knows nothing of packet ids.
@@ -10,11 +10,10 @@ from __future__ import annotations
 from typing import Protocol, TypeAlias
 
 from harness.kd.frames import Frame
-from harness.kd.kdcom import Reader, frame_packet
-from harness.kd.packets import BREAK_IN, Packet, PacketType
+from harness.kd.packets import Packet
 from harness.kd.session_events import Address
 
-__all__ = ["KdcomLink", "Link", "Outgoing"]
+__all__ = ["Link", "Outgoing"]
 
 
 Outgoing: TypeAlias = tuple[bytes, Address | None]
@@ -51,40 +50,5 @@ class Link(Protocol):
     def deadline(self) -> float | None:
         """When :meth:`handle_timer` is due."""
 
-    def handle_timer(self, now: float) -> None:
-        """Do what is due."""
-
-
-class KdcomLink:
-    """Either end of KDCOM."""
-
-    def __init__(self, *, host: bool) -> None:
-        self.outgoing: list[Outgoing] = []
-        self._reader = Reader(break_ins=not host)
-
-    def receive(self, data: bytes, now: float, address: Address | None) -> list[Frame]:
-        return self._reader.feed(data)
-
-    def send_packet(self, packet: Packet) -> None:
-        self.outgoing.append((frame_packet(packet), None))
-
-    def acknowledge(self, packet_id: int) -> None:
-        self.send_packet(Packet(PacketType.ACKNOWLEDGE, packet_id))
-
-    def prepare_ack(self, packet_id: int) -> None:
-        """Nothing here takes time."""
-
-    def send_break_in(self) -> None:
-        self.outgoing.append((BREAK_IN, None))
-
-    def expect_reboot(self) -> None:
-        """A serial line has no handshake."""
-
-    def call_target(self, address: Address) -> None:
-        """A serial line has only one other end."""
-
-    def deadline(self) -> float | None:
-        return None
-
-    def handle_timer(self, now: float) -> None:
-        """Nothing is ever due."""
+    def handle_timer(self, now: float) -> list[Frame]:
+        """Do what is due; what the link found out by it."""

@@ -8,13 +8,36 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from harness.kd.packets import Packet
+from harness.kd.packets import Packet, checksum
 
-__all__ = ["KDCOM_FIRST", "KDNET_HOST_FIRST", "SYNC", "KdcomIds", "KdnetIds", "PacketIds"]
+__all__ = [
+    "KDCOM_FIRST",
+    "KDNET_HOST_FIRST",
+    "SYNC",
+    "KdcomIds",
+    "KdnetIds",
+    "PacketIds",
+    "is_copy",
+    "says_the_same",
+]
 
 SYNC: Final = 0x800
 KDCOM_FIRST: Final = 0x80800000
 KDNET_HOST_FIRST: Final = 0x80000000
+
+
+def says_the_same(packet: Packet, earlier: Packet) -> bool:
+    """Type, length and sum agree: all that a receiver can tell where changes may cancel out in the sum."""
+    return (
+        packet.packet_type is earlier.packet_type
+        and len(packet.payload) == len(earlier.payload)
+        and checksum(packet.payload) == checksum(earlier.payload)
+    )
+
+
+def is_copy(packet: Packet, earlier: Packet) -> bool:
+    """Over KDCOM: the same packet once more, be it that SYNC changed on the way."""
+    return (packet.packet_id ^ earlier.packet_id) & ~SYNC == 0 and says_the_same(packet, earlier)
 
 
 class PacketIds(Protocol):
@@ -44,6 +67,9 @@ class PacketIds(Protocol):
     def restart(self) -> bool:
         """A RESET passed between the ends. True: our own ids begin again, so a packet in flight gets a new
         one."""
+
+    def give_up(self) -> None:
+        """A packet of our own was given up: the peer counts as gone."""
 
     def forget(self) -> None:
         """The peer is a new one: no packet of its has been received."""
@@ -85,6 +111,9 @@ class KdnetIds:
     def restart(self) -> bool:
         return False
 
+    def give_up(self) -> None:
+        """Ids are never used twice here."""
+
     def forget(self) -> None:
         self._last = None
 
@@ -111,8 +140,8 @@ class KdcomIds:
         return bool(packet.packet_id & SYNC)
 
     def is_repeat(self, packet: Packet) -> bool:
-        # A target that gave a packet up uses its id again, and there are only two: so the bytes count too.
-        return packet == self._last
+        # A peer that gave a packet up may use its id again, and there are only two: so the bytes count too.
+        return self._last is not None and is_copy(packet, self._last)
 
     def accept(self, packet: Packet) -> None:
         self._last = packet
@@ -127,8 +156,15 @@ class KdcomIds:
 
     def restart(self) -> bool:
         self._next = KDCOM_FIRST
-        self._last = None
+        if self._last is not None:
+            # The peer repeats, under its first id, what it has no ACK for; we may have received it.
+            self._last = self._last._replace(packet_id=KDCOM_FIRST)
         return True
+
+    def give_up(self) -> None:
+        # As kdcom does (ReactOS, drivers/base/kdcom/kddll.c, KdSendPacket).
+        self._next = KDCOM_FIRST | SYNC
+        self._last = None
 
     def forget(self) -> None:
         self._last = None

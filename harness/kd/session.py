@@ -8,8 +8,7 @@ Three things move it: what the user calls, what arrives, and the clock::
     while (event := session.next_event()) is not None: ...
     if now >= session.deadline(): session.handle_timer(now)
 
-After every call drain :meth:`Session.datagrams_to_send`, then :meth:`Session.next_event`. An arriving data
-packet is acknowledged before its event is even made.
+After every call drain both, in this order: a data packet is acknowledged before its event is even made.
 
 The host
     answers pokes, answers the hello with RESEND, and acknowledges. A target that was running before this
@@ -39,10 +38,11 @@ from typing import Final, NamedTuple
 
 from harness.kd.frames import BadPacket, BreakIn, Frame, Hello, Junk, SessionUp
 from harness.kd.handshake import Endpoint
+from harness.kd.kdcom_link import KdcomLink
 from harness.kd.kdnet import PROTOCOL_VERSION, Drop, Key
 from harness.kd.kdnet_host import KdnetHostLink
 from harness.kd.kdnet_target import KdnetTargetLink
-from harness.kd.links import KdcomLink, Link, Outgoing
+from harness.kd.links import Link, Outgoing
 from harness.kd.packet_ids import KDNET_HOST_FIRST, KdcomIds, KdnetIds, PacketIds
 from harness.kd.packets import CONTROL_TYPES, Packet, PacketType
 from harness.kd.session_events import (
@@ -57,9 +57,7 @@ from harness.kd.session_events import (
     PeerReset,
     PokeAnswered,
     ResendRequested,
-    SecondTarget,
     SessionEvent,
-    TargetMoved,
 )
 from harness.kd.transitions import TRANSITIONS, Input, Phase, Role
 
@@ -151,14 +149,14 @@ class Session:
     def kdcom_host(cls, *, retransmit: float = RETRANSMIT) -> Session:
         """A debugger on a serial line."""
         link = KdcomLink(host=True)
-        return cls(Role.HOST, link, KdcomIds(sync=False), Phase.RESYNCING, retransmit=retransmit)
+        return cls(Role.HOST, link, KdcomIds(sync=False), Phase.SILENT, retransmit=retransmit)
 
     @classmethod
     def kdcom_target(cls, *, retransmit: float = 0.5, max_tries: int | None = None) -> Session:
         """A debugged machine on a serial line."""
         link = KdcomLink(host=False)
         ids = KdcomIds(sync=True)
-        return cls(Role.TARGET, link, ids, Phase.CONNECTED, retransmit=retransmit, max_tries=max_tries)
+        return cls(Role.TARGET, link, ids, Phase.SILENT, retransmit=retransmit, max_tries=max_tries)
 
     # What the user calls
 
@@ -242,12 +240,14 @@ class Session:
 
     def handle_timer(self, now: float) -> None:
         """Do what is due at ``now``: poke, retransmit, give up."""
-        self._link.handle_timer(now)
+        for frame in self._link.handle_timer(now):
+            self._on_frame(frame, now)
         flight = self._in_flight
         if flight is None or now < flight.again_at:
             return
         if self._max_tries is not None and flight.tries >= self._max_tries:
             self._in_flight = None
+            self._ids.give_up()
             self._events.append(GaveUp(flight.token, flight.packet.packet_type))
             self._send_next(now)
         else:
@@ -326,9 +326,12 @@ class Session:
 
     def _on_frame(self, frame: Frame, now: float) -> None:
         match frame:
-            case BadPacket(reason):
+            case Packet():
+                self._on_packet(frame, now)
+            case BadPacket(reason, resend):
                 self._events.append(Dropped(Drop.BAD_BODY, reason, False))
-                self._link.send_packet(Packet(PacketType.RESEND, 0))
+                if resend:
+                    self._link.send_packet(Packet(PacketType.RESEND, 0))
             case Hello():
                 if self._enter(Input.HELLO):
                     self._link.send_packet(Packet(PacketType.RESEND, 0))
@@ -342,7 +345,7 @@ class Session:
             case PokeAnswered():
                 if self._enter(Input.POKE):
                     self._events.append(frame)
-            case Dropped() | TargetMoved() | SecondTarget():
+            case _:  # what the link found out
                 self._events.append(frame)
 
     def _on_session(self, address: Address | None, version: int, fresh: bool, now: float) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "JunkReceived",
     "PacketReceived",
     "PeerReset",
+    "PeerRestarted",
     "PokeAnswered",
     "ResendRequested",
     "SecondTarget",
@@ -97,6 +98,11 @@ class PeerReset(NamedTuple):
     packet_id: int
 
 
+class PeerRestarted(NamedTuple):
+    """KDCOM: the peer's packet ids begin anew with the packet whose event follows: it was reset, or it had
+    given up sending to us, and what it then had to say is lost."""
+
+
 class ResendRequested(NamedTuple):
     """The peer sent RESEND; an unacknowledged packet is on its way again."""
 
@@ -126,6 +132,7 @@ SessionEvent: TypeAlias = (
     | SecondTarget
     | BreakInReceived
     | PeerReset
+    | PeerRestarted
     | ResendRequested
     | Dropped
     | JunkReceived

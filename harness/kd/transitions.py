@@ -1,7 +1,8 @@
 """The session's states, and which input is legal in which: one table, nothing else decides it.
 
 ``TRANSITIONS[role][phase][input]`` is the phase that follows; an input without a row is dropped with the
-reason ``NOT_EXPECTED``. Over KDCOM a session begins in ``RESYNCING`` (host) or ``CONNECTED`` (target).
+reason ``NOT_EXPECTED``. Over KDNET a session begins in ``LISTENING`` (host) or ``POKING`` (target), over
+KDCOM in ``SILENT``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ class Phase(Enum):
     """Host: the target is there, but its packet ids began before this session: RESET settles them."""
     POKING = "poking"
     """Target: no debugger has answered yet."""
+    SILENT = "silent"
+    """KDCOM: no packet of the peer has been heard. A serial line has no handshake, so packets are sent all
+    the same."""
     CONNECTED = "connected"
     """Packets flow."""
 
@@ -53,6 +57,13 @@ TRANSITIONS: Final[dict[Role, dict[Phase, dict[Input, Phase]]]] = {
     Role.HOST: {
         Phase.LISTENING: {Input.POKE: Phase.OFFERED},
         Phase.OFFERED: {Input.POKE: Phase.OFFERED, Input.SESSION: Phase.RESYNCING},
+        Phase.SILENT: {
+            Input.FIRST_DATA: Phase.CONNECTED,
+            Input.DATA: Phase.RESYNCING,
+            Input.ACK: Phase.RESYNCING,
+            Input.RESEND: Phase.RESYNCING,
+            Input.RESET: Phase.CONNECTED,
+        },
         Phase.RESYNCING: {
             Input.POKE: Phase.RESYNCING,
             Input.SESSION: Phase.RESYNCING,
@@ -76,6 +87,14 @@ TRANSITIONS: Final[dict[Role, dict[Phase, dict[Input, Phase]]]] = {
     },
     Role.TARGET: {
         Phase.POKING: {Input.RESPONSE: Phase.CONNECTED},
+        Phase.SILENT: {
+            Input.BREAK_IN: Phase.CONNECTED,
+            Input.FIRST_DATA: Phase.CONNECTED,
+            Input.DATA: Phase.CONNECTED,
+            Input.ACK: Phase.CONNECTED,
+            Input.RESEND: Phase.CONNECTED,
+            Input.RESET: Phase.CONNECTED,
+        },
         Phase.CONNECTED: {
             Input.RESPONSE: Phase.CONNECTED,
             Input.BREAK_IN: Phase.CONNECTED,

@@ -27,7 +27,7 @@ from harness.kd.manipulate import (
     ReadVirtualMemory,
     SetContext,
 )
-from harness.kd.packet_ids import SYNC
+from harness.kd.packet_ids import KDCOM_FIRST, SYNC
 from harness.kd.packets import Packet, PacketType
 from harness.kd.registry import decode_payload
 from harness.kd.statechange import Exception64, StateChange64
@@ -64,6 +64,7 @@ class ReplayPeer:
         self._inbound: deque[Packet] = deque()
         self._pc = 0
         self._stops = 0
+        self._next_id = KDCOM_FIRST
         self.texts: list[bytes] = []
         """What was printed and asked, once each."""
         self.answers: list[bytes] = []
@@ -106,6 +107,7 @@ class ReplayPeer:
             return
         record = decode_payload(frame.packet_type, frame.payload)
         again = self._twice and number % self._twice == 0
+        frame = frame._replace(packet_id=self._take_id() | frame.packet_id & SYNC)
         self._line.sendall(frame_packet(frame) * (2 if again else 1))
         match record:
             case PrintString():
@@ -126,8 +128,7 @@ class ReplayPeer:
     def _break_in(self) -> None:
         self._stops += 1
         stop = Exception64(exception_code=0x80000003, program_counter=KERNEL_BASE, thread=self._stops)
-        packet_id = 0x80800000 | self._stops & 1
-        self._line.sendall(frame_packet(Packet(PacketType.STATE_CHANGE64, packet_id, stop.encode())))
+        self._line.sendall(frame_packet(Packet(PacketType.STATE_CHANGE64, self._take_id(), stop.encode())))
         self._serve()
 
     def _await_ack(self, sent: Packet) -> None:
@@ -146,16 +147,21 @@ class ReplayPeer:
 
     def _serve(self) -> None:
         """Answer requests until Continue."""
-        reply_id = 0x80800001
         while True:
             packet = self._await_data(PacketType.STATE_MANIPULATE)
             request = decode_payload(packet.packet_type, packet.payload)
             assert isinstance(request, Manipulate)
             if isinstance(request, Continue | Continue2):
                 return
-            reply_id ^= 1
             reply = self._answer(request).encode()
-            self._line.sendall(frame_packet(Packet(PacketType.STATE_MANIPULATE, reply_id, reply)))
+            packet = Packet(PacketType.STATE_MANIPULATE, self._take_id(), reply)
+            self._line.sendall(frame_packet(packet))
+
+    def _take_id(self) -> int:
+        """The id of the next packet: other questions are answered than in the recording."""
+        taken = self._next_id
+        self._next_id ^= 1
+        return taken
 
     def _answer(self, request: Manipulate) -> Manipulate:
         match request:

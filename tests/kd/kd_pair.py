@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 
+from harness.kd.debugio import PrintString
 from harness.kd.handshake import Endpoint
 from harness.kd.kdnet import Key
+from harness.kd.manipulate import Manipulate, ReadVirtualMemory
 from harness.kd.packets import PacketType
 from harness.kd.session import Session
 from harness.kd.session_events import Acknowledged, PacketReceived, SessionEvent
@@ -17,6 +19,9 @@ OWN = Endpoint(IPv4Address("192.168.2.72"), 50000)
 NONCE = bytes(range(32))
 PEER = ("192.0.2.1", 50000)
 """The address that either end sees the other at."""
+
+REQUEST = Manipulate(api=ReadVirtualMemory.API).encode()
+"""A request or reply, to which these tests append bare words."""
 
 MANGLE = Callable[[list[bytes]], list[bytes]]
 
@@ -105,20 +110,38 @@ class Pair:
         self.settle()
 
     def received(self) -> list[bytes]:
-        """Payloads that reached the host."""
-        return [event.payload for event in self.host_events if isinstance(event, PacketReceived)]
+        """The words that reached the host."""
+        return _words(self.host_events)
 
     def requests(self) -> list[bytes]:
-        """Payloads that reached the target."""
-        return [event.payload for event in self.target_events if isinstance(event, PacketReceived)]
+        """The words that reached the target."""
+        return _words(self.target_events)
 
     def acknowledged(self) -> list[int]:
         """Tokens the target knows to have arrived."""
         return [event.token for event in self.target_events if isinstance(event, Acknowledged)]
 
-    def print(self, payload: bytes) -> int:
-        """The target sends a DEBUG_IO payload."""
-        return self.target.send_packet(PacketType.DEBUG_IO, payload, self.now)
+    def print(self, words: bytes) -> int:
+        """The target sends a DEBUG_IO packet."""
+        return self.target.send_packet(PacketType.DEBUG_IO, PrintString.of(words).encode(), self.now)
+
+    def request(self, words: bytes) -> int:
+        """The host sends a STATE_MANIPULATE packet."""
+        return self.host.send_packet(PacketType.STATE_MANIPULATE, REQUEST + words, self.now)
+
+    def reply(self, words: bytes) -> int:
+        """The target answers with a STATE_MANIPULATE packet."""
+        return self.target.send_packet(PacketType.STATE_MANIPULATE, REQUEST + words, self.now)
+
+
+def _words(events: list[SessionEvent]) -> list[bytes]:
+    packets = [event for event in events if isinstance(event, PacketReceived)]
+    return [
+        packet.payload[PrintString.SIZE :]
+        if packet.packet_type is PacketType.DEBUG_IO
+        else packet.payload.removeprefix(REQUEST)
+        for packet in packets
+    ]
 
 
 def make_target(

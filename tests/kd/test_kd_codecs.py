@@ -331,7 +331,7 @@ class TestSerialLine:
         assert frames[-1] == PACKETS[4]
 
     def test_break_in_only_where_it_is_one(self) -> None:
-        assert Reader(break_ins=True).feed(b"xbz") == [Junk(b"x"), BreakIn(), Junk(b"z")]
+        assert Reader(break_ins=True).feed(b"bbxbz") == [BreakIn(), BreakIn(), Junk(b"xbz")]
         assert Reader().feed(b"xbz") == [Junk(b"xbz")]
         packet = Packet(PacketType.DEBUG_IO, 0, b"bbbb")
         assert Reader(break_ins=True).feed(frame_packet(packet)) == [packet]

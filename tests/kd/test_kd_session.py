@@ -170,7 +170,7 @@ class TestPackets:
         pair.connect()
         pair.print(b"one")
         pair.to_host()
-        pair.host.send_packet(PacketType.STATE_MANIPULATE, b"request", pair.now)
+        pair.request(b"request")
         pair.to_target(lambda sent: sent[1:])
         assert pair.acknowledged() == [1]
         assert pair.requests() == [b"request"]
@@ -302,7 +302,7 @@ class TestPackets:
 
     def test_illegal_input_is_dropped_with_its_name(self) -> None:
         session = Session.kdcom_host()
-        assert session.phase is Phase.RESYNCING
+        assert session.phase is Phase.SILENT and not session.connected
         pair = Pair.kdnet()
         pair.connect()
         pair.target._link.send_packet(Packet(PacketType.RESET, 0))
@@ -324,7 +324,7 @@ class TestKdcom:
         assert pair.received() == []
         pair.settle()
         assert pair.received() == [b"state change"]
-        pair.host.send_packet(PacketType.STATE_MANIPULATE, b"request", pair.now)
+        pair.request(b"request")
         pair.settle()
         assert pair.requests() == [b"request"]
         assert pair.host.idle
@@ -338,7 +338,7 @@ class TestKdcom:
         pair.print(b"one")
         pair.settle()
         assert pair.received() == [b"one", b"two", b"one"]
-        pair.host.send_packet(PacketType.STATE_MANIPULATE, b"request", pair.now)
+        pair.request(b"request")
         pair.settle()
         assert pair.requests() == [b"request"]
 
@@ -403,9 +403,9 @@ def test_both_ends_ask_and_answer_under_loss() -> None:
 
     for number in range(5):
         request, reply = b"request %d" % number, b"reply %d" % number
-        pair.host.send_packet(PacketType.STATE_MANIPULATE, request, pair.now)
+        pair.request(request)
         pair.run_until(lambda request=request: pair.requests()[-1:] == [request], mangle=lossy)
-        pair.target.send_packet(PacketType.STATE_MANIPULATE, reply, pair.now)
+        pair.reply(reply)
         pair.run_until(lambda reply=reply: pair.received()[-1:] == [reply], mangle=lossy)
     assert pair.requests() == [b"request %d" % number for number in range(5)]
     assert pair.received() == [b"reply %d" % number for number in range(5)]
@@ -417,8 +417,8 @@ def test_both_ends_ask_and_answer_under_loss() -> None:
 
 def test_the_table_names_only_its_own_phases() -> None:
     reachable = {
-        Role.HOST: {Phase.LISTENING, Phase.RESYNCING},
-        Role.TARGET: {Phase.POKING, Phase.CONNECTED},
+        Role.HOST: {Phase.LISTENING, Phase.SILENT},
+        Role.TARGET: {Phase.POKING, Phase.SILENT},
     }
     for role, phases in TRANSITIONS.items():
         seen = set(reachable[role])

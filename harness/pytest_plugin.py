@@ -11,7 +11,7 @@ scenario is collected.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ScenarioFile", "ScenarioItem"]
 
-HEAD_BYTES = 64 * 1024
-"""How far into a file its first key is looked for."""
+_SUFFIXES = (".yaml", ".yml")
+"""Those of :data:`harness.run.scenarios.SUFFIXES`, which is not imported for every file of other projects."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,16 +45,54 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--procnotify-driver", metavar="FILE.sys", help="the driver to test (default: the project's own)"
     )
     group.addoption(
-        "--procnotify-seed", type=int, metavar="N", help="seed (default: the scenario's own, or 1)"
+        "--procnotify-seed",
+        type=_at_least(0),
+        metavar="N",
+        help="seed of the virtual target (default: the scenario's own, or 1)",
     )
     group.addoption(
-        "--procnotify-trace-dir", default="traces", metavar="DIR", help="where the traces go (traces)"
+        "--procnotify-repeat",
+        type=_at_least(1),
+        default=1,
+        metavar="N",
+        help="an item for each of N seeds: seed, seed+1, ... (1)",
     )
+    group.addoption(
+        "--procnotify-connection",
+        metavar="K",
+        help="where the debugger listens, as for WinDbg's -k (default: a free port on loopback)",
+    )
+    group.addoption(
+        "--procnotify-timeout",
+        type=float,
+        metavar="SECONDS",
+        help="a target that neither prints nor answers for this long is lost (10)",
+    )
+    group.addoption(
+        "--procnotify-trace-dir",
+        default="traces",
+        metavar="DIR",
+        help="where the folder with this session's traces is made (traces)",
+    )
+
+
+def _at_least(minimum: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        value = int(text)
+        if value < minimum:
+            raise ValueError(text)
+        return value
+
+    return number
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """A scenario file that was asked for."""
-    if file_path.suffix != ".yaml" or not _asked_for(file_path, parent.config) or not _is_scenario(file_path):
+    if file_path.suffix.lower() not in _SUFFIXES or not _asked_for(file_path, parent.config):
+        return None
+    from harness.run.scenarios import is_scenario
+
+    if not is_scenario(file_path):
         return None
     return ScenarioFile.from_parent(parent, path=file_path)
 
@@ -69,40 +107,55 @@ class ScenarioFile(pytest.File):
     """One scenario file."""
 
     def collect(self) -> Iterable[pytest.Item]:
-        """Its one item; a scenario that is wrong is a collection error with file and line."""
+        """An item for each seed; a scenario that is wrong is a collection error with file and line."""
         from harness.errors import ScenarioError
+        from harness.run.runner import seed_of
         from harness.scenario import load
 
         try:
             scenario = load(self.path)
         except ScenarioError as error:
             raise self.CollectError(str(error)) from None
-        return [ScenarioItem.from_parent(self, name=scenario.name, scenario=scenario)]
+        option = self.config.getoption
+        first, repeat = seed_of(scenario, option("--procnotify-seed")), option("--procnotify-repeat")
+        return [
+            ScenarioItem.from_parent(
+                self,
+                name=f"{scenario.name}[seed={seed}]" if repeat > 1 else scenario.name,
+                scenario=scenario,
+                seed=seed,
+            )
+            for seed in range(first, first + repeat)
+        ]
 
 
 class ScenarioItem(pytest.Item):
     """One run of a scenario."""
 
-    def __init__(self, *, scenario: Scenario, **kwargs: Any) -> None:
+    def __init__(self, *, scenario: Scenario, seed: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scenario = scenario
+        self.seed = seed
         self._result: RunResult | None = None
 
     def setup(self) -> None:
         """Run the scenario. What is not the driver's fault ends here, as an error."""
         from harness.errors import ProcnotifyError
+        from harness.internal import internal_error
         from harness.outcome import Outcome
-        from harness.run.runner import run_scenario, seed_of
+        from harness.report.text import printable
+        from harness.run.runner import run_scenario
 
         shared = self.config.stash.setdefault(_SHARED, _SharedRig(self.config))
-        seed = seed_of(self.scenario, self.config.getoption("--procnotify-seed"))
         try:
-            self._result = result = run_scenario(shared.rig(), self.scenario, seed=seed)
+            self._result = result = run_scenario(shared.rig(), self.scenario, seed=self.seed)
         except ProcnotifyError as error:
-            pytest.fail(str(error), pytrace=False)
-        self.user_properties.append(("seed", seed))
+            pytest.fail(printable(str(error)), pytrace=False)
+        except Exception as error:  # noqa: BLE001  # what nobody foresaw is the rig's failure
+            pytest.fail(printable(str(internal_error(error))), pytrace=False)
+        self.user_properties.append(("seed", self.seed))
         if result.trace is not None:
-            self.user_properties.append(("trace", str(result.trace)))
+            self.user_properties.append(("trace", printable(str(result.trace))))
         if result.outcome not in (Outcome.PASSED, Outcome.BROKEN, Outcome.BUGCHECK):
             _fail(result)
 
@@ -130,24 +183,32 @@ class _SharedRig:
 
     def rig(self) -> Rig:
         from harness.errors import ProcnotifyError
+        from harness.internal import internal_error
         from harness.run.opening import open_rig
+        from harness.run.session import Watch
 
         if self._failure is not None:
             raise self._failure
         if self._rig is None:
             option = self._config.getoption
             driver = option("--procnotify-driver")
+            timeout = option("--procnotify-timeout")
             opening = open_rig(
                 machine=option("--procnotify-machine"),
                 debugger=option("--procnotify-debugger"),
                 driver=Path(driver) if driver is not None else None,
                 trace_folder=Path(option("--procnotify-trace-dir")),
+                connection=option("--procnotify-connection"),
+                watch=Watch() if timeout is None else Watch(silence=timeout),
             )
             try:
                 self._rig = self._stack.enter_context(opening)
             except ProcnotifyError as error:
                 self._failure = error
                 raise
+            except Exception as error:
+                self._failure = internal_error(error)
+                raise self._failure from error
         return self._rig
 
     def close(self) -> None:
@@ -163,15 +224,6 @@ def _asked_for(path: Path, config: pytest.Config) -> bool:
     base = config.invocation_params.dir
     named = ((base / argument.partition("::")[0]).resolve() for argument in config.args)
     return any(path.resolve().is_relative_to(folder) for folder in named)
-
-
-def _is_scenario(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-    for line in head.splitlines():
-        if line.strip() and not line.startswith((b"#", b"---", b"%")):
-            return line.startswith(b"scenario:")
-    return False
 
 
 def _fail(result: RunResult) -> NoReturn:

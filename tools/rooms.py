@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "harness"
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("bugcheckcodes",),
     ("errors", "events", "actions"),
-    ("outcome", "numbers", "callbacks", "resources", "internal"),
+    ("outcome", "numbers", "callbacks", "resources", "internal", "files"),
     ("lines", "kd", "toolchain", "channel"),
     ("connection", "trace", "scenario"),
     ("order", "virtual"),

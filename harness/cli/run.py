@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from harness.cli import INTERRUPTED
-from harness.cli._options import debugger_option, log_options
-from harness.errors import ScenarioError, UsageError
+from harness.cli._options import debugger_option, json_option, log_options, print_json
+from harness.errors import ProcnotifyError
+from harness.files import cannot_write
 from harness.machines import MACHINES
 from harness.outcome import Outcome, worst
+from harness.report.console import make_console
 from harness.report.junit import write_junit
+from harness.report.runs_json import result_as_json
 from harness.report.terminal import TerminalReport
-from harness.report.text import printable
+from harness.report.text import one_line
 from harness.run.opening import open_rig
-from harness.run.result import RunResult
-from harness.run.rig import Rig
-from harness.run.runner import RunInterrupted, run_scenario, seed_of
+from harness.run.scenarios import find_scenarios, load_scenarios
+from harness.run.series import Series, run_series
 from harness.run.session import Watch
-from harness.scenario import Scenario, load
 
-__all__ = ["command", "find_scenarios"]
+__all__ = ["command"]
 
 
 @click.command(short_help="run scenarios on a machine and check the callback order")
@@ -76,10 +75,12 @@ __all__ = ["command", "find_scenarios"]
     default=Path("traces"),
     show_default=True,
     metavar="DIR",
-    help="Where the traces go.",
+    help="Where the folder with this call's traces is made; `latest` beside it stands for the newest.",
 )
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")
 @click.option("--fail-fast", is_flag=True, help="Stop after the first run that does not pass.")
+@click.option("-q", "--quiet", is_flag=True, help="Say only what did not pass, and the totals.")
+@json_option
 @log_options
 def command(
     paths: tuple[Path, ...],
@@ -93,15 +94,22 @@ def command(
     trace_dir: Path,
     junit: Path | None,
     fail_fast: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> int:
-    """Run every scenario in PATH... (files, or folders of *.yaml) and check the order of the driver's events.
+    """Run every scenario in PATH... and check the order of the driver's events.
 
-    All scenario files are read before anything starts.
+    PATH is a scenario file, or a folder: every *.yaml and *.yml in it and below it whose first key is
+    `scenario`. All scenario files are read before anything starts.
+
+    The traces go into a folder of their own, TRACE_DIR/TIME-ID. Of calls in which everything passed the
+    newest 20 folders are kept, of all others every one.
 
     \b
     Examples:
       procnotify run scenarios
       procnotify run scenarios --repeat 50 --seed 1 --junit results.xml
+      procnotify run scenarios --json > results.json
 
     \b
     Exit code: 2 when the input is wrong; otherwise, of all runs, the first of these that happened:
@@ -109,83 +117,76 @@ def command(
       4  the target bugchecked
       1  the driver broke a promise
       0  all held
+    After Ctrl-C it is 130.
     """
-    scenarios = _read_all(find_scenarios(paths))
-    if scenarios is None:
+    say = partial(click.echo, err=True)
+    found = find_scenarios(paths)
+    for path in found.left_aside:
+        say(f"procnotify: left aside, its first key is not 'scenario': {one_line(str(path))}")
+    scenarios, errors = load_scenarios(found.scenarios)
+    for error in errors:
+        say(f"procnotify: {one_line(str(error))}")
+    if errors:
+        if as_json:
+            print_json(exit_code=Outcome.USAGE, error=one_line(str(errors[0])))
         return Outcome.USAGE
-    console = Console(highlight=False)
-    report = TerminalReport(console, runs=len(scenarios) * repeat)
-    results: list[RunResult] = []
-    interrupted = False
-    with open_rig(
-        machine=machine,
-        debugger=debugger,
-        driver=driver,
-        trace_folder=trace_dir,
-        connection=connection,
-        watch=Watch(silence=timeout),
-        subscribers=(report,),
-        building=lambda line: click.echo(line, err=True),
-    ) as rig:
-        try:
-            with report:
-                for result in _run_all(rig, scenarios, seed=seed, repeat=repeat):
-                    results.append(result)
-                    if fail_fast and result.outcome is not Outcome.PASSED:
-                        break
-        except RunInterrupted as error:
-            interrupted = True
-            click.echo(f"procnotify: {printable(error.result.reason)}; {error.result.left}", err=True)
-    report.summary()
     if junit is not None:
-        _write_junit(junit, results)
-    return INTERRUPTED if interrupted else worst(result.outcome for result in results)
+        _begin_junit(junit)
+    report = TerminalReport(make_console(stderr=as_json), runs=len(scenarios) * repeat, quiet=quiet)
+    with (
+        open_rig(
+            machine=machine,
+            debugger=debugger,
+            driver=driver,
+            trace_folder=trace_dir,
+            connection=connection,
+            watch=Watch(silence=timeout),
+            subscribers=(report,),
+            building=say,
+        ) as rig,
+        report,
+    ):
+        series = run_series(rig, scenarios, seed=seed, repeat=repeat, fail_fast=fail_fast)
+    if series.interrupted is not None:
+        say(f"procnotify: {one_line(series.interrupted.reason)}; {series.interrupted.left}")
+    report.summary()
+    if rig.traces.path is not None:
+        click.echo(f"traces: {one_line(str(rig.traces.path))}", err=as_json)
+    code = INTERRUPTED if series.interrupted is not None else int(series.outcome)
+    failed = _finish_junit(junit, series) if junit is not None else None
+    if failed is not None and series.interrupted is None:
+        code = worst((series.outcome, Outcome.of(failed)))
+    if as_json:
+        _print_json(series, code, rig.traces.path)
+    return code
 
 
-def find_scenarios(paths: Sequence[Path]) -> list[Path]:
-    """The scenario files that ``paths`` name, each once: a file itself, a folder all its ``*.yaml``, sorted.
-
-    :raises UsageError: there is no such file, a folder has none, or two would write the same trace.
-    """
-    found: dict[str, Path] = {}
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(path.glob("*.yaml"))
-            if not inside:
-                raise UsageError(f"no scenario (*.yaml) in the folder {path}")
-        elif path.is_file():
-            inside = [path]
-        else:
-            raise UsageError(f"there is no file or folder {path}", hint="give scenario files or folders")
-        for file in inside:
-            other = found.setdefault(file.stem, file)
-            if not other.samefile(file):
-                raise UsageError(
-                    f"{other} and {file} would write the same trace", hint="rename one, or run them apart"
-                )
-    return list(found.values())
+def _print_json(series: Series, code: int, traces: Path | None) -> None:
+    interrupted = series.interrupted
+    print_json(
+        exit_code=code,
+        traces=traces,
+        results=[result_as_json(result) for result in series.results],
+        interrupted=None if interrupted is None else result_as_json(interrupted),
+    )
 
 
-def _read_all(paths: Sequence[Path]) -> list[Scenario] | None:
-    """Every scenario; None when one is wrong, after saying so for each that is."""
-    scenarios: list[Scenario] = []
-    for path in paths:
-        try:
-            scenarios.append(load(path))
-        except ScenarioError as error:
-            click.echo(f"procnotify: {printable(str(error))}", err=True)
-    return scenarios if len(scenarios) == len(paths) else None
-
-
-def _run_all(
-    rig: Rig, scenarios: Sequence[Scenario], *, seed: int | None, repeat: int
-) -> Iterator[RunResult]:
-    for repetition, scenario in itertools.product(range(repeat), scenarios):
-        yield run_scenario(rig, scenario, seed=seed_of(scenario, seed) + repetition)
-
-
-def _write_junit(path: Path, results: Sequence[RunResult]) -> None:
+def _begin_junit(path: Path) -> None:
+    """Find out whether the report can be written before anything runs; what an earlier call wrote is gone,
+    so that nobody takes it for this one's."""
     try:
-        write_junit(path, results)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("wb").close()
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}", hint="choose another --junit") from None
+        raise cannot_write(path, error, hint="choose another --junit") from None
+
+
+def _finish_junit(path: Path, series: Series) -> ProcnotifyError | None:
+    """Write the report; why it cannot be written, after saying so."""
+    try:
+        write_junit(path, series.results)
+    except OSError as error:
+        failed = cannot_write(path, error, hint="choose another --junit")
+        click.echo(f"procnotify: {one_line(str(failed))}", err=True)
+        return failed
+    return None

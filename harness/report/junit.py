@@ -35,14 +35,17 @@ def junit_xml(results: Sequence[RunResult]) -> JUnitXml:
 
 
 def write_junit(path: Path, results: Sequence[RunResult]) -> None:
-    """Write the document to ``path``, making its folder if need be."""
+    """Write the document to ``path``, making its folder if need be.
+
+    :raises OSError: it cannot be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     junit_xml(results).write(str(path), pretty=True)
 
 
 def _case(result: RunResult, *, with_seed: bool) -> TestCase:
     name = f"{result.scenario}[seed={result.seed}]" if with_seed else result.scenario
-    case = TestCase(name, classname=_class_name(result.path), time=result.seconds)
+    case = TestCase(printable(name), classname=_class_name(result.path), time=result.seconds)
     if result.outcome is not Outcome.PASSED:
         kind = Failure if result.outcome in (Outcome.BROKEN, Outcome.BUGCHECK) else Error
         verdict = kind(printable(result.reason), result.outcome.words)
@@ -53,17 +56,17 @@ def _case(result: RunResult, *, with_seed: bool) -> TestCase:
         properties.append(Property(key, value))
     case.append(properties)
     if result.trace is not None:
-        case.system_out = f"trace: {result.trace}"
+        case.system_out = printable(f"trace: {result.trace}")
     return case
 
 
 def _class_name(path: Path) -> str:
     """Dotted, as the readers of JUnit XML group by it."""
-    return path.with_suffix("").as_posix().strip("/.").replace("/", ".")
+    return printable(path.with_suffix("").as_posix().strip("/.").replace("/", "."))
 
 
 def _facts(result: RunResult) -> dict[str, str]:
     facts = {"seed": str(result.seed), "outcome": str(int(result.outcome)), "events": str(result.events)}
     if result.trace is not None:
-        facts["trace"] = str(result.trace)
+        facts["trace"] = printable(str(result.trace))
     return facts

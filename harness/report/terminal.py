@@ -12,8 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.outcome import Outcome, worst
+from harness.report.causes import Cause, by_cause, cause_of
+from harness.report.console import is_live
 from harness.report.explanation import account_text
-from harness.report.text import printable
+from harness.report.text import one_line, printable
 from harness.run.progress import (
     EventCaptured,
     PhaseEntered,
@@ -36,6 +38,8 @@ _STYLES = {
 QUIET_SHOWN = 1.0
 """Seconds without an event after which the live line says so."""
 REFRESH_PER_SECOND = 8
+NAMED = 12
+"""Of the runs that failed alike so many are named."""
 
 
 @dataclass
@@ -55,20 +59,23 @@ class TerminalReport:
 
     On a terminal a line below the results shows the current scenario, what it does, its events and, when the
     target is quiet, for how long. Elsewhere (a pipe, a CI log) each run is one line when it ends. A failure
-    is printed when it happens, so that a log that is cut off has it.
+    is printed when it happens, so that a log that is cut off has it; at length once for each cause.
 
-    :param console: where to; ``console.is_terminal`` decides between the two.
+    :param console: where to.
     :param runs: how many runs there will be.
+    :param quiet: say only what the summary says.
     """
 
-    def __init__(self, console: Console, runs: int) -> None:
+    def __init__(self, console: Console, runs: int, *, quiet: bool = False) -> None:
         self._console = console
         self._runs = runs
+        self._quiet = quiet
         self._finished: list[RunResult] = []
+        self._causes: dict[Cause, RunResult] = {}
         self._current: _Current | None = None
         self._live = (
             Live(self, console=console, refresh_per_second=REFRESH_PER_SECOND, transient=True)
-            if console.is_terminal
+            if is_live(console)
             else None
         )
 
@@ -89,9 +96,8 @@ class TerminalReport:
             case RunFinished():
                 self._current = None
                 self._finished.append(progress.result)
-                self._console.print(_result_line(progress.result), soft_wrap=True)
-                if progress.result.outcome is not Outcome.PASSED:
-                    self._console.print(_failure(progress.result), soft_wrap=True)
+                if not self._quiet:
+                    self._tell(progress.result)
             case _ if self._current is None:
                 pass
             case PhaseEntered():
@@ -116,9 +122,22 @@ class TerminalReport:
         yield line
 
     def summary(self) -> None:
-        """The table of all runs, a row a scenario, and the totals in a line."""
-        self._console.print(_table(self._finished))
+        """The table of all runs, a row a scenario; what did not pass, once for each cause; the totals."""
+        if not self._quiet:
+            self._console.print(_table(self._finished))
+        for alike in by_cause(self._finished):
+            self._console.print(_summary(alike), soft_wrap=True)
         self._console.print(_totals(self._finished), soft_wrap=True)
+
+    def _tell(self, result: RunResult) -> None:
+        self._console.print(_result_line(result), soft_wrap=True)
+        if result.outcome is Outcome.PASSED:
+            return
+        first = self._causes.setdefault(cause_of(result), result)
+        told = (
+            account_text(result) if first is result else f"the same as in {_named(first)}\n{_trace(result)}"
+        )
+        self._console.print(_indented(told), soft_wrap=True)
 
 
 def _result_line(result: RunResult) -> Text:
@@ -128,9 +147,32 @@ def _result_line(result: RunResult) -> Text:
     return line
 
 
-def _failure(result: RunResult) -> Text:
-    lines = printable(account_text(result)).splitlines()
-    return Text("\n".join(f"    {line}".rstrip() for line in lines))
+def _indented(text: str) -> Text:
+    return Text("\n".join(f"    {line}".rstrip() for line in printable(text).splitlines()))
+
+
+def _named(result: RunResult) -> str:
+    return f"{result.scenario} (seed {result.seed})"
+
+
+def _trace(result: RunResult) -> str:
+    return "" if result.trace is None else f"trace: {result.trace}"
+
+
+def _summary(alike: Sequence[RunResult]) -> Text:
+    """What has one cause: the first run with its reason and its trace, and the names of the others."""
+    first, *others = alike
+    text = Text(f"{first.outcome.words:<14}", style=_STYLES[first.outcome])
+    reason = first.reason if str(first.path) in first.reason else f"{first.path}: {first.reason}"
+    text.append(f" {_named(first)}: {one_line(reason)}\n", style="default")
+    lines = [_trace(first)]
+    if others:
+        names = list(dict.fromkeys(_named(other) for other in others))
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        lines.append(f"the same in {len(others)} more run(s): {', '.join(names[:NAMED])}{more}")
+    text.append_text(_indented("\n".join(line for line in lines if line)))
+    text.rstrip()
+    return text
 
 
 def _table(results: Sequence[RunResult]) -> Table:

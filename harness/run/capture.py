@@ -16,8 +16,9 @@ import harness
 from harness.actions import FieldType
 from harness.debuggers.base import Debugger, Release, TargetInfo
 from harness.debuggers.stops import unhandled_exception
-from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost, TraceError, UsageError
+from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost, TraceError
 from harness.events import Event
+from harness.files import cannot_write
 from harness.run.progress import EventCaptured, PhaseEntered
 from harness.run.rig import PROBE, Rig
 from harness.run.session import Session
@@ -27,7 +28,7 @@ from harness.trace.format import Header
 from harness.trace.loss import LossReport
 from harness.trace.writer import TraceWriter
 
-__all__ = ["Capture", "probe_names", "trace_path"]
+__all__ = ["Capture", "probe_names"]
 
 ATTACH_SECONDS = 30.0
 DETACH_SECONDS = 5.0
@@ -146,14 +147,11 @@ class Capture:
             },
             started=_now(),
         )
-        path = trace_path(self._rig.trace_folder, self._scenario, self._seed)
+        path = self._rig.traces.new_trace(self._scenario.path, self._seed)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             return TraceWriter(path, header)
         except OSError as error:
-            raise UsageError(
-                f"cannot write the trace {path}: {error.strerror}", hint="choose another --trace-dir"
-            ) from None
+            raise cannot_write(path, error, hint="choose another --trace-dir") from None
 
     def _record(self, event: Event) -> None:
         assert self._writer is not None
@@ -196,11 +194,6 @@ def probe_names(steps: tuple[Step, ...]) -> set[str]:
                 libraries = (str(name) for name in step.values_of(FieldType.LIBRARY))
                 names.update(name for name in libraries if PROBE.fullmatch(name))
     return names
-
-
-def trace_path(folder: Path, scenario: Scenario, seed: int) -> Path:
-    """Where the trace of that run goes; a later run of the same scenario and seed overwrites it."""
-    return folder / f"{scenario.path.stem}-{seed}.jsonl"
 
 
 def _now() -> str:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.connection import parse_connection
 from harness.debuggers import debugger_factory
 from harness.errors import DriverFileError
+from harness.files import read_file
 from harness.machines import DriverChecker, open_machine
 from harness.run.progress import Subscriber
 from harness.run.rig import GuestFiles, Rig
 from harness.run.session import Watch
 from harness.run.steps import DriverUnderTest
+from harness.run.trace_folder import TraceFolder
 from harness.toolchain import default_actor, default_driver
 
-__all__ = ["open_rig", "read_driver"]
+__all__ = ["MAX_DRIVER", "open_rig", "read_driver"]
+
+MAX_DRIVER = 64 << 20
+"""Bytes that a driver file may have; the largest of Windows' own drivers has about a tenth of it."""
 
 
 def read_driver(path: Path) -> DriverUnderTest:
@@ -25,11 +32,20 @@ def read_driver(path: Path) -> DriverUnderTest:
     :raises DriverFileError: it cannot be read.
     """
     try:
-        return DriverUnderTest(service=path.stem, file=path.name, image=path.read_bytes())
+        image = read_file(path, limit=MAX_DRIVER)
     except OSError as error:
         raise DriverFileError(
             f"cannot read the driver {path}: {error.strerror}", hint="give the path of a .sys file"
         ) from None
+    return DriverUnderTest(service=path.stem, file=path.name, image=image)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _token() -> str:
+    return secrets.token_hex(3)
 
 
 @contextmanager
@@ -43,6 +59,8 @@ def open_rig(
     watch: Watch | None = None,
     subscribers: tuple[Subscriber, ...] = (),
     building: Callable[[str], None] | None = None,
+    now: Callable[[], datetime] = _now,
+    token: Callable[[], str] = _token,
 ) -> Iterator[Rig]:
     """A rig, freed on exit.
 
@@ -50,6 +68,8 @@ def open_rig(
     :param debugger: a name from :data:`harness.debuggers.DEBUGGERS`.
     :param driver: the .sys to test; None for the project's own, which is built if need be.
     :param connection: between machine and debugger, as for WinDbg's ``-k``; None: the machine's own choice.
+    :param trace_folder: where the folder with this rig's traces is made, once there is one; see
+        :class:`harness.run.trace_folder.TraceFolder`, also for ``now`` and ``token``.
     :param building: told what is being done, a line a file, when something has to be built.
     :raises UsageError: an unknown name, a connection that is not understood, or a driver that this machine
         cannot load.
@@ -57,6 +77,7 @@ def open_rig(
     """
     open_debugger = debugger_factory(debugger)
     host = open_machine(machine)
+    traces = TraceFolder(trace_folder, now=now, token=token)
     try:
         path = driver or default_driver(progress=building).path
         under_test = read_driver(path)
@@ -71,10 +92,11 @@ def open_rig(
             open_debugger=open_debugger,
             driver=under_test,
             files=GuestFiles(helper.exe.path.read_bytes(), helper.probe.path.read_bytes()),
-            trace_folder=trace_folder,
+            traces=traces,
             connection=parse_connection(connection) if connection is not None else None,
             watch=watch or Watch(),
             subscribers=subscribers,
         )
     finally:
         host.close()
+        traces.close()

@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from harness.connection import Connection
 from harness.debuggers.base import Debugger
@@ -14,6 +13,7 @@ from harness.machines.base import Boot, Machine
 from harness.run.progress import Progress, Subscriber
 from harness.run.session import Watch
 from harness.run.steps import DriverUnderTest
+from harness.run.trace_folder import TraceFolder
 
 __all__ = ["PROBE", "GuestFiles", "Rig"]
 
@@ -41,7 +41,7 @@ class Rig:
     """Takes a connection, as for WinDbg's ``-k``."""
     driver: DriverUnderTest
     files: GuestFiles
-    trace_folder: Path
+    traces: TraceFolder
     connection: Connection | None = None
     """Between machine and debugger; None: the machine's own choice, for every run."""
     watch: Watch = field(default_factory=Watch)

@@ -55,6 +55,7 @@ def run_scenario(rig: Rig, scenario: Scenario, *, seed: int) -> RunResult:
             reason = f"{error}; the verdict was: {verdict.outcome.words}"
             reason += f": {verdict.reason}" if verdict.reason else ""
             verdict = Verdict(worst((verdict.outcome, Outcome.of(error))), reason, verdict.check)
+        rig.traces.note(verdict.outcome)
         return RunResult(
             scenario=scenario.name,
             path=scenario.path,

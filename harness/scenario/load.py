@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from harness.errors import ScenarioError
+from harness.files import read_file
 from harness.scenario.expect import read_expectations
 from harness.scenario.model import Scenario, names_of
 from harness.scenario.nodes import MAX_FILE, Node, Source, parse_yaml
@@ -24,13 +25,9 @@ def load(path: Path) -> Scenario:
     :raises ScenarioError: it cannot be read or is wrong; with file, line and the way out.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
+        data = read_file(path, limit=MAX_FILE)
     except OSError as error:
         raise ScenarioError(f"cannot be read: {error.strerror}", path=path, line=1) from error
-    if len(data) > MAX_FILE:
-        # Not to be decoded: what was read may end within a character.
-        raise ScenarioError(f"the file is larger than {MAX_FILE} bytes", path=path, line=1)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from harness.debuggers.base import BugcheckSeen, Release
 from harness.debuggers.native.debugger import NativeDebugger
-from harness.events import Bugcheck
+from harness.events import Bugcheck, Event
 from harness.outcome import Outcome
 from harness.run.opening import open_rig
 from harness.run.progress import EventCaptured, Progress
@@ -28,7 +32,9 @@ from harness.run.runner import RunInterrupted, run_scenario
 from harness.run.session import Watch
 from harness.scenario import load
 from harness.toolchain import Arch, build_driver, default_driver
+from harness.trace.format import Footer
 from harness.trace.reader import TraceReader
+from harness.trace.writer import TraceWriter
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = ROOT / "scenarios"
@@ -58,13 +64,14 @@ def test_a_run_says_its_seeds_writes_its_traces_and_its_junit(tmp_path: Path) ->
         ["passed", "create-thread", "seed", "5"],
         ["passed", "create-thread", "seed", "6"],
     ]
-    assert lines[-1].startswith("2 passed in ")
+    assert lines[-2].startswith("2 passed in ")
     names = {case.get("name") for case in ElementTree.parse(tmp_path / "out/junit.xml").iter("testcase")}
     assert names == {"create-thread[seed=5]", "create-thread[seed=6]"}
-    assert {path.name for path in (tmp_path / "traces").iterdir()} == {
-        "create-thread-5.jsonl",
-        "create-thread-6.jsonl",
-    }
+    folder = tmp_path / lines[-1].removeprefix("traces: ")
+    assert folder.parent == tmp_path / "traces"
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"create-thread-5.jsonl", "create-thread-6.jsonl", "outcome.txt"}
+    assert (tmp_path / "traces" / "latest" / "outcome.txt").read_text(encoding="utf-8") == "passed\n"
 
 
 def test_fail_fast_stops_after_the_first_failure_which_is_told_at_length(tmp_path: Path) -> None:
@@ -73,9 +80,10 @@ def test_fail_fast_stops_after_the_first_failure_which_is_told_at_length(tmp_pat
     done = procnotify(CREATE_THREAD, "--driver", driver, "--repeat", 3, "--fail-fast", cwd=tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert sum(line.startswith("broken promise") for line in lines) == 1
-    assert lines[-1].startswith("1 broken promise in ")
-    assert "    trace: traces/create-thread-1.jsonl".replace("/", os.sep) in lines
+    assert sum(line.startswith("broken promise create-thread    ") for line in lines) == 1
+    assert lines[-2].startswith("1 broken promise in ")
+    folder = lines[-1].removeprefix("traces: ")
+    assert f"    trace: {folder}/create-thread-1.jsonl".replace("/", os.sep) in lines
     assert any(line.strip().startswith("the target was left running") for line in lines)
 
 
@@ -104,7 +112,7 @@ def test_a_wrong_scenario_is_one_line_with_its_place(tmp_path: Path, text: str, 
 def test_all_scenarios_are_read_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(GOOD, encoding="utf-8")
     (tmp_path / "b.yaml").write_text("scenario: b\n", encoding="utf-8")
-    (tmp_path / "c.yaml").write_text("{", encoding="utf-8")
+    (tmp_path / "c.yaml").write_text("scenario: [", encoding="utf-8")
     done = procnotify(".", cwd=tmp_path)
     assert done.returncode == 2
     assert [line.split(":")[1].strip() for line in done.stderr.splitlines()] == ["b.yaml", "c.yaml"]
@@ -115,7 +123,7 @@ def test_all_scenarios_are_read_before_anything_runs(tmp_path: Path) -> None:
     ("args", "words"),
     [
         (["nowhere"], "there is no file or folder nowhere"),
-        (["."], "no scenario (*.yaml) in the folder"),
+        (["."], "no scenario (*.yaml, *.yml) in the folder"),
         ([CREATE_THREAD, "--machine", "vax"], "no machine named 'vax'; known: virtual"),
         ([CREATE_THREAD, "--debugger", "gdb"], "no debugger named 'gdb'; known: native"),
         ([CREATE_THREAD, "--driver", "no.sys"], "cannot read the driver no.sys"),
@@ -232,7 +240,7 @@ def test_ctrl_c_at_the_command_line(any_debugger: str, tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    trace = tmp_path / "traces" / "thirty-launches-1.jsonl"
+    trace = tmp_path / "traces" / "latest" / "thirty-launches-1.jsonl"
     deadline = time.monotonic() + 60
     while not trace.exists() or trace.stat().st_size < 20_000:
         assert running.poll() is None and time.monotonic() < deadline
@@ -241,7 +249,7 @@ def test_ctrl_c_at_the_command_line(any_debugger: str, tmp_path: Path) -> None:
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 130
     (line,) = errors.splitlines()
-    assert "interrupted in thirty-launches" in line and "traces/thirty-launches-1.jsonl" in line
+    assert "interrupted in thirty-launches" in line and "/thirty-launches-1.jsonl" in line
     assert "the target was left running" in line
     assert trace.read_bytes().splitlines()[-1].startswith(b'{"kind":"footer"')
 
@@ -301,3 +309,105 @@ def test_a_run_whose_target_does_not_outlive_it_has_not_passed(
     assert result.trace is not None
     last = list(TraceReader(result.trace))[-1]
     assert isinstance(last, Bugcheck) == (outcome is Outcome.BUGCHECK)
+
+
+FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+
+
+class FullDisk(TraceWriter):
+    """The disk is full from the given event on; the footer alone does not fit for 1000."""
+
+    room = 1000
+
+    def write(self, events: Iterable[Event]) -> None:
+        FullDisk.room -= 1
+        if FullDisk.room < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().write(events)
+
+    def finish(self, **how: Any) -> Footer:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("room", "driver", "words"),
+    [
+        (5, None, "cannot go on writing"),
+        (1000, None, "cannot finish the trace .*No space left on device; the verdict was: passed"),
+        (1000, "never_prints_thread_exits", "the verdict was: broken promise: threads_exit_before_process: "),
+    ],
+)
+def test_a_full_disk_is_the_rigs_failure_whatever_the_driver_did(
+    room: int, driver: str | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = None
+    if driver is not None:
+        path = build_driver(ROOT / "tests" / "drivers" / driver, Arch.X64, tmp_path / "d.sys").path
+    monkeypatch.setattr(FullDisk, "room", room)
+    monkeypatch.setattr("harness.run.capture.TraceWriter", FullDisk)
+    with open_rig(machine="virtual", debugger="native", driver=path, trace_folder=tmp_path / "t") as rig:
+        result = run_scenario(rig, load(CREATE_THREAD), seed=1)
+    assert result.outcome is Outcome.RIG
+    assert re.search(words, result.reason), result.reason
+    assert result.release is not None and result.release.running
+
+
+def test_what_nobody_foresaw_is_the_result_of_its_run_and_of_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interfere(rig: Rig) -> None:
+        raise KeyError("nobody foresaw this")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    result = interfered(tmp_path, interfere, watch=Watch())
+    assert result.outcome is Outcome.RIG
+    assert result.reason.startswith("internal error: KeyError: 'nobody foresaw this'; the traceback is in ")
+    assert result.release is not None and result.release.running, "the target is let go all the same"
+
+
+@FULL
+def test_a_report_that_finds_no_room_is_the_rigs_failure_and_the_results_are_told(tmp_path: Path) -> None:
+    done = procnotify(CREATE_THREAD, "--junit", "/dev/full", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "1 passed in " in done.stdout
+    assert done.stderr == "procnotify: cannot write /dev/full: No space left on device\n"
+
+
+def test_a_report_that_cannot_be_written_is_said_before_anything_runs(tmp_path: Path) -> None:
+    line = refused(procnotify(CREATE_THREAD, "--junit", tmp_path, cwd=tmp_path), 2)
+    assert line == f"procnotify: cannot write {tmp_path}: Is a directory; choose another --junit"
+    assert not (tmp_path / "traces").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names of files are text there")
+def test_names_of_files_may_be_any_bytes(tmp_path: Path) -> None:
+    odd = os.fsdecode(b"odd\xe9\x07.yaml")
+    (tmp_path / odd).write_text(GOOD, encoding="utf-8")
+    done = procnotify(odd, "--junit", "j.xml", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "\x07" not in done.stderr + done.stdout
+    (case,) = ElementTree.parse(tmp_path / "j.xml").iter("testcase")
+    assert case.get("classname") == "odd\\udce9\\x07"
+    (result,) = json.loads(done.stdout)["results"]
+    assert result["file"] == "odd\\udce9\x07.yaml"
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.name == "nt", reason="permissions of POSIX")
+def test_a_cache_that_cannot_be_written_is_the_rigs_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    line = refused(procnotify(CREATE_THREAD, cwd=tmp_path), 3)
+    assert "cannot write the cache folder" in line and "XDG_CACHE_HOME" in line
+
+
+def test_scenarios_that_share_a_name_share_no_trace(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "same.yaml").write_text(GOOD, encoding="utf-8")
+    done = procnotify(".", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    traces = [tmp_path / result["trace"] for result in json.loads(done.stdout)["results"]]
+    assert [trace.name for trace in traces] == ["same-1.jsonl", "same-1~2.jsonl"]
+    assert all(trace.is_file() for trace in traces)

@@ -29,7 +29,7 @@ def test_a_folder_of_scenarios_is_collected_and_passes(pytester: pytest.Pytester
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["scenarios/good.yaml::create-thread PASSED*"])
     assert 'property name="trace"' in (pytester.path / "junit.xml").read_text(encoding="utf-8")
-    assert (pytester.path / "traces" / "good-1.jsonl").exists()
+    assert (pytester.path / "traces" / "latest" / "good-1.jsonl").exists()
 
 
 def test_a_broken_promise_is_a_failure_with_the_explanation(pytester: pytest.Pytester, folder: Path) -> None:
@@ -69,3 +69,38 @@ def test_a_session_that_names_no_scenario_is_left_alone(pytester: pytest.Pyteste
     pytester.makepyfile(test_own="def test_own(): pass")
     pytester.makeini("[pytest]\ntestpaths = .\n")
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_the_options_of_run_have_their_twins(pytester: pytest.Pytester, folder: Path) -> None:
+    (folder / "good.yaml").rename(folder / "good.yml")
+    result = pytester.runpytest_subprocess(
+        "scenarios",
+        "-v",
+        "--procnotify-seed=5",
+        "--procnotify-repeat=2",
+        "--procnotify-timeout=20",
+        "--procnotify-trace-dir=kept",
+    )
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*good.yml::create-thread[[]seed=5[]] PASSED*", "*seed=6[]] PASSED*"])
+    names = {path.name for path in (pytester.path / "kept" / "latest").iterdir()}
+    assert names == {"good-5.jsonl", "good-6.jsonl", "outcome.txt"}
+    refused = pytester.runpytest_subprocess("scenarios", "--procnotify-connection=net:port=1")
+    refused.assert_outcomes(errors=1)
+    refused.stdout.fnmatch_lines(["*the connection is not understood*"])
+
+
+def test_what_nobody_foresaw_is_an_error_and_not_a_failure(pytester: pytest.Pytester, folder: Path) -> None:
+    pytester.makeconftest(
+        """
+        from harness.machines.virtual import VirtualMachine
+
+        def start(self, boot):
+            raise KeyError("nobody foresaw this")
+
+        VirtualMachine.start = start
+        """
+    )
+    result = pytester.runpytest_subprocess("scenarios")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*internal error: KeyError: 'nobody foresaw this'; the traceback is in *"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -68,3 +70,21 @@ def test_runs_of_one_scenario_are_told_apart_by_seed(tmp_path: Path) -> None:
     root = written(tmp_path / "junit.xml", *(result(Outcome.PASSED, seed=seed) for seed in (1, 2)))
     names = [case.get("name") for case in root.iter("testcase")]
     assert names == ["notepad-launch[seed=1]", "notepad-launch[seed=2]"]
+
+
+def test_names_that_are_no_text_are_written_out(tmp_path: Path) -> None:
+    odd = os.fsdecode(b"caf\xe9\x07\x1b[2J")
+    run = RunResult(
+        "odd",
+        Path(f"folder\x01/{odd}.yaml"),
+        1,
+        Outcome.RIG,
+        f"{odd}: \ud800 \uffff",
+        trace=Path(f"traces/{odd}-1.jsonl"),
+    )
+    (case,) = written(tmp_path / "junit.xml", run).iter("testcase")
+    shown = "caf\\udce9\\x07\\x1b[2J" if sys.platform != "win32" else case.get("classname", "")[12:]
+    assert case.get("classname") == f"folder\\x01.{shown}"
+    assert case.findtext("system-out") == f"trace: traces/{shown}-1.jsonl".replace("/", os.sep)
+    error = case.find("error")
+    assert error is not None and error.get("message") == f"{shown}: \\ud800 \\uffff"

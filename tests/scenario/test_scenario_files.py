@@ -31,7 +31,7 @@ def test_there_are_shipped_scenarios() -> None:
     assert len(SHIPPED) >= 10
 
 
-TOO_LARGE = "1: the file is larger than 1048576 bytes"
+TOO_LARGE = "1: cannot be read: it is larger than 1048576 bytes"
 FILES = [
     ("a byte that is no UTF-8", GOOD + b"profile: \xff\n", "6: not UTF-8 text; save the file as UTF-8"),
     ("UTF-16", GOOD.decode().encode("utf-16"), "1: not UTF-8 text; save the file as UTF-8"),

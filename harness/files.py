@@ -1,0 +1,61 @@
+"""Files that the user named: read within limits, and whose fault it is that one cannot be written."""
+
+from __future__ import annotations
+
+import errno
+import stat
+from pathlib import Path
+
+from harness.errors import ProcnotifyError, RigError, UsageError
+
+__all__ = ["cannot_write", "read_file"]
+
+_MACHINE = frozenset(
+    {
+        errno.EDQUOT,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOSPC,
+    }
+)
+"""The machine is at its limit: another name would not help."""
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def read_file(path: Path, *, limit: int) -> bytes:
+    """The content of a regular file. What would never end, or wait for ever, is not opened.
+
+    :param limit: bytes that the file may have.
+    :raises OSError: it cannot be read, is no regular file or is larger; ``strerror`` says which.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = next((words for test, words in _KINDS if test(mode)), "something else")
+        raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
+    with path.open("rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"it is larger than {limit} bytes", str(path))
+    return data
+
+
+def cannot_write(path: Path, error: OSError, *, hint: str = "") -> ProcnotifyError:
+    """The error for a file that the user named and that cannot be written.
+
+    A place that does not exist or is not allowed is the user's mistake; a full disk or a lack of descriptors
+    is the rig's failure.
+
+    :param hint: what the user can do about a mistake.
+    """
+    message = f"cannot write {path}: {error.strerror or error}"
+    if error.errno in _MACHINE:
+        return RigError(message)
+    return UsageError(message, hint=hint)

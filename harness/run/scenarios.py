@@ -1,0 +1,97 @@
+"""Finding scenario files: those that are named, and those below a folder that is named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from harness.errors import ScenarioError, UsageError
+from harness.scenario import Scenario, load
+
+__all__ = ["SUFFIXES", "Found", "find_scenarios", "is_scenario", "load_scenarios"]
+
+SUFFIXES = frozenset({".yaml", ".yml"})
+"""How the name of a scenario file ends."""
+SKIPPED_FOLDERS = ("*.egg", ".*", "_darcs", "build", "CVS", "dist", "node_modules", "venv", "{arch}")
+"""Folders that are not looked into unless they are named: pytest's list (its setting ``norecursedirs``)."""
+HEAD_BYTES = 64 * 1024
+"""How far into a file its first key is looked for."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The scenario files that some paths mean."""
+
+    scenarios: tuple[Path, ...]
+    """Each once, in the order of the paths, those of a folder sorted."""
+    left_aside: tuple[Path, ...]
+    """YAML files below a folder whose first key is not ``scenario``."""
+
+
+def find_scenarios(paths: Sequence[Path]) -> Found:
+    """The scenario files that ``paths`` name: a file itself, of a folder every scenario in it and below it.
+
+    :raises UsageError: there is no such file, or a folder has none.
+    """
+    found: dict[tuple[int, int], Path] = {}
+    aside: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            inside = list(_below(path))
+            scenarios = [file for file in inside if is_scenario(file)]
+            aside |= dict.fromkeys(file for file in inside if file not in scenarios)
+            if not scenarios:
+                others = f"; {len(inside)} YAML file(s) there begin with another key" if inside else ""
+                raise UsageError(
+                    f"no scenario (*.yaml, *.yml) in the folder {path}{others}",
+                    hint="the first key of a scenario file is 'scenario'",
+                )
+        elif path.exists():
+            scenarios = [path]
+        else:
+            raise UsageError(f"there is no file or folder {path}", hint="give scenario files or folders")
+        for file in scenarios:
+            status = file.stat()
+            found.setdefault((status.st_dev, status.st_ino), file)
+    return Found(tuple(found.values()), tuple(aside))
+
+
+def load_scenarios(paths: Sequence[Path]) -> tuple[list[Scenario], list[ScenarioError]]:
+    """Every scenario, and what is wrong with those that are."""
+    scenarios: list[Scenario] = []
+    errors: list[ScenarioError] = []
+    for path in paths:
+        try:
+            scenarios.append(load(path))
+        except ScenarioError as error:
+            errors.append(error)
+    return scenarios, errors
+
+
+def is_scenario(path: Path) -> bool:
+    """Whether the first key of a YAML file is ``scenario``. One that cannot be read is taken for a scenario,
+    so that reading it says why not."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError:
+        return True
+    for line in head.removeprefix(b"\xef\xbb\xbf").splitlines():
+        if line.strip() and not line.startswith((b"#", b"---", b"%")):
+            return line.startswith(b"scenario:")
+    return False
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The YAML files in and below ``folder``, sorted; a link to a folder is not followed."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(
+            name for name in folders if not any(fnmatch(name, skipped) for skipped in SKIPPED_FOLDERS)
+        )
+        for name in sorted(files):
+            path = Path(place, name)
+            if path.suffix.lower() in SUFFIXES and path.is_file():
+                yield path

@@ -1,0 +1,55 @@
+"""Many runs one after the other: every scenario, as often as asked, with one seed after the other."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.outcome import Outcome, worst
+from harness.run.result import RunResult
+from harness.run.rig import Rig
+from harness.run.runner import RunInterrupted, run_scenario, seed_of
+from harness.scenario import Scenario
+
+__all__ = ["Series", "run_series"]
+
+
+@dataclass(frozen=True)
+class Series:
+    """The results of several runs."""
+
+    results: tuple[RunResult, ...]
+    """Of the runs that came to their end."""
+    interrupted: RunResult | None = None
+    """What there is of the run that Ctrl-C ended."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """The one outcome that stands for all."""
+        return worst(result.outcome for result in self.results)
+
+
+def run_series(
+    rig: Rig,
+    scenarios: Sequence[Scenario],
+    *,
+    seed: int | None = None,
+    repeat: int = 1,
+    fail_fast: bool = False,
+) -> Series:
+    """Run everything ``repeat`` times, with seed, seed+1, ...; Ctrl-C ends it and is in the result.
+
+    :param seed: of the first repetition; None for each scenario's own.
+    :param fail_fast: stop after the first run that does not pass.
+    :raises UsageError: the input turned out to be wrong.
+    """
+    results: list[RunResult] = []
+    try:
+        for repetition, scenario in itertools.product(range(repeat), scenarios):
+            results.append(run_scenario(rig, scenario, seed=seed_of(scenario, seed) + repetition))
+            if fail_fast and results[-1].outcome is not Outcome.PASSED:
+                break
+    except RunInterrupted as error:
+        return Series(tuple(results), error.result)
+    return Series(tuple(results))

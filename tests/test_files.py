@@ -1,0 +1,76 @@
+"""Files that the user named: their limits, and whose fault it is."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.errors import DriverFileError, RigError, ScenarioError, UsageError
+from harness.files import cannot_write, read_file
+from harness.run.opening import MAX_DRIVER, read_driver
+from harness.scenario import load
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="a matter of POSIX")
+
+
+def test_a_file_of_the_limit_is_read_and_one_more_byte_refused(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"12345")
+    assert read_file(path, limit=5) == b"12345"
+    with pytest.raises(OSError, match="it is larger than 4 bytes"):
+        read_file(path, limit=4)
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="it is a folder, not a file"):
+        read_file(tmp_path, limit=5)
+
+
+@POSIX
+def test_what_never_ends_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="it is a named pipe, not a file"):
+        read_file(tmp_path / "pipe", limit=5)
+    with pytest.raises(OSError, match="it is a device, not a file"):
+        read_file(Path("/dev/zero"), limit=5)
+
+
+@POSIX
+def test_neither_a_driver_nor_a_scenario_is_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(
+        DriverFileError, match=r"cannot read the driver .*: it is a named pipe, not a file; give"
+    ):
+        read_driver(tmp_path / "pipe")
+    with pytest.raises(ScenarioError, match="cannot be read: it is a named pipe, not a file"):
+        load(tmp_path / "pipe")
+
+
+def test_a_driver_has_a_limit(tmp_path: Path) -> None:
+    with (tmp_path / "big.sys").open("wb") as file:
+        file.truncate(MAX_DRIVER + 1)
+    with pytest.raises(DriverFileError, match=f"it is larger than {MAX_DRIVER} bytes"):
+        read_driver(tmp_path / "big.sys")
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (errno.ENOENT, UsageError),
+        (errno.EACCES, UsageError),
+        (errno.EROFS, UsageError),
+        (errno.EISDIR, UsageError),
+        (errno.ENOSPC, RigError),
+        (errno.EMFILE, RigError),
+        (errno.EIO, RigError),
+    ],
+)
+def test_whose_fault_it_is_that_a_file_cannot_be_written(number: int, kind: type[Exception]) -> None:
+    error = cannot_write(Path("out"), OSError(number, os.strerror(number)), hint="choose another --out")
+    assert type(error) is kind
+    assert str(error).startswith(f"cannot write out: {os.strerror(number)}")
+    assert ("choose another --out" in str(error)) == (kind is UsageError)

@@ -88,6 +88,7 @@ class Drop(Enum):
     BAD_BODY = "body is neither a packet, a hello nor a break-in"
     STRANGE_POKE = "authentic, but no poke of a known shape"
     NOT_EXPECTED = "not legal in this state"
+    REPEATED = "a packet that was accepted before, acknowledged once more"
     SECOND_TARGET = "another target's, while the session's own was heard just now"
 
 

@@ -54,6 +54,7 @@ from harness.kd.session_events import (
     GaveUp,
     JunkReceived,
     PacketReceived,
+    PacketRepeated,
     PeerReset,
     PokeAnswered,
     ResendRequested,
@@ -299,6 +300,7 @@ class Session:
         self._link.acknowledge(ids.ack_of(packet.packet_id))
         if ids.is_repeat(packet):
             self._repeats += 1
+            self._events.append(Dropped(Drop.REPEATED, f"packet id 0x{packet.packet_id:x} came again", False))
             return
         ids.accept(packet)
         self._events.append(packet)
@@ -380,7 +382,10 @@ class Session:
         flight = self._in_flight
         if flight is not None:
             self._link.send_packet(flight.packet)
-            self._in_flight = flight._replace(tries=flight.tries + 1, again_at=now + self._retransmit)
+            tries = flight.tries + 1
+            self._in_flight = flight._replace(tries=tries, again_at=now + self._retransmit)
+            if tries > 1:
+                self._events.append(PacketRepeated(flight.packet.packet_type, tries))
 
     def _acknowledged(self, now: float) -> None:
         flight = self._in_flight

@@ -18,6 +18,7 @@ __all__ = [
     "GaveUp",
     "JunkReceived",
     "PacketReceived",
+    "PacketRepeated",
     "PeerReset",
     "PeerRestarted",
     "PokeAnswered",
@@ -55,6 +56,14 @@ class GaveUp(NamedTuple):
 
     token: int
     packet_type: PacketType
+
+
+class PacketRepeated(NamedTuple):
+    """A packet handed to ``send_packet`` was sent again, for its ACK did not come in time or RESEND did."""
+
+    packet_type: PacketType
+    tries: int
+    """How often it has been sent by now."""
 
 
 class Connected(NamedTuple):
@@ -126,6 +135,7 @@ SessionEvent: TypeAlias = (
     PacketReceived
     | Acknowledged
     | GaveUp
+    | PacketRepeated
     | Connected
     | PokeAnswered
     | TargetMoved

@@ -20,12 +20,14 @@ from harness.kd.session_events import (
     Dropped,
     GaveUp,
     PacketReceived,
+    PacketRepeated,
     PeerReset,
     PokeAnswered,
     ResendRequested,
 )
 from harness.kd.transitions import TRANSITIONS, Phase, Role
 
+HARMLESS = (Acknowledged, Connected, ResendRequested, PacketReceived, PacketRepeated, Dropped)
 LINKS = pytest.mark.parametrize("link", ["kdnet", "kdcom"])
 
 
@@ -272,7 +274,7 @@ class TestPackets:
         last = pair.host.next_event()
         assert isinstance(last, Dropped) and last.reason is Drop.BAD_BODY
         pair.to_target()
-        assert isinstance(pair.target_events[-1], ResendRequested)
+        assert kinds(pair.target_events)[-2:] == [ResendRequested, PacketRepeated]
         pair.to_host()
         assert pair.received() == [b"one"]
 
@@ -409,10 +411,7 @@ def test_both_ends_ask_and_answer_under_loss() -> None:
         pair.run_until(lambda reply=reply: pair.received()[-1:] == [reply], mangle=lossy)
     assert pair.requests() == [b"request %d" % number for number in range(5)]
     assert pair.received() == [b"reply %d" % number for number in range(5)]
-    assert all(
-        isinstance(event, Acknowledged | Connected | ResendRequested | PacketReceived | Dropped)
-        for event in pair.target_events
-    )
+    assert all(isinstance(event, HARMLESS) for event in pair.target_events)
 
 
 def test_the_table_names_only_its_own_phases() -> None:

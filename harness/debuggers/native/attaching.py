@@ -7,6 +7,8 @@ from typing import Final
 
 from harness.connection import NetConnection
 from harness.debuggers.native.conversation import Conversation
+from harness.debuggers.native.linklog import LinkLog
+from harness.debuggers.native.transport import UdpTransport
 from harness.errors import ConnectionFailed, TargetLost
 from harness.kd.kdnet import Drop
 from harness.kd.statechange import StateChange
@@ -15,39 +17,54 @@ __all__ = ["await_session", "break_in_until_halted"]
 
 BREAK_IN_AGAIN: Final = 0.485
 """Seconds between break-ins, as Microsoft's host."""
-WRONG_KEY_AFTER: Final = 1.0
-"""Seconds after a poke that fails authentication; another target, with the right key, may still dial."""
-_LOOK: Final = 0.25
 
 
 def await_session(talk: Conversation, connection: NetConnection, deadline: float) -> None:
-    """Until a target has dialled. Raises :class:`ConnectionFailed` with what was seen instead."""
+    """Until a target has dialled. Raises :class:`ConnectionFailed` with what was seen instead.
+
+    That is said at the deadline and no sooner: a datagram that fails authentication may be anybody's, and the
+    target with the right key may still be on its way.
+    """
     started = monotonic()
     link = talk.link
     assert link is not None
-    if connection.target is not None:
-        address = (connection.target, connection.port)
+    if connection.target is not None and isinstance(link.transport, UdpTransport):
+        address = link.transport.address(connection.target, connection.port)
         link.post(lambda now: link.session.call_target(address))
-    wrong_key_at: float | None = None
-    while not talk.wait(lambda: talk.sessions > 0, min(_LOOK, max(deadline - monotonic(), 0.0))):
-        now = monotonic()
-        if wrong_key_at is None and talk.drops(Drop.BAD_MAC, control=True):
-            wrong_key_at = now
-        if wrong_key_at is not None and now - wrong_key_at >= WRONG_KEY_AFTER:
-            raise ConnectionFailed(
-                f"the KDNET key is wrong: a target dials UDP port {connection.port} with another key",
-                hint="give the key that `bcdedit /dbgsettings` shows at the target",
-            )
-        if talk.drops(Drop.BAD_VERSION, control=True):
-            raise ConnectionFailed(
-                f"the target on UDP port {connection.port} speaks a KDNET version older than Windows 8.1"
-            )
-        if now >= deadline:
-            raise ConnectionFailed(
-                f"no target dialled UDP port {connection.port} within {now - started:.0f} s",
-                hint="is it on, with `bcdedit /debug on`, hostip this machine, this port, "
-                "and does the firewall let UDP in?",
-            )
+    if not talk.wait(lambda: talk.sessions > 0, max(deadline - started, 0.0)):
+        raise _what_was_seen(link.log, connection.port, monotonic() - started)
+
+
+def _what_was_seen(seen: LinkLog, port: int, waited: float) -> ConnectionFailed:
+    """Why no session came about; what a target with the right key sent counts most."""
+    if seen.pokes_answered:
+        return ConnectionFailed(
+            f"a target with the right key dials UDP port {port} (KDNET version {seen.poke_version}), but "
+            f"nothing came back to the {seen.pokes_answered} answers that it was given",
+            hint="does a firewall drop what this machine sends, or is its Windows too new for this host?",
+        )
+    if seen.drops(Drop.STRANGE_POKE, control=True):
+        return ConnectionFailed(
+            f"a target with the right key dials UDP port {port}, but its poke is not understood: "
+            f"{seen.detail(Drop.STRANGE_POKE, control=True)}",
+            hint="its Windows speaks a KDNET that is not known here; debuggers of Microsoft's may know it",
+        )
+    if seen.drops(Drop.BAD_VERSION, control=True):
+        return ConnectionFailed(
+            f"the target on UDP port {port} speaks a KDNET version older than Windows 8.1: "
+            f"{seen.detail(Drop.BAD_VERSION, control=True)}"
+        )
+    if count := seen.drops(Drop.BAD_MAC, control=True):
+        return ConnectionFailed(
+            f"the KDNET key is wrong: a target dials UDP port {port} with another key "
+            f"({count} datagrams in {waited:.0f} s)",
+            hint="give the key that `bcdedit /dbgsettings` shows at the target",
+        )
+    return ConnectionFailed(
+        f"no target dialled UDP port {port} within {waited:.0f} s",
+        hint="is it on, with `bcdedit /debug on`, hostip this machine, this port, "
+        "and does the firewall let UDP in?",
+    )
 
 
 def break_in_until_halted(talk: Conversation, deadline: float, timeout: float) -> StateChange:
@@ -65,7 +82,7 @@ def break_in_until_halted(talk: Conversation, deadline: float, timeout: float) -
                 hint="is the target on, with `bcdedit /debug on` and `/dbgsettings serial`?",
             )
         talk.break_in()
-        talk.wait(lambda: talk.halt is not None, min(BREAK_IN_AGAIN, left))
+        talk.await_halt(min(BREAK_IN_AGAIN, left))
     change = talk.take_halt()
     assert change is not None
     return change

@@ -8,12 +8,12 @@ still because nobody reads the inbox.
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic, time
-from typing import Final, NamedTuple, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 from harness.debuggers.base import (
     Module,
@@ -22,39 +22,39 @@ from harness.debuggers.base import (
     PrintReceived,
     TargetRebooted,
 )
+from harness.debuggers.native.inbox import Halt, Inbox, InboxItem, Message
+from harness.debuggers.native.linklog import place
 from harness.debuggers.native.linkthread import LinkThread
-from harness.errors import ProcnotifyError, TargetLost, UsageError
+from harness.errors import ConnectionFailed, ProcnotifyError, TargetLost, UsageError
 from harness.kd.contexts import MACHINE_I386
 from harness.kd.debugio import GetString, PrintString
 from harness.kd.errors import ProtocolError
 from harness.kd.fileio import CloseFile, CreateFile, ReadFile, WriteFile
-from harness.kd.kdnet import Drop
 from harness.kd.layout import Record
 from harness.kd.manipulate import Continue, Continue2, Manipulate, MemoryTransfer
 from harness.kd.packets import PacketType
-from harness.kd.session_events import Acknowledged, Connected, Dropped, GaveUp, PacketReceived, SessionEvent
+from harness.kd.session_events import (
+    Acknowledged,
+    Connected,
+    Dropped,
+    GaveUp,
+    PacketReceived,
+    SecondTarget,
+    SessionEvent,
+)
 from harness.kd.statechange import CommandString, Exception64, LoadSymbols, StateChange
 from harness.kd.status import DBG_CONTINUE, STATUS_NO_SUCH_FILE, STATUS_UNSUCCESSFUL
 from harness.kd.traceio import ControlRequest
 
-__all__ = ["Conversation", "Halt", "InboxItem", "continue_record", "image_name"]
+__all__ = ["Conversation", "continue_record", "image_name"]
 
 REQUEST_AGAIN: Final = 1.0
 """Seconds until an acknowledged but unanswered request is made again, under a new id."""
-MAX_INBOX: Final = 1 << 20
-"""Items nobody has read; more is a reader that died."""
 _FLUSH_AT: Final = 256
 
+_log = logging.getLogger(__name__)
+
 R = TypeVar("R", bound=Manipulate)
-
-
-class Halt(NamedTuple):
-    """The target stopped and nobody has looked at it yet."""
-
-    change: StateChange
-
-
-InboxItem: TypeAlias = PrintReceived | ModuleLoaded | ModuleUnloaded | TargetRebooted | Halt
 
 
 def image_name(path: str) -> str:
@@ -74,6 +74,13 @@ def continue_record(machine: int, *, step: bool = False, status: int = DBG_CONTI
     return Continue2(continue_status=status, trace_flag=int(step))
 
 
+def _two_targets(seen: SecondTarget) -> ConnectionFailed:
+    return ConnectionFailed(
+        f"two targets dial this port with one key: {place(seen.address)} and {place(seen.other)}",
+        hint="a copied machine has its original's debugger settings; give each target a port of its own",
+    )
+
+
 class Conversation:
     """See the module's title. ``answer_prompt`` gets a prompt's text and gives the text to type."""
 
@@ -87,7 +94,8 @@ class Conversation:
         """Let the target run on after a load-symbols stop."""
         self._answer_prompt = answer_prompt
         self._changed = threading.Condition()
-        self._inbox: deque[InboxItem] = deque()
+        """Guards everything below; the link's thread holds it while it handles an event."""
+        self._inbox = Inbox()
         self._halt: StateChange | None = None
         self._request: Manipulate | None = None
         self._reply: Manipulate | None = None
@@ -99,28 +107,35 @@ class Conversation:
         self._reboot_token: int | None = None
         self._break_ins = 0
         self._failure: ProcnotifyError | None = None
-        self._drops: Counter[tuple[Drop, bool]] = Counter()
+        self._second_target: SecondTarget | None = None
         self._requesting = threading.Lock()
 
     # On the link's thread
 
     def handle(self, event: SessionEvent) -> None:
         """A session event."""
-        match event:
-            case PacketReceived(packet_type):
-                self._packets += 1
-                try:
-                    self._on_record(packet_type, event.record())
-                except ProtocolError:
-                    # Acknowledged, but without a meaning: a target newer than we are. Counted, not fatal.
-                    self._drops[Drop.BAD_BODY, False] += 1
-            case Acknowledged(token, _) | GaveUp(token, _):
-                self._on_settled(token)
-            case Connected(_, _, fresh):
-                self._on_connected(fresh)
-            case Dropped(reason, _, control):
-                self._drops[reason, control] += 1
-                self._tell()
+        with self._changed:
+            match event:
+                case PacketReceived(packet_type):
+                    self._packets += 1
+                    try:
+                        self._on_record(packet_type, event.record())
+                    except ProtocolError as error:
+                        # Acknowledged, but without a meaning: a target newer than we are. Not fatal.
+                        _log.warning("a %s packet is not understood: %s", packet_type.name, error)
+                case Acknowledged(token, _) | GaveUp(token, _):
+                    self._on_settled(token)
+                case Connected(_, _, fresh):
+                    self._on_connected(fresh)
+                case SecondTarget():
+                    self._on_second_target(event)
+                case Dropped():
+                    self._tell()
+
+    @property
+    def full(self) -> bool:
+        """So much is unread that the link is to take nothing more."""
+        return self._inbox.full
 
     def flush(self) -> None:
         """Wake whoever waits."""
@@ -135,11 +150,9 @@ class Conversation:
         with self._changed:
             self._changed.notify_all()
 
-    def _put(self, item: InboxItem) -> None:
+    def _put(self, item: Message) -> None:
         with self._changed:
-            if len(self._inbox) >= MAX_INBOX:
-                raise TargetLost(f"{MAX_INBOX} messages of the target were not read")
-            self._inbox.append(item)
+            self._inbox.put(item)
             if len(self._inbox) % _FLUSH_AT == 0:
                 self._changed.notify_all()
 
@@ -210,10 +223,17 @@ class Conversation:
             self._put(TargetRebooted())
         if fresh:
             self._halt = None
+            self._inbox.discard_halts()  # of the boot before
             self._break_ins = 0
             self._reboot_announced = False
         self._sessions += 1
         self._tell()
+
+    def _on_second_target(self, event: SecondTarget) -> None:
+        if self._second_target is None:  # the two go on speaking: once is enough
+            self._second_target = event
+            self._put(event)
+            self._tell()
 
     def _send(self, packet_type: PacketType, record: Record) -> int:
         session = self._require_link().session
@@ -245,10 +265,6 @@ class Conversation:
         """A data packet of the target arrived."""
         return self._packets > 0
 
-    def drops(self, reason: Drop, *, control: bool) -> int:
-        """How many datagrams were dropped for this reason."""
-        return self._drops[reason, control]
-
     def raise_failure(self) -> None:
         """Raise what killed the link, if anything did."""
         if self._failure is not None:
@@ -264,24 +280,43 @@ class Conversation:
         return False
 
     def take(self, timeout: float) -> InboxItem | None:
-        """The next message, None after the timeout."""
-        if not self._inbox and not self.wait(lambda: bool(self._inbox), timeout):
+        """The next message, None after the timeout. Raises :class:`ConnectionFailed` where it is that two
+        targets dial."""
+        if not self.wait(lambda: len(self._inbox) > 0, timeout):
             return None
         with self._changed:
-            return self._inbox.popleft()
+            was_full = self._inbox.full
+            item = self._inbox.take()
+            if was_full and not self._inbox.full and self.link is not None:
+                self.link.wake()
+        if isinstance(item, SecondTarget):
+            raise _two_targets(item)
+        return item
 
-    def unread(self) -> list[InboxItem]:
+    def unread(self) -> list[Message]:
         """Every message that was not taken yet."""
         with self._changed:
-            return list(self._inbox)
+            return self._inbox.unread()
 
     def take_halt(self) -> StateChange | None:
         """The stop at which the target stands, its message taken out of the inbox."""
         with self._changed:
-            halts = [item for item in self._inbox if isinstance(item, Halt)]
-            for item in halts:
-                self._inbox.remove(item)
+            self._inbox.discard_halts()
             return self._halt
+
+    def await_halt(self, timeout: float) -> bool:
+        """Whether the target stands still within ``timeout`` seconds. Nobody reads meanwhile, so there is
+        more room for what it prints until then; :class:`TargetLost` when that is not enough."""
+        inbox = self._inbox
+        inbox.stop_expected = True
+        self._require_link().wake()
+        try:
+            self.wait(lambda: self._halt is not None or inbox.full, timeout)
+            if self._halt is None and inbox.full:
+                raise TargetLost("the target prints without end and does not stop")
+        finally:
+            inbox.stop_expected = False
+        return self._halt is not None
 
     @property
     def processor(self) -> int:

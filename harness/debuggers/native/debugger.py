@@ -36,7 +36,8 @@ from harness.debuggers.base import (
 from harness.debuggers.bugchecks import Banner, CrashEvidence
 from harness.debuggers.native.attaching import await_session, break_in_until_halted
 from harness.debuggers.native.breakpoints import Breakpoints
-from harness.debuggers.native.conversation import Conversation, Halt, InboxItem, continue_record
+from harness.debuggers.native.conversation import Conversation, continue_record
+from harness.debuggers.native.inbox import Halt, InboxItem
 from harness.debuggers.native.linkthread import LinkThread
 from harness.debuggers.native.targetmemory import REQUEST_SECONDS, TargetMemory, UnreadableMemory
 from harness.debuggers.native.transport import open_transport

@@ -4,6 +4,9 @@ What counts here is the stall: the target stands still from its datagram to our 
 is handed to the session, and what the session has to say is sent, before anything else is done; then the
 next ACK is made in advance; only then is anybody told. While :attr:`LinkThread.busy` is set the thread
 looks for the next datagram without sleeping, because waking up costs more than all the work.
+
+While the listener is full nothing is received: what the target sends is not acknowledged, so it stands still
+and sends it again, and nothing is lost.
 """
 
 from __future__ import annotations
@@ -16,13 +19,16 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final, Protocol
 
+from harness.debuggers.native.linklog import LinkLog
 from harness.debuggers.native.transport import Transport
 from harness.errors import DebuggerDied, ProcnotifyError
 from harness.kd.session import Session
-from harness.kd.session_events import SessionEvent
+from harness.kd.session_events import Address, SessionEvent
 
 __all__ = ["LinkThread", "Listener"]
 
+LOOKS: Final = 8
+"""Looks for a datagram between two looks at the clock while spinning: each is a system call already."""
 QUIET: Final = 0.0002
 """Seconds without a datagram after which the listener is told to pass on what it has gathered."""
 _LONGEST_SLEEP: Final = 1.0
@@ -40,6 +46,10 @@ class Listener(Protocol):
     def failed(self, error: ProcnotifyError) -> None:
         """The link is dead; nothing follows."""
 
+    @property
+    def full(self) -> bool:
+        """No room for anything more: receive nothing until :meth:`LinkThread.wake` is called."""
+
 
 class LinkThread:
     """Runs a session over a transport.
@@ -53,6 +63,7 @@ class LinkThread:
         self.busy = False
         self.heard_at = monotonic()
         """When the last bytes came, on the monotonic clock."""
+        self.log = LinkLog(transport.name)
         self._listener = listener
         self._spin = spin
         self._posted: deque[Callable[[float], None]] = deque()
@@ -75,6 +86,10 @@ class LinkThread:
             return  # it is full of wake-ups already
         except OSError:
             return  # stopped
+
+    def wake(self) -> None:
+        """Look again whether the listener is still full."""
+        self.post(lambda now: None)
 
     def stop(self) -> None:
         """End the thread and close the transport. Idempotent."""
@@ -102,11 +117,11 @@ class LinkThread:
                 self._listener.failed(error)
 
     def _loop(self, selector: selectors.BaseSelector) -> None:
-        session, transport, posted = self.session, self.transport, self._posted
+        session, listener, posted = self.session, self._listener, self._posted
         quiet_at = sleep_at = monotonic()
-        gathered = False
+        gathered = spinning = full = False
         while not self._stopping:
-            received = transport.receive()
+            received = None if full else self._look(LOOKS if spinning else 1)
             if received is not None:
                 now = monotonic()
                 session.receive(received[0], now, received[1])
@@ -117,6 +132,7 @@ class LinkThread:
                 gathered = True
                 self._tell()
                 self._send()  # what the listener answered
+                full = listener.full
                 continue
             now = monotonic()
             while posted:
@@ -128,18 +144,34 @@ class LinkThread:
                 session.handle_timer(now)
                 self._say()
                 continue
-            spinning = self.busy and now < sleep_at
+            if full:
+                full = listener.full
+            spinning = self.busy and now < sleep_at and not full
             if gathered and (now >= quiet_at or not spinning):
-                self._listener.flush()
+                listener.flush()
                 gathered = False
             if not spinning:
-                self._sleep(selector, deadline, now)
+                self._sleep(selector, deadline, now, deaf=full)
 
-    def _sleep(self, selector: selectors.BaseSelector, deadline: float | None, now: float) -> None:
+    def _look(self, looks: int) -> tuple[bytes, Address | None] | None:
+        receive = self.transport.receive
+        for _ in range(looks):
+            received = receive()
+            if received is not None:
+                return received
+        return None
+
+    def _sleep(
+        self, selector: selectors.BaseSelector, deadline: float | None, now: float, *, deaf: bool
+    ) -> None:
         longest = _LONGEST_SLEEP if deadline is None else min(max(deadline - now, 0.0), _LONGEST_SLEEP)
+        if deaf:
+            selector.unregister(self.transport)
         for key, _ in selector.select(longest):
             if key.fileobj is self._wake_read:
                 self._wake_read.recv(4096)
+        if deaf:
+            selector.register(self.transport, selectors.EVENT_READ)
 
     def _say(self) -> None:
         self._send()
@@ -152,6 +184,7 @@ class LinkThread:
             self.transport.send(data, address)
 
     def _tell(self) -> None:
-        session, listener = self.session, self._listener
+        session, listener, log = self.session, self._listener, self.log
         while (event := session.next_event()) is not None:
             listener.handle(event)
+            log.see(session, event)

@@ -24,8 +24,17 @@ from harness.kd.session_events import Address
 if sys.platform != "win32":
     import tty
 
-__all__ = ["CharacterDevice", "StreamTransport", "Transport", "UdpTransport", "open_transport"]
+__all__ = [
+    "MAPPED_PREFIX",
+    "CharacterDevice",
+    "StreamTransport",
+    "Transport",
+    "UdpTransport",
+    "open_transport",
+]
 
+MAPPED_PREFIX: Final = "::ffff:"
+"""Of an IPv4 address as an IPv6 socket gives and takes it (RFC 4291, 2.5.5.2)."""
 STREAM_PIECE: Final = 65536
 """Bytes taken from a stream at a time."""
 SEND_SECONDS: Final = 5.0
@@ -56,20 +65,13 @@ class Transport(Protocol):
 
 
 class UdpTransport:
-    """A bound UDP port on all addresses (``host`` narrows it)."""
+    """A UDP port bound on all addresses: IPv6 and IPv4, or IPv4 alone where the system has no IPv6."""
 
-    def __init__(self, port: int, host: str = "0.0.0.0") -> None:
+    def __init__(self, port: int) -> None:
         self.name = f"UDP port {port}"
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            if sys.platform == "win32":
-                # Without it a second debugger could bind the same port and take half of the datagrams.
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-            with contextlib.suppress(OSError):  # more than the system allows: its own default will do
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-            self._socket.bind((host, port))
+            self._socket = _bind_udp(port)
         except OSError as error:
-            self._socket.close()
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
                 raise ConnectionFailed(
                     f"UDP port {port} is in use or not permitted ({error.strerror})",
@@ -78,6 +80,11 @@ class UdpTransport:
             raise ConnectionFailed(f"UDP port {port} cannot be bound: {error}") from error
         self._socket.setblocking(False)
         self.port: int = self._socket.getsockname()[1]
+
+    def address(self, host: str, port: int) -> Address:
+        """The address of a machine, given as IPv4 or IPv6, as :meth:`send` takes it."""
+        mapped = self._socket.family is socket.AF_INET6 and ":" not in host
+        return f"{MAPPED_PREFIX}{host}" if mapped else host, port
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -105,6 +112,33 @@ class UdpTransport:
 
     def close(self) -> None:
         self._socket.close()
+
+
+def _bind_udp(port: int) -> socket.socket:
+    if socket.has_dualstack_ipv6():
+        try:
+            return _bind_family(socket.AF_INET6, port)
+        except OSError as error:
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                raise
+    return _bind_family(socket.AF_INET, port)
+
+
+def _bind_family(family: socket.AddressFamily, port: int) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        if family is socket.AF_INET6:  # a target with ``hostipv6`` dials over IPv6, every other over IPv4
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        if sys.platform == "win32":
+            # Without it a second debugger could bind the same port and take half of the datagrams.
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        with contextlib.suppress(OSError):  # more than the system allows: its own default will do
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        bound.bind(("", port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 class StreamTransport:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from harness.debuggers.base import PrintReceived
-from harness.debuggers.native.conversation import Conversation, Halt, InboxItem
+from harness.debuggers.native.conversation import Conversation
+from harness.debuggers.native.inbox import Halt, InboxItem
 from harness.debuggers.prompts import answer_prompt
 from harness.kd.debugio import PrintString
 from harness.kd.packets import PacketType

@@ -70,8 +70,7 @@ _MAX_RESETS: Final = 2
 """RESETs to a target that does not answer them; after that its packets are taken as they come."""
 
 _CONTROLS: Final = dict(zip(CONTROL_TYPES, (Input.ACK, Input.RESEND, Input.RESET), strict=True))
-_CONTROL_INPUTS: Final = tuple(map(_CONTROLS.get, PacketType))
-"""By packet type, which serves as index: see CONTROL_TYPES for why no dict."""
+_CONTROL_INPUTS: Final = tuple(map(_CONTROLS.get, PacketType))  # see CONTROL_TYPES for why no dict
 
 
 class _Waiting(NamedTuple):
@@ -112,8 +111,7 @@ class Session:
         self._in_flight: _InFlight | None = None
         self._tokens = 0
         self._resets = 0
-        self._received = self._repeats = 0
-        self._settled = self._sends = 0
+        self._received = self._repeats = self._settled = self._sends = 0
 
     @classmethod
     def kdnet_host(
@@ -267,8 +265,7 @@ class Session:
     def _enter(self, what: Input) -> bool:
         following = self._legal.get(what)
         if following is None:
-            detail = f"{what.value} while {self._phase.value}"
-            self._events.append(Dropped(Drop.NOT_EXPECTED, detail, False))
+            self._events.append(Dropped(Drop.NOT_EXPECTED, f"{what.value} while {self._phase.value}", False))
             return False
         if following is not self._phase:
             self._phase = following

@@ -34,8 +34,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
+from harness.kd.delivery import Delivery
 from harness.kd.frames import BadPacket, BreakIn, Frame, Hello, Junk, SessionUp
 from harness.kd.handshake import Endpoint
 from harness.kd.kdcom_link import KdcomLink
@@ -46,15 +47,12 @@ from harness.kd.links import Link, Outgoing
 from harness.kd.packet_ids import KDNET_HOST_FIRST, KdcomIds, KdnetIds, PacketIds
 from harness.kd.packets import CONTROL_TYPES, Packet, PacketType
 from harness.kd.session_events import (
-    Acknowledged,
     Address,
     BreakInReceived,
     Connected,
     Dropped,
-    GaveUp,
     JunkReceived,
     PacketReceived,
-    PacketRepeated,
     PeerReset,
     PokeAnswered,
     ResendRequested,
@@ -71,19 +69,6 @@ _MAX_RESETS: Final = 2
 
 _CONTROLS: Final = dict(zip(CONTROL_TYPES, (Input.ACK, Input.RESEND, Input.RESET), strict=True))
 _CONTROL_INPUTS: Final = tuple(map(_CONTROLS.get, PacketType))  # see CONTROL_TYPES for why no dict
-
-
-class _Waiting(NamedTuple):
-    token: int
-    packet_type: PacketType
-    payload: bytes
-
-
-class _InFlight(NamedTuple):
-    token: int
-    packet: Packet
-    tries: int
-    again_at: float
 
 
 class Session:
@@ -104,14 +89,10 @@ class Session:
         self._ids = ids
         self._phase = phase
         self._legal = TRANSITIONS[role][phase]
-        self._retransmit = retransmit
-        self._max_tries = max_tries
         self._events: deque[SessionEvent | Packet] = deque()
-        self._queue: deque[_Waiting] = deque()
-        self._in_flight: _InFlight | None = None
-        self._tokens = 0
+        self._delivery = Delivery(link, ids, self._events, retransmit=retransmit, max_tries=max_tries)
         self._resets = 0
-        self._received = self._repeats = self._settled = self._sends = 0
+        self._received = self._repeats = 0
 
     @classmethod
     def kdnet_host(
@@ -172,23 +153,19 @@ class Session:
     @property
     def idle(self) -> bool:
         """Every packet that was sent is acknowledged."""
-        return self._in_flight is None and not self._queue
+        return self._delivery.idle
 
     @property
     def tries(self) -> float:
         """How often a data packet must be sent, on average, until its ACK is here; 1.0 on a link that loses
         nothing. What is still in flight does not count."""
-        own = self._sends / self._settled if self._settled else 1.0
         # Of the peer's packets only those are seen twice whose ACK was lost, which is half of the way.
         peers = 1 + self._repeats / self._received if self._received else 1.0
-        return max(own, peers * peers)
+        return max(self._delivery.tries, peers * peers)
 
     def send_packet(self, packet_type: PacketType, payload: bytes, now: float) -> int:
         """Send a data packet, after those not yet acknowledged; the token that its events carry."""
-        self._tokens += 1
-        self._queue.append(_Waiting(self._tokens, packet_type, payload))
-        self._send_next(now)
-        return self._tokens
+        return self._delivery.send(packet_type, payload, now)
 
     def break_in(self) -> None:
         """Host: ask the target to halt. Never acknowledged: repeat until a state change comes."""
@@ -231,26 +208,16 @@ class Session:
 
     def deadline(self) -> float | None:
         """When :meth:`handle_timer` wants to be called; None = never."""
-        deadline = self._link.deadline()
-        if self._in_flight is not None:
-            again = self._in_flight.again_at
-            deadline = again if deadline is None else min(deadline, again)
-        return deadline
+        again, deadline = self._delivery.deadline, self._link.deadline()
+        if again is None or deadline is None:
+            return again if deadline is None else deadline
+        return min(again, deadline)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due at ``now``: poke, retransmit, give up."""
         for frame in self._link.handle_timer(now):
             self._on_frame(frame, now)
-        flight = self._in_flight
-        if flight is None or now < flight.again_at:
-            return
-        if self._max_tries is not None and flight.tries >= self._max_tries:
-            self._in_flight = None
-            self._ids.give_up()
-            self._events.append(GaveUp(flight.token, flight.packet.packet_type))
-            self._send_next(now)
-        else:
-            self._repeat(now)
+        self._delivery.handle_timer(now)
 
     def receive(self, data: bytes, now: float, address: Address | None = None) -> None:
         """Bytes have arrived: one datagram over KDNET, any piece of the stream over KDCOM."""
@@ -283,7 +250,7 @@ class Session:
                 self._on_ack(packet.packet_id, now)
             else:
                 self._events.append(ResendRequested())
-                self._repeat(now)
+                self._delivery.repeat(now)
 
     def _on_data(self, packet: Packet, now: float) -> None:
         ids = self._ids
@@ -301,27 +268,24 @@ class Session:
             return
         ids.accept(packet)
         self._events.append(packet)
-        if self._in_flight is not None:
-            self._acknowledged(now)
+        self._delivery.acknowledge(now)
 
     def _on_ack(self, packet_id: int, now: float) -> None:
-        flight = self._in_flight
-        if flight is not None and self._ids.ack_of(flight.packet.packet_id) == packet_id:
-            self._acknowledged(now)
+        in_flight = self._delivery.in_flight
+        if in_flight is not None and self._ids.ack_of(in_flight) == packet_id:
+            self._delivery.acknowledge(now)
 
     def _on_reset(self, packet_id: int, now: float) -> None:
         if not self._enter(Input.RESET):
             return
         self._events.append(PeerReset(packet_id))
         self._resets = 0
-        flight = self._in_flight
-        if self._ids.restart() and flight is not None:
-            packet = flight.packet._replace(packet_id=self._ids.take())
-            self._in_flight = flight._replace(packet=packet)
+        if self._ids.restart():
+            self._delivery.renumber()
         if self.role is Role.TARGET:
             self._ids.forget()
             self._send_reset()
-            self._repeat(now)
+            self._delivery.repeat(now)
 
     def _on_frame(self, frame: Frame, now: float) -> None:
         match frame:
@@ -353,50 +317,12 @@ class Session:
         self._resets = 0
         if self.role is Role.TARGET:
             self._ids.forget()
-            if self._in_flight is not None:
-                self._in_flight = self._in_flight._replace(again_at=now + self._retransmit)
+            self._delivery.postpone(now)
         elif fresh:
             self._ids.forget()
-            self._forget_own_packets()
+            self._delivery.forget()
         self._events.append(Connected(address, version, fresh))
 
-    # What goes out
-
     def _send_reset(self) -> None:
-        flight = self._in_flight
-        in_flight = None if flight is None else flight.packet.packet_id
-        self._link.send_packet(Packet(PacketType.RESET, self._ids.announce(in_flight)))
-
-    def _send_next(self, now: float) -> None:
-        if self._in_flight is None and self._queue:
-            token, packet_type, payload = self._queue.popleft()
-            packet = Packet(packet_type, self._ids.take(), payload)
-            self._in_flight = _InFlight(token, packet, 0, now)
-            self._repeat(now)
-
-    def _repeat(self, now: float) -> None:
-        """Send the packet in flight, for the first time or again."""
-        flight = self._in_flight
-        if flight is not None:
-            self._link.send_packet(flight.packet)
-            tries = flight.tries + 1
-            self._in_flight = flight._replace(tries=tries, again_at=now + self._retransmit)
-            if tries > 1:
-                self._events.append(PacketRepeated(flight.packet.packet_type, tries))
-
-    def _acknowledged(self, now: float) -> None:
-        flight = self._in_flight
-        assert flight is not None
-        self._in_flight = None
-        self._settled += 1
-        self._sends += flight.tries
-        self._events.append(Acknowledged(flight.token, flight.packet.packet_type))
-        self._send_next(now)
-
-    def _forget_own_packets(self) -> None:
-        if self._in_flight is not None:
-            self._events.append(GaveUp(self._in_flight.token, self._in_flight.packet.packet_type))
-            self._in_flight = None
-        while self._queue:
-            waiting = self._queue.popleft()
-            self._events.append(GaveUp(waiting.token, waiting.packet_type))
+        announced = self._ids.announce(self._delivery.in_flight)
+        self._link.send_packet(Packet(PacketType.RESET, announced))

@@ -31,6 +31,7 @@ from harness.kd.session_events import (
     GaveUp,
     JunkReceived,
     PacketReceived,
+    PacketRepeated,
     PeerReset,
     PeerRestarted,
     ResendRequested,
@@ -263,7 +264,10 @@ class TestCutOff:
         end.hear(frame_packet(line(b"x" * 3000, SECOND))[:26])
         assert end.hear(PRINT) == []
         assert end.hear(PRINT) == [RESEND, ack(SECOND), ack(SECOND)]
-        assert end.dropped() == ["packet overtaken after 26 bytes by another one"]
+        assert end.dropped() == [
+            "packet overtaken after 26 bytes by another one",
+            "packet id 0x80800001 came again",
+        ]
         assert end.received() == [PRINT]
 
     def test_memory_with_the_image_of_a_packet_is_memory(self) -> None:
@@ -478,6 +482,7 @@ class TestStreams:
         target.send_packet(*line(b"heard by nobody\n", 0)[::2], 0.0)
         for number in range(1, 4):
             target.handle_timer(number * 1.0)
+        assert target.next_event() == PacketRepeated(PacketType.DEBUG_IO, 2)
         assert target.next_event() == GaveUp(1, PacketType.DEBUG_IO)
         target.datagrams_to_send()
         target.send_packet(*line(b"next\n", 0)[::2], 5.0)

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 if TYPE_CHECKING:
-    from harness.run.result import RunResult
-    from harness.run.rig import Rig
+    from harness.runs.result import RunResult
+    from harness.runs.rig import Rig
     from harness.scenario import Scenario
 
 __all__ = ["ScenarioFile", "ScenarioItem"]
 
 _SUFFIXES = (".yaml", ".yml")
-"""Those of :data:`harness.run.scenarios.SUFFIXES`, which is not imported for every file of other projects."""
+"""Those of :data:`harness.runs.scenarios.SUFFIXES`, not imported for every file of other projects."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -90,7 +90,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     """A scenario file that was asked for."""
     if file_path.suffix.lower() not in _SUFFIXES or not _asked_for(file_path, parent.config):
         return None
-    from harness.run.scenarios import is_scenario
+    from harness.runs.scenarios import is_scenario
 
     if not is_scenario(file_path):
         return None
@@ -109,7 +109,7 @@ class ScenarioFile(pytest.File):
     def collect(self) -> Iterable[pytest.Item]:
         """An item for each seed; a scenario that is wrong is a collection error with file and line."""
         from harness.errors import ScenarioError
-        from harness.run.runner import seed_of
+        from harness.runs.runner import seed_of
         from harness.scenario import load
 
         try:
@@ -144,7 +144,7 @@ class ScenarioItem(pytest.Item):
         from harness.internal import internal_error
         from harness.outcome import Outcome
         from harness.report.text import printable
-        from harness.run.runner import run_scenario
+        from harness.runs.runner import run_scenario
 
         shared = self.config.stash.setdefault(_SHARED, _SharedRig(self.config))
         try:
@@ -184,8 +184,8 @@ class _SharedRig:
     def rig(self) -> Rig:
         from harness.errors import ProcnotifyError
         from harness.internal import internal_error
-        from harness.run.opening import open_rig
-        from harness.run.session import Watch
+        from harness.runs.opening import open_rig
+        from harness.runs.session import Watch
 
         if self._failure is not None:
             raise self._failure

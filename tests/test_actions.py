@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.actions import ACTIONS, Action, FieldType
-from harness.run.steps import argv_of, describe
+from harness.runs.steps import argv_of, describe
 from harness.scenario import parse
 from harness.scenario.model import ActorStep, names_of
 from harness.virtual.nt.actions import IMPLEMENTED

@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import DriverFileError, RigError, ScenarioError, UsageError
 from harness.files import cannot_write, read_file
-from harness.run.opening import MAX_DRIVER, read_driver
+from harness.runs.opening import MAX_DRIVER, read_driver
 from harness.scenario import load
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="a matter of POSIX")

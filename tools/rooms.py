@@ -24,7 +24,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("wine",),
     ("guests", "debuggers"),
     ("machines", "verdict"),
-    ("run", "record"),
+    ("runs", "recorder"),
     ("report",),
     ("pytest_plugin",),
     ("cli",),

@@ -13,8 +13,8 @@ from harness.debuggers import DEBUGGERS, debugger_factory
 from harness.debuggers.base import Release
 from harness.outcome import Outcome
 from harness.report.text import printable
-from harness.run.inspection import Inspection, inspect_target, inspect_virtual
-from harness.run.opening import open_rig
+from harness.runs.inspection import Inspection, inspect_target, inspect_virtual
+from harness.runs.opening import open_rig
 
 __all__ = ["command"]
 

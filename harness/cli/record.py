@@ -19,7 +19,7 @@ from harness.debuggers.native.debugger import NativeDebugger
 from harness.errors import LinesLost, UsageError
 from harness.events import Event
 from harness.outcome import Outcome
-from harness.record import Recorder, Recording
+from harness.recorder import Recorder, Recording
 from harness.report.explanation import explanation_text
 from harness.report.text import printable
 from harness.scenario import Scenario, load

@@ -18,10 +18,10 @@ from harness.report.junit import write_junit
 from harness.report.runs_json import result_as_json
 from harness.report.terminal import TerminalReport
 from harness.report.text import one_line
-from harness.run.opening import open_rig
-from harness.run.scenarios import find_scenarios, load_scenarios
-from harness.run.series import Series, run_series
-from harness.run.session import Watch
+from harness.runs.opening import open_rig
+from harness.runs.scenarios import find_scenarios, load_scenarios
+from harness.runs.series import Series, run_series
+from harness.runs.session import Watch
 
 __all__ = ["command"]
 

@@ -13,10 +13,10 @@ import click
 
 from harness.cli._options import log_options
 from harness.guests.inprocess import InProcessGuest
-from harness.run.capture import probe_names
-from harness.run.opening import read_driver
-from harness.run.runner import seed_of
-from harness.run.steps import DriverUnderTest, Markers, StepRunner, loads_driver_itself
+from harness.runs.capture import probe_names
+from harness.runs.opening import read_driver
+from harness.runs.runner import seed_of
+from harness.runs.steps import DriverUnderTest, Markers, StepRunner, loads_driver_itself
 from harness.scenario import Scenario, load
 from harness.toolchain import default_actor, default_driver
 from harness.toolchain.windows_errors import ntstatus_words

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from harness.outcome import Outcome
-from harness.run.result import RunResult
+from harness.runs.result import RunResult
 
 __all__ = ["Cause", "by_cause", "cause_of"]
 

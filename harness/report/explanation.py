@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.events import Event, kind_of
 from harness.order.patterns import show
 from harness.order.result import CheckResult, Failure, Mark, Row, Unjudged
-from harness.run.result import RunResult
+from harness.runs.result import RunResult
 from harness.scenario.rules import RULES
 
 __all__ = ["account_text", "explanation_text"]

@@ -12,7 +12,7 @@ from junitparser.junitparser import Properties
 from harness.outcome import Outcome
 from harness.report.explanation import account_text
 from harness.report.text import printable
-from harness.run.result import RunResult
+from harness.runs.result import RunResult
 
 __all__ = ["junit_xml", "write_junit"]
 

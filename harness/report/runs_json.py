@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.debuggers.base import Release
 from harness.report.explanation import explanation_text
-from harness.run.result import RunResult
+from harness.runs.result import RunResult
 
 __all__ = ["release_as_json", "result_as_json"]
 

@@ -16,7 +16,7 @@ from harness.report.causes import Cause, by_cause, cause_of
 from harness.report.console import is_live
 from harness.report.explanation import account_text
 from harness.report.text import one_line, printable
-from harness.run.progress import (
+from harness.runs.progress import (
     EventCaptured,
     PhaseEntered,
     Progress,
@@ -24,7 +24,7 @@ from harness.run.progress import (
     RunStarted,
     StepStarted,
 )
-from harness.run.result import RunResult
+from harness.runs.result import RunResult
 
 __all__ = ["TerminalReport"]
 

@@ -31,9 +31,9 @@ from harness.debuggers.workers.link import WorkerLink
 from harness.errors import ConnectionFailed
 from harness.events import Event, Reboot
 from harness.outcome import Outcome
-from harness.record import Recorder
-from harness.run.opening import open_rig
-from harness.run.runner import run_scenario
+from harness.recorder import Recorder
+from harness.runs.opening import open_rig
+from harness.runs.runner import run_scenario
 from harness.scenario import load
 from harness.wine.prefix import WinePrefix
 

@@ -24,7 +24,7 @@ from harness.errors import ConnectionFailed, TargetLost, TraceError
 from harness.events import Bugcheck, Event, Print, ProcessCreate, Reboot, Stop
 from harness.kd.kdnet import Key
 from harness.kd.statechange import LoadSymbols
-from harness.record import Recorder, Recording
+from harness.recorder import Recorder, Recording
 from harness.trace import TraceReader
 
 LINE = "[procnotify] OnProcessNotify PPID(4) created PID(100)\n"
@@ -130,7 +130,7 @@ class TestRecorder:
     def test_a_target_that_is_not_proved_to_run_is_the_rig_s_failure_with_the_way_out(
         self, tape_and_target: tuple[Tape, ThinTarget], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("harness.record.DETACH_SECONDS", 0.5)
+        monkeypatch.setattr("harness.recorder.DETACH_SECONDS", 0.5)
         tape, target = tape_and_target
         target.silence()
         recording = tape.end()

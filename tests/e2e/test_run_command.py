@@ -24,12 +24,12 @@ from harness.debuggers.base import BugcheckSeen, Release
 from harness.debuggers.native.debugger import NativeDebugger
 from harness.events import Bugcheck, Event
 from harness.outcome import Outcome
-from harness.run.opening import open_rig
-from harness.run.progress import EventCaptured, Progress
-from harness.run.result import RunResult
-from harness.run.rig import Rig
-from harness.run.runner import RunInterrupted, run_scenario
-from harness.run.session import Watch
+from harness.runs.opening import open_rig
+from harness.runs.progress import EventCaptured, Progress
+from harness.runs.result import RunResult
+from harness.runs.rig import Rig
+from harness.runs.runner import RunInterrupted, run_scenario
+from harness.runs.session import Watch
 from harness.scenario import load
 from harness.toolchain import Arch, build_driver, default_driver
 from harness.trace.format import Footer
@@ -344,7 +344,7 @@ def test_a_full_disk_is_the_rigs_failure_whatever_the_driver_did(
     if driver is not None:
         path = build_driver(ROOT / "tests" / "drivers" / driver, Arch.X64, tmp_path / "d.sys").path
     monkeypatch.setattr(FullDisk, "room", room)
-    monkeypatch.setattr("harness.run.capture.TraceWriter", FullDisk)
+    monkeypatch.setattr("harness.runs.capture.TraceWriter", FullDisk)
     with open_rig(machine="virtual", debugger="native", driver=path, trace_folder=tmp_path / "t") as rig:
         result = run_scenario(rig, load(CREATE_THREAD), seed=1)
     assert result.outcome is Outcome.RIG

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from harness.outcome import Outcome
-from harness.run.opening import open_rig
-from harness.run.result import RunResult
-from harness.run.rig import Rig
-from harness.run.runner import run_scenario
+from harness.runs.opening import open_rig
+from harness.runs.result import RunResult
+from harness.runs.rig import Rig
+from harness.runs.runner import run_scenario
 from harness.scenario import load
 from harness.toolchain import Arch, build_driver
 

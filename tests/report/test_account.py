@@ -11,7 +11,7 @@ from harness.order import CheckResult, Unjudged
 from harness.order.result import Place
 from harness.outcome import Outcome
 from harness.report.explanation import account_text
-from harness.run.result import RunResult
+from harness.runs.result import RunResult
 
 CHECK = CheckResult((), (), (Unjudged("why", Place(Path("a.yaml"), 1), "at length"),), (), 1)
 

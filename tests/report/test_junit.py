@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from harness.debuggers.base import Release
 from harness.outcome import Outcome
 from harness.report.junit import write_junit
-from harness.run.result import RunResult
+from harness.runs.result import RunResult
 
 LEFT = Release(True, "its clock moved")
 

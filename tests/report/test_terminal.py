@@ -20,8 +20,8 @@ from harness.order.result import Mark, Row
 from harness.outcome import Outcome
 from harness.report.causes import cause_of
 from harness.report.terminal import NAMED, TerminalReport
-from harness.run.progress import EventCaptured, PhaseEntered, RunFinished, RunStarted, StepStarted
-from harness.run.result import RunResult
+from harness.runs.progress import EventCaptured, PhaseEntered, RunFinished, RunStarted, StepStarted
+from harness.runs.result import RunResult
 
 REASON = "wild.yaml:7: nothing fits [bold]\x1b[2J"
 ROW = Row(Print(index=13, line="\x07rings"), Mark.BREAKING)
@@ -164,8 +164,8 @@ from pathlib import Path
 from harness.outcome import Outcome
 from harness.report.console import is_live, make_console
 from harness.report.terminal import TerminalReport
-from harness.run.progress import RunFinished, RunStarted
-from harness.run.result import RunResult
+from harness.runs.progress import RunFinished, RunStarted
+from harness.runs.result import RunResult
 console = make_console()
 with TerminalReport(console, runs=1) as report:
     report(RunStarted("calm", Path("calm.yaml"), 1, 1))

@@ -16,14 +16,14 @@ _ROOM_TESTS: dict[str, tuple[str, ...]] = {
     "channel": ("tests/machines", "tests/debuggers/workers"),
     "internal": ("tests/cli",),
     "resources": ("tests/toolchain",),
-    "verdict": ("tests/run", "tests/cli/test_cli_check.py"),
+    "verdict": ("tests/runs", "tests/cli/test_cli_check.py"),
     "virtual": ("tests/drivers",),
     "wine": ("tests/wine_setup",),
     "pytest_plugin": ("tests/plugin",),
-    "record": ("tests/debuggers/test_record.py",),
-    "errors": ("tests/run", "tests/cli"),
+    "recorder": ("tests/debuggers/test_record.py",),
+    "errors": ("tests/runs", "tests/cli"),
     "events": ("tests/lines", "tests/trace"),
-    "guests": ("tests/machines", "tests/run"),
+    "guests": ("tests/machines", "tests/runs"),
 }
 """Where a room's tests lie besides ``tests/ROOM`` and ``tests/test_ROOM.py``."""
 

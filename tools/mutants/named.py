@@ -37,7 +37,7 @@ class NamedChange:
 
 
 _ORDER = ("tests/order",)
-_RUN = ("tests/run",)
+_RUN = ("tests/runs",)
 _KD = ("tests/kd",)
 _NT = ("tests/virtual/nt",)
 _KERNEL = ("tests/virtual/kernel",)
@@ -93,7 +93,7 @@ NAMED: dict[str, NamedChange] = {
         "harness/verdict/judge.py",
         "if not loss.complete:",
         "if loss.lost:",
-        ("tests/verdict", "tests/run"),
+        ("tests/verdict", "tests/runs"),
     ),
     "unload-status-limit": NamedChange(
         "a status of warning severity is taken for success",
@@ -111,14 +111,14 @@ NAMED: dict[str, NamedChange] = {
     ),
     "no-patience-for-lines": NamedChange(
         "lines that come do not make the wait for another one longer",
-        "harness/run/session.py",
+        "harness/runs/session.py",
         "            if self._pump(self._watch.lines / 20):\n                quiet_since = monotonic()\n",
         "            if self._pump(self._watch.lines / 20):\n                pass\n",
         _RUN,
     ),
     "no-patience-for-calls": NamedChange(
         "lines that come do not make the wait for the guest longer",
-        "harness/run/session.py",
+        "harness/runs/session.py",
         "            if self._pump(POLL_SECONDS):\n                quiet_since = monotonic()\n",
         "            if self._pump(POLL_SECONDS):\n                pass\n",
         _RUN,

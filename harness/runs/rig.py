@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from harness.connection import Connection
 from harness.debuggers.base import Debugger
 from harness.machines.base import Boot, Machine
-from harness.run.progress import Progress, Subscriber
-from harness.run.session import Watch
-from harness.run.steps import DriverUnderTest
-from harness.run.trace_folder import TraceFolder
+from harness.runs.progress import Progress, Subscriber
+from harness.runs.session import Watch
+from harness.runs.steps import DriverUnderTest
+from harness.runs.trace_folder import TraceFolder
 
 __all__ = ["PROBE", "GuestFiles", "Rig"]
 

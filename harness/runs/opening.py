@@ -13,11 +13,11 @@ from harness.debuggers import debugger_factory
 from harness.errors import DriverFileError
 from harness.files import read_file
 from harness.machines import DriverChecker, open_machine
-from harness.run.progress import Subscriber
-from harness.run.rig import GuestFiles, Rig
-from harness.run.session import Watch
-from harness.run.steps import DriverUnderTest
-from harness.run.trace_folder import TraceFolder
+from harness.runs.progress import Subscriber
+from harness.runs.rig import GuestFiles, Rig
+from harness.runs.session import Watch
+from harness.runs.steps import DriverUnderTest
+from harness.runs.trace_folder import TraceFolder
 from harness.toolchain import default_actor, default_driver
 
 __all__ = ["MAX_DRIVER", "open_rig", "read_driver"]
@@ -69,7 +69,7 @@ def open_rig(
     :param driver: the .sys to test; None for the project's own, which is built if need be.
     :param connection: between machine and debugger, as for WinDbg's ``-k``; None: the machine's own choice.
     :param trace_folder: where the folder with this rig's traces is made, once there is one; see
-        :class:`harness.run.trace_folder.TraceFolder`, also for ``now`` and ``token``.
+        :class:`harness.runs.trace_folder.TraceFolder`, also for ``now`` and ``token``.
     :param building: told what is being done, a line a file, when something has to be built.
     :raises UsageError: an unknown name, a connection that is not understood, or a driver that this machine
         cannot load.

@@ -11,9 +11,9 @@ from run_doubles import ScriptedDebugger, ScriptedGuest, ScriptedMachine, scenar
 from harness.errors import DriverFault, GuestError, LinesLost
 from harness.guests.base import ActionResult
 from harness.machines.base import MachineStatus
-from harness.run.capture import probe_names
-from harness.run.session import Session, Watch
-from harness.run.steps import (
+from harness.runs.capture import probe_names
+from harness.runs.session import Session, Watch
+from harness.runs.steps import (
     DriverUnderTest,
     Markers,
     StepRunner,

@@ -12,10 +12,10 @@ from harness.debuggers.base import TargetInfo
 from harness.errors import ConnectionFailed
 from harness.kd.kdnet import Key
 from harness.machines.base import Boot, MachineStatus
-from harness.run.capture import Capture
-from harness.run.inspection import inspect_virtual
-from harness.run.rig import GuestFiles, Rig
-from harness.run.steps import DriverUnderTest
+from harness.runs.capture import Capture
+from harness.runs.inspection import inspect_virtual
+from harness.runs.rig import GuestFiles, Rig
+from harness.runs.steps import DriverUnderTest
 
 NET = NetConnection(50000, Key.parse("1.2.3.4"))
 SERIAL = TcpConnection("192.0.2.7", 5554)

@@ -9,8 +9,8 @@ from harness.actions import ActionField, FieldType
 from harness.errors import DriverFault, GuestError, LinesLost
 from harness.events import Event, Marker
 from harness.guests.base import ActionResult, Guest, SettlingGuest
-from harness.run.progress import StepStarted, Subscriber
-from harness.run.session import Caller
+from harness.runs.progress import StepStarted, Subscriber
+from harness.runs.session import Caller
 from harness.scenario.model import (
     ActionValue,
     ActorStep,

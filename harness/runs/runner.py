@@ -7,10 +7,10 @@ from time import monotonic
 from harness.errors import ProcnotifyError, UsageError
 from harness.internal import internal_error
 from harness.outcome import Outcome, worst
-from harness.run.capture import Capture
-from harness.run.progress import PhaseEntered, RunFinished, RunStarted
-from harness.run.result import RunResult
-from harness.run.rig import Rig
+from harness.runs.capture import Capture
+from harness.runs.progress import PhaseEntered, RunFinished, RunStarted
+from harness.runs.result import RunResult
+from harness.runs.rig import Rig
 from harness.scenario.model import Scenario
 from harness.verdict.judge import Verdict, judge
 

@@ -21,7 +21,7 @@ from harness.debuggers.base import (
 from harness.errors import DriverBugcheck, DriverFault, DriverHang, GuestError, TargetLost
 from harness.events import Bugcheck, Event, Print, Reboot, Stop
 from harness.machines.base import MachineStatus
-from harness.run.session import Session, Watch
+from harness.runs.session import Session, Watch
 
 QUICK = Watch(silence=0.1, lines=0.1, bugcheck=0.1)
 RUNNING = MachineStatus("running", 0, "idle")

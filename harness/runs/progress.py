@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from harness.events import Event
-from harness.run.result import RunResult
+from harness.runs.result import RunResult
 
 __all__ = [
     "EventCaptured",

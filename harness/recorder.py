@@ -1,6 +1,6 @@
 """Recording a target that is already there: attach, let it run, keep what it prints, leave it running.
 
-Unlike a run (:mod:`harness.run`) nothing is done to the target but the break-in at attach. A stop that is no
+Unlike a run (:mod:`harness.runs`) nothing is done to the target but the break-in at attach. A stop that is no
 bugcheck is let go at once; a reboot is waited through; however the recording ends, the target is released.
 """
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.outcome import Outcome, worst
-from harness.run.result import RunResult
-from harness.run.rig import Rig
-from harness.run.runner import RunInterrupted, run_scenario, seed_of
+from harness.runs.result import RunResult
+from harness.runs.rig import Rig
+from harness.runs.runner import RunInterrupted, run_scenario, seed_of
 from harness.scenario import Scenario
 
 __all__ = ["Series", "run_series"]

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from harness.debuggers.base import CommandDebugger, Debugger, Release, TargetInfo
 from harness.errors import UsageError
-from harness.run.capture import DETACH_SECONDS
-from harness.run.rig import Rig
-from harness.run.runner import DEFAULT_SEED
-from harness.run.session import Session
-from harness.run.steps import start_driver, store_driver
+from harness.runs.capture import DETACH_SECONDS
+from harness.runs.rig import Rig
+from harness.runs.runner import DEFAULT_SEED
+from harness.runs.session import Session
+from harness.runs.steps import start_driver, store_driver
 
 __all__ = ["Inspection", "inspect_target", "inspect_virtual"]
 

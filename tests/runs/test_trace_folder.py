@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import RigError, UsageError
 from harness.outcome import Outcome
-from harness.run.trace_folder import KEPT_PASSING, LATEST, TraceFolder
+from harness.runs.trace_folder import KEPT_PASSING, LATEST, TraceFolder
 
 NOON = datetime(2026, 3, 1, 12, 30, 15, tzinfo=UTC)
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="a matter of POSIX")

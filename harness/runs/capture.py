@@ -19,10 +19,10 @@ from harness.debuggers.stops import unhandled_exception
 from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost, TraceError
 from harness.events import Event
 from harness.files import cannot_write
-from harness.run.progress import EventCaptured, PhaseEntered
-from harness.run.rig import PROBE, Rig
-from harness.run.session import Session
-from harness.run.steps import Markers, StepRunner, loads_driver_itself
+from harness.runs.progress import EventCaptured, PhaseEntered
+from harness.runs.rig import PROBE, Rig
+from harness.runs.session import Session
+from harness.runs.steps import Markers, StepRunner, loads_driver_itself
 from harness.scenario.model import ActorStep, RepeatSteps, Scenario, Step
 from harness.trace.format import Header
 from harness.trace.loss import LossReport
@@ -184,7 +184,7 @@ class Capture:
 
 
 def probe_names(steps: tuple[Step, ...]) -> set[str]:
-    """The copies of ``probe.dll`` that these steps want; see :data:`harness.run.rig.PROBE`."""
+    """The copies of ``probe.dll`` that these steps want; see :data:`harness.runs.rig.PROBE`."""
     names: set[str] = set()
     for step in steps:
         match step:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.run.scenarios import find_scenarios
+from harness.runs.scenarios import find_scenarios
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="a matter of POSIX")
 

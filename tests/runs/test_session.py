@@ -14,6 +14,7 @@ from harness.debuggers.base import (
     DebuggerEvent,
     Module,
     ModuleLoaded,
+    PrintReceived,
     Release,
     Stopped,
     TargetRebooted,
@@ -74,6 +75,64 @@ def test_a_guest_that_is_never_quiet_is_waited_for_no_longer_than_the_maximum() 
     with session(Chatterbox()) as (live, events):
         live.await_quiet("step 'settle'", quiet=600.0, maximum=0.05)
     assert {event.line for event in events} == {"tick"}
+
+
+class TimedDebugger(ScriptedDebugger):
+    """Moves the session's clock: every ``receive`` takes the script's next number of seconds and hears its
+    text, or nothing."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, script: list[tuple[float, str | None]]) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.over = threading.Event()
+        self._script = iter(script)
+        monkeypatch.setattr("harness.runs.session.monotonic", lambda: self.now)
+
+    def receive(self, *, timeout: float) -> DebuggerEvent | None:
+        step = next(self._script, None)
+        if step is None:
+            self.over.set()
+            return super().receive(timeout=0.001)
+        self.now += step[0]
+        return None if step[1] is None else PrintReceived(step[1], 0, 1.5)
+
+
+PATIENT = Watch(silence=10.0, lines=5.0)
+CHATTY = [(4.0, "one\n"), (4.0, "two\n"), (4.0, "three\n"), (4.5, None)]
+"""Sixteen seconds in which nothing was late: the last line came four and a half ago."""
+
+
+def test_lines_that_come_make_the_wait_for_another_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    debugger = TimedDebugger(monkeypatch, [*CHATTY, (0.1, "last\n")])
+    with session(debugger, watch=PATIENT) as (live, events):
+        assert live.wait_for("the last line", lambda: [e.line for e in events][-1:] == ["last"])
+
+
+def test_a_line_is_given_up_when_nothing_came_for_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    debugger = TimedDebugger(monkeypatch, [*CHATTY, (0.6, None), (0.1, "last\n")])
+    with session(debugger, watch=PATIENT) as (live, events):
+        assert not live.wait_for("the last line", lambda: [e.line for e in events][-1:] == ["last"])
+
+
+def test_lines_that_come_make_the_wait_for_the_guest_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    debugger = TimedDebugger(monkeypatch, [*CHATTY, (5.0, None)])
+    with session(debugger, watch=PATIENT) as (live, events):
+        live.call("step", debugger.over.wait)
+    assert [event.line for event in events] == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize(("quiet", "lost"), [(0.0, True), (1.0, False)])
+def test_a_guest_is_given_up_when_nothing_came_for_long_enough(
+    monkeypatch: pytest.MonkeyPatch, quiet: float, lost: bool
+) -> None:
+    debugger = TimedDebugger(monkeypatch, [*CHATTY, (6.0, None)])
+    with session(debugger, watch=PATIENT) as (live, _):
+        if lost:
+            with pytest.raises(TargetLost, match="silent for 10 s during step"):
+                live.call("step", debugger.over.wait)
+            debugger.over.set()
+        else:
+            live.call("step", debugger.over.wait, quiet=quiet)
 
 
 def test_a_guest_error_reaches_the_caller() -> None:

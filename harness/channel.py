@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from harness.errors import ProcnotifyError
 
-__all__ = ["Channel"]
+__all__ = ["JsonChannel"]
 
 MAX_LINE = 16 * 1024 * 1024
 """Longest answer that is accepted, in bytes."""
@@ -32,7 +32,7 @@ READER_SECONDS = 1.0
 """How long a child that has ended is read on: another process may hold its pipes open."""
 
 
-class Channel:
+class JsonChannel:
     """A running child and the questions that it has not answered yet. Calls may come from several threads.
 
     :param argv: the child's command line.

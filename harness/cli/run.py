@@ -18,10 +18,10 @@ from harness.report.junit import write_junit
 from harness.report.runs_json import result_as_json
 from harness.report.terminal import TerminalReport
 from harness.report.text import one_line
+from harness.runs.livetarget import Watch
 from harness.runs.opening import open_rig
 from harness.runs.scenarios import find_scenarios, load_scenarios
 from harness.runs.series import Series, run_series
-from harness.runs.session import Watch
 
 __all__ = ["command"]
 

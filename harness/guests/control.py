@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.channel import Channel
+from harness.channel import JsonChannel
 from harness.errors import DriverBugcheck, DriverHang, GuestError, ProcnotifyError, TargetLost
 
 __all__ = ["ControlChannel"]
 
 
-class ControlChannel(Channel):
-    """See :class:`harness.channel.Channel`.
+class ControlChannel(JsonChannel):
+    """See :class:`harness.channel.JsonChannel`.
 
     Calls raise TargetLost (the child ended, speaks nonsense, or did not answer in time), GuestError (it
     refused), DriverBugcheck or DriverHang (the driver in it did wrong).

@@ -19,9 +19,9 @@ from harness.debuggers.stops import unhandled_exception
 from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost, TraceError
 from harness.events import Event
 from harness.files import cannot_write
+from harness.runs.livetarget import LiveTarget
 from harness.runs.progress import EventCaptured, PhaseEntered
 from harness.runs.rig import PROBE, Rig
-from harness.runs.session import Session
 from harness.runs.steps import Markers, StepRunner, loads_driver_itself
 from harness.scenario.model import ActorStep, RepeatSteps, Scenario, Step
 from harness.trace.format import Header
@@ -72,7 +72,7 @@ class Capture:
         rig.emit(PhaseEntered("boot"))
         if boot.connection.debugger_first:
             debugger.listen()
-        session: Session | None = None
+        live: LiveTarget | None = None
         try:
             rig.machine.start(boot)
             if not boot.connection.debugger_first:
@@ -81,17 +81,17 @@ class Capture:
             info = self._attach(debugger)
             self._writer = self._begin_trace(debugger, info)
             debugger.go()
-            with Session(debugger, rig.machine, self._record, rig.watch) as session:
+            with LiveTarget(debugger, rig.machine, self._record, rig.watch) as live:
                 try:
-                    self._steps(session)
+                    self._steps(live)
                 finally:
-                    session.finish()
+                    live.finish()
         finally:
             rig.emit(PhaseEntered("release"))
             try:
                 self.release = debugger.detach(timeout=DETACH_SECONDS)
-                if session is not None:
-                    session.finish_release(self.release)
+                if live is not None:
+                    live.finish_release(self.release)
             finally:
                 rig.machine.stop()
         self._judge_release(self.release)
@@ -163,14 +163,14 @@ class Capture:
             raise TraceError(f"cannot go on writing {self._writer.path}: {error.strerror}") from None
         self._rig.emit(EventCaptured(event))
 
-    def _steps(self, session: Session) -> None:
+    def _steps(self, live: LiveTarget) -> None:
         rig, guest = self._rig, self._rig.machine.guest()
-        steps = StepRunner(self._scenario, session, guest, rig.driver, self._markers, rig.subscribers)
+        steps = StepRunner(self._scenario, live, guest, rig.driver, self._markers, rig.subscribers)
         self.bindings = steps.bindings
         files = {"actor.exe": rig.files.actor, "probe.dll": rig.files.probe}
         files |= dict.fromkeys(probe_names(self._scenario.steps), rig.files.probe)
         for name, data in files.items():
-            steps.paths[name] = session.call(f"storing {name}", partial(guest.put, name, data))
+            steps.paths[name] = live.call(f"storing {name}", partial(guest.put, name, data))
         explicit = loads_driver_itself(self._scenario.steps)
         if not explicit:
             rig.emit(PhaseEntered("load"))

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from harness.debuggers.base import CommandDebugger, Debugger, Release, TargetInfo
 from harness.errors import UsageError
 from harness.runs.capture import DETACH_SECONDS
+from harness.runs.livetarget import LiveTarget
 from harness.runs.rig import Rig
 from harness.runs.runner import DEFAULT_SEED
-from harness.runs.session import Session
 from harness.runs.steps import start_driver, store_driver
 
 __all__ = ["Inspection", "inspect_target", "inspect_virtual"]
@@ -101,6 +101,6 @@ def inspect_virtual(rig: Rig, *, timeout: float, released: Callable[[Release], N
 
 def _load_driver(rig: Rig, debugger: Debugger) -> None:
     guest = rig.machine.guest()
-    with Session(debugger, rig.machine, lambda event: None, rig.watch) as session:
-        path = store_driver(session, guest, rig.driver)
-        start_driver(session, guest, rig.driver, path)
+    with LiveTarget(debugger, rig.machine, lambda event: None, rig.watch) as live:
+        path = store_driver(live, guest, rig.driver)
+        start_driver(live, guest, rig.driver, path)

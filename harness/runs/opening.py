@@ -13,9 +13,9 @@ from harness.debuggers import debugger_factory
 from harness.errors import DriverFileError
 from harness.files import read_file
 from harness.machines import DriverChecker, open_machine
+from harness.runs.livetarget import Watch
 from harness.runs.progress import Subscriber
 from harness.runs.rig import GuestFiles, Rig
-from harness.runs.session import Watch
 from harness.runs.steps import DriverUnderTest
 from harness.runs.trace_folder import TraceFolder
 from harness.toolchain import default_actor, default_driver

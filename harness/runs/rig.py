@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from harness.connection import Connection
 from harness.debuggers.base import Debugger
 from harness.machines.base import Boot, Machine
+from harness.runs.livetarget import Watch
 from harness.runs.progress import Progress, Subscriber
-from harness.runs.session import Watch
 from harness.runs.steps import DriverUnderTest
 from harness.runs.trace_folder import TraceFolder
 

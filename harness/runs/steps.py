@@ -1,4 +1,4 @@
-"""A scenario's steps, done one after the other in a live guest, and the names that they bind."""
+"""A scenario's steps, done one after the other in a caller guest, and the names that they bind."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from harness.actions import ActionField, FieldType
 from harness.errors import DriverFault, GuestError, LinesLost
 from harness.events import Event, Marker
 from harness.guests.base import ActionResult, Guest, SettlingGuest
+from harness.runs.livetarget import Caller
 from harness.runs.progress import StepStarted, Subscriber
-from harness.runs.session import Caller
 from harness.scenario.model import (
     ActionValue,
     ActorStep,
@@ -75,20 +75,20 @@ class StepRunner:
     """Does a scenario's steps.
 
     :param place: puts where a step stands before a message, ``scenarios/a.yaml:7``.
-    :param markers: fed with every event that the session records.
+    :param markers: fed with every event that is recorded.
     """
 
     def __init__(
         self,
         scenario: Scenario,
-        session: Caller,
+        caller: Caller,
         guest: Guest,
         driver: DriverUnderTest,
         markers: Markers,
         subscribers: tuple[Subscriber, ...] = (),
     ) -> None:
         self._scenario = scenario
-        self._session = session
+        self._caller = caller
         self._guest = guest
         self._driver = driver
         self._markers = markers
@@ -112,13 +112,13 @@ class StepRunner:
     def load_driver(self, place: str = "") -> None:
         """Put the driver in the guest, the first time, and start it; see :func:`start_driver`."""
         if self._driver_path is None:
-            self._driver_path = store_driver(self._session, self._guest, self._driver)
-        start_driver(self._session, self._guest, self._driver, self._driver_path, place=place)
+            self._driver_path = store_driver(self._caller, self._guest, self._driver)
+        start_driver(self._caller, self._guest, self._driver, self._driver_path, place=place)
 
     def unload_driver(self, place: str = "") -> None:
         """Stop the driver. One that cannot be unloaded is at fault."""
         service = self._driver.service
-        status = self._session.call("unloading the driver", lambda: self._guest.unload_driver(service))
+        status = self._caller.call("unloading the driver", lambda: self._guest.unload_driver(service))
         if nt_failed(status):
             raise DriverFault(
                 f"{place}{self._driver.file} did not unload: {ntstatus_words(status)}",
@@ -152,9 +152,9 @@ class StepRunner:
     def _settle(self, what: str, quiet: float, maximum: float) -> None:
         guest = self._guest
         if isinstance(guest, SettlingGuest):
-            self._session.call(what, lambda: guest.settle(quiet=quiet, maximum=maximum), quiet=quiet)
+            self._caller.call(what, lambda: guest.settle(quiet=quiet, maximum=maximum), quiet=quiet)
         else:
-            self._session.await_quiet(what, quiet=quiet, maximum=maximum)
+            self._caller.await_quiet(what, quiet=quiet, maximum=maximum)
 
     def _act_step(self, step: ActorStep, text: str, place: str) -> None:
         sleeping = seconds(step.duration)
@@ -176,12 +176,12 @@ class StepRunner:
     def _act(self, argv: list[str], what: str, sleeping: float) -> ActionResult:
         self._action += 1
         action = self._action
-        result = self._session.call(
+        result = self._caller.call(
             what,
             lambda: self._guest.act(argv, step=action, timeout=ACTION_SECONDS + sleeping),
             quiet=sleeping,
         )
-        if not self._session.wait_for(what, lambda: action in self._markers.ended):
+        if not self._caller.wait_for(what, lambda: action in self._markers.ended):
             raise LinesLost(f"{what} was done, but the debugger never heard its end marker (id={action})")
         return result
 
@@ -193,19 +193,19 @@ class StepRunner:
         self.bindings[name] = value
 
 
-def store_driver(session: Caller, guest: Guest, driver: DriverUnderTest) -> str:
+def store_driver(caller: Caller, guest: Guest, driver: DriverUnderTest) -> str:
     """Put the driver in the guest; its path there."""
-    return session.call("storing the driver", lambda: guest.put(driver.file, driver.image))
+    return caller.call("storing the driver", lambda: guest.put(driver.file, driver.image))
 
 
 def start_driver(
-    session: Caller, guest: Guest, driver: DriverUnderTest, path: str, *, place: str = ""
+    caller: Caller, guest: Guest, driver: DriverUnderTest, path: str, *, place: str = ""
 ) -> None:
     """Start a driver that is in the guest. A DriverEntry that fails is the driver's fault.
 
     :param place: put before a message.
     """
-    status = session.call("loading the driver", lambda: guest.load_driver(driver.service, path))
+    status = caller.call("loading the driver", lambda: guest.load_driver(driver.service, path))
     if nt_failed(status):
         raise DriverFault(
             f"{place}{driver.file} did not load: {ntstatus_words(status)}",

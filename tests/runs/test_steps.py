@@ -12,7 +12,7 @@ from harness.errors import DriverFault, GuestError, LinesLost
 from harness.guests.base import ActionResult
 from harness.machines.base import MachineStatus
 from harness.runs.capture import probe_names
-from harness.runs.session import Session, Watch
+from harness.runs.livetarget import LiveTarget, Watch
 from harness.runs.steps import (
     DriverUnderTest,
     Markers,
@@ -68,8 +68,8 @@ def runner(steps: str) -> Iterator[tuple[StepRunner, ScriptedGuest]]:
     guest = ScriptedGuest(debugger)
     machine = ScriptedMachine(MachineStatus("running", 0))
     driver = DriverUnderTest("bad", "bad.sys", b"MZ")
-    with Session(debugger, machine, markers.see, Watch(silence=5.0, lines=0.1)) as session:
-        yield StepRunner(scenario_of(steps), session, guest, driver, markers), guest
+    with LiveTarget(debugger, machine, markers.see, Watch(silence=5.0, lines=0.1)) as live:
+        yield StepRunner(scenario_of(steps), live, guest, driver, markers), guest
 
 
 def test_names_are_bound_as_the_scenario_says() -> None:
@@ -125,8 +125,8 @@ def test_a_guest_that_cannot_settle_is_settled_when_its_prints_have_ended() -> N
     machine = ScriptedMachine(MachineStatus("running", 0))
     driver = DriverUnderTest("bad", "bad.sys", b"MZ")
     scenario = scenario_of("  - settle: {quiet: 10ms, max: 60s}")
-    with Session(debugger, machine, heard.append, Watch()) as session:
-        StepRunner(scenario, session, guest, driver, Markers()).run()
+    with LiveTarget(debugger, machine, heard.append, Watch()) as live:
+        StepRunner(scenario, live, guest, driver, Markers()).run()
     assert [event.line for event in heard] == ["late", "later"]
 
 

@@ -111,14 +111,14 @@ NAMED: dict[str, NamedChange] = {
     ),
     "no-patience-for-lines": NamedChange(
         "lines that come do not make the wait for another one longer",
-        "harness/runs/session.py",
+        "harness/runs/livetarget.py",
         "            if self._pump(self._watch.lines / 20):\n                quiet_since = monotonic()\n",
         "            if self._pump(self._watch.lines / 20):\n                pass\n",
         _RUN,
     ),
     "no-patience-for-calls": NamedChange(
         "lines that come do not make the wait for the guest longer",
-        "harness/runs/session.py",
+        "harness/runs/livetarget.py",
         "            if self._pump(POLL_SECONDS):\n                quiet_since = monotonic()\n",
         "            if self._pump(POLL_SECONDS):\n                pass\n",
         _RUN,

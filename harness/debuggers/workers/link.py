@@ -3,7 +3,7 @@
 ::
 
     caller's thread             reading thread           the worker's process
-    WorkerLink ◀──── inbox ◀──── Channel (JSON lines) ◀──▶ worker/main.py ── pykd | ntoseye ── target
+    WorkerLink ◀──── inbox ◀──── JsonChannel (JSON lines) ◀──▶ worker/main.py ── pykd | ntoseye ── target
 
 A worker that misses a deadline is killed. Whatever ended it, :attr:`WorkerLink.error` says in which phase and
 what the debugger said last.
@@ -24,7 +24,7 @@ from threading import Lock
 from time import monotonic, time
 from typing import Any, Final
 
-from harness.channel import Channel
+from harness.channel import JsonChannel
 from harness.debuggers.base import (
     BugcheckSeen,
     DebuggerEvent,
@@ -101,7 +101,7 @@ class WorkerLink:
         self._held = ExitStack()
         self._held.enter_context(program.hold())
         try:
-            self._channel = Channel(
+            self._channel = JsonChannel(
                 program.argv,
                 what=f"{name}'s worker",
                 lost=self._died,

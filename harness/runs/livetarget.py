@@ -34,7 +34,7 @@ from harness.events import Event
 from harness.lines import EventAssembler
 from harness.machines.base import Machine
 
-__all__ = ["Caller", "Session", "Watch"]
+__all__ = ["Caller", "LiveTarget", "Watch"]
 
 POLL_SECONDS = 0.002
 """How long the pump listens before it looks whether the guest call has returned; part of a step's time."""
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Watch:
-    """How long a session waits, in seconds of host time."""
+    """How long a live target is waited for, in seconds of host time."""
 
     silence: float = 10.0
     """The target neither prints nor answers: it is lost after this long."""
@@ -55,7 +55,7 @@ class Watch:
 
 
 class Caller(Protocol):
-    """Who does a scenario's guest calls; :class:`Session` does, and listens meanwhile."""
+    """Who does a scenario's guest calls; :class:`LiveTarget` does, and listens meanwhile."""
 
     def call(self, what: str, work: Callable[[], T], *, quiet: float = 0.0) -> T:
         """Let the guest do ``work``; what it returns."""
@@ -67,7 +67,7 @@ class Caller(Protocol):
         """Wait until nothing was heard for ``quiet`` seconds, at the latest until ``maximum`` are over."""
 
 
-class Session:
+class LiveTarget:
     """Pumps a running target. Use as a context manager: leaving ends the guest's thread.
 
     :param debugger: attached, the target running.
@@ -87,7 +87,7 @@ class Session:
         self._images = LoadedImages(debugger)
         self._guest = ThreadPoolExecutor(max_workers=1, thread_name_prefix="guest")
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> LiveTarget:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -22,7 +22,7 @@ from harness.debuggers.base import (
 from harness.errors import DriverBugcheck, DriverFault, DriverHang, GuestError, TargetLost
 from harness.events import Bugcheck, Event, Print, Reboot, Stop
 from harness.machines.base import MachineStatus
-from harness.runs.session import Session, Watch
+from harness.runs.livetarget import LiveTarget, Watch
 
 QUICK = Watch(silence=0.1, lines=0.1, bugcheck=0.1)
 RUNNING = MachineStatus("running", 0, "idle")
@@ -31,9 +31,9 @@ RUNNING = MachineStatus("running", 0, "idle")
 @contextmanager
 def session(
     debugger: ScriptedDebugger, status: MachineStatus | None = RUNNING, watch: Watch = QUICK
-) -> Iterator[tuple[Session, list[Event]]]:
+) -> Iterator[tuple[LiveTarget, list[Event]]]:
     events: list[Event] = []
-    with Session(debugger, ScriptedMachine(status), events.append, watch) as live:
+    with LiveTarget(debugger, ScriptedMachine(status), events.append, watch) as live:
         yield live, events
 
 
@@ -86,7 +86,7 @@ class TimedDebugger(ScriptedDebugger):
         self.now = 0.0
         self.over = threading.Event()
         self._script = iter(script)
-        monkeypatch.setattr("harness.runs.session.monotonic", lambda: self.now)
+        monkeypatch.setattr("harness.runs.livetarget.monotonic", lambda: self.now)
 
     def receive(self, *, timeout: float) -> DebuggerEvent | None:
         step = next(self._script, None)

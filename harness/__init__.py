@@ -1,7 +1,136 @@
-"""procnotify: kernel-debugger automation and trace extraction for Windows drivers."""
+"""procnotify: kernel-debugger automation and trace extraction for Windows drivers.
 
+What a program calls is here; docs/api.md shows it at work::
+
+    import harness
+
+    series = harness.run("scenarios", driver="mine.sys")
+    for result in series.results:
+        print(result.scenario, result.outcome.words, result.reason)
+
+A name is imported when it is first asked for, so that ``import harness`` alone costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
 import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.api import load_scenario, run
+    from harness.errors import (
+        ConnectionFailed,
+        DebuggerDied,
+        DriverBugcheck,
+        DriverFault,
+        DriverFileError,
+        DriverHang,
+        GuestError,
+        InternalError,
+        LinesLost,
+        ProcnotifyError,
+        RigError,
+        ScenarioError,
+        SearchBudgetError,
+        TargetLost,
+        ToolchainError,
+        TraceError,
+        UsageError,
+    )
+    from harness.events import (
+        KINDS,
+        Bugcheck,
+        Driver,
+        Event,
+        ImageLoad,
+        Marker,
+        Print,
+        ProcessCreate,
+        ProcessExit,
+        Reboot,
+        Stop,
+        ThreadCreate,
+        ThreadExit,
+        kind_of,
+    )
+    from harness.order import CheckResult
+    from harness.outcome import Outcome
+    from harness.runs.result import RunResult
+    from harness.runs.runner import RunInterrupted
+    from harness.runs.series import Series
+    from harness.scenario import Scenario
+
+__all__ = [
+    "KINDS",
+    "Bugcheck",
+    "CheckResult",
+    "ConnectionFailed",
+    "DebuggerDied",
+    "Driver",
+    "DriverBugcheck",
+    "DriverFault",
+    "DriverFileError",
+    "DriverHang",
+    "Event",
+    "GuestError",
+    "ImageLoad",
+    "InternalError",
+    "LinesLost",
+    "Marker",
+    "Outcome",
+    "Print",
+    "ProcessCreate",
+    "ProcessExit",
+    "ProcnotifyError",
+    "Reboot",
+    "RigError",
+    "RunInterrupted",
+    "RunResult",
+    "Scenario",
+    "ScenarioError",
+    "SearchBudgetError",
+    "Series",
+    "Stop",
+    "TargetLost",
+    "ThreadCreate",
+    "ThreadExit",
+    "ToolchainError",
+    "TraceError",
+    "UsageError",
+    "kind_of",
+    "load_scenario",
+    "run",
+]
 
 __version__ = "0.1.0"
 
+_HOMES = {
+    "harness.api": ("load_scenario", "run"),
+    "harness.events": (
+        *("KINDS", "Bugcheck", "Driver", "Event", "ImageLoad", "Marker", "Print", "ProcessCreate"),
+        *("ProcessExit", "Reboot", "Stop", "ThreadCreate", "ThreadExit", "kind_of"),
+    ),
+    "harness.order": ("CheckResult",),
+    "harness.outcome": ("Outcome",),
+    "harness.runs.result": ("RunResult",),
+    "harness.runs.runner": ("RunInterrupted",),
+    "harness.runs.series": ("Series",),
+    "harness.scenario": ("Scenario",),
+}
+"""Module → what is offered of it; all else is an error of :mod:`harness.errors`."""
+
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent until asked
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = next((home for home, names in _HOMES.items() if name in names), "harness.errors")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -26,7 +26,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("machines", "verdict"),
     ("runs", "recorder"),
     ("report",),
-    ("pytest_plugin",),
+    ("pytest_plugin", "api"),
     ("cli",),
     ("__main__",),
 )

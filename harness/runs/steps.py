@@ -1,4 +1,4 @@
-"""A scenario's steps, done one after the other in a caller guest, and the names that they bind."""
+"""A scenario's steps, done one after the other in a live guest, and the names that they bind."""
 
 from __future__ import annotations
 

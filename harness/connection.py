@@ -2,20 +2,26 @@
 
 ::
 
-    net:port=50000,key=w.x.y.z[,target=ip]   KDNET: the target dials this UDP port
-    com:ipport=5554,port=127.0.0.1           KDCOM over TCP, as QEMU's ``-serial tcp:...,server``
-    com:pipe,port=/run/vm/com1               KDCOM over a Unix socket or a Windows named pipe
+    net:port=50000,key=w.x.y.z[,target=NAME]  KDNET: the target dials this UDP port
+    com:ipport=5554,port=127.0.0.1            KDCOM over TCP, as QEMU's ``-serial tcp:...,server``
+    com:pipe,port=/run/vm/com1                KDCOM over a Unix socket, a pty or a Windows named pipe
+    com:port=COM1,baud=115200                 KDCOM over a serial port of this machine
 
-Source: WinDbg Command-Line Options, Microsoft's debugger documentation.
+Options that WinDbg takes and that mean nothing here are accepted, and kept so that people can be told.
+
+Source: Live Kernel-Mode Debugging Using WinDbg, and WinDbg Command-Line Options, Microsoft's debugger
+documentation.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 import socket
-from dataclasses import dataclass
-from ipaddress import IPv4Address
-from typing import ClassVar, TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import ClassVar, Final, NamedTuple, TypeAlias
 
 from harness.errors import UsageError
 from harness.kd.kdnet import Key
@@ -25,25 +31,37 @@ __all__ = [
     "Connection",
     "NetConnection",
     "PipeConnection",
+    "SerialConnection",
     "TcpConnection",
     "free_connection",
     "parse_connection",
 ]
 
-FORMS = "net:port=50000,key=w.x.y.z  com:ipport=5554,port=127.0.0.1  com:pipe,port=/run/vm/com1"
+FORMS = (
+    "net:port=50000,key=w.x.y.z  com:ipport=5554,port=127.0.0.1  com:pipe,port=/run/vm/com1  "
+    "com:port=COM1,baud=115200"
+)
+_HOST_NAME: Final = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62}\.)*[a-z0-9_-]{0,62}", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Written:
+    debugger_first: ClassVar[bool] = False
+    """The debugger listens before a target that is started for it. Otherwise the port belongs to the machine,
+    and is there once the machine is."""
+    unused: tuple[str, ...] = field(default=(), compare=False)
+    """Options that were written and have no meaning here."""
 
 
 @dataclass(frozen=True)
-class NetConnection:
+class NetConnection(_Written):
     """KDNET: the debugger binds the UDP port and the target dials it."""
 
     debugger_first: ClassVar[bool] = True
-    """The debugger must listen before a target that is started for it; a serial port belongs to the machine
-    and is there once the machine is."""
     port: int
     key: Key
     target: str | None = None
-    """Address of a target that does not know the debugger's: it is asked to dial."""
+    """Address or name of a target that does not know the debugger's: it is asked to dial."""
 
     def __str__(self) -> str:
         """With the secret, as debuggers take it; ``repr`` is the form for people."""
@@ -52,10 +70,9 @@ class NetConnection:
 
 
 @dataclass(frozen=True)
-class TcpConnection:
+class TcpConnection(_Written):
     """KDCOM: the debugger connects to a serial port that listens on TCP."""
 
-    debugger_first: ClassVar[bool] = False
     host: str
     port: int
 
@@ -64,17 +81,28 @@ class TcpConnection:
 
 
 @dataclass(frozen=True)
-class PipeConnection:
+class PipeConnection(_Written):
     """KDCOM: the debugger connects to a Unix socket or a named pipe."""
 
-    debugger_first: ClassVar[bool] = False
     path: str
 
     def __str__(self) -> str:
         return f"com:pipe,port={self.path}"
 
 
-Connection: TypeAlias = NetConnection | TcpConnection | PipeConnection
+@dataclass(frozen=True)
+class SerialConnection(_Written):
+    """KDCOM: the debugger opens a serial port of this machine."""
+
+    debugger_first: ClassVar[bool] = True
+    device: str
+    baud: int
+
+    def __str__(self) -> str:
+        return f"com:port={self.device},baud={self.baud}"
+
+
+Connection: TypeAlias = NetConnection | TcpConnection | PipeConnection | SerialConnection
 
 
 def free_connection() -> NetConnection:
@@ -85,42 +113,118 @@ def free_connection() -> NetConnection:
     return NetConnection(port, Key.generate(secrets.token_bytes))
 
 
+class _Form(NamedTuple):
+    """One way to write a connection."""
+
+    needs: tuple[str, ...]
+    takes: tuple[str, ...] = ()
+    ignores: tuple[str, ...] = ()
+
+
+_NET: Final = _Form(("port", "key"), ("target",))
+_TCP: Final = _Form(("ipport", "port"), (), ("baud", "resets", "reconnect"))
+_PIPE: Final = _Form(("pipe", "port"), (), ("baud", "resets", "reconnect"))
+_SERIAL: Final = _Form(("port", "baud"), (), ("resets", "reconnect"))
+_FLAGS: Final = ("pipe", "reconnect")
+_NUMBERS: Final = ("baud", "resets")
+_ELSEWHERE: Final = {
+    **dict.fromkeys(("tcp", "npipe", "spipe", "ssl"), "joins another debugger's session (WinDbg's -remote)"),
+    **dict.fromkeys(("usb", "usb2", "1394"), "is a transport that this debugger does not have"),
+    "kdsrv": "goes through a KD connection server, which this debugger cannot",
+    "exdi": "goes through an EXDI driver, which this debugger cannot",
+    "winkd": "is written as for other tools",
+}
+"""What people write that is no connection here, and why."""
+
+
 def parse_connection(text: str) -> Connection:
-    """The connection that ``text`` describes; UsageError says what is wrong with it."""
-    transport, _, rest = text.partition(":")
+    """The connection that ``text`` describes; UsageError names what is wrong with it.
+
+    Names of transports and options may be written in any letter case.
+    """
+    transport, colon, rest = text.partition(":")
+    transport = transport.strip().lower()
+    if transport in _ELSEWHERE:
+        raise _wrong(f"'{transport}:' {_ELSEWHERE[transport]}")
+    if transport not in ("net", "com"):
+        known = transport.isalnum() and colon
+        raise _wrong(f"'{transport}:' is no transport" if known else "it names no transport")
+    options = _options(rest)
+    if transport == "net":
+        unused = _check(_NET, "net:", options)
+        target = _target(options["target"]) if "target" in options else None
+        return NetConnection(_port(options["port"]), Key.parse(options["key"]), target, unused=unused)
+    if "ipport" in options:
+        unused = _check(_TCP, "com: with ipport=", options)
+        return TcpConnection(options["port"], _port(options["ipport"]), unused=unused)
+    if "pipe" in options:
+        unused = _check(_PIPE, "com: with pipe", options)
+        return PipeConnection(options["port"], unused=unused)
+    if "\\pipe\\" in options.get("port", "").lower():
+        raise _wrong("port= is the path of a pipe, and the option 'pipe' is missing")
+    unused = _check(_SERIAL, "com:", options)
+    return SerialConnection(options["port"], _number("baud", options["baud"]), unused=unused)
+
+
+def _options(text: str) -> dict[str, str]:
     options: dict[str, str] = {}
-    for part in rest.split(","):
+    for part in text.split(","):
         name, _, value = part.partition("=")
         name = name.strip().lower()
         if name in options:
-            raise _wrong(f"{name!r} stands there twice")
+            raise _wrong(f"{_named(name)} stands there twice")
         options[name] = value.strip()
-    names = frozenset(options)
-    match transport.strip().lower():
-        case "net" if names == {"port", "key"}:
-            return NetConnection(_port(options["port"]), Key.parse(options["key"]))
-        case "net" if names == {"port", "key", "target"}:
-            target = _address(options["target"])
-            return NetConnection(_port(options["port"]), Key.parse(options["key"]), target)
-        case "com" if names == {"ipport", "port"}:
-            return TcpConnection(options["port"], _port(options["ipport"]))
-        case "com" if names == {"pipe", "port"} and options["port"] and not options["pipe"]:
-            return PipeConnection(options["port"])
-        case _:
-            raise _wrong("its options fit no transport")
+    return options
+
+
+def _check(form: _Form, written: str, options: Mapping[str, str]) -> tuple[str, ...]:
+    """The options that mean nothing, once all of them are found to be in order."""
+    for name in options:
+        if name not in form.needs + form.takes + form.ignores:
+            known = ", ".join(form.needs + form.takes)
+            raise _wrong(f"{_named(name)} is no option of {written} (its options: {known})")
+    for name in form.needs:
+        if name not in options:
+            raise _wrong(f"{written} lacks the option {name!r}")
+    for name, value in options.items():
+        if name in _FLAGS and value:
+            raise _wrong(f"the option {name!r} takes no value")
+        if name not in _FLAGS and not value:
+            raise _wrong(f"the option {name!r} has no value")
+        if name in _NUMBERS:
+            _number(name, value)
+    return tuple(
+        f"{name}={options[name]}" if options[name] else name for name in options if name in form.ignores
+    )
+
+
+def _named(name: str) -> str:
+    """For a message. Only what looks like a name: anything else may be a key at a wrong place."""
+    if name.isascii() and name.isalpha() and len(name) <= 20:
+        return f"'{name}'"
+    return "something that is no option's name" if name else "nothing between two commas"
+
+
+def _number(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise _wrong(f"the value {text!r} of the option {name!r} is no number")
+    return int(text)
 
 
 def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 0x10000):
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 0 < int(text) < 0x10000):
         raise _wrong(f"{text!r} is no port number (1 to 65535)")
     return int(text)
 
 
-def _address(text: str) -> str:
+def _target(text: str) -> str:
     try:
-        return str(IPv4Address(text))
+        return str(ip_address(text))
     except ValueError:
-        raise _wrong(f"{text!r} is no IPv4 address of a target") from None
+        # What ends in digits is an address with a mistake.
+        if _HOST_NAME.fullmatch(text) is None or text.rpartition(".")[2].isdigit():
+            raise _wrong(f"{text!r} is no address and no name of a target") from None
+    return text
 
 
 def _wrong(what: str) -> UsageError:

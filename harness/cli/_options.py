@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import click
 
-from harness.cli._logging import log_options
+from harness.cli._logging import Command, log_options
+from harness.connection import parse_connection
 from harness.debuggers import DEBUGGERS
 from harness.report.json_document import json_document
 
 __all__ = [
+    "connection_argument",
+    "connection_text",
     "debugger_option",
     "duration",
     "json_asked",
@@ -32,6 +35,18 @@ def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> f
     if found is None:
         raise click.BadParameter(f"{value!r} is no duration; write 60s, 500ms, 5m or 1h")
     return float(found[1]) * _UNITS[found[2] or "s"]
+
+
+def connection_text(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse what is no connection, and tell once what of it means nothing here."""
+    if value is not None and (unused := parse_connection(value).unused):
+        click.echo(f"procnotify: taken, but without a meaning here: {', '.join(unused)}", err=True)
+    return value
+
+
+def connection_argument(*, required: bool) -> Callable[[Command], Command]:
+    """The argument CONNECTION, written as for WinDbg's ``-k``."""
+    return click.argument("connection", required=required, callback=connection_text)
 
 
 wait_option = click.option(

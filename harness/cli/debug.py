@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli._options import duration, log_options, wait_option
+from harness.cli._options import connection_argument, duration, log_options, wait_option
 from harness.debuggers import DEBUGGERS, debugger_factory
 from harness.debuggers.base import Release
 from harness.outcome import Outcome
@@ -20,7 +20,7 @@ __all__ = ["command"]
 
 
 @click.command(short_help="run debugger commands on a halted target")
-@click.argument("connection", required=False)
+@connection_argument(required=False)
 @click.option("-c", "commands", multiple=True, required=True, metavar="CMD", help="A debugger command.")
 @click.option(
     "--debugger",

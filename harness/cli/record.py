@@ -12,7 +12,7 @@ import click
 
 import harness
 from harness.bugcheckcodes import bugcheck_words
-from harness.cli._options import debugger_option, duration, log_options, wait_option
+from harness.cli._options import connection_argument, debugger_option, duration, log_options, wait_option
 from harness.debuggers import debugger_factory
 from harness.debuggers.base import TargetInfo
 from harness.debuggers.native.debugger import NativeDebugger
@@ -89,7 +89,7 @@ class _Tape:
 
 
 @click.command(short_help="record what the driver of a target that is already there prints")
-@click.argument("connection")
+@connection_argument(required=True)
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write a trace.")
 @click.option(
     "--for",
@@ -109,8 +109,9 @@ def command(
 ) -> int:
     """Attach to a running target at CONNECTION and record what is printed there.
 
-    CONNECTION is written as for WinDbg's -k. The target halts for a moment when the debugger attaches and
-    when it leaves; it is never left halted. A DbgPrompt is answered, a reboot is waited through.
+    CONNECTION is written as for WinDbg's -k. A serial port that is not there yet, because its machine is not
+    started, is waited for. The target halts for a moment when the debugger attaches and when it leaves; it is
+    never left halted. A DbgPrompt is answered, a reboot is waited through.
 
     \b
     Examples:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from harness.cli import INTERRUPTED
-from harness.cli._options import debugger_option, json_option, log_options, print_json
+from harness.cli._options import connection_text, debugger_option, json_option, log_options, print_json
 from harness.errors import ProcnotifyError
 from harness.files import cannot_write
 from harness.machines import MACHINES
@@ -58,6 +58,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--connection",
+    callback=connection_text,
     metavar="K",
     help="Where the debugger listens, as for WinDbg's -k. Without it a free port on loopback and a new key.",
 )

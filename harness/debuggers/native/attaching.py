@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import secrets
 from time import monotonic
 from typing import Final
 
-from harness.connection import NetConnection
+from harness.connection import Connection, NetConnection
 from harness.debuggers.native.conversation import Conversation
 from harness.debuggers.native.linklog import LinkLog
-from harness.debuggers.native.transport import UdpTransport
+from harness.debuggers.native.linkthread import LinkThread
+from harness.debuggers.native.transport import Transport, UdpTransport
 from harness.errors import ConnectionFailed, TargetLost
 from harness.kd.kdnet import Drop
+from harness.kd.session import Session
 from harness.kd.statechange import StateChange
 
-__all__ = ["await_session", "break_in_until_halted"]
+__all__ = ["await_session", "break_in_until_halted", "start_link"]
 
 BREAK_IN_AGAIN: Final = 0.485
 """Seconds between break-ins, as Microsoft's host."""
+
+
+def start_link(connection: Connection, transport: Transport, talk: Conversation, spin: float) -> LinkThread:
+    """Begin to speak KD over ``transport``; see :class:`LinkThread` for ``spin``."""
+    if isinstance(connection, NetConnection):
+        session = Session.kdnet_host(connection.key, secrets.token_bytes)
+    else:
+        session = Session.kdcom_host()
+    link = talk.link = LinkThread(session, transport, talk, spin=spin)
+    link.start()
+    return link
 
 
 def await_session(talk: Conversation, connection: NetConnection, deadline: float) -> None:
@@ -79,7 +93,8 @@ def break_in_until_halted(talk: Conversation, deadline: float, timeout: float) -
                 raise TargetLost(f"the target did not break in within {timeout:g} s")
             raise ConnectionFailed(
                 f"no kernel debugger answers on the serial line within {timeout:g} s",
-                hint="is the target on, with `bcdedit /debug on` and `/dbgsettings serial`?",
+                hint="is the target on, with `bcdedit /debug on` and `/dbgsettings serial`, and does nobody "
+                "else hold the port? Most serve one client at a time, and let the next one wait",
             )
         talk.break_in()
         talk.await_halt(min(BREAK_IN_AGAIN, left))

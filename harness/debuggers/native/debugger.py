@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
@@ -34,13 +33,13 @@ from harness.debuggers.base import (
     TargetRebooted,
 )
 from harness.debuggers.bugchecks import Banner, CrashEvidence
-from harness.debuggers.native.attaching import await_session, break_in_until_halted
+from harness.debuggers.native.attaching import await_session, break_in_until_halted, start_link
 from harness.debuggers.native.breakpoints import Breakpoints
 from harness.debuggers.native.conversation import Conversation, continue_record
 from harness.debuggers.native.inbox import Halt, InboxItem
 from harness.debuggers.native.linkthread import LinkThread
 from harness.debuggers.native.targetmemory import REQUEST_SECONDS, TargetMemory, UnreadableMemory
-from harness.debuggers.native.transport import open_transport
+from harness.debuggers.native.transport import PortRefused, await_transport, open_transport
 from harness.debuggers.prompts import answer_prompt
 from harness.debuggers.release import release
 from harness.debuggers.stops import command_stop, continue_status, exception_stop
@@ -48,7 +47,6 @@ from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost, UsageEr
 from harness.kd.contexts import CONTEXTS, Amd64Context, Context, I386Context
 from harness.kd.errors import ProtocolError
 from harness.kd.manipulate import GetContext, GetVersion64, Manipulate, SetContext
-from harness.kd.session import Session
 from harness.kd.statechange import CommandString, Exception64, LoadSymbols, StateChange
 from harness.kd.status import (
     DBG_CONTINUE,
@@ -109,24 +107,20 @@ class NativeDebugger:
     # Debugger
 
     def listen(self) -> None:
-        """See :meth:`harness.debuggers.base.Debugger.listen`; over KDCOM: connect to the serial port."""
+        """See :meth:`harness.debuggers.base.Debugger.listen`; over KDCOM: connect to the serial port. One
+        that is not there yet is no error, for its machine may not be: :meth:`attach` waits for it."""
         if self._link is not None:
             raise UsageError("this debugger listens already")
-        transport = open_transport(self._connection)
-        match self._connection:
-            case NetConnection(key=key):
-                session = Session.kdnet_host(key, secrets.token_bytes)
-            case _:
-                session = Session.kdcom_host()
-        link = LinkThread(session, transport, self._talk, spin=self._spin)
-        self._link = self._talk.link = link
-        link.start()
+        with contextlib.suppress(PortRefused):
+            transport = open_transport(self._connection)
+            self._link = start_link(self._connection, transport, self._talk, self._spin)
 
     def attach(self, *, timeout: float) -> TargetInfo:
         """See :meth:`harness.debuggers.base.Debugger.attach`."""
-        if self._link is None:
-            self.listen()
         deadline = monotonic() + timeout
+        if self._link is None:
+            transport = await_transport(self._connection, deadline)
+            self._link = start_link(self._connection, transport, self._talk, self._spin)
         self._talk.continue_loads = False
         if isinstance(self._connection, NetConnection):
             await_session(self._talk, self._connection, deadline)

@@ -19,6 +19,7 @@ from harness.kd.session_events import (
     PacketReceived,
     PacketRepeated,
     PeerReset,
+    PeerRestarted,
     PokeAnswered,
     ResendRequested,
     SecondTarget,
@@ -89,6 +90,10 @@ class LinkLog:
                 )
             case PeerReset(packet_id):
                 self._write(logging.INFO, "the target sent RESET with packet id 0x%x", packet_id)
+            case PeerRestarted():
+                self._write(
+                    logging.WARNING, "the target's packet ids begin anew: it was reset, or had given us up"
+                )
             case ResendRequested():
                 self._write(logging.INFO, "the target asked for RESEND")
             case PacketRepeated(packet_type, tries):
@@ -110,7 +115,7 @@ class LinkLog:
         self._drops[key] += 1
         self._details[key] = detail
         level = logging.WARNING if first and reason in _SUSPICIOUS else logging.DEBUG
-        self._write(level, "dropped a %s datagram: %s", "control" if control else "data", detail)
+        self._write(level, "dropped%s: %s", " on the control channel" if control else "", detail)
 
     def _write(self, level: int, message: str, *words: object) -> None:
         _log.log(level, "%s: " + message, self._name, *words)

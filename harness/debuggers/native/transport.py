@@ -1,5 +1,5 @@
-"""The bytes under a debugger: a UDP port, a TCP or Unix socket, a character device. Non-blocking, no
-protocol.
+"""The bytes under a debugger: a UDP port, a TCP or Unix socket, a named pipe, a serial device. Non-blocking,
+no protocol.
 
 A transport is handed to one thread. :meth:`Transport.receive` never waits; who wants to wait registers
 :meth:`Transport.fileno` with a selector.
@@ -9,14 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import select
 import socket
 import sys
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Final, Protocol
 
-from harness.connection import Connection, NetConnection, PipeConnection, TcpConnection
+from harness.connection import (
+    Connection,
+    NetConnection,
+    PipeConnection,
+    SerialConnection,
+    TcpConnection,
+)
+from harness.debuggers.native.byteport import socket_over
 from harness.errors import ConnectionFailed, TargetLost
 from harness.kd.kdnet import MAX_DATAGRAM
 from harness.kd.session_events import Address
@@ -27,19 +36,41 @@ if sys.platform != "win32":
 __all__ = [
     "MAPPED_PREFIX",
     "CharacterDevice",
+    "PortRefused",
     "StreamTransport",
     "Transport",
     "UdpTransport",
+    "await_transport",
     "open_transport",
 ]
 
 MAPPED_PREFIX: Final = "::ffff:"
 """Of an IPv4 address as an IPv6 socket gives and takes it (RFC 4291, 2.5.5.2)."""
+_log = logging.getLogger(__name__)
+
 STREAM_PIECE: Final = 65536
 """Bytes taken from a stream at a time."""
 SEND_SECONDS: Final = 5.0
 """A stream that takes no byte for this long is dead."""
 _RECEIVE_BUFFER: Final = 4 << 20
+_LASTING: Final = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.ENOTSOCK,
+    errno.ENOTTY,
+    errno.EISDIR,
+    errno.ENXIO,
+)
+"""Errors of a serial port's path that do not go away when the machine is started."""
+
+
+_AGAIN: Final = 0.2
+"""Seconds between two tries of a serial port."""
+
+
+class PortRefused(ConnectionFailed):
+    """A serial port is not there, or not for us, yet: trying again may help."""
 
 
 class Transport(Protocol):
@@ -82,9 +113,23 @@ class UdpTransport:
         self.port: int = self._socket.getsockname()[1]
 
     def address(self, host: str, port: int) -> Address:
-        """The address of a machine, given as IPv4 or IPv6, as :meth:`send` takes it."""
-        mapped = self._socket.family is socket.AF_INET6 and ":" not in host
-        return f"{MAPPED_PREFIX}{host}" if mapped else host, port
+        """The address of a machine, given as IPv4, IPv6 or its name, as :meth:`send` takes it.
+
+        Raises :class:`ConnectionFailed` for a name that this machine does not know.
+        """
+        both = self._socket.family is socket.AF_INET6
+        family = socket.AF_UNSPEC if both else socket.AF_INET
+        try:
+            found = socket.getaddrinfo(host, port, family, socket.SOCK_DGRAM)
+        except OSError as error:
+            raise ConnectionFailed(
+                f"the target {host} is not known by that name: {error.strerror or error}",
+                hint="give its address: target=ADDRESS",
+            ) from error
+        # IPv4 first, if there is one: older targets have nothing else.
+        found.sort(key=lambda info: info[0] is not socket.AF_INET)
+        address = str(found[0][4][0])
+        return f"{MAPPED_PREFIX}{address}" if both and ":" not in address else address, port
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -233,15 +278,35 @@ def open_transport(connection: Connection, *, timeout: float = 10.0) -> Transpor
             return _open_tcp(host, port, timeout)
         case PipeConnection(path=path):
             return _open_pipe(path)
+        case SerialConnection(device=device, baud=baud):
+            return _open_serial(device, baud)
+
+
+def await_transport(connection: Connection, deadline: float) -> Transport:
+    """As :func:`open_transport`, but a serial port that is not there yet is tried again until ``deadline``, a
+    moment of the monotonic clock."""
+    started = monotonic()
+    while True:
+        left = deadline - monotonic()
+        try:
+            return open_transport(connection, timeout=min(max(left, _AGAIN), 10.0))
+        except PortRefused as error:
+            if left <= _AGAIN:
+                waited = monotonic() - started
+                raise ConnectionFailed(
+                    f"{error.message} (tried for {waited:.0f} s)", hint=error.hint
+                ) from error
+        sleep(_AGAIN)
 
 
 def _open_tcp(host: str, port: int, timeout: float) -> Transport:
     try:
         stream = socket.create_connection((host, port), timeout=timeout)
     except OSError as error:
-        raise ConnectionFailed(
-            f"no serial port at {host}:{port}: {error}",
-            hint="start the machine first, with its serial port as a TCP server (QEMU: "
+        raise _no_port(
+            f"{host}:{port}",
+            error,
+            "start the machine first, with its serial port as a TCP server (QEMU: "
             "-serial tcp:HOST:PORT,server,nodelay)",
         ) from error
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -251,9 +316,9 @@ def _open_tcp(host: str, port: int, timeout: float) -> Transport:
 def _open_pipe(path: str) -> Transport:
     try:
         if sys.platform == "win32":
-            from harness.debuggers.native.windowspipe import open_named_pipe
+            from harness.debuggers.native.windowspipe import NamedPipe
 
-            return StreamTransport(open_named_pipe(path), f"pipe {path}")
+            return StreamTransport(socket_over(NamedPipe(path), f"pipe {path}"), f"pipe {path}")
         if Path(path).is_char_device():
             return CharacterDevice(Path(path))
         stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -263,8 +328,28 @@ def _open_pipe(path: str) -> Transport:
             stream.close()
             raise
     except OSError as error:
-        raise ConnectionFailed(
-            f"no serial port at {path}: {error}",
-            hint="start the machine first, with its serial port as a socket server there",
+        raise _no_port(
+            path, error, "start the machine first, with its serial port as a socket server there"
         ) from error
     return StreamTransport(stream, f"serial port {path}")
+
+
+def _open_serial(device: str, baud: int) -> Transport:
+    from harness.debuggers.native.serialport import SerialPort
+
+    try:
+        port = SerialPort(device, baud)
+    except OSError as error:
+        raise _no_port(
+            device,
+            error,
+            "is it there, free, and yours to use? The socket or pipe of a machine is com:pipe,port=PATH",
+        ) from error
+    return StreamTransport(socket_over(port, f"serial port {device}"), f"serial port {device}")
+
+
+def _no_port(where: str, error: OSError, hint: str) -> ConnectionFailed:
+    # A machine that is being started has no port yet, and one that serves another client refuses.
+    kind = ConnectionFailed if error.errno in _LASTING else PortRefused
+    _log.debug("no serial port at %s: %s", where, error)
+    return kind(f"no serial port at {where}: {error}", hint=hint)

@@ -1,58 +1,61 @@
-"""A Windows named pipe as a socket, so that one selector can wait for it. Windows only.
+"""A Windows named pipe as a byte port. Windows only.
 
 Reads and writes on one synchronous pipe handle exclude each other, so the handle is opened for overlapped
-I/O; two threads copy between the pipe and a socket pair until either side closes.
+I/O.
 """
 
 from __future__ import annotations
 
-import socket
 import sys
-import threading
+
+from harness.debuggers.native.byteport import PIECE, PORT_SECONDS, WRITE_SECONDS
 
 __all__: list[str] = []
 
 if sys.platform == "win32":
     import _winapi  # the module under multiprocessing's own named pipes
 
-    __all__ += ["open_named_pipe"]
+    __all__ += ["NamedPipe"]
 
-    _PIECE = 4096
+    class NamedPipe:
+        """A client of the pipe ``path``; OSError when nobody serves it. See :class:`.byteport.BytePort`."""
 
-    def open_named_pipe(path: str) -> socket.socket:
-        """Connect to the pipe ``path``; OSError when nobody serves it. Close the socket to close the pipe."""
-        handle = _winapi.CreateFile(
-            path,
-            _winapi.GENERIC_READ | _winapi.GENERIC_WRITE,
-            0,
-            _winapi.NULL,
-            _winapi.OPEN_EXISTING,
-            _winapi.FILE_FLAG_OVERLAPPED,
-            _winapi.NULL,
-        )
-        ours, theirs = socket.socketpair()
-        for work in (_pipe_to_socket, _socket_to_pipe):
-            threading.Thread(target=work, args=(handle, ours), name=f"pipe {path}", daemon=True).start()
-        return theirs
+        def __init__(self, path: str) -> None:
+            self._handle = _winapi.CreateFile(
+                path,
+                _winapi.GENERIC_READ | _winapi.GENERIC_WRITE,
+                0,
+                _winapi.NULL,
+                _winapi.OPEN_EXISTING,
+                _winapi.FILE_FLAG_OVERLAPPED,
+                _winapi.NULL,
+            )
+            self._reading: _winapi.Overlapped | None = None
 
-    def _pipe_to_socket(handle: int, end: socket.socket) -> None:
-        try:
-            while True:
-                overlapped, _ = _winapi.ReadFile(handle, _PIECE, overlapped=True)
-                count, _ = overlapped.GetOverlappedResult(True)
-                data = overlapped.getbuffer()
-                if data is None or not count:
-                    break
-                end.sendall(bytes(data[:count]))
-        except OSError:
-            pass  # either side is gone; closing our end tells the reader
-        end.close()
+        def read(self) -> bytes:
+            reading = self._reading
+            if reading is None:
+                reading, _ = _winapi.ReadFile(self._handle, PIECE, overlapped=True)
+                self._reading = reading
+            if not _is_done(reading, PORT_SECONDS):
+                return b""
+            self._reading = None
+            count, _ = reading.GetOverlappedResult(True)
+            data = reading.getbuffer()
+            return b"" if data is None else bytes(data[:count])
 
-    def _socket_to_pipe(handle: int, end: socket.socket) -> None:
-        try:
-            while data := end.recv(_PIECE):
-                overlapped, _ = _winapi.WriteFile(handle, data, overlapped=True)
-                overlapped.GetOverlappedResult(True)
-        except OSError:
-            pass  # as above
-        _winapi.CloseHandle(handle)
+        def write(self, data: bytes) -> None:
+            writing, _ = _winapi.WriteFile(self._handle, data, overlapped=True)
+            if not _is_done(writing, WRITE_SECONDS):
+                writing.cancel()
+                raise TimeoutError("the pipe takes no bytes")
+            writing.GetOverlappedResult(True)
+
+        def close(self) -> None:
+            if self._reading is not None:
+                self._reading.cancel()
+            _winapi.CloseHandle(self._handle)
+
+    def _is_done(overlapped: _winapi.Overlapped, seconds: float) -> bool:
+        waited = _winapi.WaitForSingleObject(overlapped.event, int(seconds * 1000))
+        return waited != _winapi.WAIT_TIMEOUT

@@ -1,0 +1,247 @@
+"""Serial ports that are not there yet, ports that block, and what is said of those that cannot be had."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from kd_peer import ThinTarget, free_udp_port
+
+from harness.connection import SerialConnection, TcpConnection, parse_connection
+from harness.debuggers.native import transport
+from harness.debuggers.native.byteport import socket_over
+from harness.debuggers.native.debugger import NativeDebugger
+from harness.debuggers.native.transport import PortRefused, UdpTransport, await_transport, open_transport
+from harness.errors import ConnectionFailed, TargetLost
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="the paths are POSIX")
+
+
+class TestWaiting:
+    """A VM's serial port is there once the VM is."""
+
+    def test_attaching_waits_for_a_port_that_refuses(self, monkeypatch) -> None:
+        with socket.socket() as server, contextlib.ExitStack() as stack:
+            server.bind(("127.0.0.1", 0))
+            server.settimeout(10)
+            refused = 0
+
+            def serve() -> None:
+                stack.enter_context(ThinTarget.kdcom(server.accept()[0]))
+
+            serving = threading.Thread(target=serve)
+
+            def sleep(seconds: float) -> None:
+                nonlocal refused
+                refused += 1
+                if refused == 3:
+                    server.listen()
+                    serving.start()
+
+            monkeypatch.setattr(transport, "sleep", sleep)
+            debugger = NativeDebugger(f"com:ipport={server.getsockname()[1]},port=127.0.0.1")
+            debugger.listen()
+            assert debugger.attach(timeout=20).build == 18362
+            serving.join()
+            assert refused == 3
+            debugger.go()
+            assert debugger.detach(timeout=5).running is True
+
+    def test_a_port_that_never_comes_is_named_with_how_long_it_was_tried(self, tmp_path: Path) -> None:
+        for connection in (
+            f"com:ipport={free_udp_port()},port=127.0.0.1",
+            f"com:pipe,port={tmp_path / 'none'}",
+        ):
+            debugger = NativeDebugger(connection)
+            debugger.listen()
+            with pytest.raises(ConnectionFailed, match=r"no serial port at .* \(tried for 0 s\)") as raised:
+                debugger.attach(timeout=0.1)
+            assert "start the machine first" in raised.value.hint
+            assert debugger.detach(timeout=0.1).running is None
+
+    @posix
+    def test_what_waiting_cannot_mend_is_said_at_once(self, tmp_path: Path, monkeypatch) -> None:
+        (tmp_path / "file").touch()
+        monkeypatch.setattr(transport, "sleep", lambda seconds: pytest.fail("it waits"))
+        with pytest.raises(ConnectionFailed, match="Not a directory"):
+            await_transport(parse_connection(f"com:pipe,port={tmp_path}/file/com1"), float("inf"))
+
+    def test_the_deadline_bounds_each_try(self, monkeypatch) -> None:
+        timeouts: list[float] = []
+
+        def never(address: object, timeout: float) -> socket.socket:
+            timeouts.append(timeout)
+            raise TimeoutError("timed out")
+
+        times = iter([0.0, 0.0, 9.0, 9.0, 9.95, 9.95])
+        monkeypatch.setattr(transport, "monotonic", lambda: next(times))
+        monkeypatch.setattr(transport, "sleep", lambda seconds: None)
+        monkeypatch.setattr(socket, "create_connection", never)
+        with pytest.raises(ConnectionFailed, match="timed out"):
+            await_transport(TcpConnection("192.0.2.1", 5000), 10.0)
+        assert max(timeouts) <= 10.0 and timeouts[-1] <= 1.0
+
+
+class Loop:
+    """A byte port whose other end is a test."""
+
+    def __init__(self) -> None:
+        self.to_read: list[bytes] = []
+        self.written = bytearray()
+        self.broken = threading.Event()
+        self.closed = threading.Event()
+        self.users = 0
+        self.closed_in_use = False
+        self._changed = threading.Condition()
+
+    def put(self, data: bytes) -> None:
+        with self._changed:
+            self.to_read.append(data)
+            self._changed.notify_all()
+
+    def read(self) -> bytes:
+        self.users += 1
+        try:
+            with self._changed:
+                self._changed.wait_for(lambda: self.to_read, 0.02)
+                if self.broken.is_set():
+                    raise OSError("the other end is gone")
+                return self.to_read.pop(0) if self.to_read else b""
+        finally:
+            self.users -= 1
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait_written(self, size: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.written) >= size, 10)
+
+    def close(self) -> None:
+        self.closed_in_use = self.users > 0
+        self.closed.set()
+
+
+class TestBytePort:
+    def test_bytes_pass_both_ways_and_closing_the_socket_closes_the_port(self) -> None:
+        port = Loop()
+        end = socket_over(port, "loop")
+        end.settimeout(10)
+        for size in (1, 5000, 100_000):
+            port.written.clear()
+            data = os.urandom(size)
+            port.put(data)
+            received = bytearray()
+            while len(received) < size:
+                received += end.recv(65536)
+            assert received == data
+            end.sendall(data)
+            port.wait_written(size)
+            assert port.written == data
+        assert not port.closed.is_set()
+        end.close()
+        assert port.closed.wait(10)
+        assert not port.closed_in_use
+
+    def test_a_port_that_breaks_ends_the_socket(self) -> None:
+        port = Loop()
+        end = socket_over(port, "loop")
+        end.settimeout(10)
+        port.broken.set()
+        assert end.recv(1) == b""
+        assert port.closed.wait(10) and not port.closed_in_use
+        end.close()
+
+    def test_a_port_that_takes_nothing_ends_the_socket(self, monkeypatch) -> None:
+        port = Loop()
+
+        def refuse(data: bytes) -> None:
+            raise TimeoutError("takes no bytes")
+
+        monkeypatch.setattr(port, "write", refuse)
+        end = socket_over(port, "loop")
+        end.settimeout(10)
+        end.sendall(b"b")
+        with contextlib.suppress(ConnectionError):
+            assert end.recv(1) == b""
+        assert port.closed.wait(10)
+        end.close()
+
+
+@posix
+class TestSerialDevice:
+    @pytest.fixture(autouse=True)
+    def _library(self) -> None:
+        pytest.importorskip("serial")
+
+    def test_bytes_of_every_value_pass_unchanged(self) -> None:
+        controller, device = os.openpty()
+        opened = open_transport(SerialConnection(os.ttyname(device), 115200))
+        try:
+            everything = bytes(range(256))
+            opened.send(everything, None)
+            written = bytearray()
+            while len(written) < 256:
+                written += os.read(controller, 4096)
+            assert written == everything
+            os.write(controller, everything)
+            received = bytearray()
+            while len(received) < 256:
+                piece = opened.receive()
+                received += b"" if piece is None else piece[0]
+            assert received == everything
+        finally:
+            opened.close()
+            os.close(device)
+            os.close(controller)
+
+    def test_a_device_that_goes_away_ends_the_link(self) -> None:
+        controller, device = os.openpty()
+        opened = open_transport(SerialConnection(os.ttyname(device), 9600))
+        os.close(device)
+        os.close(controller)
+        with pytest.raises(TargetLost, match="closed"):
+            while True:
+                opened.receive()
+        opened.close()
+
+    def test_a_device_that_somebody_has_and_one_that_is_not_there(self, tmp_path: Path) -> None:
+        controller, device = os.openpty()
+        connection = SerialConnection(os.ttyname(device), 115200)
+        opened = open_transport(connection)
+        with pytest.raises(PortRefused, match="exclusively lock") as raised:
+            open_transport(connection)
+        assert "com:pipe,port=PATH" in raised.value.hint
+        opened.close()
+        os.close(device)
+        os.close(controller)
+        with pytest.raises(PortRefused, match=r"no serial port at COM1: .*No such file"):
+            open_transport(parse_connection("com:port=COM1,baud=115200"))
+
+    def test_a_socket_is_no_serial_device(self, tmp_path: Path) -> None:
+        path = str(tmp_path / "s")
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(path)
+            with pytest.raises(ConnectionFailed) as raised:
+                open_transport(SerialConnection(path, 115200))
+        assert not isinstance(raised.value, PortRefused)
+
+
+def test_a_targets_name_is_looked_up() -> None:
+    port = UdpTransport(0)
+    try:
+        assert port.address("localhost", 50000)[0].endswith("127.0.0.1")
+        with pytest.raises(
+            ConnectionFailed, match=r"the target no-such-host\.invalid is not known"
+        ) as raised:
+            port.address("no-such-host.invalid", 50000)
+        assert "target=ADDRESS" in raised.value.hint
+    finally:
+        port.close()

@@ -24,7 +24,9 @@ class _Lines:
     def load_symbols(self, module: ImageModule, *, unload: bool, cpu: int) -> None:
         pass
 
-    def exception(self, code: int, address: int, *, first_chance: bool, cpu: int) -> None:
+    def exception(
+        self, code: int, address: int, *, information: tuple[int, ...], first_chance: bool, cpu: int
+    ) -> bool:
         raise AssertionError(f"the driver stopped with 0x{code:08x} at 0x{address:x}")
 
     def bugcheck(

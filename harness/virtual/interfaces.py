@@ -110,9 +110,15 @@ class DebugPort(Protocol):
     def load_symbols(self, module: ImageModule, *, unload: bool, cpu: int) -> None:
         """An image was loaded or is about to be unloaded."""
 
-    def exception(self, code: int, address: int, *, first_chance: bool, cpu: int) -> None:
+    def exception(
+        self, code: int, address: int, *, information: tuple[int, ...], first_chance: bool, cpu: int
+    ) -> bool:
         """The CPU stopped at ``address`` (breakpoint 0x80000003, single step 0x80000004, access violation
-        0xC0000005 ...) with its registers as they are; returns after the debugger continued."""
+        0xC0000005 ...) with its registers as they are; returns after the debugger continued.
+
+        :param information: ExceptionInformation of EXCEPTION_RECORD, at most 15 words.
+        :returns: the debugger handled it (DBG_CONTINUE); False without a debugger.
+        """
 
     def bugcheck(
         self, code: int, parameters: tuple[int, int, int, int], *, module: str | None, cpu: int

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from harness.virtual.clock import Clock
 from harness.virtual.interfaces import ImageModule, ThreadContext
 from harness.virtual.kernel.kernel import Kernel
 
+MAX_OFFERED = 100
+"""Chances after which a test has gone wrong: what is continued may come again for ever."""
 SYSTEM = ThreadContext(pid=4, tid=8, cpu=0)
 USER = ThreadContext(pid=1000, tid=1004, cpu=1)
 
 
+class Offered(NamedTuple):
+    """One chance that the debugger had at an exception."""
+
+    code: int
+    address: int
+    information: tuple[int, ...]
+    first_chance: bool
+
+
 class ListedDebugger:
-    """A DebugPort that writes down what it is told and moves past every break point."""
+    """A DebugPort that writes down what it is told, moves past every break point and handles nothing else."""
 
     def __init__(self) -> None:
         self.prints: list[bytes] = []
         self.symbols: list[tuple[str, bool]] = []
         self.exceptions: list[tuple[int, int]] = []
+        self.offered: list[Offered] = []
+        self.handle: Callable[[Offered], bool] = lambda _: False
+        """Whether to continue with DBG_CONTINUE from an exception that is no break point."""
         self.bugchecks: list[tuple[int, tuple[int, int, int, int], str | None]] = []
         self.kernel: Kernel | None = None
 
@@ -28,10 +44,16 @@ class ListedDebugger:
     def load_symbols(self, module: ImageModule, *, unload: bool, cpu: int) -> None:
         self.symbols.append((module.name, unload))
 
-    def exception(self, code: int, address: int, *, first_chance: bool, cpu: int) -> None:
+    def exception(
+        self, code: int, address: int, *, information: tuple[int, ...], first_chance: bool, cpu: int
+    ) -> bool:
         self.exceptions.append((code, address))
+        self.offered.append(Offered(code, address, information, first_chance))
         if code == 0x80000003 and self.kernel is not None:
             self.kernel.set_registers({"rip": address + 1})
+            return True
+        assert len(self.offered) < MAX_OFFERED, "the same exception again and again"
+        return self.handle(self.offered[-1])
 
     def bugcheck(
         self, code: int, parameters: tuple[int, int, int, int], *, module: str | None, cpu: int

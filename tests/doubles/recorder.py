@@ -87,7 +87,9 @@ class Recorder:
     def load_symbols(self, module: ImageModule, *, unload: bool, cpu: int) -> None:
         raise AssertionError("no image is reported here")
 
-    def exception(self, code: int, address: int, *, first_chance: bool, cpu: int) -> None:
+    def exception(
+        self, code: int, address: int, *, information: tuple[int, ...], first_chance: bool, cpu: int
+    ) -> bool:
         raise AssertionError("no exception is reported here")
 
     def bugcheck(

@@ -34,7 +34,9 @@ class Printer:
     def load_symbols(self, module: ImageModule, *, unload: bool, cpu: int) -> None:
         """The list of modules is of no interest here."""
 
-    def exception(self, code: int, address: int, *, first_chance: bool, cpu: int) -> None:
+    def exception(
+        self, code: int, address: int, *, information: tuple[int, ...], first_chance: bool, cpu: int
+    ) -> bool:
         raise AssertionError(f"exception {code:#x} at {address:#x}")
 
     def bugcheck(

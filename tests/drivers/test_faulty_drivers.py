@@ -40,8 +40,11 @@ class Printer:
     def load_symbols(self, module: ImageModule, *, unload: bool, cpu: int) -> None:
         """The list of modules is of no interest here."""
 
-    def exception(self, code: int, address: int, *, first_chance: bool, cpu: int) -> None:
+    def exception(
+        self, code: int, address: int, *, information: tuple[int, ...], first_chance: bool, cpu: int
+    ) -> bool:
         """The bugcheck that follows says it."""
+        return False
 
     def bugcheck(
         self, code: int, parameters: tuple[int, int, int, int], *, module: str | None, cpu: int

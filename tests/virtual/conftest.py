@@ -10,6 +10,7 @@ from booted import Booted
 from harness.toolchain import Arch, build_driver, default_driver
 
 HERE = Path(__file__).parent
+DRIVERS = HERE.parent / "drivers"
 
 
 @pytest.fixture
@@ -29,3 +30,11 @@ def misbehave(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def procnotify() -> bytes:
     """The project's own driver, compiled."""
     return default_driver().path.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def null_reader(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The faulty driver that reads from NULL in its image callback, compiled."""
+    out = tmp_path_factory.mktemp("faulty") / "faulty.sys"
+    build_driver(DRIVERS / "dereferences_null_image_name", Arch.X64, out)
+    return out.read_bytes()

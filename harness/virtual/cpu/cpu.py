@@ -85,6 +85,8 @@ _ACCESS: Final[dict[int, tuple[Access, bool]]] = {
 _SOFTWARE_INTERRUPT: Final = {3: 1, 0x29: 2, 0x2C: 2, 0x2D: 2}
 """Vector → length of the instruction; for these the engine's RIP is already behind it."""
 _INVALID_OPCODE: Final = 6
+_CONTRIBUTORY: Final = frozenset({0, 10, 11, 12, 13})
+"""Vectors of which a second one is a double fault while the first is undelivered (Intel SDM vol. 3, 6.15)."""
 
 
 class Interrupted(NamedTuple):
@@ -151,6 +153,8 @@ class Cpu:
         for number in range(processors):
             self._make_processor(number)
         self._enter_ring0()
+        self._blank = engine.context_save()
+        self._undelivered = False
         engine.hook_add(
             unicorn.UC_HOOK_CODE, self._on_service, begin=image.service_trap, end=image.service_trap
         )
@@ -205,6 +209,8 @@ class Cpu:
 
     def resume(self, *, budget: int) -> Stop | None:
         """Go on where the registers say, after :meth:`call` or :meth:`resume` stopped."""
+        if self._undelivered:
+            self._drop_undelivered_fault()
         return self._run(self.registers["rip"], budget)
 
     @property
@@ -309,9 +315,18 @@ class Cpu:
         registers = self.registers
         pc = registers["rip"] - _SOFTWARE_INTERRUPT.get(stop.vector, 0)
         registers["rip"] = pc
+        self._undelivered = stop.vector in _CONTRIBUTORY
         if stop.vector == 1:
             registers["eflags"] = registers["eflags"] & ~TRAP_FLAG
         return Interrupted(stop.vector, pc)
+
+    def _drop_undelivered_fault(self) -> None:
+        """The emulator delivers nothing to a handler, and would take the next fault for a second one: put
+        back what it knew before it executed anything, except the registers."""
+        values = self.registers.all()
+        self._engine.context_restore(self._blank)
+        self.registers.update(values)
+        self._undelivered = False
 
     def _exhausted(self, pc: int) -> Exhausted:
         """A second sample a little later: a loop shows as two places in one function."""

@@ -1,4 +1,4 @@
-"""From what went wrong to the bugcheck that Windows makes of it.
+"""From what went wrong to the bugcheck that Windows makes of it, or to the exception that it raises first.
 
 Codes and parameters: Microsoft, *Bug Check Code Reference*, the page of each code. The rules that choose
 between them, for a fault of the processor in kernel mode:
@@ -12,10 +12,15 @@ a page that may not be executed                           0xFC
 not mapped, IRQL >= DISPATCH_LEVEL, driver's instruction  0xD1
 the same, an instruction of the kernel                    0xA
 kernel address that is not mapped                         0x50
-anything else raises an exception in the thread           0x3B in a user process's system call,
-                                                          0x7E in a system thread,
+``__fastfail``                                            0x139
+the kernel stack is used up                               0x7F
+anything else raises an exception                         what nobody handles: 0x3B in a user process's
+                                                          system call, 0x7E in a system thread,
                                                           0x1E at IRQL >= DISPATCH_LEVEL
 ========================================================  ==============================================
+
+Only an exception passes the debugger, in two chances, before it becomes a bugcheck: the page fault handler and
+``KiBugCheckDispatch`` call KeBugCheckEx themselves for all the rest (the stacks on those pages).
 """
 
 from __future__ import annotations
@@ -34,17 +39,19 @@ from harness.virtual.windows.status import (
     STATUS_ILLEGAL_INSTRUCTION,
     STATUS_INTEGER_DIVIDE_BY_ZERO,
     STATUS_PRIVILEGED_INSTRUCTION,
+    STATUS_SINGLE_STEP,
 )
 
 __all__ = [
     "DISPATCH_LEVEL",
+    "RaisedException",
     "Scene",
     "access_fault",
     "context_record",
-    "exception",
     "exception_information",
     "exception_record",
     "processor_fault",
+    "unhandled",
 ]
 
 DISPATCH_LEVEL: Final = 2
@@ -76,7 +83,7 @@ _NO_EXECUTE_PTE: Final = 0x8000_0000_0000_0963
 
 _EXCEPTIONS: Final[Mapping[int, int]] = {
     0: STATUS_INTEGER_DIVIDE_BY_ZERO,
-    1: 0x8000_0004,
+    1: STATUS_SINGLE_STEP,
     3: STATUS_BREAKPOINT,
     6: STATUS_ILLEGAL_INSTRUCTION,
     13: STATUS_PRIVILEGED_INSTRUCTION,
@@ -105,8 +112,19 @@ class Scene(NamedTuple):
     on_stack_guard: Callable[[int], bool]
 
 
-def access_fault(fault: Faulted, scene: Scene) -> BugcheckRaised:
-    """The bugcheck of a memory access that failed."""
+class RaisedException(NamedTuple):
+    """An exception that the kernel dispatches: the debugger, handlers, the debugger again, the bugcheck."""
+
+    status: int
+    """ExceptionCode, an NTSTATUS."""
+    pc: int
+    """ExceptionAddress."""
+    information: tuple[int, ...] = ()
+    """ExceptionInformation."""
+
+
+def access_fault(fault: Faulted, scene: Scene) -> BugcheckRaised | RaisedException:
+    """What a memory access that failed leads to."""
     address, access, pc = fault.address, fault.access, fault.pc
     if scene.unloaded(address) is not None:
         return BugcheckRaised(_DRIVER_UNLOADED, address, _ACCESS_TEN[access], pc, 0)
@@ -118,7 +136,7 @@ def access_fault(fault: Faulted, scene: Scene) -> BugcheckRaised:
         return BugcheckRaised(_ATTEMPTED_EXECUTE_OF_NOEXECUTE, address, _NO_EXECUTE_PTE, 0, 0)
     if not is_canonical(address):
         # A general protection fault: the processor does not say which address.
-        return exception(STATUS_ACCESS_VIOLATION, pc, (0, _MAX), scene)
+        return RaisedException(STATUS_ACCESS_VIOLATION, pc, (0, _MAX))
     if scene.verifier:
         state = scene.pool_state(address)
         if state is not None:
@@ -130,11 +148,11 @@ def access_fault(fault: Faulted, scene: Scene) -> BugcheckRaised:
         return BugcheckRaised(code, address, scene.irql, _ACCESS_CLASSIC[access], pc)
     if is_kernel_address(address):
         return BugcheckRaised(_PAGE_FAULT_IN_NONPAGED_AREA, address, _ACCESS_TEN[access], pc, 2)
-    return exception(STATUS_ACCESS_VIOLATION, pc, exception_information(fault), scene)
+    return RaisedException(STATUS_ACCESS_VIOLATION, pc, exception_information(fault))
 
 
-def processor_fault(stop: Interrupted, rcx: int, scene: Scene) -> BugcheckRaised:
-    """The bugcheck of an exception that nobody handles.
+def processor_fault(stop: Interrupted, rcx: int, scene: Scene) -> BugcheckRaised | RaisedException:
+    """What an exception or software interrupt of the processor leads to.
 
     :param rcx: the processor's RCX: the reason of a ``__fastfail``.
     """
@@ -145,11 +163,12 @@ def processor_fault(stop: Interrupted, rcx: int, scene: Scene) -> BugcheckRaised
     status = _EXCEPTIONS.get(stop.vector)
     if status is None:
         return BugcheckRaised(_UNEXPECTED_KERNEL_MODE_TRAP, stop.vector, 0, 0, stop.pc)
-    return exception(status, stop.pc, (), scene)
+    return RaisedException(status, stop.pc)
 
 
-def exception(status: int, pc: int, information: tuple[int, ...], scene: Scene) -> BugcheckRaised:
+def unhandled(raised: RaisedException, scene: Scene) -> BugcheckRaised:
     """The bugcheck of an exception that nobody handles in the current thread."""
+    status, pc, information = raised
     if scene.irql >= DISPATCH_LEVEL:
         first, second = (*information, 0, 0)[:2]
         return BugcheckRaised(_KMODE_EXCEPTION_NOT_HANDLED, status, pc, first, second)
@@ -165,8 +184,9 @@ def exception_information(fault: Faulted) -> tuple[int, int]:
     return _EXCEPTION_ACCESS[fault.access], fault.address
 
 
-def exception_record(status: int, pc: int, information: tuple[int, ...]) -> bytes:
+def exception_record(raised: RaisedException) -> bytes:
     """EXCEPTION_RECORD64."""
+    status, pc, information = raised
     words = (*information, *(0,) * (15 - len(information)))
     return _EXCEPTION_RECORD.pack(status, 0, 0, pc, len(information), 0, *words)
 

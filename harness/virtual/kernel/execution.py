@@ -3,6 +3,12 @@
 Every entry into driver code goes through :meth:`Execution.enter`: thread context, IRQL, clocks and the
 current KTHREAD are set first; afterwards the IRQL must be what it was, and deferred calls (DPCs, work
 items) that the code queued are run.
+
+An exception is dispatched as KiDispatchException does it (ReactOS, ntoskrnl/ke/amd64/except.c): the debugger
+has a first chance, then the handlers of the thread's frames, then the debugger a second one, and what nobody
+handled is a bugcheck. Frames have no handlers here, because structured exception handling is not emulated.
+That the debugger sees first chances of faults at all is what Windows does with the global flag *Stop on
+exception* (gflags, soe); what a debugger continues with DBG_CONTINUE executes the faulting instruction again.
 """
 
 from __future__ import annotations
@@ -15,20 +21,18 @@ from harness.virtual.cpu.traps import BugcheckRaised, Hung, MemoryFault, StatusR
 from harness.virtual.interfaces import ThreadContext
 from harness.virtual.kernel.bugcheck import (
     DISPATCH_LEVEL,
+    RaisedException,
     Scene,
     access_fault,
     context_record,
-    exception,
-    exception_information,
     exception_record,
     processor_fault,
+    unhandled,
 )
 from harness.virtual.kernel.system import SYSTEM_CONTEXT, System
 from harness.virtual.windows.status import (
-    STATUS_ACCESS_VIOLATION,
     STATUS_ASSERTION_FAILURE,
-    STATUS_BREAKPOINT,
-    STATUS_SINGLE_STEP,
+    STATUS_STACK_BUFFER_OVERRUN,
 )
 
 __all__ = ["INSTRUCTION_BUDGET", "Execution"]
@@ -37,17 +41,16 @@ INSTRUCTION_BUDGET: Final = 20_000_000
 """Instructions one callback may execute; as many take a quarter of a second here."""
 MAX_DEFERRED: Final = 10_000
 """DPCs and work items that run one after another without anything else happening."""
-_UNHANDLED_BREAKS: Final = 16
-"""How often an ``int3`` may be reported that nobody moves past."""
-
-_DEBUGGER_VECTORS: Final = {1: STATUS_SINGLE_STEP, 3: STATUS_BREAKPOINT, 0x2C: STATUS_ASSERTION_FAILURE}
-_ASSERTION: Final = 0x2C
 _ASSERTION_LENGTH: Final = 2
-_BREAK_BYTE: Final = b"\xcc"
+"""Bytes of ``int 2Ch``; a debugger that continues goes on behind it."""
+_WARNING: Final = 0x8000_0000
+"""The least NTSTATUS with the severity of a warning: first chances of lesser ones pass the debugger by."""
 _IRQL_GT_ZERO_AT_SYSTEM_SERVICE: Final = 0x4A
 _WORKER_THREAD_RETURNED_AT_BAD_IRQL: Final = 0xE1
 _IRQL_UNEXPECTED_VALUE: Final = 0xC8
 _GUARD_PAGE: Final = 0x1000
+_RETURN_ADDRESS: Final = 8
+"""Bytes that a call pushes."""
 
 
 class Execution:
@@ -58,7 +61,6 @@ class Execution:
         self._dead: DriverFault | None = None
         self._routine = 0
         self._last_driver: str | None = None
-        self._breaks = 0
 
     def refuse_when_dead(self) -> None:
         """A machine that stopped stays stopped: the same error again."""
@@ -136,16 +138,18 @@ class Execution:
                 thread = SYSTEM_CONTEXT._replace(cpu=system.context.cpu)
                 self.enter(routine, (timer.dpc, context, 0, 0), thread, DISPATCH_LEVEL)
             elif timer.dpc:
-                self._die(access_fault(Faulted(timer.dpc, "read", False, 0), self._scene(0)), pc=timer.dpc)
+                # The kernel itself, which runs expired timers at DISPATCH_LEVEL, reads it.
+                scene = self._scene(0)._replace(irql=DISPATCH_LEVEL, in_kernel=True)
+                self._judge(access_fault(Faulted(timer.dpc, "read", False, 0), scene), timer.dpc)
 
     def _resolve(self, stop: Stop) -> None:
-        """Let the debugger have what is its business; everything else is the end."""
-        if isinstance(stop, Interrupted) and stop.vector in _DEBUGGER_VECTORS:
-            self._break(stop)
-        elif isinstance(stop, Interrupted):
-            scene = self._scene(stop.pc)
-            self._record(0, stop.pc, ())
-            self._die(processor_fault(stop, self._system.cpu.registers["rcx"], scene), pc=stop.pc)
+        """Returns where the driver goes on, with the registers as they are then; everything else raises."""
+        if isinstance(stop, Interrupted):
+            rcx = self._system.cpu.registers["rcx"]
+            raised = processor_fault(stop, rcx, self._scene(stop.pc))
+            if isinstance(raised, BugcheckRaised):
+                self._record(RaisedException(STATUS_STACK_BUFFER_OVERRUN, stop.pc, (rcx & 0xFFFF_FFFF,)))
+            self._judge(raised, stop.pc)
         elif isinstance(stop, Faulted):
             self._fault(stop)
         elif isinstance(stop, Exhausted):
@@ -156,50 +160,71 @@ class Execution:
             self._trapped(stop)
 
     def _trapped(self, stop: Trapped) -> None:
-        reason = stop.reason
+        reason, registers = stop.reason, self._system.cpu.registers
         if isinstance(reason, BugcheckRaised):
             self._die(reason, pc=stop.caller)
         elif isinstance(reason, Hung):
             self._hang(reason.reason, stop.caller)
         elif isinstance(reason, StatusRaised):
-            self._record(reason.status, stop.caller, ())
-            self._die(exception(reason.status, stop.caller, (), self._scene(stop.caller)), pc=stop.caller)
+            # ExRaiseStatus returns to its caller when the debugger continues.
+            registers["rip"], registers["rsp"] = stop.caller, registers["rsp"] + _RETURN_ADDRESS
+            self._judge(RaisedException(reason.status, stop.caller), stop.caller)
         elif isinstance(reason, MemoryFault):
             # The export itself is where Windows would fault; its name says more than the gate's address.
-            pc = self._system.symbol(self._system.image.functions[stop.service])
+            # Its entry changes nothing but RAX, so that the export can be executed again from there.
+            registers["rip"] = pc = self._system.symbol(self._system.image.functions[stop.service])
             self._fault(Faulted(reason.address, reason.access, reason.present, pc), caller=stop.caller)
         else:
             raise reason
-
-    def _break(self, stop: Interrupted) -> None:
-        system, registers = self._system, self._system.cpu.registers
-        system.port.exception(
-            _DEBUGGER_VECTORS[stop.vector], stop.pc, first_chance=True, cpu=system.context.cpu
-        )
-        if registers["rip"] != stop.pc or stop.vector == 1:
-            self._breaks = 0
-        elif stop.vector == _ASSERTION:
-            registers["rip"] = stop.pc + _ASSERTION_LENGTH
-        elif system.memory.read(stop.pc, 1) == _BREAK_BYTE:
-            # Continued without moving past it: the processor meets it again, as on Windows.
-            self._breaks += 1
-            if self._breaks >= _UNHANDLED_BREAKS:
-                self._die(exception(STATUS_BREAKPOINT, stop.pc, (), self._scene(stop.pc)), pc=stop.pc)
 
     def _fault(self, fault: Faulted, caller: int | None = None) -> None:
         if fault.access == "execute" and caller is None:
             # The processor stands at the target already; who jumped there is on top of the stack.
             top = self._system.memory.read(self._system.cpu.registers["rsp"], 8)
             caller = int.from_bytes(top, "little")
-        self._record(STATUS_ACCESS_VIOLATION, fault.pc, exception_information(fault))
         raised = access_fault(fault, self._scene(fault.pc))
-        self._die(raised, pc=fault.pc, address=fault.address, caller=caller)
+        self._judge(raised, fault.pc, address=fault.address, caller=caller)
 
-    def _record(self, status: int, pc: int, information: tuple[int, ...]) -> None:
+    def _judge(
+        self,
+        raised: BugcheckRaised | RaisedException,
+        pc: int,
+        *,
+        address: int | None = None,
+        caller: int | None = None,
+    ) -> None:
+        """Dispatch an exception; end with what is none, or what nobody handles.
+
+        :param address: what was accessed, :param caller: who called, for whose fault it is.
+        """
+        if isinstance(raised, RaisedException):
+            self._record(raised)
+            if self._debugger_handles(raised):
+                return
+            raised = unhandled(raised, self._scene(pc))
+        self._die(raised, pc=pc, address=address, caller=caller)
+
+    def _debugger_handles(self, raised: RaisedException) -> bool:
+        """Offer an exception to the debugger twice, as there is no frame to handle it in between."""
+        registers, port = self._system.cpu.registers, self._system.port
+        for first_chance in (True, False) if raised.status >= _WARNING else (False,):
+            if port.exception(
+                raised.status,
+                raised.pc,
+                information=raised.information,
+                first_chance=first_chance,
+                cpu=self._system.context.cpu,
+            ):
+                if raised.status == STATUS_ASSERTION_FAILURE and registers["rip"] == raised.pc:
+                    registers["rip"] = raised.pc + _ASSERTION_LENGTH
+                return True
+        return False
+
+    def _record(self, raised: RaisedException) -> None:
         """Leave exception and context records where the bugcheck's parameters point."""
         system = self._system
-        system.memory.write(system.symbol("ExceptionRecord"), exception_record(status, pc, information))
-        registers = {**system.cpu.registers.all(), "rip": pc}
+        system.memory.write(system.symbol("ExceptionRecord"), exception_record(raised))
+        registers = {**system.cpu.registers.all(), "rip": raised.pc}
         system.memory.write(system.symbol("ContextRecord"), context_record(registers))
 
     def _scene(self, pc: int) -> Scene:

@@ -41,6 +41,8 @@ _WAIT: Final = 1.0
 _SYSTEM: Final = (1 << 64) - 1
 _BREAKPOINT_PARAMETER: Final = 0
 _MANUALLY_INITIATED_CRASH: Final = 0xE2
+_SEVERITY_WARNING: Final = 0x8000_0000
+"""A continue status from here on is none of success: DBG_EXCEPTION_NOT_HANDLED. DBG_CONTINUE lies below."""
 _REFRESHING: Final = b"KDTARGET: Refreshing KD connection\n"
 _LOOKS_AT_MEMORY: Final = (
     ReadVirtualMemory,
@@ -116,11 +118,15 @@ class KdStub:
                 give_up=True,
             )
 
-    def exception(self, code: int, address: int, *, first_chance: bool, cpu: int) -> None:
-        """See :class:`~harness.virtual.interfaces.DebugPort`."""
-        if self._link.present and self._view is not None:
-            self._view.capture(cpu)
-            self._halt_for_exception(code, address, first_chance=first_chance)
+    def exception(
+        self, code: int, address: int, *, information: tuple[int, ...], first_chance: bool, cpu: int
+    ) -> bool:
+        """See :class:`~harness.virtual.interfaces.DebugPort`. Which exceptions are offered at all is the
+        kernel's decision."""
+        if not self._link.present or self._view is None:
+            return False
+        self._view.capture(cpu)
+        return self._halt_for_exception(code, address, information, first_chance=first_chance)
 
     def bugcheck(
         self, code: int, parameters: tuple[int, int, int, int], *, module: str | None, cpu: int
@@ -193,11 +199,14 @@ class KdStub:
         view.capture(cpu)
         view.enter_break_point(status)
         address = view.data.breakpoint_with_status
-        self._halt_for_exception(STATUS_BREAKPOINT, address, first_chance=True)
+        self._halt_for_exception(STATUS_BREAKPOINT, address, (), first_chance=True)
 
-    def _halt_for_exception(self, code: int, address: int, *, first_chance: bool) -> None:
-        parameters = (_BREAKPOINT_PARAMETER,) if code == STATUS_BREAKPOINT else ()
-        self._halt(
+    def _halt_for_exception(
+        self, code: int, address: int, information: tuple[int, ...], *, first_chance: bool
+    ) -> bool:
+        """Whether the debugger handled it."""
+        parameters = (_BREAKPOINT_PARAMETER,) if code == STATUS_BREAKPOINT else information
+        resume = self._halt(
             lambda report: Exception64(
                 exception_code=code,
                 exception_address=address,
@@ -208,9 +217,10 @@ class KdStub:
             ),
             give_up=False,
         )
+        return resume is not None and resume.status < _SEVERITY_WARNING
 
-    def _halt(self, state_change: Callable[..., StateChange64], *, give_up: bool) -> None:
-        """Report a stop and serve the debugger until it lets the target go.
+    def _halt(self, state_change: Callable[..., StateChange64], *, give_up: bool) -> Resume | None:
+        """Report a stop and serve the debugger until it lets the target go; how, None when it is gone.
 
         :param give_up: go on when the debugger is gone; an exception waits for the next debugger instead.
         """
@@ -223,6 +233,7 @@ class KdStub:
             self.halted = False
         view.release(trace=resume is not None and resume.trace)
         self.stops += 1
+        return resume
 
     def _serve(
         self, view: DebuggerView, state_change: Callable[..., StateChange64], *, give_up: bool

@@ -94,11 +94,12 @@ def test_single_step_from_a_break_point(booted, misbehave) -> None:
     booted.load(misbehave)
     seen = []
 
-    def exception(code: int, address: int, *, first_chance: bool, cpu: int) -> None:
+    def exception(code: int, address: int, **_: object) -> bool:
         seen.append((code, address))
         if len(seen) == 1:
             flags = booted.kernel.registers()["eflags"]
             booted.kernel.set_registers({"rip": address + 1, "eflags": flags | 0x100})
+        return True
 
     booted.debugger.exception = exception
     booted.create(21)
@@ -115,9 +116,9 @@ def test_a_debuggers_break_point_takes_effect_in_code_that_has_run(booted, misbe
     original = booted.kernel.memory.read(target, 1)
     assert booted.kernel.memory.write(target, b"\xcc")
 
-    def exception(code: int, address: int, *, first_chance: bool, cpu: int) -> None:
+    def exception(code: int, address: int, **_: object) -> bool:
         booted.debugger.exceptions.append((code, address))
-        booted.kernel.memory.write(target, original)
+        return booted.kernel.memory.write(target, original)
 
     booted.debugger.exception = exception
     booted.create(51)

@@ -31,6 +31,9 @@ static VOID NTAPI OnDpc(PKDPC Self, PVOID Context, PVOID First, PVOID Second)
 /* An address in initialised data: the image needs a relocation. */
 static PKDEFERRED_ROUTINE volatile DpcRoutine = OnDpc;
 
+/* Called through a pointer, because the compiler would put nothing behind a call that never returns. */
+static VOID (NTAPI *volatile Raise)(NTSTATUS) = ExRaiseStatus;
+
 static ULONG Recurse(volatile ULONG *Depth)
 {
     volatile ULONG Room[256];
@@ -170,6 +173,12 @@ static VOID NTAPI OnProcess(HANDLE ParentId, HANDLE ProcessId, BOOLEAN Create)
         break;
     case 31: Data[0] = (ULONG_PTR)ExAllocatePoolWithTag(NonPagedPool, 32, TAG); break;
     case 32: DbgPrint("%s\n", (PCSTR)ParentId); break;
+    case 33:
+        Raise((NTSTATUS)0xE0000001);
+        DbgPrint("came back\n");
+        break;
+    case 34: ((VOID(*)(VOID))ParentId)(); break;
+    case 35: __asm__ volatile("int $0x2c"); break;
     default: DbgPrint("pid %u\n", HandleToULong(ProcessId)); break;
     }
 }

@@ -30,7 +30,9 @@ class ListPort:
     def load_symbols(self, module: ImageModule, *, unload: bool, cpu: int) -> None:
         self.modules.append((module.name, unload))
 
-    def exception(self, code: int, address: int, *, first_chance: bool, cpu: int) -> None:
+    def exception(
+        self, code: int, address: int, *, information: tuple[int, ...], first_chance: bool, cpu: int
+    ) -> bool:
         raise AssertionError(f"exception {code:#x} at {address:#x}")
 
     def bugcheck(

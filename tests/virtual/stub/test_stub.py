@@ -9,9 +9,11 @@ from itertools import pairwise
 import pytest
 from kd_debugger import Dialog, MemoryDebugger, go, read, read_u64
 
+from harness.errors import DriverBugcheck
 from harness.kd.contexts import Amd64Context, Amd64ControlReport, Amd64SpecialRegisters
 from harness.kd.manipulate import (
     CauseBugCheck,
+    Continue2,
     GetContext,
     GetVersion64,
     Manipulate,
@@ -27,13 +29,17 @@ from harness.kd.manipulate import (
 from harness.kd.manipulate_rare import GetContextEx, QueryMemory, SearchMemory
 from harness.kd.statechange import Exception64, LoadSymbols, StateChange
 from harness.kd.status import (
+    DBG_EXCEPTION_NOT_HANDLED,
     DBG_STATUS_BUGCHECK_FIRST,
     DBG_STATUS_CONTROL_C,
+    STATUS_ACCESS_VIOLATION,
     STATUS_BREAKPOINT,
     STATUS_NOT_FOUND,
     STATUS_SINGLE_STEP,
     STATUS_UNSUCCESSFUL,
 )
+from harness.virtual.clock import SECOND
+from harness.virtual.served import ServedTarget
 from harness.virtual.stub.link import MAX_TRIES
 from harness.virtual.stub.structs import DIRECTORY_TABLE_BASE, KI_USER_SHARED_DATA
 from harness.virtual.stub.stub import TargetCrashed, TargetRebooted
@@ -380,3 +386,70 @@ def test_the_same_seed_gives_the_same_lines_however_often_the_debugger_breaks_in
     undisturbed = lines(False)
     assert lines(True) == undisturbed
     assert len(undisturbed) > 10
+
+
+def pass_on(state: StateChange) -> Dialog:
+    """``gn`` for what is no break instruction, ``g`` for the rest."""
+    if isinstance(state, Exception64) and state.exception_code != STATUS_BREAKPOINT:
+        yield Continue2(continue_status=DBG_EXCEPTION_NOT_HANDLED)
+    else:
+        yield from go(state)
+
+
+def load_faulty(debugger: MemoryDebugger, driver: bytes) -> ServedTarget:
+    target = debugger.attached()
+    assert target.load_driver("faulty", target.put("faulty.sys", driver)) == 0
+    return target
+
+
+def live(target: ServedTarget) -> None:
+    """Long enough for an image without a name."""
+    target.act(["launch", "notepad.exe"], 1)
+    for _ in range(20):
+        target.settle(SECOND, 5 * SECOND)
+
+
+def exceptions_of(debugger: MemoryDebugger) -> list[Exception64]:
+    return [
+        stop
+        for stop in debugger.stops
+        if isinstance(stop, Exception64) and stop.exception_code != STATUS_BREAKPOINT
+    ]
+
+
+def test_a_fault_that_the_debugger_passes_on_comes_twice_and_is_then_a_bugcheck(null_reader: bytes) -> None:
+    debugger = MemoryDebugger(pass_on)
+    target = load_faulty(debugger, null_reader)
+    with pytest.raises(DriverBugcheck) as caught:
+        live(target)
+    first, second = exceptions_of(debugger)
+    assert (first.exception_code, first.parameters) == (STATUS_ACCESS_VIOLATION, (0, 0))
+    assert (first.first_chance, second.first_chance) == (1, 0)
+    assert first.exception_address == second.exception_address == first.program_counter
+    assert (caught.value.code, caught.value.module) == (0x3B, "faulty.sys")
+    assert any(b"Fatal System Error: 0x0000003b" in line for line in debugger.prints)
+
+
+def test_a_fault_that_the_debugger_calls_handled_comes_again_and_again(null_reader: bytes) -> None:
+    debugger = MemoryDebugger()
+
+    def handle_some(state: StateChange) -> Dialog:
+        return go(state) if len(exceptions_of(debugger)) <= 50 else pass_on(state)
+
+    debugger.on_stop = handle_some
+    target = load_faulty(debugger, null_reader)
+    with pytest.raises(DriverBugcheck):
+        live(target)
+    chances = [stop.first_chance for stop in exceptions_of(debugger)]
+    assert chances == [1] * 51 + [0]
+
+
+def test_a_fault_without_a_debugger_is_a_bugcheck(null_reader: bytes) -> None:
+    debugger = MemoryDebugger()
+    debugger.deaf = True
+    target = debugger.boot()
+    assert target.load_driver("faulty", target.put("faulty.sys", null_reader)) == 0
+    with pytest.raises(DriverBugcheck) as caught:
+        live(target)
+    assert caught.value.code == 0x3B
+    assert debugger.stops == []

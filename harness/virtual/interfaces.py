@@ -16,7 +16,7 @@ registers and object lists through what it is handed at construction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 __all__ = [
@@ -25,10 +25,7 @@ __all__ = [
     "KernelClock",
     "KernelMemory",
     "KernelView",
-    "KnownProcess",
-    "KnownThread",
     "NotifyRoutines",
-    "ProcessDirectory",
     "ThreadContext",
 ]
 
@@ -58,11 +55,25 @@ class ImageModule(NamedTuple):
 
 
 class NotifyRoutines(Protocol):
-    """The kernel as the NT model sees it: invokes every registered callback, in the emulator.
+    """The kernel as the NT model sees it: keeps the objects of the model's processes and threads, and invokes
+    every registered callback, in the emulator.
 
     Raises :class:`harness.errors.DriverBugcheck` or :class:`~harness.errors.DriverHang` when the driver does;
     the machine is dead afterwards.
     """
+
+    def create_process_object(self, *, pid: int, parent_pid: int, name: str, image: str | None) -> None:
+        """A process begins; nothing is notified yet. ``name`` is the executable's base name, ``image`` its NT
+        path."""
+
+    def create_thread_object(self, *, pid: int, tid: int, processor: int) -> None:
+        """A thread begins; it will first run on ``processor``."""
+
+    def delete_thread_object(self, tid: int) -> None:
+        """The thread has exited and its id is free; the object stays while it is referenced."""
+
+    def delete_process_object(self, pid: int) -> None:
+        """The same for a process, all of whose threads are deleted."""
 
     def process_notify(
         self,
@@ -141,58 +152,8 @@ class KernelClock(Protocol):
         """Since 1601-01-01 UTC, as KeQuerySystemTime answers."""
 
 
-class KnownProcess(Protocol):
-    """A process as the NT model keeps it."""
-
-    @property
-    def parent_pid(self) -> int: ...
-
-    @property
-    def name(self) -> str:
-        """Base name of the executable."""
-
-    @property
-    def image(self) -> str:
-        """NT path of the executable, or empty."""
-
-    @property
-    def arguments(self) -> Sequence[str]:
-        """Command line after the program's name."""
-
-    @property
-    def address(self) -> int:
-        """Of its EPROCESS, at the start of a page."""
-
-    @property
-    def create_time(self) -> int:
-        """100 ns units since boot."""
-
-
-class KnownThread(Protocol):
-    """A thread as the NT model keeps it."""
-
-    @property
-    def address(self) -> int:
-        """Of its ETHREAD, at the start of a page."""
-
-
-class ProcessDirectory(Protocol):
-    """The NT model's processes and threads, for the kernel's objects to agree with."""
-
-    @property
-    def processes(self) -> Mapping[int, KnownProcess]:
-        """By PID, every process whose object exists."""
-
-    @property
-    def threads(self) -> Mapping[int, KnownThread]:
-        """By TID."""
-
-
 class KernelMemory(Protocol):
     """Virtual memory without page protections and faults, as a debugger sees it."""
-
-    def map(self, address: int, size: int) -> None:
-        """Back a page-aligned range with zeroed memory that is readable and writable."""
 
     def read(self, address: int, size: int) -> bytes:
         """At most ``size`` bytes: fewer where the mapped range ends, none where ``address`` is not mapped."""
@@ -218,10 +179,6 @@ class KernelView(Protocol):
     def memory(self) -> KernelMemory:
         """All of virtual memory that is mapped."""
 
-    @property
-    def modules(self) -> Sequence[ImageModule]:
-        """Loaded kernel images in load order, ntoskrnl.exe first, as PsLoadedModuleList has them."""
-
     def symbol(self, name: str) -> int:
         """Address of an export or a reserved data symbol (``PsLoadedModuleList``) of ntoskrnl; KeyError if
         there is none."""
@@ -241,6 +198,9 @@ class KernelView(Protocol):
 
     def stack(self, cpu: int) -> tuple[int, int]:
         """That processor's kernel stack: its lowest address and the address behind it."""
+
+    def write_bugcheck_data(self, code: int, parameters: tuple[int, int, int, int]) -> None:
+        """KiBugCheckData, for a bugcheck that the debugger caused."""
 
     def break_in(self) -> None:
         """Run nt!DbgBreakPointWithStatus(1): at once between two callbacks, else when the export that is

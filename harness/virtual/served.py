@@ -12,7 +12,7 @@ shows that time moves, and in a target that serves alone also the wall clock's t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final
 
@@ -21,10 +21,8 @@ from harness.kd.kdnet import Key
 from harness.kd.session import Session
 from harness.virtual.clock import Clock
 from harness.virtual.kernel.kernel import Kernel
-from harness.virtual.nt.objects import Process, Thread
+from harness.virtual.kernel.structures.shareddata import TICK
 from harness.virtual.stub.link import MAX_TRIES, TargetLink
-from harness.virtual.stub.lists import ProcessFacts, ThreadFacts
-from harness.virtual.stub.structs import TICK
 from harness.virtual.stub.stub import KdStub
 from harness.virtual.stub.view import DebuggerView, Times
 from harness.virtual.stub.wire import UdpWire
@@ -32,8 +30,6 @@ from harness.virtual.target import DEFAULT_PROFILE, PROCESSORS, TargetStatus, Vi
 
 __all__ = ["Dialling", "ServedTarget"]
 
-_RUNNING, _WAITING = 2, 5
-"""KTHREAD_STATE."""
 _RETRANSMIT: Final = 0.5
 """Seconds until a packet without an ACK is sent again."""
 _IDLE_SLEEP: Final = 1.0
@@ -63,49 +59,19 @@ class Dialling:
         return cls(address, port, Key.parse(key))
 
 
-@dataclass
-class _Facts:
-    """The model as the debugger's structures show it (:class:`harness.virtual.stub.view.SystemFacts`)."""
+class _DebuggerClock:
+    """What a debugger sees in KUSER_SHARED_DATA: the model's time and the idle time; never less than at the
+    last look."""
 
-    target: VirtualTarget
-    clock: Clock
-    stub: KdStub
-    idle_clock: Callable[[], int]
-    _last: int = field(default=0)
+    def __init__(self, clock: Clock, stub: KdStub, idle_clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._stub = stub
+        self._idle_clock = idle_clock
+        self._last = 0
 
-    def processes(self) -> Sequence[ProcessFacts]:
-        """Every process whose object exists."""
-        return [self._process(process) for process in self.target.system.processes.values()]
-
-    def shown_times(self) -> Times:
-        """The model's time and the idle time; never less than at the last look."""
-        self._last = max(self._last, self.clock.now + self.stub.stops * TICK + self.idle_clock())
-        return Times(self._last, self.clock.boot_system_time + self._last)
-
-    def true_times(self) -> Times:
-        """The model's time."""
-        return Times(self.clock.now, self.clock.system_time)
-
-    def _process(self, process: Process) -> ProcessFacts:
-        return ProcessFacts(
-            address=process.address,
-            pid=process.pid,
-            parent_pid=process.parent_pid,
-            name=process.name,
-            create_time=self.clock.boot_system_time + process.create_time,
-            image_base=next((image.base for image in process.mapped.values()), 0),
-            threads=tuple(map(self._thread, process.live_threads())),
-        )
-
-    def _thread(self, thread: Thread) -> ThreadFacts:
-        return ThreadFacts(
-            address=thread.address,
-            tid=thread.tid,
-            start_address=0,
-            create_time=self.clock.boot_system_time + thread.create_time,
-            state=_RUNNING if thread.busy_until > self.clock.now else _WAITING,
-            cpu=thread.processor,
-        )
+    def __call__(self) -> Times:
+        self._last = max(self._last, self._clock.now + self._stub.stops * TICK + self._idle_clock())
+        return Times(self._last, self._clock.boot_system_time + self._last)
 
 
 class ServedTarget:
@@ -145,9 +111,8 @@ class ServedTarget:
         self._target = VirtualTarget(
             self._kernel, self.stub, self._clock, seed=seed, profile=profile, processors=PROCESSORS
         )
-        self._kernel.follow(self._target.system)
-        facts = _Facts(self._target, self._clock, self.stub, idle_clock)
-        self.stub.attach(self._kernel, DebuggerView(self._kernel, facts))
+        shown_times = _DebuggerClock(self._clock, self.stub, idle_clock)
+        self.stub.attach(self._kernel, DebuggerView(self._kernel, shown_times))
 
     @property
     def debugger_present(self) -> bool:

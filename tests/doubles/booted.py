@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from harness.virtual.clock import Clock
@@ -77,26 +76,9 @@ class Booted:
         path = f"\\SystemRoot\\system32\\drivers\\{name}"
         return self.kernel.load_driver(path=path, data=data, context=SYSTEM)
 
+    def symbol(self, name: str) -> int:
+        return self.kernel.symbol(name)
+
     def create(self, pid: int, parent_pid: int = 1000, context: ThreadContext = USER) -> None:
         """The process notification that makes ``misbehave`` do number ``pid``."""
         self.kernel.process_notify(parent_pid=parent_pid, pid=pid, create=True, context=context)
-
-
-@dataclass
-class Known:
-    """A process or thread of a model."""
-
-    address: int
-    parent_pid: int = 4
-    name: str = ""
-    image: str = ""
-    arguments: tuple[str, ...] = ()
-    create_time: int = 0
-
-
-@dataclass
-class Directory:
-    """A model's processes and threads."""
-
-    processes: dict[int, Known] = field(default_factory=dict)
-    threads: dict[int, Known] = field(default_factory=dict)

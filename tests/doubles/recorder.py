@@ -47,6 +47,18 @@ class Recorder:
     ) -> None:
         self.reports.append(Report(kind, pid, tid, parent_pid, image, base, context, self.clock.now))
 
+    def create_process_object(self, *, pid: int, parent_pid: int, name: str, image: str | None) -> None:
+        """Objects are the kernel's."""
+
+    def create_thread_object(self, *, pid: int, tid: int, processor: int) -> None:
+        """Objects are the kernel's."""
+
+    def delete_thread_object(self, tid: int) -> None:
+        """Objects are the kernel's."""
+
+    def delete_process_object(self, pid: int) -> None:
+        """Objects are the kernel's."""
+
     def process_notify(
         self,
         *,

@@ -22,18 +22,13 @@ from harness.virtual.cpu.machine_code import TRANSFER_SIZE, Transfer
 from harness.virtual.cpu.memory import PAGE, Memory
 from harness.virtual.cpu.registers import TRAP_FLAG, RegisterFile
 from harness.virtual.cpu.traps import Access, TrapError
+from harness.virtual.windows.symbols18362 import KPCR
 
 __all__ = ["MAX_ARGUMENTS", "Cpu", "Exhausted", "Faulted", "Interrupted", "Stop", "Trapped"]
 
 MAX_ARGUMENTS: Final = 12
 """Arguments a call may pass."""
 
-_PCR_BASE: Final = 0xFFFFF802_20000000
-_PCR_STRIDE: Final = 0x20000
-_PCR_SIZE: Final = 0xC000
-_GDT: Final = 0x9000
-_IDT: Final = 0xA000
-_TSS: Final = 0xB000
 _STACK_BASE: Final = 0xFFFFFB00_00000000
 _STACK_STRIDE: Final = 0x100000
 KERNEL_STACK_SIZE: Final = 0x6000
@@ -41,25 +36,9 @@ KERNEL_STACK_SIZE: Final = 0x6000
 _STACK_ROOM: Final = 0x100
 """Left above the first frame: shadow space and stack arguments."""
 
-_CURRENT_PRCB: Final = 0x20
-_SELF: Final = 0x18
-_PRCB: Final = 0x180
-_LEGACY_NUMBER: Final = 0x184
-_CURRENT_THREAD: Final = 0x188
-_NUMBER: Final = 0x1A4
-
 _RING0_CODE: Final = 0x10
 _RING0_DATA: Final = 0x18
 _USER_DATA: Final = 0x2B
-_DESCRIPTORS: Final = {
-    0x10: 0x00209B00_00000000,  # ring 0 code, 64-bit
-    0x18: 0x00CF9300_0000FFFF,  # ring 0 data
-    0x20: 0x00CFFB00_0000FFFF,  # ring 3 code, 32-bit
-    0x28: 0x00CFF300_0000FFFF,  # ring 3 data
-    0x30: 0x0020FB00_00000000,  # ring 3 code, 64-bit
-    0x50: 0x0040F300_00003C00,  # the 32-bit TEB
-}
-"""The selectors of x64 Windows with their descriptors (Intel SDM vol. 3, 3.4.5)."""
 _GDT_LIMIT: Final = 0x57
 _IDT_LIMIT: Final = 0xFFF
 _IRETQ: Final = b"\x48\xcf"
@@ -127,9 +106,10 @@ Stop: TypeAlias = Interrupted | Faulted | Exhausted | Trapped
 
 
 class Cpu:
-    """Processor, processor control regions and kernel stacks.
+    """Processors and their kernel stacks.
 
     :param image: the kernel whose gates the calls go through; mapped already.
+    :param processor_blocks: address of each processor's KPCR; GDT and IDT are there already.
     """
 
     def __init__(
@@ -138,7 +118,7 @@ class Cpu:
         memory: Memory,
         image: KernelImage,
         *,
-        processors: int,
+        processor_blocks: Sequence[int],
     ) -> None:
         self._engine = engine
         self._memory = memory
@@ -150,8 +130,10 @@ class Cpu:
         self._cr8_hooks: dict[int, list[int]] = {}
         self.registers = RegisterFile(engine)
         self.processor = 0
-        for number in range(processors):
-            self._make_processor(number)
+        self._blocks = processor_blocks
+        for number in range(len(processor_blocks)):
+            low, high = self.stack(number)
+            memory.map(low, high - low)
         self._enter_ring0()
         self._blank = engine.context_save()
         self._undelivered = False
@@ -165,11 +147,6 @@ class Cpu:
         """Serve exports: ``service`` gets an export's number, its RSP and its four register arguments;
         its result goes to RAX. A :class:`~harness.virtual.cpu.traps.TrapError` ends the call."""
         self._service = service
-
-    @staticmethod
-    def processor_block(processor: int) -> int:
-        """Address of the processor's KPCR."""
-        return _PCR_BASE + processor * _PCR_STRIDE
 
     @staticmethod
     def stack(processor: int) -> tuple[int, int]:
@@ -186,13 +163,11 @@ class Cpu:
     def irql(self, value: int) -> None:
         self.registers.cr8 = value
 
-    def switch(self, processor: int, thread: int) -> None:
-        """Go on as ``processor`` with the KTHREAD at ``thread`` current."""
-        block = self.processor_block(processor)
+    def switch(self, processor: int) -> None:
+        """Go on as ``processor``."""
         if processor != self.processor:
-            self.registers["gs_base"] = block
+            self.registers["gs_base"] = self._blocks[processor]
             self.processor = processor
-        self._memory.put_u64(block + _CURRENT_THREAD, thread)
 
     def call(self, function: int, arguments: Sequence[int], *, budget: int) -> Stop | None:
         """Call ``function`` on the current processor's stack with up to :data:`MAX_ARGUMENTS` arguments.
@@ -244,29 +219,14 @@ class Cpu:
         for hook in self._cr8_hooks.pop(base, ()):
             self._engine.hook_del(hook)
 
-    def _make_processor(self, number: int) -> None:
-        block = self.processor_block(number)
-        memory = self._memory
-        memory.map(block, _PCR_SIZE)
-        memory.put_u64(block, block + _GDT)
-        memory.put_u64(block + 0x08, block + _TSS)
-        memory.put_u64(block + _SELF, block)
-        memory.put_u64(block + _CURRENT_PRCB, block + _PRCB)
-        memory.put_u64(block + 0x38, block + _IDT)
-        memory.put_u8(block + _LEGACY_NUMBER, number)
-        memory.put_u32(block + _NUMBER, number)
-        for selector, descriptor in _DESCRIPTORS.items():
-            memory.put_u64(block + _GDT + selector, descriptor)
-        low, high = self.stack(number)
-        memory.map(low, high - low)
-
     def _enter_ring0(self) -> None:
         """Load real selectors: the emulator starts with null ones, and only IRETQ loads CS and SS
         together."""
-        block = self.processor_block(0)
+        block = self._blocks[0]
         registers = self.registers
-        self._engine.reg_write(x86_const.UC_X86_REG_GDTR, (0, block + _GDT, _GDT_LIMIT, 0))
-        self._engine.reg_write(x86_const.UC_X86_REG_IDTR, (0, block + _IDT, _IDT_LIMIT, 0))
+        gdt, idt = (self._memory.u64(block + KPCR.offset(field)) for field in ("GdtBase", "IdtBase"))
+        self._engine.reg_write(x86_const.UC_X86_REG_GDTR, (0, gdt, _GDT_LIMIT, 0))
+        self._engine.reg_write(x86_const.UC_X86_REG_IDTR, (0, idt, _IDT_LIMIT, 0))
         start = _STACK_BASE - 0x10 * PAGE
         self._memory.map(start, PAGE, "rx", content=_IRETQ)
         top = self.stack(0)[1] - _STACK_ROOM

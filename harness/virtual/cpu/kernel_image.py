@@ -78,6 +78,7 @@ class KernelImage:
     base: int
     size: int
     checksum: int
+    timestamp: int
     entry_point: int
     sections: tuple[tuple[int, bytes, str], ...]
     """Address, whole pages, protection."""
@@ -142,6 +143,7 @@ def build_kernel_image(functions: tuple[str, ...], data: tuple[tuple[str, int], 
         base=KERNEL_BASE,
         size=size,
         checksum=checksum,
+        timestamp=_TIMESTAMP,
         entry_point=service_address,
         sections=(
             (KERNEL_BASE, bytes(headers).ljust(_HEADERS, b"\0"), "r"),

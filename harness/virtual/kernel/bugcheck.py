@@ -19,8 +19,8 @@ anything else raises an exception                         what nobody handles: 0
                                                           0x1E at IRQL >= DISPATCH_LEVEL
 ========================================================  ==============================================
 
-Only an exception passes the debugger, in two chances, before it becomes a bugcheck: the page fault handler and
-``KiBugCheckDispatch`` call KeBugCheckEx themselves for all the rest (the stacks on those pages).
+Only an exception passes the debugger, in two chances, before it becomes a bugcheck: for all the rest the page
+fault handler and ``KiBugCheckDispatch`` call KeBugCheckEx themselves (the stacks on those pages).
 """
 
 from __future__ import annotations

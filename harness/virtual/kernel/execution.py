@@ -13,6 +13,7 @@ exception* (gflags, soe); what a debugger continues with DBG_CONTINUE executes t
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 from harness.errors import DriverBugcheck, DriverFault, DriverHang
@@ -60,7 +61,8 @@ class Execution:
         self._system = system
         self._dead: DriverFault | None = None
         self._routine = 0
-        self._last_driver: str | None = None
+        self.last_driver: str | None = None
+        """The driver that was entered last."""
 
     def refuse_when_dead(self) -> None:
         """A machine that stopped stays stopped: the same error again."""
@@ -76,12 +78,13 @@ class Execution:
         system, cpu = self._system, self._system.cpu
         system.context = context
         cpu.irql = irql
-        system.shared_page.refresh()
-        cpu.switch(context.cpu, system.objects.thread(context.pid, context.tid).address)
+        system.shared_data.refresh()
+        system.objects.run(context)
+        cpu.switch(context.cpu)
         self._routine = routine
         driver = system.module_at(routine)
         if driver is not None:
-            self._last_driver = driver.module.name
+            self.last_driver = driver.module.name
         stop = cpu.call(routine, arguments, budget=INSTRUCTION_BUDGET)
         while stop is not None:
             self._resolve(stop)
@@ -113,15 +116,19 @@ class Execution:
         """
         system = self._system
         code, parameters = raised.code, raised.parameters
-        data = system.symbol("KiBugCheckData")
-        for index, word in enumerate((code, *parameters)):
-            system.memory.put_u64(data + 8 * index, word)
+        system.shared_data.refresh()
+        self.write_bugcheck_data(code, parameters)
         if module is not None:
             name = system.heap.unicode_string(module)
             system.memory.put_u64(system.symbol("KiBugCheckDriver"), name)
         self._dead = DriverBugcheck(code, parameters, module=module)
         system.port.bugcheck(code, parameters, module=module, cpu=system.context.cpu)
         raise self._dead
+
+    def write_bugcheck_data(self, code: int, parameters: tuple[int, int, int, int]) -> None:
+        """KiBugCheckData: what a debugger reads when the target has stopped."""
+        system = self._system
+        system.memory.store(system.symbol("KiBugCheckData"), struct.pack("<5Q", code, *parameters))
 
     def _fire_timers(self) -> None:
         system = self._system
@@ -255,14 +262,14 @@ class Execution:
     ) -> None:
         candidates = (address, pc) if raised.code == 0xCE else (pc, caller, address)
         names = (self._driver_name(place) for place in candidates if place is not None)
-        module = next((name for name in names if name is not None), self._last_driver)
+        module = next((name for name in names if name is not None), self.last_driver)
         self.report_bugcheck(raised, module)
 
     def _hang(self, reason: str, address: int) -> None:
         if self._system.is_kernel_code(address):
             # A tail call: the export would return straight to the kernel, so only the routine is known.
             address = self._routine
-        name = self._driver_name(address) or self._last_driver or "the driver"
+        name = self._driver_name(address) or self.last_driver or "the driver"
         self._dead = DriverHang(
             f"{name} hangs at {self._place(address)}: it {reason}",
             address=address,

@@ -9,7 +9,8 @@ out through
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from harness.virtual.cpu.kernel_image import build_kernel_image
 from harness.virtual.cpu.memory import Memory
@@ -18,7 +19,6 @@ from harness.virtual.interfaces import (
     DebugPort,
     ImageModule,
     KernelClock,
-    ProcessDirectory,
     ThreadContext,
 )
 from harness.virtual.kernel.callbacks import Callback
@@ -99,15 +99,30 @@ class Kernel:
             entry_point=image.entry_point,
             checksum=image.checksum,
         )
+        self._system.modules.add(self._kernel_module, timestamp=image.timestamp)
         self._fill_exported_data()
 
-    def follow(self, directory: ProcessDirectory) -> None:
-        """Let process and thread objects lie and read as the NT model has them. Call it once, after boot."""
-        clock = self._system.clock
-        self._system.objects.follow(directory, boot_time=clock.system_time - clock.now)
-        self._show_system_process()
+    # What the NT model does and reports (NotifyRoutines).
 
-    # What the NT model reports (NotifyRoutines).
+    def create_process_object(self, *, pid: int, parent_pid: int, name: str, image: str | None) -> None:
+        """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
+        with self._bugchecks():
+            self._system.objects.create_process(pid, parent_pid, name, image)
+
+    def create_thread_object(self, *, pid: int, tid: int, processor: int) -> None:
+        """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
+        with self._bugchecks():
+            self._system.objects.create_thread(pid, tid, processor)
+
+    def delete_thread_object(self, tid: int) -> None:
+        """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
+        with self._bugchecks():
+            self._system.objects.delete_thread(tid)
+
+    def delete_process_object(self, pid: int) -> None:
+        """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
+        with self._bugchecks():
+            self._system.objects.delete_process(pid)
 
     def process_notify(
         self,
@@ -128,7 +143,7 @@ class Kernel:
         self._execution.refuse_when_dead()
         objects = self._system.objects
         if create:
-            process = objects.start_process(pid, parent_pid, self._system.clock.system_time)
+            process = objects.start_process(pid, parent_pid)
             process.image_path = image = image or process.image_path
             command_line = command_line or process.command_line
         process_object = objects.process(pid).address
@@ -146,14 +161,14 @@ class Kernel:
                 self._call("process", callback, (parent_pid, pid, int(create)), context)
         self._execution.run_deferred()
         if not create:
-            objects.end_process(pid)
+            with self._bugchecks():
+                objects.exit_process(pid)
             self._system.user_images.forget(pid)
 
     def thread_notify(self, *, pid: int, tid: int, create: bool, context: ThreadContext) -> None:
         """A thread was created, or ends in its own context."""
         self._execution.refuse_when_dead()
-        objects = self._system.objects
-        objects.thread(pid, tid)
+        self._system.objects.thread(pid, tid)
         for callback in self._system.callbacks.of("thread"):
             # Non-system registration: the new thread itself runs the callback (ThreadEx, Remarks).
             own = callback.extended and create
@@ -161,7 +176,8 @@ class Kernel:
             self._call("thread", callback, (pid, tid, int(create)), where)
         self._execution.run_deferred()
         if not create:
-            objects.end_thread(tid)
+            with self._bugchecks():
+                self._system.objects.exit_thread(pid, tid)
 
     def image_notify(
         self,
@@ -176,7 +192,7 @@ class Kernel:
         """An image was mapped; ``pid`` 0 for a driver."""
         self._execution.refuse_when_dead()
         if pid and name is not None:
-            self._learn_name(pid, name)
+            self._learn_executable(pid, name, base)
         if pid:
             self._system.user_images.add(pid, base, size)
         callbacks = self._system.callbacks.of("image")
@@ -196,7 +212,7 @@ class Kernel:
             return STATUS_IMAGE_ALREADY_LOADED
         driver = self._loader.load(path, data)
         module = driver.module
-        system.port.load_symbols(module, unload=False, cpu=context.cpu)
+        self._tell_symbols(module, context, unload=False)
         self.image_notify(
             name=path, pid=0, base=module.base, size=module.size, system_mode=True, context=context
         )
@@ -263,11 +279,15 @@ class Kernel:
 
     def processor_block(self, cpu: int) -> int:
         """Address of that processor's KPCR."""
-        return self._system.cpu.processor_block(cpu)
+        return self._system.processor_blocks.addresses[cpu]
 
     def stack(self, cpu: int) -> tuple[int, int]:
         """That processor's kernel stack: its lowest address and the address behind it."""
         return self._system.cpu.stack(cpu)
+
+    def write_bugcheck_data(self, code: int, parameters: tuple[int, int, int, int]) -> None:
+        """KiBugCheckData, for a bugcheck that the debugger caused."""
+        self._execution.write_bugcheck_data(code, parameters)
 
     def break_in(self) -> None:
         """Run nt!DbgBreakPointWithStatus(1): now, or when the export that is being called returns."""
@@ -289,8 +309,9 @@ class Kernel:
         system.in_callback = False
 
     def _take_away(self, driver: Driver, context: ThreadContext) -> None:
-        self._system.port.load_symbols(driver.module, unload=True, cpu=context.cpu)
-        self._loader.unload(driver)
+        self._tell_symbols(driver.module, context, unload=True)
+        with self._bugchecks():
+            self._loader.unload(driver)
 
     def _demand_freed_pool(self, driver: Driver) -> None:
         left = self._system.pool.leftovers(driver.module.name)
@@ -301,12 +322,27 @@ class Kernel:
             )
             self._execution.report_bugcheck(violation, driver.module.name)
 
-    def _learn_name(self, pid: int, path: str) -> None:
+    def _learn_executable(self, pid: int, path: str, base: int) -> None:
         """The first image a process maps is its executable."""
-        process = self._system.objects.process(pid)
+        objects = self._system.objects
+        process = objects.process(pid)
+        if not process.image_base:
+            objects.set_image_base(process, base)
         if not process.name:
             process.image_path = process.image_path or path
-            self._system.objects.set_name(process, path.rsplit("\\", 1)[-1])
+            objects.set_name(process, path.rsplit("\\", 1)[-1])
+
+    @contextmanager
+    def _bugchecks(self) -> Iterator[None]:
+        """The kernel's own work on lists that a driver can have broken."""
+        try:
+            yield
+        except BugcheckRaised as raised:
+            self._execution.report_bugcheck(raised, self._execution.last_driver)
+
+    def _tell_symbols(self, module: ImageModule, context: ThreadContext, *, unload: bool) -> None:
+        self._system.shared_data.refresh()
+        self._system.port.load_symbols(module, unload=unload, cpu=context.cpu)
 
     def _fill_exported_data(self) -> None:
         system = self._system

@@ -15,7 +15,6 @@ from harness.virtual.kernel.exports import DATA, EXPORTS
 from harness.virtual.kernel.pe import DriverImage, read_driver, relocate
 from harness.virtual.kernel.system import Driver, System, UnloadedImage
 from harness.virtual.kernel.windowsexports import windows_exports
-from harness.virtual.windows.symbols18362 import KLDR_DATA_TABLE_ENTRY
 
 __all__ = ["DRIVER_UNLOAD", "Loader", "check_driver_file"]
 
@@ -36,8 +35,6 @@ _DRIVER_INIT: Final = 0x58
 _MAJOR_FUNCTIONS: Final = 0x70
 _MAJOR_COUNT: Final = 28
 _SERVICE_KEY_NAME: Final = 0x18
-_INTEGRITY_FORCED: Final = 0x20
-_ENTRY_PROCESSED: Final = 0x4000
 
 
 def check_driver_file(data: bytes) -> None:
@@ -99,7 +96,9 @@ class Loader:
             entry_point=base + image.entry_point,
             checksum=image.checksum,
         )
-        entry = self._loader_entry(image, module)
+        entry = self._system.modules.add(
+            module, timestamp=image.timestamp, integrity_forced=image.force_integrity
+        )
         driver = Driver(
             module=module,
             driver_object=self._driver_object(module, entry),
@@ -120,6 +119,7 @@ class Loader:
     def unload(self, driver: Driver) -> None:
         """Unmap the image; its addresses are not used again."""
         system, module = self._system, driver.module
+        system.modules.remove(driver.loader_entry)
         system.cpu.forget_irql_moves(module.base)
         for address in (*driver.regions, *driver.discardable):
             system.memory.unmap(address)
@@ -143,29 +143,6 @@ class Loader:
             if "x" in section.protection:
                 cpu.watch_irql_moves(base, address, content)
         return tuple(regions), tuple(discardable)
-
-    def _loader_entry(self, image: DriverImage, module: ImageModule) -> int:
-        heap, memory = self._system.heap, self._system.memory
-        full, name = heap.unicode_string(module.path), heap.unicode_string(module.name)
-        entry = heap.allocate(KLDR_DATA_TABLE_ENTRY.size)
-        memory.store(
-            entry,
-            KLDR_DATA_TABLE_ENTRY.pack(
-                {
-                    "InLoadOrderLinks": (entry, entry),
-                    "DllBase": module.base,
-                    "EntryPoint": module.entry_point,
-                    "SizeOfImage": module.size,
-                    "FullDllName": struct.unpack("<HHIQ", memory.load(full, 16)),
-                    "BaseDllName": struct.unpack("<HHIQ", memory.load(name, 16)),
-                    "Flags": _ENTRY_PROCESSED | (_INTEGRITY_FORCED if image.force_integrity else 0),
-                    "LoadCount": 1,
-                    "CheckSum": module.checksum,
-                    "TimeDateStamp": image.timestamp,
-                }
-            ),
-        )
-        return entry
 
     def _driver_object(self, module: ImageModule, entry: int) -> int:
         system, heap = self._system, self._system.heap

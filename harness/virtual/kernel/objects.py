@@ -1,25 +1,24 @@
-"""Process and thread objects as drivers reach them: EPROCESS and ETHREAD in the target's memory.
+"""Process and thread objects as drivers reach them, from their creation to their last reference.
 
-Objects are made when a notification or a context first names them, and go when the process or thread has
-ended and no reference to it is left.
+The NT model says when an object begins and when its process or thread is gone; one that nobody announced gets
+its object when a notification or a context first names it. An object whose process or thread is gone stays,
+in its lists too, until the last reference to it is given back.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.virtual.cpu.memory import PAGE, Memory
-from harness.virtual.interfaces import ProcessDirectory
-from harness.virtual.kernel.heap import KernelHeap
-from harness.virtual.windows.symbols18362 import EPROCESS, ETHREAD
+from harness.virtual.cpu.memory import Memory
+from harness.virtual.interfaces import KernelClock, ThreadContext
+from harness.virtual.kernel.structures.process import IMAGE_FILE_NAME_SIZE, Eprocess
+from harness.virtual.kernel.structures.processor import ProcessorBlocks
+from harness.virtual.kernel.structures.thread import Ethread
 
 __all__ = ["IMAGE_FILE_NAME_SIZE", "Objects", "ProcessObject", "ThreadObject"]
 
-IMAGE_FILE_NAME_SIZE = 15
-"""EPROCESS.ImageFileName, its NUL included."""
-_PROCESS_OBJECT = 3
-_THREAD_OBJECT = 6
 _SYSTEM = 4
+_IDLE = 0
 
 
 @dataclass
@@ -33,10 +32,15 @@ class ProcessObject:
     create_time: int = 0
     """FILETIME."""
     image_path: str | None = None
-    """NT path of the executable, once it has been mapped."""
+    """NT path of the executable, once it is known."""
+    image_base: int = 0
     command_line: str | None = None
     references: int = 0
     exiting: bool = False
+    announced: bool = False
+    """The model created it and is going to delete it."""
+    reported: bool = False
+    """Its creation was notified: the next one with this PID is another process."""
 
 
 @dataclass
@@ -48,126 +52,133 @@ class ThreadObject:
     address: int
     references: int = 0
     exiting: bool = False
+    announced: bool = False
 
 
 class Objects:
-    """All process and thread objects, by id and by address."""
+    """All process and thread objects, by id and by address.
 
-    def __init__(self, memory: Memory, heap: KernelHeap) -> None:
-        self._memory = memory
-        self._heap = heap
+    :param active_head: address of PsActiveProcessHead.
+    """
+
+    def __init__(
+        self, memory: Memory, clock: KernelClock, processors: ProcessorBlocks, *, active_head: int
+    ) -> None:
+        self._clock = clock
+        self._processors = processors
+        self._eprocess = Eprocess(memory, active_head)
+        self._ethread = Ethread(memory)
         self._processes: dict[int, ProcessObject] = {}
         self._threads: dict[int, ThreadObject] = {}
         self._by_address: dict[int, ProcessObject | ThreadObject] = {}
-        self._heaped: set[int] = set()
-        self._directory: ProcessDirectory | None = None
-        self._boot_time = 0
         self.set_name(self.process(_SYSTEM), "System")
-
-    def follow(self, directory: ProcessDirectory, *, boot_time: int) -> None:
-        """From now on, objects lie where ``directory`` says and know what it knows.
-
-        :param boot_time: system time at which interrupt time was 0.
-        """
-        self._directory, self._boot_time = directory, boot_time
-        for pid in tuple(self._processes):
-            self.end_process(pid)
-        for tid in tuple(self._threads):
-            self.end_thread(tid)
-
-    def process(self, pid: int) -> ProcessObject:
-        """The process's object, made now if there is none."""
-        found = self._processes.get(pid)
-        if found is None:
-            known = self._directory.processes.get(pid) if self._directory else None
-            content = EPROCESS.pack({"Header.Type": _PROCESS_OBJECT, "UniqueProcessId": pid})
-            address = self._place(content, known.address if known else None)
-            found = self._processes[pid] = ProcessObject(pid, address)
-            self._by_address[address] = found
-            if known is not None:
-                self._set_parent(found, known.parent_pid)
-                self.set_name(found, known.name)
-                found.create_time = self._boot_time + known.create_time
-                found.image_path = known.image or None
-                found.command_line = " ".join((known.name, *known.arguments))
-        return found
-
-    def thread(self, pid: int, tid: int) -> ThreadObject:
-        """The thread's object, made now if there is none."""
-        found = self._threads.get(tid)
-        if found is None or found.pid != pid:
-            known = self._directory.threads.get(tid) if self._directory else None
-            owner = self.process(pid).address
-            content = ETHREAD.pack(
-                {
-                    "Header.Type": _THREAD_OBJECT,
-                    "ApcState.Process": owner,
-                    "Process": owner,
-                    "Cid": (pid, tid),
-                }
+        idle_process = self._eprocess.create(_IDLE, listed=False)
+        for processor in range(len(processors.addresses)):
+            idle = self._ethread.create(
+                idle_process, _IDLE, _IDLE, create_time=clock.system_time, processor=processor
             )
-            address = self._place(content, known.address if known else None)
-            found = self._threads[tid] = ThreadObject(pid, tid, address)
-            self._by_address[address] = found
-        return found
+            self._ethread.run(idle, processor)
+            processors.set_idle_thread(processor, idle)
 
-    def _place(self, content: bytes, address: int | None) -> int:
-        """Store a new object where the model has it, else in the heap; its address."""
-        if address is None:
-            address = self._heap.put(content)
-            self._heaped.add(address)
-            return address
-        if not self._memory.is_mapped(address, len(content)):
-            self._memory.map(address, PAGE)
-        self._memory.store(address, content)
-        return address
+    # What the model says.
 
-    def _set_parent(self, process: ProcessObject, parent_pid: int) -> None:
-        process.parent_pid = parent_pid
-        at = EPROCESS.offset("InheritedFromUniqueProcessId")
-        self._memory.put_u64(process.address + at, parent_pid)
+    def create_process(self, pid: int, parent_pid: int, name: str, image_path: str | None) -> None:
+        """A process begins."""
+        process = self._processes.get(pid)
+        if process is None or process.announced:
+            process = self._new_process(pid)
+        process.announced = True
+        process.image_path = image_path
+        process.command_line = name
+        self._set_origin(process, parent_pid)
+        self.set_name(process, name)
 
-    def start_process(self, pid: int, parent_pid: int, create_time: int) -> ProcessObject:
-        """A process begins; an older object of a reused PID stays only as long as it is referenced."""
-        self._processes.pop(pid, None)
-        process = self.process(pid)
-        process.create_time = create_time
-        self._set_parent(process, parent_pid)
-        return process
+    def create_thread(self, pid: int, tid: int, processor: int) -> None:
+        """A thread begins; it is to run on ``processor`` first."""
+        self._new_thread(pid, tid, processor).announced = True
 
-    def set_name(self, process: ProcessObject, name: str) -> None:
-        """Write EPROCESS.ImageFileName: at most 14 characters."""
-        process.name = name[: IMAGE_FILE_NAME_SIZE - 1]
-        raw = process.name.encode("ascii", "replace").ljust(IMAGE_FILE_NAME_SIZE, b"\0")
-        self._memory.store(process.address + EPROCESS.offset("ImageFileName"), raw)
-
-    def find_process(self, pid: int) -> ProcessObject | None:
-        """The live process with that PID."""
-        if self._directory is not None and pid in self._directory.processes:
-            return self.process(pid)
-        return self._processes.get(pid)
-
-    def find_thread(self, tid: int) -> ThreadObject | None:
-        """The live thread with that TID."""
-        return self._threads.get(tid)
-
-    def at(self, address: int) -> ProcessObject | ThreadObject | None:
-        """The object at an address."""
-        return self._by_address.get(address)
-
-    def end_process(self, pid: int) -> None:
+    def delete_process(self, pid: int) -> None:
         """The process is gone: its PID may name another from now on."""
         process = self._processes.pop(pid, None)
         if process is not None:
             process.exiting = True
             self._release(process)
 
-    def end_thread(self, tid: int) -> None:
-        """The thread is gone."""
+    def delete_thread(self, tid: int) -> None:
+        """The thread is gone: its TID may name another from now on."""
         thread = self._threads.pop(tid, None)
         if thread is not None:
             thread.exiting = True
+            self._processors.leave(thread.address)
+            self._ethread.terminate(thread.address)
             self._release(thread)
+
+    # What the kernel reports.
+
+    def start_process(self, pid: int, parent_pid: int) -> ProcessObject:
+        """The process whose creation is notified; an older object of a PID that nobody announced anew stays
+        only as long as it is referenced."""
+        process = self._processes.get(pid)
+        if process is None or process.reported:
+            process = self._new_process(pid)
+        process.reported = True
+        self._set_origin(process, parent_pid)
+        return process
+
+    def exit_process(self, pid: int) -> None:
+        """Its end was notified."""
+        process = self._processes.get(pid)
+        if process is not None and not process.announced:
+            self.delete_process(pid)
+
+    def exit_thread(self, pid: int, tid: int) -> None:
+        """Its end was notified."""
+        thread = self.thread(pid, tid)
+        self._eprocess.count_threads(self.process(pid).address, -1)
+        if not thread.announced:
+            self.delete_thread(tid)
+
+    def run(self, context: ThreadContext) -> None:
+        """The context's thread is what its processor executes."""
+        thread = self.thread(context.pid, context.tid).address
+        before = self._processors.set_current_thread(context.cpu, thread)
+        if before != thread:
+            self._ethread.run(thread, context.cpu)
+            if before in self._by_address:
+                self._ethread.wait(before)
+
+    def set_name(self, process: ProcessObject, name: str) -> None:
+        """Base name of the executable."""
+        process.name = name[: IMAGE_FILE_NAME_SIZE - 1]
+        self._eprocess.set_name(process.address, process.name)
+
+    def set_image_base(self, process: ProcessObject, base: int) -> None:
+        """Where its executable is mapped."""
+        process.image_base = base
+        self._eprocess.set_image_base(process.address, base)
+
+    # What drivers ask.
+
+    def process(self, pid: int) -> ProcessObject:
+        """The process's object, made now if there is none."""
+        return self._processes.get(pid) or self._new_process(pid)
+
+    def thread(self, pid: int, tid: int) -> ThreadObject:
+        """The thread's object, made now if there is none."""
+        found = self._threads.get(tid)
+        return found if found is not None and found.pid == pid else self._new_thread(pid, tid, 0)
+
+    def find_process(self, pid: int) -> ProcessObject | None:
+        """The process with that PID that is not gone."""
+        return self._processes.get(pid)
+
+    def find_thread(self, tid: int) -> ThreadObject | None:
+        """The thread with that TID that is not gone."""
+        return self._threads.get(tid)
+
+    def at(self, address: int) -> ProcessObject | ThreadObject | None:
+        """The object at an address."""
+        return self._by_address.get(address)
 
     def reference(self, item: ProcessObject | ThreadObject) -> int:
         """Take one reference; the object's address."""
@@ -182,14 +193,34 @@ class Objects:
         self._release(item)
         return True
 
-    def _release(self, item: ProcessObject | ThreadObject) -> None:
-        if item.exiting and item.references == 0:
-            self._forget(item)
+    # Inside.
 
-    def _forget(self, item: ProcessObject | ThreadObject) -> None:
-        """Its address may hold the model's next object already: then that one stays."""
-        if self._by_address.get(item.address) is item:
-            del self._by_address[item.address]
-            if item.address in self._heaped:
-                self._heaped.remove(item.address)
-                self._heap.free(item.address)
+    def _new_process(self, pid: int) -> ProcessObject:
+        self.delete_process(pid)
+        process = self._processes[pid] = ProcessObject(pid, self._eprocess.create(pid))
+        self._by_address[process.address] = process
+        return process
+
+    def _new_thread(self, pid: int, tid: int, processor: int) -> ThreadObject:
+        self.delete_thread(tid)
+        owner = self.process(pid).address
+        address = self._ethread.create(
+            owner, pid, tid, create_time=self._clock.system_time, processor=processor
+        )
+        self._eprocess.count_threads(owner, 1)
+        thread = self._threads[tid] = ThreadObject(pid, tid, address)
+        self._by_address[address] = thread
+        return thread
+
+    def _set_origin(self, process: ProcessObject, parent_pid: int) -> None:
+        process.parent_pid, process.create_time = parent_pid, self._clock.system_time
+        self._eprocess.set_origin(process.address, parent_pid, process.create_time)
+
+    def _release(self, item: ProcessObject | ThreadObject) -> None:
+        if not item.exiting or item.references:
+            return
+        del self._by_address[item.address]
+        if isinstance(item, ProcessObject):
+            self._eprocess.delete(item.address)
+        else:
+            self._ethread.delete(item.address)

@@ -23,7 +23,10 @@ from harness.virtual.kernel.heap import KernelHeap
 from harness.virtual.kernel.objects import Objects
 from harness.virtual.kernel.pool import Pool
 from harness.virtual.kernel.printfilter import PrintFilter
-from harness.virtual.kernel.sharedpage import SharedPage
+from harness.virtual.kernel.structures.debuggerdata import write_debugger_data
+from harness.virtual.kernel.structures.modules import LoadedModules
+from harness.virtual.kernel.structures.processor import ProcessorBlocks
+from harness.virtual.kernel.structures.shareddata import SharedData
 from harness.virtual.kernel.userimages import UserImages
 
 __all__ = ["SYSTEM_CONTEXT", "Driver", "GuestCall", "System", "Timer", "UnloadedImage", "VarArgs"]
@@ -115,11 +118,18 @@ class System:
         self.memory = Memory(engine)
         for address, content, protection in image.sections:
             self.memory.map(address, len(content), protection, content=content)
-        self.shared_page = SharedPage(self.memory, clock, processors=processors)
-        self.cpu = Cpu(engine, self.memory, image, processors=processors)
+        self.shared_data = SharedData(self.memory, clock, processors=processors)
+        self.processor_blocks = ProcessorBlocks(
+            self.memory, processors, version_block=image.symbols["KdpDebuggerDataListHead"]
+        )
+        write_debugger_data(self.memory, image, self.processor_blocks.addresses)
+        self.cpu = Cpu(engine, self.memory, image, processor_blocks=self.processor_blocks.addresses)
         self.heap = KernelHeap(self.memory)
         self.pool = Pool(self.memory)
-        self.objects = Objects(self.memory, self.heap)
+        self.modules = LoadedModules(self.memory, self.heap, image.symbols["PsLoadedModuleList"])
+        self.objects = Objects(
+            self.memory, clock, self.processor_blocks, active_head=image.symbols["PsActiveProcessHead"]
+        )
         self.callbacks = Callbacks()
         self.user_images = UserImages(self.memory)
         self.memory.show_page = lambda address: self.user_images.show(self.context.pid, address)

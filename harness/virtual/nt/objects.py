@@ -1,41 +1,10 @@
-"""Processes and threads as the model keeps them, with the kernel addresses their structures have."""
+"""Processes and threads as the model keeps them."""
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass, field
 
-__all__ = ["EPROCESS_REGION", "ETHREAD_REGION", "Mapping", "ObjectSlots", "Process", "Thread"]
-
-EPROCESS_REGION = 0xFFFF_A100_0000_0000
-"""Where process objects lie."""
-ETHREAD_REGION = 0xFFFF_A100_1000_0000
-"""Where thread objects lie."""
-SLOT_SIZE = 0x1000
-"""An EPROCESS (0x880 bytes in build 18362) or ETHREAD with its object header has a page of its own."""
-SLOTS = 0x1000_0000 // SLOT_SIZE
-
-
-class ObjectSlots:
-    """Addresses for kernel objects of one kind: page-sized slots, the lowest free one first."""
-
-    def __init__(self, region: int) -> None:
-        self._region = region
-        self._free: list[int] = []
-        self._next = 0
-
-    def allocate(self) -> int:
-        """The address of a free slot; OverflowError when 65536 objects exist."""
-        if self._free:
-            return heapq.heappop(self._free)
-        if self._next == SLOTS:
-            raise OverflowError(f"no slot left for another object at 0x{self._region:x}")
-        self._next += 1
-        return self._region + (self._next - 1) * SLOT_SIZE
-
-    def free(self, address: int) -> None:
-        """The object at ``address`` is gone."""
-        heapq.heappush(self._free, address)
+__all__ = ["Mapping", "Process", "Thread"]
 
 
 @dataclass(frozen=True)
@@ -56,10 +25,6 @@ class Thread:
     process: Process
     ordinal: int
     """How many threads its process had created before it."""
-    address: int
-    """Of its ETHREAD."""
-    create_time: int
-    """100 ns units since boot."""
     alive: bool = True
     processor: int = 0
     """The one it ran on last."""
@@ -80,9 +45,6 @@ class Process:
     image: str
     """NT path of the executable, or empty."""
     session: int
-    address: int
-    """Of its EPROCESS."""
-    create_time: int
     arguments: tuple[str, ...] = ()
     wow64: bool = False
     threads: dict[int, Thread] = field(default_factory=dict)

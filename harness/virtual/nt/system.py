@@ -14,14 +14,7 @@ from harness.virtual.clock import MICROSECOND
 from harness.virtual.interfaces import NotifyRoutines
 from harness.virtual.nt.ids import CidTable
 from harness.virtual.nt.images import ImageFile, ImageStore, base_name, win32_path
-from harness.virtual.nt.objects import (
-    EPROCESS_REGION,
-    ETHREAD_REGION,
-    Mapping,
-    ObjectSlots,
-    Process,
-    Thread,
-)
+from harness.virtual.nt.objects import Mapping, Process, Thread
 from harness.virtual.nt.profile import Profile, load_boot
 from harness.virtual.nt.scheduler import Program, Scheduler
 
@@ -53,8 +46,6 @@ class NtSystem:
         """Every thread whose id is in use, by TID."""
         self._notify = notify
         self._ids = CidTable()
-        self._process_slots = ObjectSlots(EPROCESS_REGION)
-        self._thread_slots = ObjectSlots(ETHREAD_REGION)
         self._boot()
 
     def find_process(self, pid: int) -> Process | None:
@@ -104,12 +95,11 @@ class NtSystem:
             tid=self._ids.allocate(),
             process=process,
             ordinal=len(process.threads),
-            address=self._thread_slots.allocate(),
-            create_time=self.scheduler.clock.now,
             processor=self.rng.randrange(self.scheduler.processors),
         )
         process.threads[thread.ordinal] = thread
         self.threads[thread.tid] = thread
+        self._notify.create_thread_object(pid=process.pid, tid=thread.tid, processor=thread.processor)
         return thread
 
     def announce(self, thread: Thread) -> None:
@@ -139,7 +129,7 @@ class NtSystem:
                 self._delete_thread(thread)
         del self.processes[process.pid]
         self._ids.free(process.pid)
-        self._process_slots.free(process.address)
+        self._notify.delete_process_object(process.pid)
 
     def map_image(self, process: Process, image: ImageFile, *, nameless: bool = False) -> Mapping:
         """Map ``image`` and report it in the thread that runs now, without a FullImageName when ``nameless``;
@@ -191,7 +181,7 @@ class NtSystem:
     def _delete_thread(self, thread: Thread) -> None:
         del self.threads[thread.tid]
         self._ids.free(thread.tid)
-        self._thread_slots.free(thread.address)
+        self._notify.delete_thread_object(thread.tid)
 
     def _make_process(self, name: str, image: str, parent_pid: int, session: int) -> Process:
         process = Process(
@@ -200,10 +190,11 @@ class NtSystem:
             name=name,
             image=image,
             session=session,
-            address=self._process_slots.allocate(),
-            create_time=self.scheduler.clock.now,
         )
         self.processes[process.pid] = process
+        self._notify.create_process_object(
+            pid=process.pid, parent_pid=parent_pid, name=name, image=image or None
+        )
         return process
 
     def _boot(self) -> None:

@@ -17,13 +17,16 @@ __all__ = ["CrashTarget", "HaltedTarget", "Outcome", "RebootTarget", "Resume", "
 class HaltedTarget(Protocol):
     """The halted target as the requests see it."""
 
-    memory: KernelMemory
     physical: PhysicalMemory
     breakpoints: BreakpointTable
     states: list[ProcessorState]
     processor: int
     """The processor that reported the stop."""
     msrs: dict[int, int]
+
+    @property
+    def memory(self) -> KernelMemory:
+        """Virtual memory as the debugger is to see it."""
 
     def version(self) -> kd.GetVersion64:
         """The version block, in a reply record."""

@@ -33,7 +33,7 @@ class PhysicalMemory:
     """Physical reads and writes, page tables included.
 
     :param memory: the target's virtual memory.
-    :param ranges: answers the mapped ranges ``(address, size)``, page aligned, whenever the map is refreshed.
+    :param ranges: answers the mapped ranges ``(address, size)``, page aligned.
     :param directory_table_base: physical address of the PML4 (CR3).
     """
 
@@ -53,7 +53,7 @@ class PhysicalMemory:
         self._tables: dict[int, bytearray] = {}
         self._table_at: dict[tuple[int, int], int] = {}
 
-    def refresh(self) -> None:
+    def _refresh(self) -> None:
         """Take up what was mapped or unmapped since the last call."""
         ranges = tuple(sorted(self._ranges()))
         if ranges == self._known_ranges:
@@ -74,6 +74,7 @@ class PhysicalMemory:
 
     def physical_address(self, address: int) -> int | None:
         """Where a virtual address lies in physical memory; None if it is not mapped."""
+        self._refresh()
         frame = self._frame_of.get(address >> _PAGE_SHIFT)
         if frame is None or frame not in self._page_of:
             return None
@@ -81,6 +82,7 @@ class PhysicalMemory:
 
     def read(self, address: int, size: int) -> bytes:
         """At most ``size`` bytes: fewer where a frame is reached that holds nothing."""
+        self._refresh()
         data = b""
         while len(data) < size:
             at = address + len(data)
@@ -95,6 +97,7 @@ class PhysicalMemory:
     def write(self, address: int, data: bytes) -> int:
         """Write as far as frames hold memory; the number of bytes written. Page tables are read-only: the
         emulator would not follow them."""
+        self._refresh()
         written = 0
         while written < len(data):
             at = address + written

@@ -1,7 +1,7 @@
 """The KD stub: what the kernel reports goes to the debugger, and the debugger's requests reach the kernel.
 
-Implements :class:`harness.virtual.interfaces.DebugPort`. The rules are those of ``../shared/protocol/kd.md``
-(sections 8, 9, 13 and 14) and of ReactOS' ``ntoskrnl/kd64``, which follows Windows. The target is one thread:
+Implements :class:`harness.virtual.interfaces.DebugPort`. The rules are those of ReactOS'
+``ntoskrnl/kd64``, which follows Windows. The target is one thread:
 when it reports something, it stands still here until the debugger lets it go, so nothing is lost while one is
 attached. With no debugger, or one that is gone, every report is dropped and the target goes on, as Windows
 does with KdDebuggerNotPresent.
@@ -14,8 +14,7 @@ from typing import Final
 
 from harness.kd.debugio import MAX_PRINT_BYTES, PrintString
 from harness.kd.errors import ProtocolError
-from harness.kd.manipulate import Manipulate, ReadPhysicalMemory, ReadVirtualMemory, WriteVirtualMemory
-from harness.kd.manipulate_rare import FillMemory, QueryMemory, SearchMemory
+from harness.kd.manipulate import Manipulate
 from harness.kd.packets import PacketType
 from harness.kd.registry import decode_manipulate
 from harness.kd.statechange import Exception64, LoadSymbols, StateChange64
@@ -44,14 +43,6 @@ _MANUALLY_INITIATED_CRASH: Final = 0xE2
 _SEVERITY_WARNING: Final = 0x8000_0000
 """A continue status from here on is none of success: DBG_EXCEPTION_NOT_HANDLED. DBG_CONTINUE lies below."""
 _REFRESHING: Final = b"KDTARGET: Refreshing KD connection\n"
-_LOOKS_AT_MEMORY: Final = (
-    ReadVirtualMemory,
-    ReadPhysicalMemory,
-    WriteVirtualMemory,
-    SearchMemory,
-    FillMemory,
-    QueryMemory,
-)
 
 
 class TargetEnded(Exception):
@@ -136,8 +127,6 @@ class KdStub:
         view = self._view
         if view is None:
             return
-        view.capture(cpu)
-        view.data.set_bugcheck(code, parameters)
         if code != _MANUALLY_INITIATED_CRASH:
             self._print_banner(code, parameters, module, cpu)
             self._stop_with_status(DBG_STATUS_BUGCHECK_FIRST, cpu)
@@ -198,8 +187,7 @@ class KdStub:
         view = self._view
         view.capture(cpu)
         view.enter_break_point(status)
-        address = view.data.breakpoint_with_status
-        self._halt_for_exception(STATUS_BREAKPOINT, address, (), first_chance=True)
+        self._halt_for_exception(STATUS_BREAKPOINT, view.breakpoint_with_status, (), first_chance=True)
 
     def _halt_for_exception(
         self, code: int, address: int, information: tuple[int, ...], *, first_chance: bool
@@ -273,8 +261,6 @@ class KdStub:
             request = decode_manipulate(payload)
         except ProtocolError:
             return None  # shorter than a header: nothing to answer to
-        if isinstance(request, _LOOKS_AT_MEMORY):
-            view.refresh()
         outcome = answer(view, request)
         match outcome:
             case Manipulate():
@@ -284,6 +270,8 @@ class KdStub:
             case RebootTarget():
                 raise TargetRebooted("the debugger rebooted the target")
             case CrashTarget(code):
+                assert self._kernel is not None
+                self._kernel.write_bugcheck_data(code, (0, 0, 0, 0))
                 self.bugcheck(code, (0, 0, 0, 0), module=None, cpu=view.processor)
                 raise TargetCrashed(code)
         return None

@@ -1,21 +1,21 @@
-"""The target as a debugger sees it while it stands still: registers, memory, lists, clocks.
+"""The target as a debugger sees it while it stands still: registers, memory, clocks.
 
-Implements :class:`harness.virtual.stub.requests.HaltedTarget`. Lists and clocks are written into the target's
-memory when the debugger first looks at memory in a stop; most stops (a driver load that nobody inspects)
-never pay for that.
+Implements :class:`harness.virtual.stub.halted.HaltedTarget`. Structures are the kernel's; laid over them are
+only the debugger's clocks and what a frozen processor leaves in its KPRCB.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
 
 from harness.kd.contexts import MACHINE_AMD64
 from harness.kd.manipulate import GetVersion64
+from harness.virtual.cpu.registers import SYSTEM_REGISTERS
 from harness.virtual.interfaces import KernelView
+from harness.virtual.kernel.structures.shareddata import KI_USER_SHARED_DATA, clock_fields
 from harness.virtual.stub.breakpoints import BreakpointTable
-from harness.virtual.stub.lists import ModuleList, ObjectLists, ProcessFacts
 from harness.virtual.stub.paging import PhysicalMemory
 from harness.virtual.stub.processorstate import (
     CODE_BYTES,
@@ -25,13 +25,11 @@ from harness.virtual.stub.processorstate import (
     registers_of,
     special_registers_of,
 )
-from harness.virtual.stub.structs import DIRECTORY_TABLE_BASE, KernelData
-from harness.virtual.windows.symbols18362 import BUILD_NUMBER, KPCR
+from harness.virtual.stub.shown import Patch, ShownMemory
+from harness.virtual.windows.symbols18362 import BUILD_NUMBER, KPCR, KPRCB_OFFSET
 
-__all__ = ["DebuggerView", "SystemFacts", "Times"]
+__all__ = ["DebuggerView", "Times"]
 
-_MODULE_POOL: Final = 0xFFFFA20000000000
-"""Where KLDR_DATA_TABLE_ENTRY structures lie (paged pool on Windows)."""
 _TRAP_FLAG: Final = 0x100
 _FREEZE_SYMBOL: Final = "DbgBreakPointWithStatus"
 """The other processors wait behind its first instruction."""
@@ -51,6 +49,10 @@ _EFER_OF_WINDOWS: Final = 0xD01
 _STAR_OF_WINDOWS: Final = 0x0023001000000000
 
 
+_SPECIAL_REGISTERS: Final = KPCR.offset("Prcb.ProcessorState.SpecialRegisters")
+_CONTEXT_FRAME: Final = KPCR.offset("Prcb.ProcessorState.ContextFrame")
+
+
 class Times(NamedTuple):
     """What the clocks show, in 100 ns units."""
 
@@ -60,40 +62,25 @@ class Times(NamedTuple):
     """FILETIME."""
 
 
-class SystemFacts(Protocol):
-    """The NT model, as far as the debugger's structures show it."""
-
-    def processes(self) -> Sequence[ProcessFacts]:
-        """Every process, oldest first."""
-
-    def shown_times(self) -> Times:
-        """What a debugger is to see in KUSER_SHARED_DATA."""
-
-    def true_times(self) -> Times:
-        """What the driver is to see there."""
-
-
 class DebuggerView:
-    """One boot's view; :meth:`capture` at each stop, :meth:`release` before the target goes on."""
+    """One boot's view; :meth:`capture` at each stop, :meth:`release` before the target goes on.
 
-    def __init__(self, kernel: KernelView, facts: SystemFacts) -> None:
+    :param shown_times: what a debugger is to see in KUSER_SHARED_DATA; asked once in a stop.
+    """
+
+    def __init__(self, kernel: KernelView, shown_times: Callable[[], Times]) -> None:
         self._kernel = kernel
-        self._facts = facts
-        self.memory = kernel.memory
-        self.data = KernelData(kernel)
+        self._shown_times = shown_times
+        self.memory = ShownMemory(kernel.memory, self._patches)
         self.breakpoints = BreakpointTable(kernel.memory)
         self.physical = PhysicalMemory(
-            kernel.memory, kernel.memory.ranges, directory_table_base=DIRECTORY_TABLE_BASE
+            self.memory, kernel.memory.ranges, directory_table_base=SYSTEM_REGISTERS["cr3"]
         )
+        self.breakpoint_with_status = kernel.symbol("DbgBreakPointWithStatus")
         self.states: list[ProcessorState] = []
         self.processor = 0
         self._running = 0
         self.msrs: dict[int, int] = {}
-        self._modules = ModuleList(kernel.memory, self.data.ps_loaded_module_list, _MODULE_POOL)
-        self._objects = ObjectLists(
-            kernel.memory, self.data.ps_active_process_head, directory_table_base=DIRECTORY_TABLE_BASE
-        )
-        self._fresh = False
 
     def capture(self, cpu: int) -> None:
         """The target stops, running on ``cpu``: take every processor's state."""
@@ -113,15 +100,15 @@ class DebuggerView:
         self.msrs = {
             _EFER: _EFER_OF_WINDOWS,
             _STAR: _STAR_OF_WINDOWS,
-            _LSTAR: self.data.kernel_base,
-            _CSTAR: self.data.kernel_base,
+            _LSTAR: self._kernel.kernel_base,
+            _CSTAR: self._kernel.kernel_base,
             _SFMASK: 0x4700,
             _FS_BASE: 0,
             _GS_BASE: self.kpcr(cpu),
             _KERNEL_GS_BASE: 0,
             _PAT: 0x0007010600070106,
         }
-        self._fresh = False
+        self.memory.renew()
 
     def enter_break_point(self, status: int) -> None:
         """Show the reporting processor at nt!DbgBreakPointWithStatus(``status``), called from where it is.
@@ -132,28 +119,10 @@ class DebuggerView:
         context = state.context
         frame = context.rsp - 8
         self.memory.write(frame, context.rip.to_bytes(8, "little"))
-        state.context = dataclasses.replace(
-            context, rip=self.data.breakpoint_with_status, rcx=status, rsp=frame
-        )
-
-    def refresh(self) -> None:
-        """Write lists, clocks and processor state into memory, once in a stop."""
-        if self._fresh:
-            return
-        self._fresh = True
-        self._modules.refresh(self._kernel.modules)
-        self._objects.refresh(self._facts.processes())
-        self._write_times(self._facts.shown_times())
-        for number, state in enumerate(self.states):
-            self.data.write_processor(
-                number,
-                special_registers=state.special.encode(),
-                context=state.context.encode(),
-            )
-        self.physical.refresh()
+        state.context = dataclasses.replace(context, rip=self.breakpoint_with_status, rcx=status, rsp=frame)
 
     def release(self, *, trace: bool) -> None:
-        """The target goes on: hand changed registers back, and show the driver its own clock again.
+        """The target goes on: hand changed registers back.
 
         :param trace: stop after one instruction.
         """
@@ -163,9 +132,6 @@ class DebuggerView:
             if trace:
                 changes["eflags"] |= _TRAP_FLAG
             self._kernel.set_registers(changes)
-        if self._fresh:
-            self._write_times(self._facts.true_times())
-            self._fresh = False
 
     def code(self) -> bytes:
         """The bytes at the program counter of the processor that reports, at most 16."""
@@ -201,22 +167,30 @@ class DebuggerView:
             max_packet_type=_MAX_PACKET_TYPE,
             max_state_change=_MAX_STATE_CHANGE,
             max_manipulate=_MAX_MANIPULATE,
-            kernel_base=self.data.kernel_base,
-            ps_loaded_module_list=self.data.ps_loaded_module_list,
-            debugger_data_list=self.data.debugger_data_list,
+            kernel_base=self._kernel.kernel_base,
+            ps_loaded_module_list=self._kernel.symbol("PsLoadedModuleList"),
+            debugger_data_list=self._kernel.symbol("KdpDebuggerDataListHead"),
         )
 
     def kpcr(self, processor: int) -> int:
         """Address of that processor's KPCR."""
-        return self.data.processor_blocks[processor]
+        return self._kernel.processor_block(processor)
 
     def kprcb(self, processor: int) -> int:
         """Address of that processor's KPRCB."""
-        return self.data.kprcb(processor)
+        return self._kernel.processor_block(processor) + KPRCB_OFFSET
 
     def _current_thread(self, cpu: int) -> int:
         at = self.kpcr(cpu) + KPCR.offset("Prcb.CurrentThread")
-        return int.from_bytes(self.memory.read(at, 8), "little")
+        return int.from_bytes(self._kernel.memory.read(at, 8), "little")
+
+    def _patches(self) -> Iterator[Patch]:
+        for offset, value in clock_fields(*self._shown_times()):
+            yield Patch(KI_USER_SHARED_DATA + offset, value)
+        for number, state in enumerate(self.states):
+            block = self.kpcr(number)
+            yield Patch(block + _SPECIAL_REGISTERS, state.special.encode())
+            yield Patch(block + _CONTEXT_FRAME, state.context.encode())
 
     def _frozen(self, registers: dict[str, int], cpu: int) -> dict[str, int]:
         """Registers of a processor that does not report: it stands still in the kernel, on its own stack."""
@@ -227,6 +201,3 @@ class DebuggerView:
             "rsp": self._kernel.stack(cpu)[1] - _FRAME,
             "gs_base": self.kpcr(cpu),
         }
-
-    def _write_times(self, times: Times) -> None:
-        self.data.write_times(interrupt_time=times.interrupt_time, system_time=times.system_time)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from booted import USER, Booted, Directory, Known
+from booted import USER, Booted
 
 from harness.toolchain import Arch, build_driver
 from harness.virtual.interfaces import ThreadContext
@@ -97,11 +97,11 @@ def test_what_ex_callbacks_are_handed(booted: Booted, extended: bytes) -> None:
 
 
 def test_ex_callbacks_hear_what_the_model_knows(booted: Booted, extended: bytes) -> None:
-    known = Known(0xFFFF_A100_0000_1000, 8, "b.exe", r"\Device\X\b.exe", ("-y",))
-    booted.kernel.follow(Directory({4: Known(0xFFFF_A100_0000_0000), 60: known}, {}))
+    path = r"\Device\X\b.exe"
+    booted.kernel.create_process_object(pid=60, parent_pid=8, name="b.exe", image=path)
     booted.load(extended, "extended.sys")
     booted.create(60, 8)
-    expected = rb"create 60 parent 8 by 1000.1004 open=1 \Device\X\b.exe | b.exe -y" + b"\n"
+    expected = rb"create 60 parent 8 by 1000.1004 open=1 \Device\X\b.exe | b.exe" + b"\n"
     assert booted.debugger.prints == [expected]
 
 

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.virtual.nt.ids import ENTRIES_PER_PAGE, CidTable
-from harness.virtual.nt.objects import ETHREAD_REGION, ObjectSlots
 
 
 def test_fresh_ids_ascend_in_fours() -> None:
@@ -51,12 +50,3 @@ def test_no_id_is_given_out_twice(steps: list[bool]) -> None:
             used.append(number)
         else:
             table.free(used.pop(0))
-
-
-def test_object_slots_reuse_the_lowest_address() -> None:
-    slots = ObjectSlots(ETHREAD_REGION)
-    addresses = [slots.allocate() for _ in range(3)]
-    assert addresses == [ETHREAD_REGION, ETHREAD_REGION + 0x1000, ETHREAD_REGION + 0x2000]
-    slots.free(addresses[2])
-    slots.free(addresses[0])
-    assert slots.allocate() == addresses[0]

@@ -39,9 +39,10 @@ from harness.kd.status import (
     STATUS_UNSUCCESSFUL,
 )
 from harness.virtual.clock import SECOND
+from harness.virtual.cpu.registers import SYSTEM_REGISTERS
+from harness.virtual.kernel.structures.shareddata import KI_USER_SHARED_DATA
 from harness.virtual.served import ServedTarget
 from harness.virtual.stub.link import MAX_TRIES
-from harness.virtual.stub.structs import DIRECTORY_TABLE_BASE, KI_USER_SHARED_DATA
 from harness.virtual.stub.stub import TargetCrashed, TargetRebooted
 from harness.virtual.windows.symbols18362 import (
     BUILD_LAB,
@@ -104,7 +105,7 @@ def test_what_dbgeng_asks_at_attach_is_answered() -> None:
         assert headers[:2] == b"MZ"
         special_reply = yield ReadControlSpace(address=2, count=0xE0)
         special = Amd64SpecialRegisters.decode(special_reply.data)
-        assert special.cr3 == DIRECTORY_TABLE_BASE
+        assert special.cr3 == SYSTEM_REGISTERS["cr3"]
         descriptor = yield from read_u64(special.gdtr_base + 0x10)
         assert descriptor == 0x00209B0000000000
         kprcb = int.from_bytes((yield ReadControlSpace(address=1, count=8)).data, "little")
@@ -165,7 +166,7 @@ def test_physical_memory_agrees_with_the_page_tables() -> None:
 
     def script(state: StateChange) -> Dialog:
         address = state.program_counter
-        table = DIRECTORY_TABLE_BASE
+        table = SYSTEM_REGISTERS["cr3"]
         for shift in (39, 30, 21, 12):
             found = yield from entry(table, address >> shift & 0x1FF)
             assert found & 1
@@ -175,7 +176,8 @@ def test_physical_memory_agrees_with_the_page_tables() -> None:
         reply = yield ReadPhysicalMemory(address=table + (address & 0xFFF), count=16)
         assert reply.data == (yield from read(address, 16))
         assert (
-            len((yield ReadPhysicalMemory(address=DIRECTORY_TABLE_BASE + 0xE00, count=0x200)).data) == 0x200
+            len((yield ReadPhysicalMemory(address=SYSTEM_REGISTERS["cr3"] + 0xE00, count=0x200)).data)
+            == 0x200
         )
         yield from go(state)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from harness.virtual.cpu.traps import BugcheckRaised
 from harness.virtual.kernel.exports.registry import data, export
-from harness.virtual.kernel.sharedpage import TICK
+from harness.virtual.kernel.structures.shareddata import TICK
 from harness.virtual.kernel.system import GuestCall, System, Timer
 from harness.virtual.windows.status import STATUS_SUCCESS
 

@@ -9,18 +9,17 @@ from __future__ import annotations
 from harness.virtual.kernel.callbacks import Callback
 from harness.virtual.kernel.exports.registry import data, export
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
+from harness.virtual.kernel.structures.modules import ENTRY_FLAGS, INTEGRITY_FORCED
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.status import (
     STATUS_ACCESS_DENIED,
     STATUS_INVALID_PARAMETER,
     STATUS_SUCCESS,
 )
-from harness.virtual.windows.symbols18362 import EPROCESS, KLDR_DATA_TABLE_ENTRY
+from harness.virtual.windows.symbols18362 import EPROCESS
 
 __all__: list[str] = []
 
-_INTEGRITY_FORCED = 0x20
-"""KLDR_DATA_TABLE_ENTRY.Flags: the image was linked with /INTEGRITYCHECK."""
 _CREATE_PROCESS_NOTIFY_SUBSYSTEMS = 0
 _CREATE_THREAD_NOTIFY_NON_SYSTEM = 0
 _CREATE_THREAD_NOTIFY_SUBSYSTEMS = 1
@@ -45,8 +44,7 @@ def _may_register_extended(system: System, routine: int) -> bool:
     driver = system.module_at(routine)
     if driver is None:
         return False
-    flags = system.memory.u32(driver.loader_entry + KLDR_DATA_TABLE_ENTRY.offset("Flags"))
-    return bool(flags & _INTEGRITY_FORCED)
+    return bool(system.memory.u32(driver.loader_entry + ENTRY_FLAGS) & INTEGRITY_FORCED)
 
 
 def _set_extended_process_routine(system: System, routine: int, remove: int) -> int:

@@ -1,0 +1,50 @@
+"""Where process and thread objects lie: page-sized slots of one region, backed a stretch at a time."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Final
+
+from harness.virtual.cpu.memory import PAGE, Memory
+
+__all__ = ["EPROCESS_REGION", "ETHREAD_REGION", "ObjectSlots"]
+
+EPROCESS_REGION: Final = 0xFFFF_A100_0000_0000
+"""Where process objects lie."""
+ETHREAD_REGION: Final = 0xFFFF_A100_1000_0000
+"""Where thread objects lie."""
+SLOTS: Final = 0x1000_0000 // PAGE
+"""An EPROCESS (0x880 bytes in build 18362) or ETHREAD with its object header has a page of its own."""
+_STRETCH: Final = 0x40
+"""Slots that are backed at once: the host spends memory on those that are written."""
+
+
+class ObjectSlots:
+    """Addresses for kernel objects of one kind, the lowest free one first."""
+
+    def __init__(self, memory: Memory, region: int) -> None:
+        self._memory = memory
+        self._region = region
+        self._free: list[int] = []
+        self._next = 0
+
+    def allocate(self, content: bytes) -> int:
+        """The address of a free slot, which now begins with ``content``.
+
+        :raises OverflowError: 65536 objects exist.
+        """
+        if self._free:
+            address = heapq.heappop(self._free)
+        elif self._next == SLOTS:
+            raise OverflowError(f"no slot left for another object at 0x{self._region:x}")
+        else:
+            address = self._region + self._next * PAGE
+            if self._next % _STRETCH == 0:
+                self._memory.map(address, _STRETCH * PAGE)
+            self._next += 1
+        self._memory.store(address, content)
+        return address
+
+    def free(self, address: int) -> None:
+        """The object at ``address`` is gone; what it held stays until the slot is used again."""
+        heapq.heappush(self._free, address)

@@ -1,0 +1,83 @@
+"""ETHREAD: the objects behind PsGetCurrentThread, KPRCB.CurrentThread and a process's thread lists."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from harness.virtual.cpu.memory import Memory
+from harness.virtual.kernel.structures import linkedlist
+from harness.virtual.kernel.structures.slots import ETHREAD_REGION, ObjectSlots
+from harness.virtual.windows.symbols18362 import EPROCESS, ETHREAD
+
+__all__ = ["Ethread"]
+
+_THREAD_OBJECT: Final = 6
+"""KOBJECTS value for DISPATCHER_HEADER.Type."""
+_RUNNING, _TERMINATED, _WAITING = 2, 4, 5
+"""KTHREAD_STATE."""
+
+_WAIT_LIST: Final = ETHREAD.offset("Header.WaitListHead")
+_PROCESSOR: Final = ETHREAD.offset("NextProcessor")
+_STATE: Final = ETHREAD.offset("State")
+_KERNEL_LINKS: Final = ETHREAD.offset("Tcb.ThreadListEntry")
+_EXECUTIVE_LINKS: Final = ETHREAD.offset("ThreadListEntry")
+_KERNEL_HEAD: Final = EPROCESS.offset("Pcb.ThreadListHead")
+_EXECUTIVE_HEAD: Final = EPROCESS.offset("ThreadListHead")
+
+
+class Ethread:
+    """Writes every ETHREAD and the rings of its process. A thread is its ETHREAD's address here."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._slots = ObjectSlots(memory, ETHREAD_REGION)
+
+    def create(self, process: int, pid: int, tid: int, *, create_time: int, processor: int) -> int:
+        """A thread that waits, last in both lists of ``process`` (its EPROCESS).
+
+        :param create_time: FILETIME.
+        :param processor: the one it is to run on first.
+        """
+        memory = self._memory
+        address = self._slots.allocate(
+            ETHREAD.pack(
+                {
+                    "Header.Type": _THREAD_OBJECT,
+                    "ApcState.Process": process,
+                    "NextProcessor": processor,
+                    "State": _WAITING,
+                    "Process": process,
+                    "CreateTime": create_time,
+                    "Cid": (pid, tid),
+                }
+            )
+        )
+        linkedlist.initialize(memory, address + _WAIT_LIST)
+        linkedlist.insert_tail(memory, process + _KERNEL_HEAD, address + _KERNEL_LINKS)
+        linkedlist.insert_tail(memory, process + _EXECUTIVE_HEAD, address + _EXECUTIVE_LINKS)
+        return address
+
+    def run(self, thread: int, processor: int) -> None:
+        """It is the one that ``processor`` executes."""
+        self._memory.put_u8(thread + _STATE, _RUNNING)
+        self._memory.put_u32(thread + _PROCESSOR, processor)
+
+    def wait(self, thread: int) -> None:
+        """Its processor executes another one."""
+        self._memory.put_u8(thread + _STATE, _WAITING)
+
+    def terminate(self, thread: int) -> None:
+        """KeTerminateThread: it runs no more, and the kernel's list of its process forgets it.
+
+        :raises BugcheckRaised: a driver has broken the ring.
+        """
+        self._memory.put_u8(thread + _STATE, _TERMINATED)
+        linkedlist.remove(self._memory, thread + _KERNEL_LINKS)
+
+    def delete(self, thread: int) -> None:
+        """PspThreadDelete: the last reference to a terminated thread is gone.
+
+        :raises BugcheckRaised: a driver has broken the ring.
+        """
+        linkedlist.remove(self._memory, thread + _EXECUTIVE_LINKS)
+        self._slots.free(thread)

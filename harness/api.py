@@ -40,6 +40,7 @@ def run(
     scenarios: FilePath | Scenario | Iterable[FilePath | Scenario],
     *,
     driver: FilePath | None = None,
+    other_drivers: Iterable[FilePath] = (),
     machine: str = "virtual",
     debugger: str = "native",
     connection: str | None = None,
@@ -54,6 +55,8 @@ def run(
 
     :param scenarios: scenarios, scenario files, or folders with scenario files in and below them.
     :param driver: the .sys to test; None for the project's own, which is built where it is not yet.
+    :param other_drivers: drivers that are loaded before it, in this order, and unloaded after it. One of them
+        that does not load is a failure of the rig, not of the driver under test.
     :param machine: a name that ``procnotify run --machine`` takes.
     :param debugger: ``native``, ``pykd`` or ``ntoseye``.
     :param connection: where the debugger and the machine meet, as for WinDbg's ``-k``; None: the machine
@@ -77,6 +80,7 @@ def run(
         machine=machine,
         debugger=debugger,
         driver=Path(driver) if driver is not None else None,
+        other_drivers=[Path(path) for path in other_drivers],
         trace_folder=Path(trace_dir),
         connection=connection,
         watch=Watch(silence=timeout),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,8 @@ import pytest
 import harness
 from harness import errors, events
 from harness.outcome import Outcome
+from harness.runs.progress import EventCaptured, RunFinished
+from harness.toolchain import Arch, build_driver
 from tools.rooms import PACKAGE
 
 ROOT = PACKAGE.parent
@@ -100,7 +101,38 @@ def test_a_run_tells_what_happens_and_what_came_of_it(tmp_path: Path) -> None:
     )
     assert series.outcome is Outcome.PASSED is harness.Outcome.PASSED
     assert [(result.scenario, result.seed) for result in series.results] == [(scenario.name, 5)] * 2
-    progress = importlib.import_module("harness.runs.progress")
-    assert sum(isinstance(item, progress.RunFinished) for item in told) == 2
-    captured = [item.event for item in told if isinstance(item, progress.EventCaptured)]
+    assert sum(isinstance(item, RunFinished) for item in told) == 2
+    captured = [item.event for item in told if isinstance(item, EventCaptured)]
     assert len(captured) == sum(result.events for result in series.results)
+
+
+OTHER = """\
+#include <ntddk.h>
+DRIVER_UNLOAD Leave;
+DRIVER_INITIALIZE DriverEntry;
+VOID NTAPI Leave(PDRIVER_OBJECT d) { UNREFERENCED_PARAMETER(d); DbgPrint("other: gone\\n"); }
+NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT d, PUNICODE_STRING p)
+{
+    UNREFERENCED_PARAMETER(p);
+    d->DriverUnload = Leave;
+    DbgPrint("other: here\\n");
+    return STATUS_SUCCESS;
+}
+"""
+
+
+def test_a_driver_may_have_another_one_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "other.c").write_text(OTHER, encoding="utf-8")
+    other = build_driver(tmp_path / "other.c", Arch.X64, tmp_path / "other.sys").path
+    lines: list[str] = []
+
+    def watch(item: object) -> None:
+        if isinstance(item, EventCaptured):
+            lines.append(item.event.line)
+
+    series = harness.run(SCENARIO, other_drivers=[other], trace_dir=tmp_path, on_progress=watch)
+    assert series.outcome is Outcome.PASSED
+    prints = [line for line in lines if line.startswith("other:") or " DriverUnload " in line]
+    assert prints[0] == "other: here"
+    assert "totals" in prints[-2]
+    assert prints[-1] == "other: gone"

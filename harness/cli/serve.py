@@ -16,7 +16,7 @@ from harness.guests.inprocess import InProcessGuest
 from harness.runs.capture import probe_names
 from harness.runs.opening import read_driver
 from harness.runs.runner import seed_of
-from harness.runs.steps import DriverUnderTest, Markers, StepRunner, loads_driver_itself
+from harness.runs.steps import GuestDriver, Markers, StepRunner, loads_driver_itself
 from harness.scenario import Scenario, load
 from harness.toolchain import default_actor, default_driver
 from harness.toolchain.windows_errors import ntstatus_words
@@ -122,9 +122,7 @@ def command(
         power.off()
 
 
-def _serve(
-    power: _Power, dialling: Dialling, scenario: Scenario | None, driver: DriverUnderTest | None
-) -> int:
+def _serve(power: _Power, dialling: Dialling, scenario: Scenario | None, driver: GuestDriver | None) -> int:
     while True:
         target = power.boot()
         click.echo(f"procnotify: dialling {dialling.hostip} port {dialling.port}; Ctrl-C ends it", err=True)
@@ -149,7 +147,7 @@ def _serve(
             return 3
 
 
-def _do_steps(target: ServedTarget, scenario: Scenario, driver: DriverUnderTest) -> None:
+def _do_steps(target: ServedTarget, scenario: Scenario, driver: GuestDriver) -> None:
     helper = default_actor(progress=partial(click.echo, err=True))
     runner = StepRunner(scenario, _Unheard(), InProcessGuest(target), driver, Markers())
     probe = helper.probe.path.read_bytes()
@@ -165,7 +163,7 @@ def _do_steps(target: ServedTarget, scenario: Scenario, driver: DriverUnderTest)
     click.echo(f"procnotify: the steps of {scenario.path} are done", err=True)
 
 
-def _driver(path: Path | None, *, wanted: bool) -> DriverUnderTest | None:
+def _driver(path: Path | None, *, wanted: bool) -> GuestDriver | None:
     if path is None and not wanted:
         return None
     driver = read_driver(path or default_driver(progress=partial(click.echo, err=True)).path)

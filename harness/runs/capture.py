@@ -22,7 +22,7 @@ from harness.files import cannot_write
 from harness.runs.livetarget import LiveTarget
 from harness.runs.progress import EventCaptured, PhaseEntered
 from harness.runs.rig import PROBE, Rig
-from harness.runs.steps import Markers, StepRunner, loads_driver_itself
+from harness.runs.steps import Markers, StepRunner, loads_driver_itself, start_other_driver, stop_other_driver
 from harness.scenario.model import ActorStep, RepeatSteps, Scenario, Step
 from harness.trace.format import Header
 from harness.trace.loss import LossReport
@@ -171,6 +171,8 @@ class Capture:
         files |= dict.fromkeys(probe_names(self._scenario.steps), rig.files.probe)
         for name, data in files.items():
             steps.paths[name] = live.call(f"storing {name}", partial(guest.put, name, data))
+        for other in rig.other_drivers:
+            start_other_driver(live, guest, other)
         explicit = loads_driver_itself(self._scenario.steps)
         if not explicit:
             rig.emit(PhaseEntered("load"))
@@ -180,6 +182,8 @@ class Capture:
         if not explicit:
             rig.emit(PhaseEntered("unload"))
             steps.unload_driver()
+        for other in reversed(rig.other_drivers):
+            stop_other_driver(live, guest, other)
         steps.synchronise()
 
 

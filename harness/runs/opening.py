@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +12,11 @@ from harness.connection import parse_connection
 from harness.debuggers import debugger_factory
 from harness.errors import DriverFileError
 from harness.files import read_file
-from harness.machines import DriverChecker, open_machine
+from harness.machines import DriverChecker, Machine, open_machine
 from harness.runs.livetarget import Watch
 from harness.runs.progress import Subscriber
 from harness.runs.rig import GuestFiles, Rig
-from harness.runs.steps import DriverUnderTest
+from harness.runs.steps import GuestDriver
 from harness.runs.trace_folder import TraceFolder
 from harness.toolchain import default_actor, default_driver
 
@@ -26,7 +26,7 @@ MAX_DRIVER = 64 << 20
 """Bytes that a driver file may have; the largest of Windows' own drivers has about a tenth of it."""
 
 
-def read_driver(path: Path) -> DriverUnderTest:
+def read_driver(path: Path) -> GuestDriver:
     """The driver in a file.
 
     :raises DriverFileError: it cannot be read.
@@ -37,7 +37,25 @@ def read_driver(path: Path) -> DriverUnderTest:
         raise DriverFileError(
             f"cannot read the driver {path}: {error.strerror}", hint="give the path of a .sys file"
         ) from None
-    return DriverUnderTest(service=path.stem, file=path.name, image=image)
+    return GuestDriver(service=path.stem, file=path.name, image=image)
+
+
+def _read_for(machine: Machine, path: Path) -> GuestDriver:
+    driver = read_driver(path)
+    if isinstance(machine, DriverChecker):
+        try:
+            machine.check_driver(driver.image)
+        except DriverFileError as error:
+            raise DriverFileError(f"{path}: {error.message}", hint=error.hint) from None
+    return driver
+
+
+def _check_names(drivers: tuple[GuestDriver, ...]) -> None:
+    """A service is known by its name alone, whatever its letter case."""
+    names = [driver.service.casefold() for driver in drivers]
+    for number, driver in enumerate(drivers):
+        if names.index(names[number]) != number:
+            raise DriverFileError(f"two drivers are called {driver.service}", hint="rename one of the files")
 
 
 def _now() -> datetime:
@@ -54,6 +72,7 @@ def open_rig(
     machine: str,
     debugger: str,
     driver: Path | None,
+    other_drivers: Iterable[Path] = (),
     trace_folder: Path,
     connection: str | None = None,
     watch: Watch | None = None,
@@ -67,6 +86,7 @@ def open_rig(
     :param machine: a name from :data:`harness.machines.MACHINES`.
     :param debugger: a name from :data:`harness.debuggers.DEBUGGERS`.
     :param driver: the .sys to test; None for the project's own, which is built if need be.
+    :param other_drivers: drivers that are loaded before it and unloaded after it, in this order.
     :param connection: between machine and debugger, as for WinDbg's ``-k``; None: the machine's own choice.
     :param trace_folder: where the folder with this rig's traces is made, once there is one; see
         :class:`harness.runs.trace_folder.TraceFolder`, also for ``now`` and ``token``.
@@ -79,13 +99,9 @@ def open_rig(
     host = open_machine(machine)
     traces = TraceFolder(trace_folder, now=now, token=token)
     try:
-        path = driver or default_driver(progress=building).path
-        under_test = read_driver(path)
-        if isinstance(host, DriverChecker):
-            try:
-                host.check_driver(under_test.image)
-            except DriverFileError as error:
-                raise DriverFileError(f"{path}: {error.message}", hint=error.hint) from None
+        under_test = _read_for(host, driver or default_driver(progress=building).path)
+        others = tuple(_read_for(host, path) for path in other_drivers)
+        _check_names((under_test, *others))
         helper = default_actor(progress=building)
         yield Rig(
             machine=host,
@@ -96,6 +112,7 @@ def open_rig(
             connection=parse_connection(connection) if connection is not None else None,
             watch=watch or Watch(),
             subscribers=subscribers,
+            other_drivers=others,
         )
     finally:
         host.close()

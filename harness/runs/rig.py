@@ -12,7 +12,7 @@ from harness.debuggers.base import Debugger
 from harness.machines.base import Boot, Machine
 from harness.runs.livetarget import Watch
 from harness.runs.progress import Progress, Subscriber
-from harness.runs.steps import DriverUnderTest
+from harness.runs.steps import GuestDriver
 from harness.runs.trace_folder import TraceFolder
 
 __all__ = ["PROBE", "GuestFiles", "Rig"]
@@ -39,13 +39,16 @@ class Rig:
     machine: Machine
     open_debugger: Callable[[str], Debugger]
     """Takes a connection, as for WinDbg's ``-k``."""
-    driver: DriverUnderTest
+    driver: GuestDriver
+    """The driver under test."""
     files: GuestFiles
     traces: TraceFolder
     connection: Connection | None = None
     """Between machine and debugger; None: the machine's own choice, for every run."""
     watch: Watch = field(default_factory=Watch)
     subscribers: tuple[Subscriber, ...] = ()
+    other_drivers: tuple[GuestDriver, ...] = ()
+    """Loaded before the first step in this order, before the driver under test, and unloaded after it."""
 
     def emit(self, progress: Progress) -> None:
         """Tell every subscriber."""

@@ -27,13 +27,15 @@ from harness.scenario.model import (
 from harness.toolchain.windows_errors import nt_failed, ntstatus_words, win32_words
 
 __all__ = [
-    "DriverUnderTest",
+    "GuestDriver",
     "Markers",
     "StepRunner",
     "argv_of",
     "describe",
     "loads_driver_itself",
     "start_driver",
+    "start_other_driver",
+    "stop_other_driver",
     "store_driver",
 ]
 
@@ -49,8 +51,8 @@ _LOAD_HINTS = {
 
 
 @dataclass(frozen=True)
-class DriverUnderTest:
-    """The driver to load."""
+class GuestDriver:
+    """A driver for the guest: the one under test, or one that is loaded beside it."""
 
     service: str
     """Name of its kernel service: the file's name without ``.sys``."""
@@ -83,7 +85,7 @@ class StepRunner:
         scenario: Scenario,
         caller: Caller,
         guest: Guest,
-        driver: DriverUnderTest,
+        driver: GuestDriver,
         markers: Markers,
         subscribers: tuple[Subscriber, ...] = (),
     ) -> None:
@@ -193,14 +195,12 @@ class StepRunner:
         self.bindings[name] = value
 
 
-def store_driver(caller: Caller, guest: Guest, driver: DriverUnderTest) -> str:
+def store_driver(caller: Caller, guest: Guest, driver: GuestDriver) -> str:
     """Put the driver in the guest; its path there."""
     return caller.call("storing the driver", lambda: guest.put(driver.file, driver.image))
 
 
-def start_driver(
-    caller: Caller, guest: Guest, driver: DriverUnderTest, path: str, *, place: str = ""
-) -> None:
+def start_driver(caller: Caller, guest: Guest, driver: GuestDriver, path: str, *, place: str = "") -> None:
     """Start a driver that is in the guest. A DriverEntry that fails is the driver's fault.
 
     :param place: put before a message.
@@ -211,6 +211,24 @@ def start_driver(
             f"{place}{driver.file} did not load: {ntstatus_words(status)}",
             hint=_LOAD_HINTS.get(status & 0xFFFF_FFFF, ""),
         )
+
+
+def start_other_driver(caller: Caller, guest: Guest, driver: GuestDriver) -> None:
+    """Put a driver that is not under test in the guest and start it; a failure is the rig's."""
+    path = store_driver(caller, guest, driver)
+    status = caller.call(f"loading {driver.file}", lambda: guest.load_driver(driver.service, path))
+    if nt_failed(status):
+        raise GuestError(
+            f"{driver.file}, which is not under test, did not load: {ntstatus_words(status)}",
+            hint=_LOAD_HINTS.get(status & 0xFFFF_FFFF, ""),
+        )
+
+
+def stop_other_driver(caller: Caller, guest: Guest, driver: GuestDriver) -> None:
+    """Stop a driver that is not under test; a failure is the rig's."""
+    status = caller.call(f"unloading {driver.file}", lambda: guest.unload_driver(driver.service))
+    if nt_failed(status):
+        raise GuestError(f"{driver.file}, which is not under test, did not unload: {ntstatus_words(status)}")
 
 
 def loads_driver_itself(steps: tuple[Step, ...]) -> bool:

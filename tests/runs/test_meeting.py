@@ -15,7 +15,7 @@ from harness.machines.base import Boot, MachineStatus
 from harness.runs.capture import Capture
 from harness.runs.inspection import inspect_virtual
 from harness.runs.rig import GuestFiles, Rig
-from harness.runs.steps import DriverUnderTest
+from harness.runs.steps import GuestDriver
 
 NET = NetConnection(50000, Key.parse("1.2.3.4"))
 SERIAL = TcpConnection("192.0.2.7", 5554)
@@ -56,7 +56,7 @@ def rig_of(log: list[str], own: Connection, asked: Connection | None = None) -> 
         log.append(f"open {connection}")
         return LoggingDebugger(log)
 
-    driver = DriverUnderTest("d", "d.sys", b"MZ")
+    driver = GuestDriver("d", "d.sys", b"MZ")
     machine = LoggingMachine(log, own)
     return Rig(machine, open_debugger, driver, GuestFiles(b"", b""), Path("unused"), asked)
 

@@ -14,7 +14,7 @@ from harness.machines.base import MachineStatus
 from harness.runs.capture import probe_names
 from harness.runs.livetarget import LiveTarget, Watch
 from harness.runs.steps import (
-    DriverUnderTest,
+    GuestDriver,
     Markers,
     StepRunner,
     argv_of,
@@ -67,7 +67,7 @@ def runner(steps: str) -> Iterator[tuple[StepRunner, ScriptedGuest]]:
     debugger, markers = ScriptedDebugger(), Markers()
     guest = ScriptedGuest(debugger)
     machine = ScriptedMachine(MachineStatus("running", 0))
-    driver = DriverUnderTest("bad", "bad.sys", b"MZ")
+    driver = GuestDriver("bad", "bad.sys", b"MZ")
     with LiveTarget(debugger, machine, markers.see, Watch(silence=5.0, lines=0.1)) as live:
         yield StepRunner(scenario_of(steps), live, guest, driver, markers), guest
 
@@ -123,7 +123,7 @@ def test_a_guest_that_cannot_settle_is_settled_when_its_prints_have_ended() -> N
     debugger.say("late\n", "later\n")
     guest = PlainGuest(ScriptedGuest(debugger))
     machine = ScriptedMachine(MachineStatus("running", 0))
-    driver = DriverUnderTest("bad", "bad.sys", b"MZ")
+    driver = GuestDriver("bad", "bad.sys", b"MZ")
     scenario = scenario_of("  - settle: {quiet: 10ms, max: 60s}")
     with LiveTarget(debugger, machine, heard.append, Watch()) as live:
         StepRunner(scenario, live, guest, driver, Markers()).run()

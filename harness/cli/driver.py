@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from harness.cli._options import json_option, print_json
+from harness.report.text import printable
 from harness.resources import driver_sources
-from harness.toolchain import Arch, CompilerRefusal, build_driver
+from harness.toolchain import Arch, SourceError, build_driver
 
 __all__ = ["command"]
 
@@ -26,7 +28,7 @@ def command() -> None:
 @click.option(
     "--source",
     type=click.Path(exists=True, path_type=Path),
-    help="Folder (or file) of WDK sources, C or C++.  [default: the project's own driver]",
+    help="Folder (or file) of driver sources, C or C++.  [default: the project's own driver]",
 )
 @click.option(
     "--arch",
@@ -40,28 +42,53 @@ def command() -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="The .sys to write; the .pdb goes beside it.  [default: NAME.sys in the current folder]",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Show each step, and all that the compiler says.")
-def build(source: Path | None, arch: str, out: Path | None, verbose: bool) -> None:
+@click.option("-v", "--verbose", is_flag=True, help="Show each step.")
+@json_option
+def build(source: Path | None, arch: str, out: Path | None, verbose: bool, as_json: bool) -> None:
     """Compile a driver to a .sys with a .pdb beside it. The same sources give the same file, byte for byte.
+
+    What the compiler warns of is shown with its source line, arguments that do not fit the format of a
+    DbgPrint above all. Errors are shown all.
 
     \b
     Examples:
       procnotify driver build
       procnotify driver build --source path/to/mydriver --arch x86 --out mydriver.sys
+
+    \b
+    Exit codes:
+      0  built
+      2  the compiler refuses the sources, or the command line is wrong
+      3  the compiler could not be run, or the disk is full
     """
     sources = source or driver_sources() / "procnotify"
     root = sources.resolve()
     target = out or Path(f"{root.name if root.is_dir() else root.stem}.sys")
+    warnings: list[str] = []
     try:
-        result = build_driver(sources, Arch(arch), target, progress=_say if verbose else None)
-    except CompilerRefusal as refusal:
-        if verbose:
-            click.echo(refusal.output, err=True)
+        result = build_driver(
+            sources, Arch(arch), target, progress=_say if verbose else None, warned=warnings.append
+        )
+    except SourceError as refused:
+        _say(refused.output.rstrip("\n"))
         raise
+    for warning in warnings:
+        _say(warning)
+    if as_json:
+        print_json(
+            exit_code=0,
+            image=result.path,
+            pdb=result.pdb,
+            arch=arch,
+            bytes=result.path.stat().st_size,
+            sha256=result.sha256,
+            warnings=warnings,
+        )
+        return
     click.echo(f"{result.path}  {arch}  {result.path.stat().st_size} bytes")
     click.echo(f"{result.pdb}")
     click.echo(f"SHA-256 {result.sha256}")
 
 
 def _say(step: str) -> None:
-    click.echo(step, err=True)
+    click.echo(printable(step), err=True)

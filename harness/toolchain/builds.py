@@ -9,7 +9,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.resources import cache_dir, driver_sources
+from harness.errors import ToolchainError, UsageError
+from harness.resources import CacheError, cache_dir, driver_sources
 from harness.toolchain import compile, driver, link, program, ziglang
 from harness.toolchain.actor import ActorBuild, build_actor
 from harness.toolchain.arch import Arch
@@ -30,7 +31,7 @@ def default_driver(arch: Arch = Arch.X64, *, progress: Progress | None = None) -
         driver.build_driver(sources, arch, folder / "procnotify.sys", progress=progress)
 
     folder = _cached("driver", arch, ("procnotify", "wdk", "runtime"), build)
-    return describe(folder / "procnotify.sys", folder / f"procnotify-{arch}.pdb")
+    return describe(folder / "procnotify.sys", folder / "procnotify.pdb")
 
 
 def default_actor(arch: Arch = Arch.X64, *, progress: Progress | None = None) -> ActorBuild:
@@ -44,8 +45,8 @@ def default_actor(arch: Arch = Arch.X64, *, progress: Progress | None = None) ->
 
     folder = _cached("actor", arch, ("actor", "runtime"), build)
     return ActorBuild(
-        describe(folder / "actor.exe", folder / f"actor-{arch}.pdb"),
-        describe(folder / "probe.dll", folder / f"probe-{arch}.pdb"),
+        describe(folder / "actor.exe", folder / "actor.pdb"),
+        describe(folder / "probe.dll", folder / "probe.pdb"),
     )
 
 
@@ -71,12 +72,17 @@ def _cached(what: str, arch: Arch, rooms: tuple[str, ...], build: Callable[[Path
     final = parent / f"{what}-{arch}-{_key(arch, rooms)}"
     if final.is_dir():
         return final
-    temporary = Path(tempfile.mkdtemp(prefix=f".{what}-", dir=parent))
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{what}-", dir=parent))
+    except OSError as error:
+        raise CacheError(parent, error) from None
     try:
         build(temporary)
         # Fails where somebody else was faster: their result is the same.
         with contextlib.suppress(OSError):
             temporary.rename(final)
+    except UsageError as error:  # these sources are ours, and so is what is wrong with them
+        raise ToolchainError(error.message, hint=error.hint) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return final

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from harness.toolchain.arch import Arch
-from harness.toolchain.ziglang import package_dir, run_tool
+from harness.toolchain.diagnostics import refusal_of_all, warnings_that_matter
+from harness.toolchain.ziglang import CompilerRefusal, package_dir, run_tool
 
 __all__ = ["LANGUAGES", "Progress", "compile_sources", "system_includes"]
 
@@ -26,6 +29,10 @@ FLAGS = (
     "-gcodeview",
     # Microsoft's dialect: "text" __FUNCTION__ "text", __declspec, __try, #pragma comment, unnamed members.
     "-fms-extensions",
+    # Clang would warn of it otherwise, and of pragmas that only Microsoft's compiler knows.
+    "-Wno-microsoft",
+    "-Wno-unknown-pragmas",
+    "-Wno-ignored-pragmas",
     "-ffreestanding",
     "-fno-stack-protector",
     # Large frames would call a probe of the C runtime, which nothing here links.
@@ -57,13 +64,17 @@ def compile_sources(
     kernel: bool,
     includes: Sequence[Path] = (),
     defines: Mapping[str, str] | None = None,
+    forced: Sequence[Path] = (),
     progress: Progress | None = None,
+    warned: Progress | None = None,
 ) -> list[Path]:
     """Compile each source into the folder ``objects``; the object files, in the order of the sources.
 
     :param kernel: with the WDK's headers and calling conventions, else for user mode.
     :param includes: searched before the system's headers.
-    :raises harness.toolchain.ziglang.CompilerRefusal: the first source, in order, that was refused.
+    :param forced: headers that every source includes before its first line.
+    :param warned: told what the compiler warns of, a source at a time, with source lines and carets.
+    :raises harness.toolchain.ziglang.CompilerRefusal: with what was said of every source that was refused.
     """
     lib = package_dir() / "lib"
     common = [
@@ -75,9 +86,10 @@ def compile_sources(
         *(f"-D{name}={value}" for name, value in (defines or {}).items()),
         *(flag for folder in includes for flag in ("-I", str(folder), f"-ffile-prefix-map={folder}=include")),
         *(flag for folder in system_includes(kernel=kernel) for flag in ("-isystem", str(folder))),
+        *(flag for header in forced for flag in ("-include", str(header))),
     ]
 
-    def one(number: int, source: Path) -> Path:
+    def one(number: int, source: Path) -> Path | CompilerRefusal:
         if progress is not None:
             progress(f"compiling {source.name} for {arch}")
         language = LANGUAGES[source.suffix.lower()]
@@ -85,8 +97,27 @@ def compile_sources(
         result = objects / f"{number:03}-{source.stem}.obj"
         special = [_STANDARD[language], *(_CPLUSPLUS if language == "c++" else ())]
         naming = ["-Xclang", f"-object-file-name={result.name}", "-o", str(result)]
-        run_tool("clang", [*common, *special, source.name, *naming], cwd=source.parent)
+        try:
+            output = run_tool("clang", [*common, *special, source.name, *naming], cwd=source.parent)
+        except CompilerRefusal as refusal:
+            message = _in_place(refusal.message, source)
+            return CompilerRefusal(message, output=_in_place(refusal.output, source), hint=refusal.hint)
+        warnings = warnings_that_matter(_in_place(output, source))
+        if warnings and warned is not None:
+            warned(warnings.rstrip("\n"))
         return result
 
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        return list(pool.map(one, range(len(sources)), sources))
+        results = list(pool.map(one, range(len(sources)), sources))
+    refusals = [result for result in results if isinstance(result, CompilerRefusal)]
+    if refusals:
+        raise refusal_of_all(refusals)
+    return [result for result in results if isinstance(result, Path)]
+
+
+def _in_place(text: str, source: Path) -> str:
+    """What the compiler said, with the path of ``source`` in place of its bare name."""
+    shown = source
+    with contextlib.suppress(ValueError):
+        shown = source.relative_to(Path.cwd())
+    return re.sub(rf"^{re.escape(source.name)}:(?=\d)", lambda _: f"{shown}:", text, flags=re.MULTILINE)

@@ -7,14 +7,15 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.errors import ToolchainError
+from harness.errors import UsageError
 from harness.resources import driver_sources
 from harness.toolchain.arch import Arch
 from harness.toolchain.compile import LANGUAGES, Progress, compile_sources, system_includes
+from harness.toolchain.diagnostics import users_sources
 from harness.toolchain.headers import HEADERS, write_forwarders
 from harness.toolchain.importlibs import import_library_of, make_import_library
 from harness.toolchain.link import LinkJob, link
-from harness.toolchain.result import BuildResult, publish
+from harness.toolchain.result import BuildResult, pdb_name_for, publish
 from harness.toolchain.runtime import make_runtime
 
 __all__ = ["DRIVER_DEFINES", "build_driver", "find_sources"]
@@ -24,13 +25,14 @@ DRIVER_DEFINES: Mapping[str, str] = {"DBG": "1", "NDEBUG": "1"}
 
 _KERNEL_MODULES = ("ntoskrnl", "hal")
 _NEWER_EXPORTS = "ntoskrnl-newer.def"
+_PRINT_FORMATS = "printformats.h"
 _ENTRY = re.compile(rb"\bDriverEntry\b")
 
 
 def find_sources(sources: Path) -> list[Path]:
     """The C and C++ files of a driver: ``sources`` itself, those in that folder, or else those below it.
 
-    :raises ToolchainError: there are none.
+    :raises UsageError: there are none.
     """
     if sources.is_file() and sources.suffix.lower() in LANGUAGES:
         return [sources.resolve()]
@@ -40,7 +42,7 @@ def find_sources(sources: Path) -> list[Path]:
         ]
         if found:
             return sorted(path.resolve() for path in found)
-    raise ToolchainError(
+    raise UsageError(
         f"no C or C++ sources in {sources}",
         hint=f"looked for {', '.join('*' + suffix for suffix in LANGUAGES)}",
     )
@@ -65,17 +67,21 @@ def build_driver(
     *,
     defines: Mapping[str, str] | None = None,
     progress: Progress | None = None,
+    warned: Progress | None = None,
 ) -> BuildResult:
     """Compile the driver in ``sources`` to ``out``, with a .pdb beside it.
 
-    The same sources give the same image, byte for byte, wherever they lie, whatever ``out`` is called and on
-    whichever system: the .pdb is therefore named for the file that holds ``DriverEntry``.
+    The same sources give the same image, byte for byte, wherever they lie and on whichever system; the name
+    of ``out`` is in it too, for the image says what its .pdb is called.
 
     :param sources: a folder, or one file.
     :param defines: further macros, on top of :data:`DRIVER_DEFINES`.
-    :raises harness.toolchain.ziglang.CompilerRefusal: with the first error.
-    :raises ToolchainError: no sources, no compiler, or ``out`` cannot be written.
+    :param warned: told what the compiler warns of, arguments that do not fit a print's format above all.
+    :raises harness.toolchain.diagnostics.SourceError: with the first error.
+    :raises UsageError: no sources, or a place where nothing can be written.
+    :raises ToolchainError: no compiler, or it fell.
     """
+    pdb_name = pdb_name_for(out)
     files = find_sources(sources)
     ours = driver_sources() / "wdk"
     include = sources.resolve() if sources.is_dir() else files[0].parent
@@ -85,15 +91,18 @@ def build_driver(
         forwarders.mkdir()
         search = [include, ours, *system_includes(kernel=True)]
         write_forwarders([*files, *_headers(include)], search, forwarders)
-        objects = compile_sources(
-            files,
-            arch,
-            folder,
-            kernel=True,
-            includes=[include, ours, forwarders],
-            defines={**DRIVER_DEFINES, **(defines or {})},
-            progress=progress,
-        )
+        with users_sources():
+            objects = compile_sources(
+                files,
+                arch,
+                folder,
+                kernel=True,
+                includes=[include, ours, forwarders],
+                defines={**DRIVER_DEFINES, **(defines or {})},
+                forced=[ours / _PRINT_FORMATS],
+                progress=progress,
+                warned=warned,
+            )
         if progress is not None:
             progress(f"linking {out.name}")
         libraries = [make_runtime(arch, folder, kernel=True)]
@@ -102,10 +111,11 @@ def build_driver(
         stem = _stem(files)
         job = LinkJob(
             name=f"{stem}.sys",
-            pdb_name=f"{stem}-{arch}.pdb",
+            pdb_name=pdb_name,
             entry=arch.decorate("DriverEntry", 8),
             subsystem="native",
             flags=("/driver",),
         )
-        image, pdb = link(job, arch, [*objects, *libraries], folder)
+        with users_sources():
+            image, pdb = link(job, arch, [*objects, *libraries], folder)
         return publish(image, pdb, out)

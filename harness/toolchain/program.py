@@ -10,9 +10,10 @@ from typing import Literal
 from harness.errors import ToolchainError
 from harness.toolchain.arch import Arch
 from harness.toolchain.compile import Progress, compile_sources
+from harness.toolchain.diagnostics import users_sources
 from harness.toolchain.importlibs import make_import_library
 from harness.toolchain.link import LinkJob, link
-from harness.toolchain.result import BuildResult, publish
+from harness.toolchain.result import BuildResult, pdb_name_for, publish
 from harness.toolchain.runtime import make_runtime
 
 __all__ = ["USER_DEFINES", "build_program"]
@@ -42,8 +43,9 @@ def build_program(
     :param entry: linker name of the entry point; by default ``EntryPoint`` (no arguments, never returns) for
         a program and ``DllMain`` for a DLL.
     :param exports: functions that a DLL exports, in the syntax of lld's ``/export``.
-    :raises harness.toolchain.ziglang.CompilerRefusal: with the first error.
-    :raises ToolchainError: no sources, no compiler, an unknown module, or ``out`` cannot be written.
+    :raises harness.toolchain.diagnostics.SourceError: with the first error.
+    :raises UsageError: a place where nothing can be written.
+    :raises ToolchainError: no sources, no compiler, or an unknown module.
     """
     if not sources:
         raise ToolchainError(f"no sources for {out.name}", hint="name at least one C file")
@@ -54,20 +56,22 @@ def build_program(
     flags += ["/noimplib", *(f"/export:{name}" for name in exports)]
     with tempfile.TemporaryDirectory(prefix="procnotify-build-") as temporary:
         folder = Path(temporary)
-        objects = compile_sources(
-            [path.resolve() for path in sources],
-            arch,
-            folder,
-            kernel=False,
-            includes=[path.resolve() for path in includes],
-            defines={**USER_DEFINES, **(defines or {})},
-            progress=progress,
-        )
+        with users_sources():
+            objects = compile_sources(
+                [path.resolve() for path in sources],
+                arch,
+                folder,
+                kernel=False,
+                includes=[path.resolve() for path in includes],
+                defines={**USER_DEFINES, **(defines or {})},
+                progress=progress,
+            )
         if progress is not None:
             progress(f"linking {out.name}")
         libraries = [make_runtime(arch, folder, kernel=False)]
         libraries += [make_import_library(module, arch, folder) for module in dict.fromkeys(libs)]
-        pdb_name = f"{out.stem}-{arch}.pdb"
+        pdb_name = pdb_name_for(out)
         job = LinkJob(out.name, pdb_name, entry, subsystem, tuple(flags))
-        image, pdb = link(job, arch, [*objects, *libraries], folder)
+        with users_sources():
+            image, pdb = link(job, arch, [*objects, *libraries], folder)
         return publish(image, pdb, out)

@@ -9,9 +9,10 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.errors import ToolchainError
+from harness.errors import UsageError
+from harness.files import cannot_write
 
-__all__ = ["BuildResult", "describe", "publish"]
+__all__ = ["BuildResult", "describe", "pdb_name_for", "publish"]
 
 
 class BuildResult(NamedTuple):
@@ -29,10 +30,21 @@ def describe(path: Path, pdb: Path) -> BuildResult:
     return BuildResult(path, pdb, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
+def pdb_name_for(out: Path) -> str:
+    """The file name of the .pdb that belongs to ``out``.
+
+    :raises UsageError: ``out`` is called as a .pdb itself.
+    """
+    if out.suffix.lower() == ".pdb":
+        raise UsageError(f"{out} is a name for debug information", hint="give --out the name of a .sys")
+    return f"{out.stem}.pdb"
+
+
 def publish(image: Path, pdb: Path, out: Path) -> BuildResult:
     """Copy an image to ``out`` and its .pdb beside it; each file appears whole or not at all.
 
-    :raises ToolchainError: the folder cannot be written.
+    :raises UsageError: a place where nothing can be written.
+    :raises RigError: the disk is full.
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -43,5 +55,5 @@ def publish(image: Path, pdb: Path, out: Path) -> BuildResult:
             Path(temporary).chmod(0o644)
             Path(temporary).replace(target)
     except OSError as error:
-        raise ToolchainError(f"cannot write {out}: {error.strerror}", hint="choose another --out") from error
+        raise cannot_write(out, error, hint="choose another --out") from error
     return describe(out, out.with_name(pdb.name))

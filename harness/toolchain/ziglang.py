@@ -96,5 +96,5 @@ def run_tool(tool: str, arguments: Sequence[str], *, cwd: Path) -> str:
 def _refusal(tool: str, code: int, output: str) -> CompilerRefusal:
     errors = [line.strip() for line in output.splitlines() if "error:" in line]
     first = errors[0] if errors else (output.strip().splitlines() or [f"{tool} ended with {code}"])[0]
-    hint = f"{len(errors)} errors in all, --verbose shows them" if len(errors) > 1 else ""
+    hint = f"{len(errors)} errors in all" if len(errors) > 1 else ""
     return CompilerRefusal(first, output=output, hint=hint)

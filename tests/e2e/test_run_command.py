@@ -224,7 +224,9 @@ def test_ctrl_c_keeps_the_trace_and_lets_the_target_go(tmp_path: Path) -> None:
     with pytest.raises(RunInterrupted) as raised:
         interfered(tmp_path, interrupt, watch=Watch())
     result = raised.value.result
-    assert "interrupted in create-thread (seed 1) after 10 events" in result.reason
+    # What the target had said by the time it was let go is in the trace too.
+    assert result.events >= 10
+    assert f"interrupted in create-thread (seed 1) after {result.events} events" in result.reason
     assert str(result.trace) in result.reason
     assert result.release is not None and result.release.running
     assert_readable(result, "interrupted")

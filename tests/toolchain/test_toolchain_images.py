@@ -88,7 +88,7 @@ def test_the_driver_is_a_native_image_for_old_kernels(driver) -> None:
 
 
 def test_the_codeview_record_names_the_pdb_beside_it(driver) -> None:
-    arch, built = driver
+    _, built = driver
     with pefile.PE(str(built.path)) as image:
         records = [entry.entry for entry in image.DIRECTORY_ENTRY_DEBUG if entry.struct.Type == 2]
         assert len(records) == 1
@@ -96,17 +96,20 @@ def test_the_codeview_record_names_the_pdb_beside_it(driver) -> None:
         offset = next(e.struct.PointerToRawData for e in image.DIRECTORY_ENTRY_DEBUG if e.struct.Type == 2)
         raw = built.path.read_bytes()[offset : offset + 24]
     assert raw[:4] == b"RSDS"
-    assert record.PdbFileName.rstrip(b"\0").decode() == built.pdb.name == f"procnotify-{arch}.pdb"
+    assert record.PdbFileName.rstrip(b"\0").decode() == built.pdb.name == "procnotify.pdb"
     assert (uuid.UUID(bytes_le=raw[4:20]), struct.unpack("<I", raw[20:24])[0]) == pdb_identity(built.pdb)
 
 
-def test_same_sources_same_image_wherever_and_whatever_it_is_called(driver, tmp_path: Path) -> None:
+def test_same_sources_and_same_name_same_image_wherever_they_lie(driver, tmp_path: Path) -> None:
     arch, built = driver
     elsewhere = tmp_path / "another folder" / "deep"
     shutil.copytree(driver_sources() / "procnotify", elsewhere)
-    again = build_driver(elsewhere, arch, tmp_path / "other.sys")
+    again = build_driver(elsewhere, arch, tmp_path / "out" / "procnotify.sys")
     assert again.sha256 == built.sha256
     assert again.pdb.read_bytes() == built.pdb.read_bytes()
+    renamed = build_driver(elsewhere, arch, tmp_path / "other.sys")
+    assert renamed.pdb == tmp_path / "other.pdb"
+    assert b"other.pdb\0" in renamed.path.read_bytes() and renamed.sha256 != built.sha256
 
 
 def test_no_path_of_this_machine_is_in_the_files(driver, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import struct
 from collections.abc import Callable
 from enum import Enum, IntEnum
 from typing import Final, NamedTuple
@@ -49,12 +50,15 @@ MAX_SEQUENCE: Final = (1 << 56) - 1
 MAX_DATAGRAM: Final = 2048
 """Longer datagrams are dropped unread: the largest possible one has 1470 bytes."""
 MIN_DATAGRAM: Final = 6 + 16 + 16
+DATAGRAM_SIZES: Final = range(MIN_DATAGRAM, MAX_DATAGRAM + 1, 16)
+"""A datagram is a whole number of AES blocks behind six clear bytes."""
 
 _TAG: Final = 16
 _HEADER: Final = 8
 _BLOCK: Final = 16
 _HASH_BLOCK: Final = 64
 _ZEROS: Final = bytes(_BLOCK)
+_QUADWORD: Final = struct.Struct(">Q")
 
 
 class Channel(IntEnum):
@@ -246,7 +250,7 @@ class Sealer:
         plaintext = self._decrypt(tag + data[6:-_TAG])[_BLOCK:]
         if not hmac.compare_digest(self._tag(data[:6] + plaintext), tag):
             raise DroppedDatagram(Drop.BAD_MAC)
-        header = int.from_bytes(plaintext[:_HEADER], "big")
+        (header,) = _QUADWORD.unpack_from(plaintext)
         pad = header & 0x0F
         end = len(plaintext) - pad
         if end < _HEADER or header & 0x70 or plaintext[end:] != _ZEROS[:pad]:

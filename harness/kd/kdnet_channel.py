@@ -8,8 +8,7 @@ from harness.kd.errors import ProtocolError
 from harness.kd.frames import BadPacket, BreakIn, Frame, Hello
 from harness.kd.kdnet import (
     MAGIC,
-    MAX_DATAGRAM,
-    MIN_DATAGRAM,
+    Channel,
     Datagram,
     Direction,
     Drop,
@@ -44,19 +43,15 @@ class DataChannel:
         self.version = version
         self._direction = direction
         self._received_bit = 0 if direction is Direction.TO_TARGET else _DIRECTION_BIT
+        self.clear = MAGIC + bytes((version, Channel.DATA))
+        """How each of its datagrams begins."""
         self._sent = 0
         self._mark = 0
         self._ready_id = -1
         self._ready = b""
 
-    @staticmethod
-    def fits(data: bytes) -> bool:
-        """It looks like a datagram on the data channel, so that it can be opened."""
-        size = len(data)
-        return MIN_DATAGRAM <= size <= MAX_DATAGRAM and size % 16 == 6 and data[5] == 0 and data[:4] == MAGIC
-
     def open(self, data: bytes) -> bytes:
-        """The body; raises :class:`DroppedDatagram`."""
+        """The body of a datagram with a legal size; raises :class:`DroppedDatagram`."""
         header, body = self._sealer.open_plain(data)
         if header & _DIRECTION_BIT != self._received_bit:
             raise DroppedDatagram(Drop.WRONG_DIRECTION)

@@ -13,6 +13,7 @@ from harness.kd.errors import ProtocolError
 from harness.kd.frames import Frame, SessionUp
 from harness.kd.handshake import Poke, Response, decode_control
 from harness.kd.kdnet import (
+    DATAGRAM_SIZES,
     PROTOCOL_VERSION,
     Channel,
     Direction,
@@ -82,7 +83,7 @@ class KdnetHostLink:
     def receive(self, data: bytes, now: float, address: Address | None) -> list[Frame]:
         channel = self._channel
         try:
-            if channel is not None and channel.fits(data):
+            if channel is not None and data.startswith(channel.clear) and len(data) in DATAGRAM_SIZES:
                 body = channel.open(data)
                 self._heard_at = now
                 if address == self._address and self._newcomer is None:

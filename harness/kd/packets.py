@@ -79,6 +79,9 @@ _KNOWN_TYPES: Final = {
     if kind not in (PacketType.UNUSED, PacketType.POLL_BREAKIN)
 }
 """Number → type and the leader that belongs to it."""
+_DATA_TYPES: Final = {
+    number: kind for number, (kind, leader) in _KNOWN_TYPES.items() if leader == DATA_LEADER
+}
 
 
 class Header(NamedTuple):
@@ -153,8 +156,14 @@ def decode_packet(data: bytes, *, max_payload: int = MAX_KDNET_PAYLOAD + 8) -> P
 
     Raises :class:`ProtocolError` as :meth:`Header.decode` does, and for a wrong length or checksum.
     """
+    payload = data[HEADER_SIZE:]
+    if HEADER_SIZE <= len(data) <= HEADER_SIZE + max_payload:
+        # The target waits for this: what is a sound data packet is taken at once. What is not is named below.
+        leader, number, byte_count, packet_id, total = _HEADER.unpack_from(data)
+        known = _DATA_TYPES.get(number)
+        if known and leader == DATA_LEADER and byte_count == len(payload) and total == checksum(payload):
+            return Packet(known, packet_id, payload)
     header = Header.decode(data, max_payload=max_payload)
-    payload = bytes(data[HEADER_SIZE:])
     if header.packet_type in CONTROL_TYPES:
         if payload or header.byte_count or header.checksum:
             raise ProtocolError(f"{header.packet_type.name} packet with a payload of {len(payload)} bytes")

@@ -87,8 +87,7 @@ class Session:
         self.role = role
         self._link = link
         self._ids = ids
-        self._phase = phase
-        self._legal = TRANSITIONS[role][phase]
+        self._be(phase)
         self._events: deque[SessionEvent | Packet] = deque()
         self._delivery = Delivery(link, ids, self._events, retransmit=retransmit, max_tries=max_tries)
         self._resets = 0
@@ -235,9 +234,15 @@ class Session:
             self._events.append(Dropped(Drop.NOT_EXPECTED, f"{what.value} while {self._phase.value}", False))
             return False
         if following is not self._phase:
-            self._phase = following
-            self._legal = TRANSITIONS[self.role][following]
+            self._be(following)
         return True
+
+    def _be(self, phase: Phase) -> None:
+        self._phase = phase
+        self._legal = TRANSITIONS[self.role][phase]
+        # Where data changes nothing the table need not be asked for each packet, while the target waits.
+        leads_to = {self._legal.get(Input.FIRST_DATA), self._legal.get(Input.DATA)}
+        self._flows = phase is not Phase.RESYNCING and leads_to == {phase}
 
     def _on_packet(self, packet: Packet, now: float) -> None:
         control = _CONTROL_INPUTS[packet.packet_type]
@@ -254,13 +259,14 @@ class Session:
 
     def _on_data(self, packet: Packet, now: float) -> None:
         ids = self._ids
-        first = ids.begins_stream(packet) or self._resets >= _MAX_RESETS
-        if not self._enter(Input.FIRST_DATA if first else Input.DATA):
-            return
-        if self._phase is Phase.RESYNCING:
-            self._resets += 1
-            self._send_reset()
-            return
+        if not self._flows:
+            first = ids.begins_stream(packet) or self._resets >= _MAX_RESETS
+            if not self._enter(Input.FIRST_DATA if first else Input.DATA):
+                return
+            if self._phase is Phase.RESYNCING:
+                self._resets += 1
+                self._send_reset()
+                return
         self._link.acknowledge(ids.ack_of(packet.packet_id))
         if ids.is_repeat(packet):
             self._repeats += 1

@@ -52,6 +52,9 @@ class Input(Enum):
     RESEND = "RESEND"
     RESET = "RESET"
 
+    # Enum's own hash is computed in Python each time, and the target waits for a look-up in the table below.
+    __hash__ = object.__hash__
+
 
 TRANSITIONS: Final[dict[Role, dict[Phase, dict[Input, Phase]]]] = {
     Role.HOST: {

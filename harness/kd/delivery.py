@@ -26,6 +26,16 @@ class _InFlight(NamedTuple):
     again_at: float
 
 
+def _answers(packet: Packet, sent: Packet) -> bool:
+    """Only who has received ``sent`` sends this. Other packets may have been on their way before: the answer
+    to an earlier request says nothing of a Continue that was sent behind it."""
+    if packet.packet_type is not PacketType.STATE_MANIPULATE:
+        return packet.packet_type is sent.packet_type
+    if sent.packet_type is PacketType.STATE_MANIPULATE:
+        return packet.payload[:4] == sent.payload[:4]  # the api
+    return sent.packet_type is PacketType.STATE_CHANGE64
+
+
 class Delivery:
     """See the module's title. What becomes of a packet is appended to ``events``.
 
@@ -101,6 +111,12 @@ class Delivery:
         self._sends += flight.tries
         self._events.append(Acknowledged(flight.token, flight.packet.packet_type))
         self._send_next(now)
+
+    def heard(self, packet: Packet, now: float) -> None:
+        """A new packet of the peer has arrived: where it answers what is in flight, that has arrived too."""
+        flight = self._in_flight
+        if flight is not None and _answers(packet, flight.packet):
+            self.acknowledge(now)
 
     def handle_timer(self, now: float) -> None:
         """Send again, or give up."""

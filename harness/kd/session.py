@@ -23,8 +23,8 @@ The target
     packets wait; a target that prints to nobody looks at :attr:`Session.connected` first. The host's
     requests arrive as :class:`PacketReceived`, its break-in as :class:`BreakInReceived`. A host that attaches
     to a target that is *already halted* has not seen the state change: send it again as a new packet on
-    :class:`Connected` or :class:`BreakInReceived`. A packet of the host that arrives while ours is
-    unacknowledged proves its arrival. RESEND and RESET are answered by repeating the unacknowledged packet.
+    :class:`Connected` or :class:`BreakInReceived`. A packet of the host that answers ours proves that it
+    has arrived. RESEND and RESET are answered by repeating the unacknowledged packet.
 
 Limits: a datagram has at most 2048 bytes, a KDNET payload 1416, a KDCOM payload 4000; a host keeps 64
 answered pokes; a KDCOM reader keeps one packet. States and legal inputs: :mod:`harness.kd.transitions`.
@@ -274,7 +274,7 @@ class Session:
             return
         ids.accept(packet)
         self._events.append(packet)
-        self._delivery.acknowledge(now)
+        self._delivery.heard(packet, now)
 
     def _on_ack(self, packet_id: int, now: float) -> None:
         in_flight = self._delivery.in_flight

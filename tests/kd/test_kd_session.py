@@ -11,6 +11,7 @@ from kd_pair import KEY, NONCE, PEER, Pair, make_target, random_bytes
 
 from harness.kd.debugio import PrintString
 from harness.kd.kdnet import Drop, Key
+from harness.kd.manipulate import Continue, SetContext
 from harness.kd.packets import Packet, PacketType
 from harness.kd.session import Session
 from harness.kd.session_events import (
@@ -170,12 +171,32 @@ class TestPackets:
     def test_a_packet_of_the_peer_proves_arrival(self, link: str) -> None:
         pair = make_pair(link)
         pair.connect()
-        pair.print(b"one")
+        pair.target.send_packet(PacketType.STATE_CHANGE64, b"stop", pair.now)
         pair.to_host()
         pair.request(b"request")
         pair.to_target(lambda sent: sent[1:])
         assert pair.acknowledged() == [1]
         assert pair.requests() == [b"request"]
+
+    def test_the_answer_to_another_request_proves_nothing(self) -> None:
+        """A Continue was sent behind that request, and is lost: it has to be sent again."""
+        pair = Pair.kdnet()
+        pair.connect()
+        pair.target.send_packet(PacketType.STATE_CHANGE64, b"stop", pair.now)
+        pair.settle()
+        context, go_on = SetContext().encode(), Continue().encode()
+        for payload in (context, go_on):
+            pair.host.send_packet(PacketType.STATE_MANIPULATE, payload, pair.now)
+        pair.to_target()
+        pair.target.send_packet(PacketType.STATE_MANIPULATE, context, pair.now)
+        pair.to_host()  # the ACK, on which the Continue goes out, and the answer
+        pair.drop_to_target()
+        assert not pair.host.idle
+        pair.tick(0.5)
+        pair.settle()
+        received = [event.payload for event in pair.target_events if isinstance(event, PacketReceived)]
+        assert received == [context, go_on]
+        assert pair.host.idle
 
     def test_every_retransmission_is_a_new_datagram(self) -> None:
         pair = Pair.kdnet()

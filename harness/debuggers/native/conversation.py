@@ -343,12 +343,14 @@ class Conversation:
     def request(self, request: R, timeout: float) -> R:
         """Ask the halted target and wait for the answer.
 
-        Raises :class:`UsageError` while the target runs, :class:`TargetLost` when no answer comes.
+        Raises :class:`UsageError` while the target runs, :class:`TargetLost` when no answer comes. On a link
+        that loses datagrams the timeout grows with its loss.
         """
         with self._requesting:
             if self._halt is None:
                 raise UsageError("the target is running", hint="break in first")
             self._reply, self._request = None, request
+            timeout *= self._require_link().patience
             deadline = min(monotonic() + timeout, self.deadline)
             try:
                 while (left := deadline - monotonic()) > 0:
@@ -370,6 +372,7 @@ class Conversation:
             raise UsageError("the target is running", hint="break in first")
         self._halt = None
         token = self._post_packet(request)
+        timeout *= self._require_link().patience
         timeout = max(min(timeout, self.deadline - monotonic()), 0.0)
         if not self.wait(lambda: 0 < token[0] <= self._settled, timeout):
             raise TargetLost(f"the target did not acknowledge {type(request).__name__} in time")

@@ -186,10 +186,12 @@ class NativeDebugger:
         return modules or self._evidence.modules
 
     def detach(self, *, timeout: float) -> Release:
-        """See :meth:`harness.debuggers.base.Debugger.detach`."""
+        """See :meth:`harness.debuggers.base.Debugger.detach`; on a link that loses datagrams the timeout
+        grows with its loss."""
         if self._link is None:
             return Release(None, "the debugger was never connected")
         talk = self._talk
+        timeout *= self._link.patience
         talk.deadline = monotonic() + timeout
         try:
             if not talk.sessions and not talk.heard:

@@ -29,6 +29,10 @@ __all__ = ["LinkThread", "Listener"]
 
 LOOKS: Final = 8
 """Looks for a datagram between two looks at the clock while spinning: each is a system call already."""
+PATIENCE: Final = 3.0
+"""For each time that a packet must be sent again on average: every exchange then takes half a second more,
+and the usual limits are made for ten of them in five seconds."""
+MAX_PATIENCE: Final = 10.0
 QUIET: Final = 0.0002
 """Seconds without a datagram after which the listener is told to pass on what it has gathered."""
 _LONGEST_SLEEP: Final = 1.0
@@ -72,6 +76,12 @@ class LinkThread:
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
         self._thread = threading.Thread(target=self._run, name=f"kd {transport.name}", daemon=True)
+
+    @property
+    def patience(self) -> float:
+        """How many times as long as on a link without loss to wait for an answer, as this link has lost so
+        far; 1.0 to :data:`MAX_PATIENCE`."""
+        return min(1 + PATIENCE * (self.session.tries - 1), MAX_PATIENCE)
 
     def start(self) -> None:
         """Begin to listen."""

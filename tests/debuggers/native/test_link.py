@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Address
+from random import Random
 from time import monotonic
 
 import pytest
@@ -20,7 +21,7 @@ from harness.debuggers.native.debugger import NativeDebugger
 from harness.errors import ConnectionFailed, ProcnotifyError, TargetLost
 from harness.kd.debugio import PrintString
 from harness.kd.handshake import Endpoint, Poke
-from harness.kd.kdnet import Channel, Direction, Key, Sealer
+from harness.kd.kdnet import Channel, Direction, Drop, Key, Sealer
 from harness.kd.packets import PacketType
 
 OTHER_KEY = Key.parse("9.9.9.9")
@@ -273,6 +274,9 @@ class TestLog:
         target = ThinTarget.kdnet(port, first_id=0x926)
         with debugger_on(port) as debugger, noise(port, datagrams), target:
             debugger.attach(timeout=10)
+            assert debugger._link is not None
+            log = debugger._link.log
+            wait_for(lambda: log.drops(Drop.BAD_MAC, control=True) > 1)
             debugger.detach(timeout=10)
         told = [(record.levelno, record.getMessage()) for record in caplog.records]
         name = f"UDP port {port}: "
@@ -291,3 +295,45 @@ class TestLog:
         with debugger_on(port) as debugger, noise(port, datagrams), pytest.raises(ProcnotifyError):
             debugger.attach(timeout=0.5)
         assert capfd.readouterr() == ("", "")
+
+
+class _Deaf:
+    """A transport that loses what a list of numbers says, counted over both ways."""
+
+    def __init__(self, inner: object, loses: Callable[[], bool]) -> None:
+        self._inner = inner
+        self._loses = loses
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+    def receive(self) -> object:
+        found = self._inner.receive()  # type: ignore[attr-defined]
+        return None if found is not None and self._loses() else found
+
+    def send(self, data: bytes, address: object) -> None:
+        if not self._loses():
+            self._inner.send(data, address)  # type: ignore[attr-defined]
+
+
+class TestPatience:
+    def test_the_proof_of_a_release_takes_as_long_as_the_link_needs(self) -> None:
+        """Every fourth datagram is lost, on both ways."""
+        random = Random(5)
+        port = free_udp_port()
+        debugger = NativeDebugger(f"net:port={port},key={KEY.format()}")
+        debugger.listen()
+        link = debugger._link
+        assert link is not None
+        link.transport = _Deaf(link.transport, lambda: random.random() < 1 / 4)  # type: ignore[assignment]
+        with ThinTarget.kdnet(port) as target:
+            assert link.patience == 1.0
+            debugger.attach(timeout=120)
+            debugger.go()
+            texts = [f"{number}\n" for number in range(5)]
+            for text in texts:
+                target.print(text)
+            assert lines(debugger, len(texts)) == texts
+            assert link.patience > 1.2
+            release = debugger.detach(timeout=10)
+            assert release.running is True, release

@@ -52,12 +52,13 @@ def is_kernel_address(address: int) -> bool:
 
 
 class _Region:
-    __slots__ = ("base", "end", "host", "protection", "view")
+    __slots__ = ("base", "end", "host", "protection", "view", "writable")
 
     def __init__(self, base: int, size: int, protection: str) -> None:
         self.base = base
         self.end = base + size
         self.protection = protection
+        self.writable = "w" in protection
         self.host = mmap.mmap(-1, size)
         self.view = memoryview(self.host)
 
@@ -173,13 +174,17 @@ class Memory:
             data = self.read(address, size)
         return data
 
-    def store(self, address: int, data: bytes) -> None:
+    def store(self, address: int, data: bytes | bytearray) -> None:
         """Write all of ``data``, or MemoryFault at the first byte that cannot be written."""
+        region = self._pages.get(address // PAGE)
+        if region is not None and region.writable and address + len(data) <= region.end:
+            region.view[address - region.base : address - region.base + len(data)] = data
+            return
         while data:
             region = self._pages.get(address // PAGE)
             if region is None:
                 raise MemoryFault(address & _ADDRESS_MASK, "write", present=False)
-            if "w" not in region.protection:
+            if not region.writable:
                 raise MemoryFault(address, "write", present=True)
             part = min(len(data), region.end - address)
             region.view[address - region.base : address - region.base + part] = data[:part]
@@ -195,6 +200,9 @@ class Memory:
 
     def u64(self, address: int) -> int:
         """The ULONG64 or pointer at ``address``."""
+        region = self._pages.get(address // PAGE)
+        if region is not None and address + 8 <= region.end:
+            return int(_QWORD.unpack_from(region.view, address - region.base)[0])
         return int(_QWORD.unpack(self.load(address, 8))[0])
 
     def put_u8(self, address: int, value: int) -> None:
@@ -211,6 +219,10 @@ class Memory:
 
     def put_u64(self, address: int, value: int) -> None:
         """Store a ULONG64 or pointer; higher bits are cut off."""
+        region = self._pages.get(address // PAGE)
+        if region is not None and region.writable and address + 8 <= region.end:
+            _QWORD.pack_into(region.view, address - region.base, value & _ADDRESS_MASK)
+            return
         self.store(address, _QWORD.pack(value & _ADDRESS_MASK))
 
     def c_string(self, address: int, limit: int) -> bytes:

@@ -9,8 +9,8 @@ out through
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from harness.virtual.cpu.kernel_image import build_kernel_image
 from harness.virtual.cpu.memory import Memory
@@ -106,23 +106,19 @@ class Kernel:
 
     def create_process_object(self, *, pid: int, parent_pid: int, name: str, image: str | None) -> None:
         """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
-        with self._bugchecks():
-            self._system.objects.create_process(pid, parent_pid, name, image)
+        self._change(self._system.objects.create_process, pid, parent_pid, name, image)
 
     def create_thread_object(self, *, pid: int, tid: int, processor: int) -> None:
         """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
-        with self._bugchecks():
-            self._system.objects.create_thread(pid, tid, processor)
+        self._change(self._system.objects.create_thread, pid, tid, processor)
 
     def delete_thread_object(self, tid: int) -> None:
         """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
-        with self._bugchecks():
-            self._system.objects.delete_thread(tid)
+        self._change(self._system.objects.delete_thread, tid)
 
     def delete_process_object(self, pid: int) -> None:
         """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
-        with self._bugchecks():
-            self._system.objects.delete_process(pid)
+        self._change(self._system.objects.delete_process, pid)
 
     def process_notify(
         self,
@@ -161,8 +157,7 @@ class Kernel:
                 self._call("process", callback, (parent_pid, pid, int(create)), context)
         self._execution.run_deferred()
         if not create:
-            with self._bugchecks():
-                objects.exit_process(pid)
+            self._change(objects.exit_process, pid)
             self._system.user_images.forget(pid)
 
     def thread_notify(self, *, pid: int, tid: int, create: bool, context: ThreadContext) -> None:
@@ -176,8 +171,7 @@ class Kernel:
             self._call("thread", callback, (pid, tid, int(create)), where)
         self._execution.run_deferred()
         if not create:
-            with self._bugchecks():
-                self._system.objects.exit_thread(pid, tid)
+            self._change(self._system.objects.exit_thread, pid, tid)
 
     def image_notify(
         self,
@@ -310,8 +304,7 @@ class Kernel:
 
     def _take_away(self, driver: Driver, context: ThreadContext) -> None:
         self._tell_symbols(driver.module, context, unload=True)
-        with self._bugchecks():
-            self._loader.unload(driver)
+        self._change(self._loader.unload, driver)
 
     def _demand_freed_pool(self, driver: Driver) -> None:
         left = self._system.pool.leftovers(driver.module.name)
@@ -332,11 +325,10 @@ class Kernel:
             process.image_path = process.image_path or path
             objects.set_name(process, path.rsplit("\\", 1)[-1])
 
-    @contextmanager
-    def _bugchecks(self) -> Iterator[None]:
+    def _change(self, change: Callable[..., None], *arguments: Any) -> None:
         """The kernel's own work on lists that a driver can have broken."""
         try:
-            yield
+            change(*arguments)
         except BugcheckRaised as raised:
             self._execution.report_bugcheck(raised, self._execution.last_driver)
 

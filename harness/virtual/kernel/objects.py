@@ -35,6 +35,7 @@ class ProcessObject:
     """NT path of the executable, once it is known."""
     image_base: int = 0
     command_line: str | None = None
+    active_threads: int = 0
     references: int = 0
     exiting: bool = False
     announced: bool = False
@@ -134,7 +135,7 @@ class Objects:
     def exit_thread(self, pid: int, tid: int) -> None:
         """Its end was notified."""
         thread = self.thread(pid, tid)
-        self._eprocess.count_threads(self.process(pid).address, -1)
+        self._count_threads(self.process(pid), -1)
         if not thread.announced:
             self.delete_thread(tid)
 
@@ -203,14 +204,18 @@ class Objects:
 
     def _new_thread(self, pid: int, tid: int, processor: int) -> ThreadObject:
         self.delete_thread(tid)
-        owner = self.process(pid).address
+        owner = self.process(pid)
         address = self._ethread.create(
-            owner, pid, tid, create_time=self._clock.system_time, processor=processor
+            owner.address, pid, tid, create_time=self._clock.system_time, processor=processor
         )
-        self._eprocess.count_threads(owner, 1)
+        self._count_threads(owner, 1)
         thread = self._threads[tid] = ThreadObject(pid, tid, address)
         self._by_address[address] = thread
         return thread
+
+    def _count_threads(self, process: ProcessObject, change: int) -> None:
+        process.active_threads += change
+        self._eprocess.set_active_threads(process.address, process.active_threads)
 
     def _set_origin(self, process: ProcessObject, parent_pid: int) -> None:
         process.parent_pid, process.create_time = parent_pid, self._clock.system_time

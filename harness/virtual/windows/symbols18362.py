@@ -3,7 +3,7 @@
 Only fields that the virtual target fills. Sources: the public PDB of ntoskrnl.exe 10.0.18362 as published by
 the Vergilius project and Geoff Chappell (sizes of KTHREAD and ETHREAD), ``wdbgexts.h`` of the WDK for
 KDDEBUGGER_DATA64, ``ntddk.h`` for KUSER_SHARED_DATA, and the AMD64 descriptor formats of the Intel SDM vol. 3
-for the GDT. What DbgEng and ntoseye read of them is in ``../shared/protocol/kd.md`` section 14.
+for the GDT.
 """
 
 from __future__ import annotations

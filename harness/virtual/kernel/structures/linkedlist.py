@@ -6,6 +6,7 @@ broken ends as RtlpCheckListEntry ends it, with the fail-fast code for a corrupt
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 from harness.virtual.cpu.memory import Memory
@@ -13,6 +14,8 @@ from harness.virtual.cpu.traps import BugcheckRaised, MemoryFault
 
 __all__ = ["initialize", "insert_tail", "remove"]
 
+_LINKS: Final = struct.Struct("<QQ")
+"""Flink, Blink."""
 _BLINK: Final = 8
 _KERNEL_SECURITY_CHECK_FAILURE: Final = 0x139
 _FAST_FAIL_CORRUPT_LIST_ENTRY: Final = 3
@@ -20,8 +23,7 @@ _FAST_FAIL_CORRUPT_LIST_ENTRY: Final = 3
 
 def initialize(memory: Memory, head: int) -> None:
     """InitializeListHead."""
-    memory.put_u64(head, head)
-    memory.put_u64(head + _BLINK, head)
+    memory.store(head, _LINKS.pack(head, head))
 
 
 def insert_tail(memory: Memory, head: int, entry: int) -> None:
@@ -33,8 +35,7 @@ def insert_tail(memory: Memory, head: int, entry: int) -> None:
         last = memory.u64(head + _BLINK)
         if memory.u64(last) != head:
             raise _corrupt(head)
-        memory.put_u64(entry, head)
-        memory.put_u64(entry + _BLINK, last)
+        memory.store(entry, _LINKS.pack(head, last))
         memory.put_u64(last, entry)
         memory.put_u64(head + _BLINK, entry)
     except MemoryFault:
@@ -47,7 +48,7 @@ def remove(memory: Memory, entry: int) -> None:
     :raises BugcheckRaised: 0x139 when the ring is broken there.
     """
     try:
-        following, previous = memory.u64(entry), memory.u64(entry + _BLINK)
+        following, previous = _LINKS.unpack(memory.load(entry, _LINKS.size))
         if memory.u64(following + _BLINK) != entry or memory.u64(previous) != entry:
             raise _corrupt(entry)
         memory.put_u64(previous, following)

@@ -79,9 +79,9 @@ class Eprocess:
         """Where its executable is mapped."""
         self._memory.put_u64(process + _IMAGE_BASE, base)
 
-    def count_threads(self, process: int, change: int) -> None:
-        """So many threads more (or less) have not exited."""
-        self._memory.put_u32(process + _THREADS, self._memory.u32(process + _THREADS) + change)
+    def set_active_threads(self, process: int, count: int) -> None:
+        """So many of its threads have not exited."""
+        self._memory.put_u32(process + _THREADS, count)
 
     def delete(self, process: int) -> None:
         """PspProcessDelete: the last reference is gone.

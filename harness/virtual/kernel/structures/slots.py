@@ -28,7 +28,7 @@ class ObjectSlots:
         self._free: list[int] = []
         self._next = 0
 
-    def allocate(self, content: bytes) -> int:
+    def allocate(self, content: bytes | bytearray) -> int:
         """The address of a free slot, which now begins with ``content``.
 
         :raises OverflowError: 65536 objects exist.

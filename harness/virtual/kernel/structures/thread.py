@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 from harness.virtual.cpu.memory import Memory
@@ -16,6 +17,13 @@ _THREAD_OBJECT: Final = 6
 _RUNNING, _TERMINATED, _WAITING = 2, 4, 5
 """KTHREAD_STATE."""
 
+_TEMPLATE: Final = ETHREAD.pack({"Header.Type": _THREAD_OBJECT, "State": _WAITING})
+_OWNERS: Final = (ETHREAD.offset("ApcState.Process"), ETHREAD.offset("Process"))
+_CREATE_TIME: Final = ETHREAD.offset("CreateTime")
+_CLIENT_ID: Final = ETHREAD.offset("Cid")
+_POINTER: Final = struct.Struct("<Q")
+_POINTERS: Final = struct.Struct("<QQ")
+_NUMBER: Final = struct.Struct("<I")
 _WAIT_LIST: Final = ETHREAD.offset("Header.WaitListHead")
 _PROCESSOR: Final = ETHREAD.offset("NextProcessor")
 _STATE: Final = ETHREAD.offset("State")
@@ -39,19 +47,13 @@ class Ethread:
         :param processor: the one it is to run on first.
         """
         memory = self._memory
-        address = self._slots.allocate(
-            ETHREAD.pack(
-                {
-                    "Header.Type": _THREAD_OBJECT,
-                    "ApcState.Process": process,
-                    "NextProcessor": processor,
-                    "State": _WAITING,
-                    "Process": process,
-                    "CreateTime": create_time,
-                    "Cid": (pid, tid),
-                }
-            )
-        )
+        content = bytearray(_TEMPLATE)
+        for offset in _OWNERS:
+            _POINTER.pack_into(content, offset, process)
+        _NUMBER.pack_into(content, _PROCESSOR, processor)
+        _POINTER.pack_into(content, _CREATE_TIME, create_time)
+        _POINTERS.pack_into(content, _CLIENT_ID, pid, tid)
+        address = self._slots.allocate(content)
         linkedlist.initialize(memory, address + _WAIT_LIST)
         linkedlist.insert_tail(memory, process + _KERNEL_HEAD, address + _KERNEL_LINKS)
         linkedlist.insert_tail(memory, process + _EXECUTIVE_HEAD, address + _EXECUTIVE_LINKS)

@@ -23,7 +23,7 @@ from harness.toolchain.windows_errors import ntstatus_words
 from harness.virtual.clock import SECOND
 from harness.virtual.kernel.loader import check_driver_file
 from harness.virtual.served import Dialling, ServedTarget
-from harness.virtual.stub.stub import TargetCrashed, TargetEnded, TargetRebooted
+from harness.virtual.stub.stub import RebootedByDebugger, TargetCrashed, TargetEnded
 from harness.virtual.stub.wire import UdpWire
 
 __all__ = ["command"]
@@ -139,7 +139,7 @@ def _serve(power: _Power, dialling: Dialling, scenario: Scenario | None, driver:
                 click.echo(f"procnotify: {driver.file}: {ntstatus_words(status)}", err=True)
             while True:
                 target.idle()
-        except TargetRebooted as end:
+        except RebootedByDebugger as end:
             click.echo(f"procnotify: {end}", err=True)
         except TargetCrashed as end:
             click.echo(f"procnotify: {end}; it reboots", err=True)

@@ -7,13 +7,13 @@ from typing import Final, NamedTuple
 from harness.debuggers.base import Debugger, Module, ModuleLoaded, ModuleUnloaded, TargetRebooted
 from harness.errors import ProcnotifyError
 
-__all__ = ["MAX_READINGS", "LoadedImages", "Place"]
+__all__ = ["MAX_READINGS", "ImagePlace", "LoadedImages"]
 
 MAX_READINGS: Final = 32
 """How often the target's list is read in one boot; over a slow line that stops the target for seconds."""
 
 
-class Place(NamedTuple):
+class ImagePlace(NamedTuple):
     """An address, as an image and how far behind its base."""
 
     image: str
@@ -41,7 +41,7 @@ class LoadedImages:
         if isinstance(event, TargetRebooted):
             self._modules, self._readings = [], 0
 
-    def place(self, address: int) -> Place | None:
+    def place(self, address: int) -> ImagePlace | None:
         """Where that is; None when no image holds it, or the target does not say."""
         found = self._find(address)
         if found is None and self._stale and self._readings < MAX_READINGS:
@@ -53,8 +53,8 @@ class LoadedImages:
             found = self._find(address)
         return found
 
-    def _find(self, address: int) -> Place | None:
+    def _find(self, address: int) -> ImagePlace | None:
         for module in self._modules:
             if module.base <= address < module.base + module.size:
-                return Place(module.name, address - module.base)
+                return ImagePlace(module.name, address - module.base)
         return None

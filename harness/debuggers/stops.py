@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.debuggers.base import Stopped
-from harness.debuggers.images import Place
+from harness.debuggers.images import ImagePlace
 from harness.errors import DriverFault
 from harness.kd.status import (
     DBG_CONTINUE,
@@ -119,7 +119,7 @@ class StopTally:
         return lines
 
 
-def unhandled_exception(stop: Stopped, place: Place | None) -> DriverFault:
+def unhandled_exception(stop: Stopped, place: ImagePlace | None) -> DriverFault:
     """The error for an exception that nothing in the target handled (its second chance)."""
     where = f" ({place})" if place is not None else ""
     return DriverFault(

@@ -22,8 +22,8 @@ from harness.kd.packets import (
     HEADER_SIZE,
     MAX_KDCOM_PAYLOAD,
     TRAILER,
-    Header,
     Packet,
+    PacketHeader,
     checksum,
     encode_packet,
 )
@@ -92,7 +92,7 @@ class Reader:
         if len(buffer) < HEADER_SIZE:
             return None
         try:
-            header = Header.decode(bytes(buffer[:HEADER_SIZE]), max_payload=MAX_KDCOM_PAYLOAD)
+            header = PacketHeader.decode(bytes(buffer[:HEADER_SIZE]), max_payload=MAX_KDCOM_PAYLOAD)
         except ProtocolError as error:
             return self._refuse(error.message)
         packet = Packet(header.packet_type, header.packet_id)

@@ -28,7 +28,7 @@ __all__ = [
     "ReadControlSpace",
     "ReadPhysicalMemory",
     "ReadVirtualMemory",
-    "Reboot",
+    "RebootRequest",
     "RestoreBreakPoint",
     "SetContext",
     "SwitchProcessor",
@@ -155,7 +155,7 @@ class WriteControlSpace(MemoryTransfer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reboot(Manipulate):
+class RebootRequest(Manipulate):
     """Reboot the target; never answered."""
 
     API: ClassVar[int] = 0x313B

@@ -31,8 +31,8 @@ __all__ = [
     "MAX_KDCOM_PAYLOAD",
     "MAX_KDNET_PAYLOAD",
     "TRAILER",
-    "Header",
     "Packet",
+    "PacketHeader",
     "PacketType",
     "checksum",
     "decode_packet",
@@ -84,7 +84,7 @@ _DATA_TYPES: Final = {
 }
 
 
-class Header(NamedTuple):
+class PacketHeader(NamedTuple):
     """A packet's first 16 bytes, checked for leader, type and length."""
 
     packet_type: PacketType
@@ -93,7 +93,7 @@ class Header(NamedTuple):
     checksum: int
 
     @classmethod
-    def decode(cls, data: bytes, *, max_payload: int) -> Header:
+    def decode(cls, data: bytes, *, max_payload: int) -> PacketHeader:
         """Parse the first 16 bytes of ``data``.
 
         Raises :class:`ProtocolError` for a short header, an unknown leader or type, a leader that does not
@@ -154,7 +154,7 @@ def decode_packet(data: bytes, *, max_payload: int = MAX_KDNET_PAYLOAD + 8) -> P
 
     :param max_payload: the default accepts what Microsoft's host does not drop unanswered (1416 bytes).
 
-    Raises :class:`ProtocolError` as :meth:`Header.decode` does, and for a wrong length or checksum.
+    Raises :class:`ProtocolError` as :meth:`PacketHeader.decode` does, and for a wrong length or checksum.
     """
     payload = data[HEADER_SIZE:]
     if HEADER_SIZE <= len(data) <= HEADER_SIZE + max_payload:
@@ -163,7 +163,7 @@ def decode_packet(data: bytes, *, max_payload: int = MAX_KDNET_PAYLOAD + 8) -> P
         known = _DATA_TYPES.get(number)
         if known and leader == DATA_LEADER and byte_count == len(payload) and total == checksum(payload):
             return Packet(known, packet_id, payload)
-    header = Header.decode(data, max_payload=max_payload)
+    header = PacketHeader.decode(data, max_payload=max_payload)
     if header.packet_type in CONTROL_TYPES:
         if payload or header.byte_count or header.checksum:
             raise ProtocolError(f"{header.packet_type.name} packet with a payload of {len(payload)} bytes")

@@ -8,7 +8,7 @@ from itertools import islice
 from harness.events import Event, kind_of
 from harness.order.lifecycle import Violation
 from harness.order.patterns import Bindings, describe
-from harness.order.result import Awaited, Failure, Mark, Miss, Place, Row, Stop
+from harness.order.result import Awaited, Failure, Mark, Miss, Place, Row, WayEnd
 from harness.order.search import Assigned, Block, Search, Standing
 from harness.order.standing import OpenWay, asked_of, forbidding, nearest, open_ways, stops_of
 from harness.order.terms import Done, is_strict
@@ -91,7 +91,7 @@ def explain_order(
         standing,
         _rows(events, marks, around),
         awaited=tuple(Awaited(pattern.source.line, describe(pattern)) for pattern in others),
-        stop=None if stop is None else Stop(stop.index, _why(first.way, stop)),
+        stop=None if stop is None else WayEnd(stop.index, _why(first.way, stop)),
         miss=None if near is None else Miss(near.event.index, near.pattern.source.line, tuple(near.wrong)),
         waited=True,
     )
@@ -131,7 +131,7 @@ def _failure(
     rows: tuple[Row, ...],
     *,
     awaited: tuple[Awaited, ...] = (),
-    stop: Stop | None = None,
+    stop: WayEnd | None = None,
     miss: Miss | None = None,
     waited: bool = False,
 ) -> Failure:

@@ -24,8 +24,8 @@ __all__ = [
     "Miss",
     "Place",
     "Row",
-    "Stop",
     "Unjudged",
+    "WayEnd",
     "Witness",
 ]
 
@@ -93,7 +93,7 @@ class Awaited:
 
 
 @dataclass(frozen=True)
-class Stop:
+class WayEnd:
     """The event that ended the way on which the order came furthest."""
 
     index: int
@@ -128,7 +128,7 @@ class Failure:
     """What was bound there."""
     awaited: tuple[Awaited, ...] = ()
     """What else could have come, besides what the reason names."""
-    stop: Stop | None = None
+    stop: WayEnd | None = None
     miss: Miss | None = None
     """None where no event of an awaited kind came, or nothing was awaited."""
     waited: bool = False

@@ -26,7 +26,7 @@ from harness.debuggers.base import (
     Stopped,
     TargetRebooted,
 )
-from harness.debuggers.images import LoadedImages, Place
+from harness.debuggers.images import ImagePlace, LoadedImages
 from harness.debuggers.release import last_prints
 from harness.debuggers.stops import DEBUGGER_EXCEPTIONS, unhandled_exception
 from harness.errors import DriverBugcheck, DriverFault, ProcnotifyError, TargetLost, UsageError
@@ -197,7 +197,7 @@ class LiveTarget:
         with contextlib.suppress(UsageError):  # reset meanwhile: it runs already
             self._debugger.go()
 
-    def _record_stop(self, stop: Stopped) -> Place | None:
+    def _record_stop(self, stop: Stopped) -> ImagePlace | None:
         place = self._images.place(stop.address)
         image = place.image if place is not None else None
         self._emit(

@@ -38,7 +38,7 @@ from typing import Any, Final
 from harness.errors import DriverBugcheck, DriverHang, ProcnotifyError, RigError, TargetLost, UsageError
 from harness.virtual.control import ControlServer, Request
 from harness.virtual.served import Dialling, ServedTarget
-from harness.virtual.stub.stub import TargetCrashed, TargetEnded, TargetRebooted
+from harness.virtual.stub.stub import RebootedByDebugger, TargetCrashed, TargetEnded
 from harness.virtual.stub.wire import UdpWire
 
 __all__ = ["TargetProcess", "main"]
@@ -200,7 +200,7 @@ class TargetProcess:
             wire.close()
 
     def _end_boot(self, end: TargetEnded) -> None:
-        if isinstance(end, TargetRebooted):
+        if isinstance(end, RebootedByDebugger):
             self._power_off()
             self._power_on()
         elif isinstance(end, TargetCrashed):

@@ -169,8 +169,8 @@ NAMED: dict[str, NamedChange] = {
     "target-keeps-ids-over-sessions": NamedChange(
         "the target remembers the last packet of the debugger before",
         "harness/kd/session.py",
-        "            self._ids.forget()\n            if self._in_flight is not None:",
-        "            if self._in_flight is not None:",
+        "            self._ids.forget()\n            self._delivery.postpone(now)\n",
+        "            self._delivery.postpone(now)\n",
         _KD,
     ),
     # The virtual target

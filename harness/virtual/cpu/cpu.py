@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 import unicorn
 from unicorn import x86_const
 
-from harness.virtual.cpu.engine import Engine, EngineError
+from harness.virtual.cpu.engine import CodeEngine, EngineError
 from harness.virtual.cpu.kernel_image import KernelImage
 from harness.virtual.cpu.machine_code import TRANSFER_SIZE, Transfer
 from harness.virtual.cpu.memory import PAGE, Memory
@@ -114,7 +114,7 @@ class Cpu:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: CodeEngine,
         memory: Memory,
         image: KernelImage,
         *,

@@ -11,13 +11,13 @@ from typing import Any, Protocol, cast
 import unicorn
 from unicorn.unicorn_py3.unicorn import Uc, UcError
 
-__all__ = ["Engine", "EngineError", "open_engine"]
+__all__ = ["CodeEngine", "EngineError", "open_engine"]
 
 EngineError = UcError
 """What the engine raises; ``errno`` is one of ``UC_ERR_*``."""
 
 
-class Engine(Protocol):
+class CodeEngine(Protocol):
     """One emulated x64 processor with flat virtual memory (``unicorn.Uc``)."""
 
     def mem_map_ptr(self, address: int, size: int, perms: int, ptr: int) -> None: ...
@@ -47,8 +47,8 @@ class Engine(Protocol):
     def emu_stop(self) -> None: ...
 
 
-def open_engine() -> Engine:
+def open_engine() -> CodeEngine:
     """A fresh x64 processor that accepts kernel addresses (in Unicorn's default TLB mode they fault)."""
-    engine = cast(Engine, Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64))
+    engine = cast(CodeEngine, Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64))
     engine.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
     return engine

@@ -17,7 +17,7 @@ from typing import Final
 
 from unicorn import UC_PROT_EXEC, UC_PROT_READ, UC_PROT_WRITE
 
-from harness.virtual.cpu.engine import Engine
+from harness.virtual.cpu.engine import CodeEngine
 from harness.virtual.cpu.traps import MemoryFault
 
 __all__ = ["PAGE", "Memory", "is_canonical", "is_kernel_address", "page_ceiling"]
@@ -72,7 +72,7 @@ class Memory:
     A region is mapped and unmapped whole. Addresses are unsigned 64-bit numbers.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: CodeEngine) -> None:
         self._engine = engine
         self._pages: dict[int, _Region] = {}
         self.show_page: Callable[[int], bool] = lambda _address: False

@@ -8,7 +8,7 @@ from typing import Final
 
 from unicorn import x86_const
 
-from harness.virtual.cpu.engine import Engine
+from harness.virtual.cpu.engine import CodeEngine
 
 __all__ = ["SYSTEM_REGISTERS", "TRAP_FLAG", "RegisterFile"]
 
@@ -35,7 +35,7 @@ class RegisterFile:
     ``cr2`` and ``cr8`` (the last faulting address, the IRQL) are kept here, because the emulator does not.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: CodeEngine) -> None:
         self._engine = engine
         self._system = dict(SYSTEM_REGISTERS)
         self.cr2 = 0

@@ -28,7 +28,7 @@ from harness.virtual.kernel.exports import DATA, EXPORTS, Dispatcher
 from harness.virtual.kernel.loader import DRIVER_UNLOAD, Loader, check_driver_file
 from harness.virtual.kernel.notifydata import NotifyData
 from harness.virtual.kernel.printfilter import DEFAULT_COMPONENT, INFO_LEVEL, PrintFilter
-from harness.virtual.kernel.system import SYSTEM_CONTEXT, Driver, System
+from harness.virtual.kernel.system import SYSTEM_CONTEXT, LoadedDriver, System
 from harness.virtual.windows.status import (
     STATUS_IMAGE_ALREADY_LOADED,
     STATUS_INVALID_DEVICE_REQUEST,
@@ -302,11 +302,11 @@ class Kernel:
             self._execution.enter(callback.routine, arguments, context, context.irql)
         system.in_callback = False
 
-    def _take_away(self, driver: Driver, context: ThreadContext) -> None:
+    def _take_away(self, driver: LoadedDriver, context: ThreadContext) -> None:
         self._tell_symbols(driver.module, context, unload=True)
         self._change(self._loader.unload, driver)
 
-    def _demand_freed_pool(self, driver: Driver) -> None:
+    def _demand_freed_pool(self, driver: LoadedDriver) -> None:
         left = self._system.pool.leftovers(driver.module.name)
         if left:
             name = self._system.heap.unicode_string(driver.module.name)

@@ -13,7 +13,7 @@ from harness.virtual.cpu.memory import PAGE, page_ceiling
 from harness.virtual.interfaces import ImageModule
 from harness.virtual.kernel.exports import DATA, EXPORTS
 from harness.virtual.kernel.pe import DriverImage, read_driver, relocate
-from harness.virtual.kernel.system import Driver, System, UnloadedImage
+from harness.virtual.kernel.system import LoadedDriver, System, UnloadedImage
 from harness.virtual.kernel.windowsexports import windows_exports
 
 __all__ = ["DRIVER_UNLOAD", "Loader", "check_driver_file"]
@@ -74,7 +74,7 @@ class Loader:
         self._system = system
         self._next = _FIRST_BASE
 
-    def load(self, path: str, data: bytes) -> Driver:
+    def load(self, path: str, data: bytes) -> LoadedDriver:
         """Map the image, bind its imports, make its DRIVER_OBJECT.
 
         :raises DriverFileError: see :func:`check_driver_file`.
@@ -99,7 +99,7 @@ class Loader:
         entry = self._system.modules.add(
             module, timestamp=image.timestamp, integrity_forced=image.force_integrity
         )
-        driver = Driver(
+        driver = LoadedDriver(
             module=module,
             driver_object=self._driver_object(module, entry),
             loader_entry=entry,
@@ -110,13 +110,13 @@ class Loader:
         self._system.formats.clear()
         return driver
 
-    def discard(self, driver: Driver) -> None:
+    def discard(self, driver: LoadedDriver) -> None:
         """Free the INIT sections, as Windows does once DriverEntry has returned."""
         for address in driver.discardable:
             self._system.memory.unmap(address)
         driver.discardable = ()
 
-    def unload(self, driver: Driver) -> None:
+    def unload(self, driver: LoadedDriver) -> None:
         """Unmap the image; its addresses are not used again."""
         system, module = self._system, driver.module
         system.modules.remove(driver.loader_entry)

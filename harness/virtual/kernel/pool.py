@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple
 from harness.virtual.cpu.memory import PAGE, Memory, page_ceiling
 from harness.virtual.cpu.traps import BugcheckRaised
 
-__all__ = ["MAX_ALLOCATION", "Block", "Pool"]
+__all__ = ["MAX_ALLOCATION", "Pool", "PoolBlock"]
 
 MAX_ALLOCATION: Final = 256 << 20
 """Larger requests fail as if memory had run out."""
@@ -34,7 +34,7 @@ _OVERRUN: Final = 0x24
 """Corruption behind it, within its page."""
 
 
-class Block(NamedTuple):
+class PoolBlock(NamedTuple):
     """One allocation."""
 
     address: int
@@ -55,8 +55,8 @@ class Pool:
         self._memory = memory
         self._next = _BASE
         self._total = 0
-        self._live: dict[int, Block] = {}
-        self._freed: OrderedDict[int, Block] = OrderedDict()
+        self._live: dict[int, PoolBlock] = {}
+        self._freed: OrderedDict[int, PoolBlock] = OrderedDict()
 
     def allocate(self, size: int, tag: bytes, *, paged: bool, owner: str | None, fill: int = 0) -> int:
         """Address of a block of ``size`` bytes; 0 when there is no memory.
@@ -76,7 +76,7 @@ class Pool:
         view[:] = bytes((_PATTERN,)) * pages
         view[address - region : address - region + size] = bytes((fill,)) * size
         self._total += pages
-        self._live[address] = Block(address, size, tag, paged, owner, region, pages)
+        self._live[address] = PoolBlock(address, size, tag, paged, owner, region, pages)
         return address
 
     def free(self, address: int, tag: bytes | None = None) -> None:
@@ -103,11 +103,11 @@ class Pool:
         if len(self._freed) > _REMEMBERED:
             self._freed.popitem(last=False)
 
-    def find(self, address: int) -> Block | None:
+    def find(self, address: int) -> PoolBlock | None:
         """The live block that starts at ``address``."""
         return self._live.get(address)
 
-    def leftovers(self, owner: str) -> list[Block]:
+    def leftovers(self, owner: str) -> list[PoolBlock]:
         """Live blocks that ``owner`` allocated."""
         return [block for block in self._live.values() if block.owner == owner]
 
@@ -121,7 +121,7 @@ class Pool:
                 return "beyond"
         return None
 
-    def _check_surroundings(self, block: Block) -> None:
+    def _check_surroundings(self, block: PoolBlock) -> None:
         view = self._memory.view(block.region, block.pages)
         start = block.address - block.region
         for low, high, what in ((0, start, _UNDERRUN), (start + block.size, block.pages, _OVERRUN)):

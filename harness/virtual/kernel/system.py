@@ -29,7 +29,7 @@ from harness.virtual.kernel.structures.processor import ProcessorBlocks
 from harness.virtual.kernel.structures.shareddata import SharedData
 from harness.virtual.kernel.userimages import UserImages
 
-__all__ = ["SYSTEM_CONTEXT", "Driver", "GuestCall", "System", "Timer", "UnloadedImage", "VarArgs"]
+__all__ = ["SYSTEM_CONTEXT", "GuestCall", "LoadedDriver", "System", "Timer", "UnloadedImage", "VarArgs"]
 
 SYSTEM_CONTEXT = ThreadContext(pid=4, tid=8, cpu=0)
 """A system worker thread on processor 0."""
@@ -38,7 +38,7 @@ _UNLOADED_REMEMBERED = 50
 
 
 @dataclass
-class Driver:
+class LoadedDriver:
     """A loaded driver."""
 
     module: ImageModule
@@ -134,7 +134,7 @@ class System:
         self.user_images = UserImages(self.memory)
         self.memory.show_page = lambda address: self.user_images.show(self.context.pid, address)
         self.context = SYSTEM_CONTEXT
-        self.drivers: dict[str, Driver] = {}
+        self.drivers: dict[str, LoadedDriver] = {}
         self.unloaded: deque[UnloadedImage] = deque(maxlen=_UNLOADED_REMEMBERED)
         self.deferred: deque[GuestCall] = deque()
         self.timers: dict[int, Timer] = {}
@@ -158,7 +158,7 @@ class System:
         """Within the synthetic ntoskrnl.exe."""
         return self.image.base <= address < self.image.base + self.image.size
 
-    def module_at(self, address: int) -> Driver | None:
+    def module_at(self, address: int) -> LoadedDriver | None:
         """The driver whose image holds the address."""
         for driver in self.drivers.values():
             if driver.module.base <= address < driver.module.base + driver.module.size:

@@ -19,7 +19,7 @@ from harness.kd.session_events import (
     GaveUp,
     PacketReceived,
 )
-from harness.virtual.stub.wire import Wire
+from harness.virtual.stub.wire import DatagramWire
 
 __all__ = ["MAX_TRIES", "SPIN", "TargetLink"]
 
@@ -38,7 +38,7 @@ class TargetLink:
     :param now: a monotonic clock in seconds.
     """
 
-    def __init__(self, session: Session, wire: Wire, now: Callable[[], float]) -> None:
+    def __init__(self, session: Session, wire: DatagramWire, now: Callable[[], float]) -> None:
         self._session = session
         self._wire = wire
         self._now = now

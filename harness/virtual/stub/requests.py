@@ -319,7 +319,7 @@ HANDLERS: Final[dict[type[Manipulate], Callable[[HaltedTarget, Any], Outcome]]] 
     kd.Continue: _continue,
     kd.ReadControlSpace: _read_control_space,
     kd.WriteControlSpace: _write_control_space,
-    kd.Reboot: _reboot,
+    kd.RebootRequest: _reboot,
     kd.Continue2: _continue2,
     kd.ReadPhysicalMemory: _read_physical,
     kd.WritePhysicalMemory: _write_physical,

@@ -31,7 +31,7 @@ from harness.virtual.stub.link import TargetLink
 from harness.virtual.stub.requests import answer
 from harness.virtual.stub.view import DebuggerView
 
-__all__ = ["KdStub", "TargetCrashed", "TargetEnded", "TargetRebooted"]
+__all__ = ["KdStub", "RebootedByDebugger", "TargetCrashed", "TargetEnded"]
 
 _RESTATE_AFTER: Final = 0.4
 """Seconds after which a break-in at a halted target means that the debugger missed the state change."""
@@ -49,7 +49,7 @@ class TargetEnded(Exception):
     """The debugger ended this boot; unwinds whatever the target was doing."""
 
 
-class TargetRebooted(TargetEnded):
+class RebootedByDebugger(TargetEnded):
     """``.reboot``, or the end of a bugcheck."""
 
 
@@ -268,7 +268,7 @@ class KdStub:
             case Resume() | SwitchTo():
                 return outcome
             case RebootTarget():
-                raise TargetRebooted("the debugger rebooted the target")
+                raise RebootedByDebugger("the debugger rebooted the target")
             case CrashTarget(code):
                 assert self._kernel is not None
                 self._kernel.write_bugcheck_data(code, (0, 0, 0, 0))

@@ -13,10 +13,10 @@ from harness.errors import ConnectionFailed
 from harness.kd.handshake import Endpoint
 from harness.kd.kdnet import MAX_DATAGRAM
 
-__all__ = ["UdpWire", "Wire"]
+__all__ = ["DatagramWire", "UdpWire"]
 
 
-class Wire(Protocol):
+class DatagramWire(Protocol):
     """What the link needs of a network."""
 
     def send(self, data: bytes) -> None:
@@ -62,12 +62,12 @@ class UdpWire:
         self._selector.register(source, selectors.EVENT_READ, callback)
 
     def send(self, data: bytes) -> None:
-        """See :class:`Wire`. Nobody listening there (yet) is no error: the link sends again."""
+        """See :class:`DatagramWire`. Nobody listening there (yet) is no error: the link sends again."""
         with contextlib.suppress(OSError):
             self._socket.send(data)
 
     def receive(self) -> bytes | None:
-        """See :class:`Wire`."""
+        """See :class:`DatagramWire`."""
         try:
             return self._socket.recv(MAX_DATAGRAM + 1)
         except OSError:
@@ -75,7 +75,7 @@ class UdpWire:
             return None
 
     def wait(self, timeout: float | None) -> None:
-        """See :class:`Wire`; callbacks of :meth:`watch` run here."""
+        """See :class:`DatagramWire`; callbacks of :meth:`watch` run here."""
         for key, _ in self._selector.select(timeout):
             if key.data is not None:
                 key.data()

@@ -20,7 +20,7 @@ from harness.kd.manipulate import (
     ReadControlSpace,
     ReadPhysicalMemory,
     ReadVirtualMemory,
-    Reboot,
+    RebootRequest,
     RestoreBreakPoint,
     SwitchProcessor,
     WriteBreakPoint,
@@ -43,7 +43,7 @@ from harness.virtual.cpu.registers import SYSTEM_REGISTERS
 from harness.virtual.kernel.structures.shareddata import KI_USER_SHARED_DATA
 from harness.virtual.served import ServedTarget
 from harness.virtual.stub.link import MAX_TRIES
-from harness.virtual.stub.stub import TargetCrashed, TargetRebooted
+from harness.virtual.stub.stub import RebootedByDebugger, TargetCrashed
 from harness.virtual.windows.symbols18362 import (
     BUILD_LAB,
     EPROCESS,
@@ -329,12 +329,12 @@ def test_crash_prints_the_banner_breaks_and_announces_the_reboot() -> None:
 def test_reboot_ends_the_boot_and_a_new_one_is_answered() -> None:
     def script(state: StateChange) -> Dialog:
         if len(debugger.stops) == 1:
-            yield Reboot()
+            yield RebootRequest()
         yield from go(state)
 
     debugger = MemoryDebugger(script)
     target = debugger.boot()
-    with pytest.raises(TargetRebooted):
+    with pytest.raises(RebootedByDebugger):
         for _ in range(20):
             target.idle()
     debugger.attached(nonce=bytes(range(100, 132)))

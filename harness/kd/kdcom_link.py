@@ -10,6 +10,7 @@ from harness.kd.kdcom_doubts import Doubts
 from harness.kd.links import Outgoing
 from harness.kd.packets import BREAK_IN, Packet, PacketType
 from harness.kd.session_events import Address, PeerRestarted
+from harness.kd.statechange import Exception64
 
 __all__ = ["PAUSE", "KdcomLink"]
 
@@ -17,6 +18,8 @@ PAUSE: Final = 0.1
 """Seconds of silence in the middle of a packet after which its rest is not waited for: a packet is sent in
 one go, and at 9600 baud a byte takes 1 ms. Also the time between two RESENDs while nothing good arrives: the
 debris of one packet may look like several."""
+
+_EXCEPTION: Final = Exception64.STATE.to_bytes(2, "little")
 
 
 class KdcomLink:
@@ -87,4 +90,8 @@ class KdcomLink:
             self._doubts.damaged = True
             return [BadPacket(doubt, resend=not packet.is_control)]
         self._ask_again_at = now
-        return [PeerRestarted(), packet] if self._doubts.restarted else [packet]
+        if not self._doubts.restarted:
+            return [packet]
+        kind, _, payload = packet
+        in_exception = kind is PacketType.STATE_CHANGE64 and payload.startswith(_EXCEPTION)
+        return [PeerRestarted(in_exception), packet]

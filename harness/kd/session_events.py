@@ -108,8 +108,11 @@ class PeerReset(NamedTuple):
 
 
 class PeerRestarted(NamedTuple):
-    """KDCOM: the peer's packet ids begin anew with the packet whose event follows: it was reset, or it had
-    given up sending to us, and what it then had to say is lost."""
+    """KDCOM: the peer's packet ids begin anew with the packet whose event follows."""
+
+    in_exception: bool
+    """It stopped at an exception with that. kdcom's ids begin anew, too, for a debugger that it had given up;
+    then nothing is heard of it until a break-in. Otherwise it was reset."""
 
 
 class ResendRequested(NamedTuple):

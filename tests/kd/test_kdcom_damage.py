@@ -37,6 +37,7 @@ from harness.kd.session_events import (
     ResendRequested,
     SessionEvent,
 )
+from harness.kd.statechange import Exception64
 from harness.kd.transitions import Phase
 
 FIRST, SECOND = KDCOM_FIRST, KDCOM_FIRST | 1
@@ -257,7 +258,7 @@ class TestCutOff:
             end.hear(wire)
             end.wait(again)
         assert tries <= 1 + PAUSE / again + 2
-        assert PeerRestarted() in end.events
+        assert PeerRestarted(False) in end.events
 
     def test_a_packet_that_comes_twice_ends_the_one_it_is_in_without_any_pause(self) -> None:
         end = End.connected()
@@ -405,7 +406,7 @@ class TestDoubts:
         end = End.connected()
         end.hear(PRINT, line(b"next\n", FIRST))
         assert end.hear(line(b"next\n", FIRST | SYNC)) == [ack(FIRST)]
-        assert len(end.received()) == 2 and PeerRestarted() not in end.events
+        assert len(end.received()) == 2 and PeerRestarted(False) not in end.events
 
     def test_an_ack_that_became_a_reset_resets_nothing(self) -> None:
         end = End.connected("target")
@@ -473,9 +474,15 @@ class TestStreams:
         end.hear(ack(FIRST))
         rebooted = line(b"rebooted\n", FIRST | SYNC)
         end.hear(*[rebooted] * SURE)
-        assert PeerRestarted() in end.events
+        assert PeerRestarted(False) in end.events
         end.session.send_packet(*request, end.now)
         assert end.said()[0].packet_id == FIRST
+
+    def test_a_stream_that_begins_anew_with_an_exception_is_no_reset(self) -> None:
+        end = End.connected()
+        stop = Packet(PacketType.STATE_CHANGE64, FIRST | SYNC, Exception64().encode())
+        end.hear(*[stop] * SURE)
+        assert PeerRestarted(True) in end.events and end.received() == [stop]
 
     def test_what_was_given_up_begins_a_stream_anew(self) -> None:
         target = Session.kdcom_target(max_tries=2)

@@ -39,6 +39,7 @@ from harness.kd.session_events import (
     Dropped,
     GaveUp,
     PacketReceived,
+    PeerRestarted,
     SecondTarget,
     SessionEvent,
 )
@@ -127,6 +128,9 @@ class Conversation:
                     self._on_settled(token)
                 case Connected(_, _, fresh):
                     self._on_connected(fresh)
+                case PeerRestarted(in_exception):
+                    if not in_exception:
+                        self._on_new_boot()
                 case SecondTarget():
                     self._on_second_target(event)
                 case Dropped():
@@ -219,15 +223,18 @@ class Conversation:
         self._tell()
 
     def _on_connected(self, fresh: bool) -> None:
-        if fresh and self._sessions and not self._reboot_announced:
-            self._put(TargetRebooted())
         if fresh:
-            self._halt = None
-            self._inbox.discard_halts()  # of the boot before
-            self._break_ins = 0
-            self._reboot_announced = False
+            self._on_new_boot()
         self._sessions += 1
         self._tell()
+
+    def _on_new_boot(self) -> None:
+        if (self._sessions or self._packets) and not self._reboot_announced:
+            self._put(TargetRebooted())
+        self._halt = None
+        self._inbox.discard_halts()  # of the boot before
+        self._break_ins = 0
+        self._reboot_announced = False
 
     def _on_second_target(self, event: SecondTarget) -> None:
         if self._second_target is None:  # the two go on speaking: once is enough

@@ -90,10 +90,9 @@ class LinkLog:
                 )
             case PeerReset(packet_id):
                 self._write(logging.INFO, "the target sent RESET with packet id 0x%x", packet_id)
-            case PeerRestarted():
-                self._write(
-                    logging.WARNING, "the target's packet ids begin anew: it was reset, or had given us up"
-                )
+            case PeerRestarted(in_exception):
+                why = "it had given this debugger up" if in_exception else "it was reset"
+                self._write(logging.WARNING, "the target's packet ids begin anew: %s", why)
             case ResendRequested():
                 self._write(logging.INFO, "the target asked for RESEND")
             case PacketRepeated(packet_type, tries):

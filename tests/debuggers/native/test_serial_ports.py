@@ -7,17 +7,24 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from kd_peer import ThinTarget, free_udp_port
 
 from harness.connection import SerialConnection, TcpConnection, parse_connection
+from harness.debuggers.base import PrintReceived, Stopped, TargetRebooted
 from harness.debuggers.native import transport
 from harness.debuggers.native.byteport import socket_over
 from harness.debuggers.native.debugger import NativeDebugger
 from harness.debuggers.native.transport import PortRefused, UdpTransport, await_transport, open_transport
 from harness.errors import ConnectionFailed, TargetLost
+from harness.kd.debugio import PrintString
+from harness.kd.kdcom import frame_packet
+from harness.kd.packet_ids import KDCOM_FIRST
+from harness.kd.packets import Packet, PacketType, encode_packet
+from harness.kd.session import Session
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="the paths are POSIX")
 
@@ -85,6 +92,68 @@ class TestWaiting:
         with pytest.raises(ConnectionFailed, match="timed out"):
             await_transport(TcpConnection("192.0.2.1", 5000), 10.0)
         assert max(timeouts) <= 10.0 and timeouts[-1] <= 1.0
+
+
+class TestTarget:
+    """A target on the other end of a TCP serial port."""
+
+    @pytest.fixture
+    def running(self) -> Iterator[tuple[NativeDebugger, ThinTarget]]:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            debugger = NativeDebugger(f"com:ipport={server.getsockname()[1]},port=127.0.0.1")
+            debugger.listen()
+            with ThinTarget.kdcom(server.accept()[0]) as target:
+                debugger.attach(timeout=20)
+                debugger.go()
+                yield debugger, target
+                debugger.detach(timeout=5)
+
+    def test_a_wrong_byte_behind_a_packet_costs_nothing(
+        self, running: tuple[NativeDebugger, ThinTarget], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        debugger, target = running
+        caplog.set_level("DEBUG", "harness")
+        damaged = encode_packet(Packet(PacketType.DEBUG_IO, KDCOM_FIRST, PrintString.of(b"hi\n").encode()))
+        target.do(lambda: target._sock.sendall(damaged + b"\0"))
+        target.print("after it\n")
+        assert texts(debugger, 1) == ["after it\n"]
+        assert "dropped: byte after the packet is 0x00, expected 0xaa" in caplog.text
+
+    def test_a_reset_in_the_middle_of_a_packet_is_a_reboot(
+        self, running: tuple[NativeDebugger, ThinTarget], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        debugger, target = running
+        target.print("first boot\n")
+        assert texts(debugger, 1) == ["first boot\n"]
+        cut = frame_packet(Packet(PacketType.STATE_CHANGE64, KDCOM_FIRST, b"\x30\x30\0\0" + bytes(2996)))[:26]
+
+        def reset() -> None:
+            target._sock.sendall(cut)
+            target.session = Session.kdcom_target()
+
+        target.do(reset)
+        target.print("second boot\n")
+        rebooted = debugger.receive(timeout=10)
+        assert rebooted == TargetRebooted()
+        assert texts(debugger, 1) == ["second boot\n"]
+        assert "packet ids begin anew: it was reset" in caplog.text
+
+    def test_a_target_that_gave_the_debugger_up_and_breaks_in_has_not_rebooted(
+        self, running: tuple[NativeDebugger, ThinTarget]
+    ) -> None:
+        debugger, target = running
+        target.print("a line\n")
+        assert texts(debugger, 1) == ["a line\n"]
+        target.do(lambda: setattr(target, "session", Session.kdcom_target()))
+        target.exception(0x80000004)
+        event = debugger.receive(timeout=10)
+        assert isinstance(event, Stopped)
+        debugger.go()
+
+
+def texts(debugger: NativeDebugger, count: int) -> list[str]:
+    events = [debugger.receive(timeout=10) for _ in range(count)]
+    return [event.text if isinstance(event, PrintReceived) else repr(event) for event in events]
 
 
 class Loop:

@@ -8,11 +8,19 @@ from pathlib import Path
 
 import click
 
-from harness.cli._options import connection_argument, duration, log_options, wait_option
-from harness.debuggers import DEBUGGERS, debugger_factory
+from harness.cli._options import (
+    connection_argument,
+    duration,
+    json_option,
+    log_options,
+    print_json,
+    wait_option,
+)
+from harness.debuggers import COMMANDING, debugger_factory, first_here
 from harness.debuggers.base import Release
 from harness.outcome import Outcome
-from harness.report.text import printable
+from harness.report.runs_json import release_as_json
+from harness.report.text import one_line, printable
 from harness.runs.inspection import Inspection, inspect_target, inspect_virtual
 from harness.runs.opening import open_rig
 
@@ -24,10 +32,8 @@ __all__ = ["command"]
 @click.option("-c", "commands", multiple=True, required=True, metavar="CMD", help="A debugger command.")
 @click.option(
     "--debugger",
-    default="pykd",
-    show_default=True,
     metavar="NAME",
-    help=f"Whose commands: {', '.join(name for name in DEBUGGERS if name != 'native')}.",
+    help=f"Whose commands. Without it the first that is set up here: {', '.join(COMMANDING)}.",
 )
 @click.option(
     "--driver",
@@ -44,30 +50,45 @@ __all__ = ["command"]
     metavar="TIME",
     help="How long one command may take. One that lets the target run ends with its next stop.",
 )
+@json_option
 @log_options
 def command(
     connection: str | None,
     commands: tuple[str, ...],
-    debugger: str,
+    debugger: str | None,
     driver: Path | None,
     wait: float,
     timeout: float,
+    as_json: bool,
 ) -> int:
     """Attach, halt the target, run debugger commands, print what they say, and let the target go.
 
     CONNECTION is written as for WinDbg's -k and leads to a target that is already there. Without it the
     virtual target is booted and the driver loaded into it.
 
+    The native debugger is always there and knows lm, r, db, dd and dq. Microsoft's DbgEng has WinDbg's
+    commands, once `procnotify wine setup` (on Windows `procnotify pykd setup`) was done.
+
     \b
     Examples:
-      procnotify debug -c lm -c "k"
+      procnotify debug -c lm -c "r rip"
+      procnotify debug --debugger pykd -c k -c "bp nt!DbgPrintEx" -c g
       procnotify debug net:port=50000,key=1.2.3.4 --debugger ntoseye -c r
 
     \b
-    Exit code: 0 the target runs on; 2 the debugger refuses a command (those behind it are not run); 3 the
-    rig failed, or the target is not known to run; 4 a command crashed it.
+    Exit codes:
+      0  the target runs on
+      2  the debugger refuses a command (those behind it are not run), or the command line is wrong
+      3  the rig failed, or the target is not known to run
+      4  a command crashed the target
     """
+    if debugger is None:
+        debugger, missing = first_here(COMMANDING)
+        for reason in missing:
+            click.echo(f"procnotify: {one_line(reason)}", err=True)
+        click.echo(f"procnotify: the debugger is {debugger}", err=True)
     released: list[Release] = []
+    answers: list[dict[str, object]] = []
     with ExitStack() as stack:
         stack.callback(_tell, released)
         inspecting: AbstractContextManager[Inspection]
@@ -89,9 +110,18 @@ def command(
             inspecting = inspect_virtual(rig, timeout=wait, released=released.append)
         with inspecting as inspection:
             for words in commands:
-                click.echo(f"kd> {words}")
-                click.echo(printable(inspection.execute(words, timeout=timeout)).rstrip("\n"))
+                click.echo(f"kd> {one_line(words)}", err=as_json)
+                output = inspection.execute(words, timeout=timeout).rstrip("\n")
+                click.echo(printable(output), err=as_json)
+                answers.append({"command": words, "output": output})
     (release,) = released
+    code = _exit_code(release)
+    if as_json:
+        print_json(exit_code=code, debugger=debugger, commands=answers, release=release_as_json(release))
+    return code
+
+
+def _exit_code(release: Release) -> Outcome:
     if release.running:
         return Outcome.PASSED
     return Outcome.BUGCHECK if release.crashed else Outcome.RIG

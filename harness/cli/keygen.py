@@ -6,13 +6,15 @@ import secrets
 
 import click
 
+from harness.cli._options import json_option, print_json
 from harness.kd.kdnet import Key
 
 __all__ = ["command"]
 
 
 @click.command(short_help="make a KDNET key")
-def command() -> int:
+@json_option
+def command(as_json: bool) -> int:
     """Print a new random KDNET key, 256 bits in four base-36 parts.
 
     \b
@@ -23,5 +25,9 @@ def command() -> int:
     Example:
       procnotify keygen
     """
-    click.echo(Key.generate(secrets.token_bytes).format())
+    key = Key.generate(secrets.token_bytes).format()
+    if as_json:
+        print_json(exit_code=0, key=key)
+    else:
+        click.echo(key)
     return 0

@@ -4,71 +4,24 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
-from harness.cli._options import log_options
-from harness.guests.inprocess import InProcessGuest
-from harness.runs.capture import probe_names
+from harness.cli._options import json_option, log_options, print_json
+from harness.report.text import one_line
 from harness.runs.opening import read_driver
-from harness.runs.runner import seed_of
-from harness.runs.steps import GuestDriver, Markers, StepRunner, loads_driver_itself
-from harness.scenario import Scenario, load
+from harness.runs.rig import GuestFiles
+from harness.runs.runner import DEFAULT_SEED, seed_of
+from harness.runs.serving import TargetSwitch, serve
+from harness.runs.steps import GuestDriver
+from harness.scenario import load
 from harness.toolchain import default_actor, default_driver
-from harness.toolchain.windows_errors import ntstatus_words
-from harness.virtual.clock import SECOND
 from harness.virtual.kernel.loader import check_driver_file
-from harness.virtual.served import Dialling, ServedTarget
-from harness.virtual.stub.stub import RebootedByDebugger, TargetCrashed, TargetEnded
-from harness.virtual.stub.wire import UdpWire
+from harness.virtual.served import Dialling
 
 __all__ = ["command"]
-
-T = TypeVar("T")
-
-
-class _Unheard:
-    """Steps without a debugger of our own: what the driver prints is for whoever listens."""
-
-    def call(self, what: str, work: Callable[[], T], *, quiet: float = 0.0) -> T:
-        """Do ``work`` now."""
-        return work()
-
-    def wait_for(self, what: str, arrived: Callable[[], bool]) -> bool:
-        """Nothing is heard here, so nothing is waited for."""
-        return True
-
-    def await_quiet(self, what: str, *, quiet: float, maximum: float) -> None:
-        """Nothing is heard here: the served target settles by its own clock."""
-
-
-class _Power:
-    """The switch: one wire, and a fresh boot on it whenever one is wanted."""
-
-    def __init__(self, dialling: Dialling, seed: int) -> None:
-        self._dialling = dialling
-        self._seed = seed
-        self._wire = UdpWire(dialling.hostip, dialling.port)
-
-    def boot(self) -> ServedTarget:
-        """A target that has just booted and begins to dial."""
-        started = time.monotonic()
-        return ServedTarget(
-            self._dialling,
-            self._wire,
-            now=time.monotonic,
-            nonce=secrets.token_bytes(32),
-            seed=self._seed,
-            idle_clock=lambda: round((time.monotonic() - started) * SECOND),
-        )
-
-    def off(self) -> None:
-        """Free the socket."""
-        self._wire.close()
 
 
 @click.command(short_help="the virtual target alone, dialling a debugger of any make over KDNET")
@@ -89,9 +42,16 @@ class _Power:
     help="Load this driver once the debugger has let the target go; with --run the project's own by default.",
 )
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of the target; by default 1.")
+@json_option
 @log_options
 def command(
-    hostip: str, port: int, key: str, scenario_file: Path | None, driver: Path | None, seed: int | None
+    hostip: str,
+    port: int,
+    key: str,
+    scenario_file: Path | None,
+    driver: Path | None,
+    seed: int | None,
+    as_json: bool,
 ) -> int:
     """Boot the virtual target and dial a debugger over KDNET, as Windows does after
     ``bcdedit /dbgsettings net hostip:IP port:N key:W.X.Y.Z``.
@@ -115,52 +75,25 @@ def command(
     dialling = Dialling.of(hostip, port, key)
     scenario = load(scenario_file) if scenario_file is not None else None
     under_test = _driver(driver, wanted=scenario is not None)
-    power = _Power(dialling, _seed(scenario, seed))
+    if seed is None:
+        seed = DEFAULT_SEED if scenario is None else seed_of(scenario, None)
+    switch = TargetSwitch(dialling, seed, now=time.monotonic, nonce=partial(secrets.token_bytes, 32))
     try:
-        return _serve(power, dialling, scenario, under_test)
+        bindings = serve(switch, scenario, under_test, _helper, _say)
     finally:
-        power.off()
+        switch.off()
+    if as_json:
+        print_json(exit_code=0, bindings=bindings)
+    return 0
 
 
-def _serve(power: _Power, dialling: Dialling, scenario: Scenario | None, driver: GuestDriver | None) -> int:
-    while True:
-        target = power.boot()
-        click.echo(f"procnotify: dialling {dialling.hostip} port {dialling.port}; Ctrl-C ends it", err=True)
-        try:
-            while not target.stops:
-                target.idle()
-            click.echo("procnotify: a debugger has let the target go", err=True)
-            if scenario is not None and driver is not None:
-                _do_steps(target, scenario, driver)
-                target.stub.announce_reboot()
-                return 0
-            if driver is not None:
-                status = target.load_driver(driver.service, target.put(driver.file, driver.image))
-                click.echo(f"procnotify: {driver.file}: {ntstatus_words(status)}", err=True)
-            while True:
-                target.idle()
-        except RebootedByDebugger as end:
-            click.echo(f"procnotify: {end}", err=True)
-        except TargetCrashed as end:
-            click.echo(f"procnotify: {end}; it reboots", err=True)
-        except TargetEnded:
-            return 3
+def _say(text: str) -> None:
+    click.echo(f"procnotify: {one_line(text)}", err=True)
 
 
-def _do_steps(target: ServedTarget, scenario: Scenario, driver: GuestDriver) -> None:
-    helper = default_actor(progress=partial(click.echo, err=True))
-    runner = StepRunner(scenario, _Unheard(), InProcessGuest(target), driver, Markers())
-    probe = helper.probe.path.read_bytes()
-    files = {"actor.exe": helper.exe.path.read_bytes(), "probe.dll": probe}
-    for name, data in {**files, **dict.fromkeys(probe_names(scenario.steps), probe)}.items():
-        runner.paths[name] = target.put(name, data)
-    explicit = loads_driver_itself(scenario.steps)
-    if not explicit:
-        runner.load_driver()
-    runner.run()
-    if not explicit:
-        runner.unload_driver()
-    click.echo(f"procnotify: the steps of {scenario.path} are done", err=True)
+def _helper() -> GuestFiles:
+    built = default_actor(progress=partial(click.echo, err=True))
+    return GuestFiles(built.exe.path.read_bytes(), built.probe.path.read_bytes())
 
 
 def _driver(path: Path | None, *, wanted: bool) -> GuestDriver | None:
@@ -169,9 +102,3 @@ def _driver(path: Path | None, *, wanted: bool) -> GuestDriver | None:
     driver = read_driver(path or default_driver(progress=partial(click.echo, err=True)).path)
     check_driver_file(driver.image)
     return driver
-
-
-def _seed(scenario: Scenario | None, seed: int | None) -> int:
-    if seed is not None:
-        return seed
-    return seed_of(scenario, None) if scenario is not None else 1

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from harness.cli._options import json_option, print_json
+from harness.report.console import is_live, make_console
 from harness.wine import setup as wine_setup
 from harness.wine.prefix import WinePrefix
 
@@ -26,7 +27,8 @@ def command() -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder with the wheels and Debian packages, instead of the registries.",
 )
-def setup(source: Path | None) -> None:
+@json_option
+def setup(source: Path | None, as_json: bool) -> None:
     """Build the prefix in the cache folder and prove that pykd can be imported in it.
 
     Takes about a minute and 800 MB. Interrupted, it goes on where it stood; repeated, it only checks.
@@ -38,11 +40,15 @@ def setup(source: Path | None) -> None:
     prefix = WinePrefix()
     with _Shown() as reporter:
         facts = wine_setup.setup(prefix, reporter, source=source)
+    if as_json:
+        print_json(exit_code=0, prefix=prefix.root, python=facts["python"], pykd=facts["pykd"])
+        return
     click.echo(f"pykd {facts['pykd']} is ready on Python {facts['python']} under Wine, in {prefix.root}")
 
 
 @command.command()
-def remove() -> None:
+@json_option
+def remove(as_json: bool) -> None:
     """Delete the prefix.
 
     \b
@@ -51,6 +57,9 @@ def remove() -> None:
     """
     prefix = WinePrefix()
     removed = wine_setup.remove(prefix)
+    if as_json:
+        print_json(exit_code=0, folder=prefix.root, removed=removed)
+        return
     click.echo(f"removed {prefix.root}" if removed else f"there is no prefix in {prefix.root}")
 
 
@@ -58,7 +67,7 @@ class _Shown:
     """Steps as lines, downloads as a bar where there is a terminal."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self._console = make_console(stderr=True)
         self._bar = Progress(
             TextColumn("  "),
             BarColumn(),
@@ -66,7 +75,7 @@ class _Shown:
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=not is_live(self._console),
         )
         self._task: TaskID | None = None
 

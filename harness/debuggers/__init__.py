@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from harness.debuggers import ntoseye
 from harness.debuggers.base import Debugger
 from harness.debuggers.native.debugger import NativeDebugger
 from harness.debuggers.pykd import debugger as pykd
-from harness.errors import UsageError
+from harness.errors import RigError, UsageError
 
-__all__ = ["DEBUGGERS", "DebuggerKind", "debugger_factory"]
+__all__ = ["COMMANDING", "DEBUGGERS", "DebuggerKind", "debugger_factory", "first_here"]
 
 
 class DebuggerKind(NamedTuple):
@@ -29,6 +29,27 @@ DEBUGGERS: dict[str, DebuggerKind] = {
     "ntoseye": DebuggerKind(ntoseye.open_ntoseye, ntoseye.worker_program),
 }
 """Every debugger by the name that ``--debugger`` takes."""
+
+
+COMMANDING = ("pykd", "ntoseye", "native")
+"""Debuggers that execute commands, the one with the most first; the last is always there."""
+
+
+def first_here(names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The first of these debuggers that this machine has what it needs for, and why the ones before are not.
+
+    :raises UsageError: an environment variable names what will not do.
+    :raises RigError: none is here.
+    """
+    missing: list[str] = []
+    for name in names:
+        try:
+            DEBUGGERS[name].check()
+        except RigError as error:
+            missing.append(f"{name}: {error}")
+        else:
+            return name, tuple(missing)
+    raise RigError("; ".join(missing))
 
 
 def debugger_factory(name: str) -> Callable[[str], Debugger]:

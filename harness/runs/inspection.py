@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from harness.debuggers.base import CommandDebugger, Debugger, Release, TargetInfo
-from harness.errors import UsageError
+from harness.debuggers.native import commands
+from harness.debuggers.native.debugger import NativeDebugger
 from harness.runs.capture import DETACH_SECONDS
 from harness.runs.livetarget import LiveTarget
 from harness.runs.rig import Rig
@@ -30,12 +31,11 @@ class Inspection:
         """The output of a debugger command.
 
         :param timeout: seconds; a command that lets the target run counts until the next stop.
-        :raises UsageError: the debugger refuses it, or has no commands at all.
+        :raises UsageError: the debugger refuses it.
         """
-        if not isinstance(self._debugger, CommandDebugger):
-            raise UsageError(
-                f"the {self._debugger.name} debugger has no commands", hint="use --debugger pykd or ntoseye"
-            )
+        if isinstance(self._debugger, NativeDebugger):
+            return commands.execute(self._debugger, command)
+        assert isinstance(self._debugger, CommandDebugger), f"{self._debugger.name} has no commands"
         return self._debugger.execute(command, timeout=timeout)
 
 

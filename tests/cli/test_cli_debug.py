@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
+from click.testing import CliRunner
 
+from harness.cli.debug import command
 from harness.connection import NetConnection, free_connection, parse_connection
+from harness.debuggers.native.commands import execute
+from harness.debuggers.native.debugger import NativeDebugger
+from harness.errors import UsageError
+from harness.kd.contexts import Amd64Context
+from harness.toolchain import default_driver
 
 CREATE_THREAD = Path(__file__).resolve().parents[2] / "scenarios" / "create-thread.yaml"
 
@@ -20,7 +29,7 @@ def debug(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_dbgeng_shows_the_driver_the_registers_and_the_stack(pykd: str) -> None:
-    done = debug("-c", "lm", "-c", "vertarget", "-c", "r rip", "-c", "k")
+    done = debug("--debugger", "pykd", "-c", "lm", "-c", "vertarget", "-c", "r rip", "-c", "k")
     assert done.returncode == 0, done.stderr
     assert "procnotify   (deferred)" in done.stdout
     assert "Windows 10 Kernel Version 18362 MP (2 procs) Free x64" in done.stdout
@@ -46,7 +55,9 @@ def test_a_breakpoint_in_a_target_that_is_there_is_hit(pykd: str) -> None:
     serve = [sys.executable, "-m", "harness", "serve", *dialling, "--run", str(CREATE_THREAD)]
     target = subprocess.Popen(serve, stderr=subprocess.DEVNULL)
     try:
-        done = debug(connection, "-c", "bp nt!DbgPrintEx", "-c", "g", "-c", "k", "-c", "bc *")
+        done = debug(
+            connection, "--debugger", "pykd", "-c", "bp nt!DbgPrintEx", "-c", "g", "-c", "k", "-c", "bc *"
+        )
     finally:
         target.kill()
         target.wait()
@@ -67,21 +78,22 @@ def test_a_refused_command_is_the_last(other_debugger: str) -> None:
 
 
 def test_a_crash_asked_for_is_a_bugcheck(pykd: str) -> None:
-    done = debug("-c", ".crash")
+    done = debug("--debugger", "pykd", "-c", ".crash")
     assert done.returncode == 4, done.stderr
     assert "Bugcheck code DEADDEAD" in done.stdout
     assert "procnotify: the target crashed: it said that it reboots" in done.stderr
 
 
-def test_a_command_that_never_ends_is_given_up(pykd: str) -> None:
-    done = debug("-c", "g", "--timeout", "2s")
-    assert done.returncode == 3
-    assert "pykd hung in phase \"command 'g'\" for 2 s and was killed" in done.stderr
-    assert "the native debugger took the target over" in done.stderr
+def test_an_idle_target_is_broken_into_and_the_commands_go_on(pykd: str) -> None:
+    done = debug("--debugger", "pykd", "-c", "g", "-c", "r rip", "--timeout", "2s")
+    assert done.returncode == 0, done.stderr
+    assert "broken off after 2 s: nothing had stopped the target" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("rip=")
+    assert "the target was left running" in done.stderr
 
 
 def test_the_host_s_shell_is_out_of_reach(pykd: str) -> None:
-    done = debug("-c", ".shell echo x")
+    done = debug("--debugger", "pykd", "-c", ".shell echo x")
     assert done.returncode == 2
     assert ".shell has been disabled" in done.stderr
 
@@ -89,7 +101,11 @@ def test_the_host_s_shell_is_out_of_reach(pykd: str) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["-c", "lm", "--debugger", "native"], 2, "the native debugger has no commands; use --debugger pykd"),
+        (
+            ["-c", "k", "--debugger", "native"],
+            2,
+            "the native debugger refuses the command 'k': it knows lm, r, db, dd, dq; --debugger pykd has",
+        ),
         (["-c", "lm", "--debugger", "windbg"], 2, "there is no debugger named 'windbg'; known: native, pykd"),
         (["--debugger", "native"], 2, "Missing option '-c'"),
         (["net:port=x,key=1.2.3.4", "-c", "r", "--debugger", "native"], 2, "'x' is no port number"),
@@ -109,10 +125,72 @@ def test_a_driver_goes_with_the_virtual_target_only() -> None:
     assert "--driver goes with the virtual target" in done.stderr
 
 
-def test_what_is_missing_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+def test_what_is_missing_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PROCNOTIFY_WINE", "/nowhere/wine")
-    done = debug("-c", "r")
+    done = debug("--debugger", "pykd", "-c", "r")
     assert done.returncode == 3
     (line,) = done.stderr.splitlines()
     assert line.startswith("procnotify: PROCNOTIFY_WINE names /nowhere/wine, which is no program; ")
+
+
+def test_the_first_example_works_where_no_other_debugger_is_set_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    help_text = CliRunner().invoke(command, ["--help"]).output
+    example = next(line.split() for line in help_text.splitlines() if "procnotify debug" in line)
+    default_driver()
+    code = (
+        "import sys\n"
+        "from harness.debuggers import DEBUGGERS\n"
+        "from harness.errors import RigError\n"
+        "def missing(): raise RigError('it is not set up')\n"
+        "for name in ('pykd', 'ntoseye'): DEBUGGERS[name] = DEBUGGERS[name]._replace(check=missing)\n"
+        "from harness.cli import main\n"
+        "main()\n"
+    )
+    words = shlex.split(" ".join(example[1:]))
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "procnotify: pykd: it is not set up\n" in done.stderr
+    assert "procnotify: the debugger is native\n" in done.stderr
+    assert "fffff803`30000000 fffff803`30006000   procnotify.sys" in done.stdout
+    assert "rip=fffff80210001010" in done.stdout
+
+
+def test_the_native_debugger_shows_registers_and_memory_as_windbg_does() -> None:
+    done = debug(
+        "--debugger", "native", "-c", "r", "-c", "db fffff780`00000000 L20", "-c", "dd fffff78000000264 L1"
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^.*\brip=[0-9a-f]{16}$", done.stdout, re.MULTILINE)
+    assert re.search(r"\bcs=0010\b", done.stdout)
+    assert re.search(r"^fffff780`00000010 (?: [0-9a-f]{2}){16}  \S{16}$", done.stdout, re.MULTILINE)
+    assert re.search(r"^fffff780`00000264  0{7}[0-9]$", done.stdout, re.MULTILINE), "NtProductType"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("lm v", "lm takes nothing here"),
+        ("r xyz", "there is no register 'xyz'; known: mxcsr"),
+        ("db", "db takes an address"),
+        ("db here", "'here' is no hexadecimal number"),
+        ("db 0 10", "'10' is no length"),
+        ("dq 0 L0", "0 bytes are not shown at once"),
+        ("dq 0 L2001", "65544 bytes are not shown at once; at most 65536"),
+    ],
+)
+def test_words_that_do_not_fit_a_native_command(words: str, said: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        execute(cast(NativeDebugger, Halted()), words)
+    assert said in str(raised.value)
+
+
+class Halted:
+    """A debugger whose target has registers and no memory that could be read."""
+
+    def get_context(self) -> Amd64Context:
+        return Amd64Context(rip=0x1234)

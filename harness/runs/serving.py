@@ -1,0 +1,131 @@
+"""The virtual target for a debugger of any make: booted as often as it goes down, its steps done unheard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from harness.errors import TargetLost
+from harness.guests.inprocess import InProcessGuest
+from harness.runs.capture import probe_names
+from harness.runs.rig import GuestFiles
+from harness.runs.steps import GuestDriver, Markers, StepRunner, loads_driver_itself
+from harness.scenario import Scenario
+from harness.toolchain.windows_errors import ntstatus_words
+from harness.virtual.clock import SECOND
+from harness.virtual.served import Dialling, ServedTarget
+from harness.virtual.stub.stub import RebootedByDebugger, TargetCrashed, TargetEnded
+from harness.virtual.stub.wire import UdpWire
+
+__all__ = ["TargetSwitch", "serve"]
+
+T = TypeVar("T")
+
+
+class _DirectCaller:
+    """Guest calls without a debugger of our own: what the driver prints is for whoever listens."""
+
+    def call(self, what: str, work: Callable[[], T], *, quiet: float = 0.0) -> T:
+        """Do ``work`` now."""
+        return work()
+
+    def wait_for(self, what: str, arrived: Callable[[], bool]) -> bool:
+        """Nothing is heard here, so nothing is waited for."""
+        return True
+
+    def await_quiet(self, what: str, *, quiet: float, maximum: float) -> None:
+        """Nothing is heard here: the served target settles by its own clock."""
+
+
+class TargetSwitch:
+    """One wire, and a fresh boot on it whenever one is wanted.
+
+    :param seed: of every boot.
+    :param now: a clock in seconds.
+    :param nonce: 32 random bytes for each boot.
+    """
+
+    def __init__(
+        self, dialling: Dialling, seed: int, *, now: Callable[[], float], nonce: Callable[[], bytes]
+    ) -> None:
+        self.dialling = dialling
+        self._seed = seed
+        self._now = now
+        self._nonce = nonce
+        self._wire = UdpWire(dialling.hostip, dialling.port)
+
+    def boot(self) -> ServedTarget:
+        """A target that has just booted and begins to dial."""
+        started = self._now()
+        return ServedTarget(
+            self.dialling,
+            self._wire,
+            now=self._now,
+            nonce=self._nonce(),
+            seed=self._seed,
+            idle_clock=lambda: round((self._now() - started) * SECOND),
+        )
+
+    def off(self) -> None:
+        """Free the socket."""
+        self._wire.close()
+
+
+def serve(
+    switch: TargetSwitch,
+    scenario: Scenario | None,
+    driver: GuestDriver | None,
+    helper: Callable[[], GuestFiles],
+    say: Callable[[str], None],
+) -> dict[str, int]:
+    """Dial a debugger; once it has let the target go, do the scenario's steps. The names that they bound.
+
+    Without a scenario the driver, where there is one, is loaded into every boot, for ever.
+
+    :param helper: the guest helper's files, asked for when steps are done.
+    :param say: told what happens, a line at a time.
+    :raises DriverFault: the driver did not load, did not unload, hung or crashed the target.
+    :raises GuestError: a step could not be done.
+    :raises TargetLost: the debugger ended the boot in the middle.
+    """
+    dialling = switch.dialling
+    while True:
+        target = switch.boot()
+        say(f"dialling {dialling.hostip} port {dialling.port}; Ctrl-C ends it")
+        try:
+            while not target.stops:
+                target.idle()
+            say("a debugger has let the target go")
+            if scenario is not None and driver is not None:
+                bindings = _do_steps(target, scenario, driver, helper())
+                say(f"the steps of {scenario.path} are done")
+                target.stub.announce_reboot()
+                return bindings
+            if driver is not None:
+                status = target.load_driver(driver.service, target.put(driver.file, driver.image))
+                say(f"{driver.file}: {ntstatus_words(status)}")
+            while True:
+                target.idle()
+        except RebootedByDebugger as end:
+            say(str(end))
+        except TargetCrashed as end:
+            say(f"{end}; it reboots")
+        except TargetEnded as end:
+            raise TargetLost(f"the boot ended in the middle: {end}") from end
+
+
+def _do_steps(
+    target: ServedTarget, scenario: Scenario, driver: GuestDriver, helper: GuestFiles
+) -> dict[str, int]:
+    runner = StepRunner(scenario, _DirectCaller(), InProcessGuest(target), driver, Markers())
+    files = {"actor.exe": helper.actor, "probe.dll": helper.probe}
+    files |= dict.fromkeys(probe_names(scenario.steps), helper.probe)
+    for name, data in files.items():
+        runner.paths[name] = target.put(name, data)
+    explicit = loads_driver_itself(scenario.steps)
+    if not explicit:
+        runner.load_driver()
+    runner.run()
+    if not explicit:
+        runner.unload_driver()
+    return runner.bindings

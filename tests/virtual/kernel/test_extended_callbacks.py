@@ -25,6 +25,10 @@ static VOID NTAPI OnProcess(PEPROCESS Process, HANDLE ProcessId, PPS_CREATE_NOTI
         Info->ImageFileName, Info->CommandLine);
     if (HandleToULong(ProcessId) == 666)
         Info->CreationStatus = STATUS_ACCESS_DENIED;
+    if (HandleToULong(ProcessId) == 668)
+        Info->CreationStatus = STATUS_PENDING;
+    if (HandleToULong(ProcessId) == 672)
+        Info->CreationStatus = STATUS_OBJECT_NAME_EXISTS;
 }
 static VOID NTAPI OnThread(HANDLE ProcessId, HANDLE ThreadId, BOOLEAN Create)
 {
@@ -110,4 +114,11 @@ def test_a_creation_can_be_refused(booted: Booted, extended: bytes) -> None:
     booted.create(666)
     assert booted.kernel.creation_status == 0xC0000022
     booted.create(60)
+    assert booted.kernel.creation_status == 0
+
+
+@pytest.mark.parametrize("pid", [668, 672])
+def test_a_success_code_refuses_nothing(booted: Booted, extended: bytes, pid: int) -> None:
+    booted.load(extended, "extended.sys")
+    booted.create(pid)
     assert booted.kernel.creation_status == 0

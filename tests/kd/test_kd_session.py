@@ -117,6 +117,17 @@ class TestHandshake:
         pair.run_until(lambda: pair.received() == [b"two"])
         assert pair.host.phase is Phase.CONNECTED
 
+    def test_a_restarted_debugger_s_first_request_is_new_although_its_id_is_not(self) -> None:
+        """Every debugger begins at the same id; here neither has been sent anything it would RESET for."""
+        pair = Pair.kdnet()
+        for word in (b"first", b"second"):
+            pair.host = Session.kdnet_host(KEY, random_bytes())
+            pair.tick(3.0)
+            pair.settle()
+            pair.request(word)
+            pair.settle()
+        assert pair.requests() == [b"first", b"second"]
+
     def test_rebooted_target(self) -> None:
         pair = Pair.kdnet()
         pair.connect()

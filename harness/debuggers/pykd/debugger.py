@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from harness.connection import SerialConnection, parse_connection
 from harness.debuggers.pykd.interpreters import PykdMissing, find_interpreter
 from harness.debuggers.workers.debugger import WorkerDebugger
 from harness.debuggers.workers.link import WORKER, WorkerProgram
@@ -32,6 +33,11 @@ ENGINE_VARIABLE: Final = "PROCNOTIFY_DBGENG"
 
 def open_pykd(connection: str) -> WorkerDebugger:
     """The debugger; its worker is looked for when it begins to listen."""
+    if isinstance(parse_connection(connection), SerialConnection):
+        raise UsageError(
+            "pykd cannot have a serial port of this machine: its DbgEng is kept from devices",
+            hint="--debugger native opens it",
+        )
     return WorkerDebugger("pykd", connection, worker_program)
 
 

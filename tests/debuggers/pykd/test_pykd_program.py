@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.debuggers import debugger_factory
-from harness.debuggers.pykd.debugger import ENGINE_VARIABLE, worker_program
+from harness.debuggers.pykd.debugger import ENGINE_VARIABLE, open_pykd, worker_program
 from harness.debuggers.workers.link import WORKER
 from harness.errors import UsageError
 from harness.wine.errors import PrefixError
@@ -134,3 +134,9 @@ def test_a_second_attempt_ends_the_programs_only_where_no_other_worker_runs(
     (tmp_path / "wineserver").unlink()
     monkeypatch.setenv("PATH", str(tmp_path))
     program.retry(True)  # the attempt itself will say what is wrong
+
+
+def test_a_serial_port_of_this_machine_is_refused_with_who_opens_it() -> None:
+    with pytest.raises(UsageError, match="pykd cannot have a serial port") as raised:
+        open_pykd("com:port=COM1,baud=115200")
+    assert "--debugger native" in raised.value.hint

@@ -212,6 +212,8 @@ class TestWholePackets:
 
 class TestCutOff:
     def test_given_up_after_a_pause_wherever_it_was_cut(self) -> None:
+        # Long for a sender that goes on, short for one that waits for an answer.
+        assert 0.05 <= PAUSE <= RETRANSMIT / 2
         wire = frame_packet(PRINT)
         for size in range(4, len(wire)):
             end = End.connected()
@@ -344,6 +346,11 @@ DOUBTFUL: list[tuple[str, Packet, str]] = [
     ("SYNC on the other id", PRINT._replace(packet_id=SECOND | SYNC), "which cannot be"),
     ("type", PRINT._replace(packet_type=PacketType.STATE_CHANGE64), "payload begins with 30320000"),
     ("no payload", Packet(PacketType.DEBUG_IO, SECOND), "payload begins with nothing"),
+    (
+        "a record that does not hold",
+        Packet(PacketType.DEBUG_IO, SECOND, PrintString(length=100, data=b"short\n").encode()),
+        "announces 100 bytes and carries 6",
+    ),
     ("the last id", PRINT._replace(packet_id=FIRST), "of another one just before"),
     ("a new stream", PRINT._replace(packet_id=FIRST | SYNC), "begins a stream of ids anew"),
 ]
@@ -372,6 +379,11 @@ class TestDoubts:
         assert end.hear(PRINT) == [ack(SECOND)]
         assert end.hear(packet) != [ack(packet.packet_id)] or packet.packet_id & ~SYNC == FIRST
         assert end.received()[0] == PRINT
+
+    def test_damage_that_happens_twice_the_same_way_is_damage(self) -> None:
+        end = End.connected()
+        end.hear(*[PRINT._replace(packet_id=SECOND | 0x80)] * 2, PRINT)
+        assert end.received() == [PRINT]
 
     def test_a_repetition_with_the_other_id_is_no_new_line_where_the_line_is_noisy(self) -> None:
         end = End.connected()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,11 +24,11 @@ def command(*args: str) -> list[str]:
 
 
 @contextmanager
-def served(connection: str, *args: str) -> Iterator[subprocess.Popen[str]]:
+def served(connection: str, *args: str, hostip: str = "127.0.0.1") -> Iterator[subprocess.Popen[str]]:
     where = parse_connection(connection)
     assert isinstance(where, NetConnection)
     key = connection.partition("key=")[2]
-    words = command("--hostip", "127.0.0.1", "--port", str(where.port), "--key", key, *args)
+    words = command("--hostip", hostip, "--port", str(where.port), "--key", key, *args)
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     try:
         yield process
@@ -53,6 +54,16 @@ def test_a_scenario_is_done_for_whoever_listens() -> None:
     assert lines[0].startswith("[procnotify] DriverEntry PsSetCreateProcessNotifyRoutine success")
     assert " totals " in lines[-1]
     debugger.detach(timeout=5)
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_it_dials_over_ipv6() -> None:
+    connection = str(free_connection())
+    debugger = debugger_factory("native")(connection)
+    debugger.listen()
+    with served(connection, hostip="::1"):
+        assert debugger.attach(timeout=60).build == 18362
+        assert debugger.detach(timeout=30).running is True
 
 
 @pytest.mark.parametrize(

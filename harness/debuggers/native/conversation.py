@@ -247,7 +247,8 @@ class Conversation:
         return session.send_packet(packet_type, record.encode(), monotonic())
 
     def _require_link(self) -> LinkThread:
-        assert self.link is not None, "the conversation is used before its link exists"
+        if self.link is None:
+            raise UsageError("the debugger is not connected", hint="call listen and attach first")
         return self.link
 
     # From any thread

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from time import monotonic
 from typing import Final
 
@@ -38,15 +37,15 @@ from harness.debuggers.native.breakpoints import Breakpoints
 from harness.debuggers.native.conversation import Conversation, continue_record
 from harness.debuggers.native.inbox import Halt, InboxItem
 from harness.debuggers.native.linkthread import LinkThread
+from harness.debuggers.native.registers import Registers
 from harness.debuggers.native.targetmemory import REQUEST_SECONDS, TargetMemory, UnreadableMemory
 from harness.debuggers.native.transport import PortRefused, await_transport, open_transport
 from harness.debuggers.prompts import answer_prompt
 from harness.debuggers.release import release
 from harness.debuggers.stops import command_stop, continue_status, exception_stop
 from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost, UsageError
-from harness.kd.contexts import CONTEXTS, Amd64Context, Context, I386Context
-from harness.kd.errors import ProtocolError
-from harness.kd.manipulate import GetContext, GetVersion64, Manipulate, SetContext
+from harness.kd.contexts import Context
+from harness.kd.manipulate import GetVersion64, Manipulate
 from harness.kd.statechange import CommandString, Exception64, LoadSymbols, StateChange
 from harness.kd.status import (
     DBG_CONTINUE,
@@ -64,6 +63,8 @@ SPIN: Final = 0.02
 SILENCE: Final = 30.0
 """A KDNET target sends something every three seconds, whatever it does."""
 STEP_SECONDS: Final = 5.0
+LATE_BREAK_IN_SECONDS: Final = 0.5
+"""For a break-in that the target may still find in its queue."""
 _BUGCHECK_STATUSES: Final = (DBG_STATUS_BUGCHECK_FIRST, DBG_STATUS_BUGCHECK_SECOND)
 _BREAK_IN_STATUSES: Final = (0, DBG_STATUS_CONTROL_C)
 """0: a processor whose arguments are not in registers."""
@@ -99,10 +100,9 @@ class NativeDebugger:
         self._version = GetVersion64()
         self._memory = TargetMemory(self._ask, self._version)
         self._breakpoints = Breakpoints(self._ask, self._memory)
+        self._registers = self._make_registers()
         self._evidence = CrashEvidence()
         self._crashed = False
-        self._context_written = False
-        """The user of this debugger gave the halted processor its registers."""
 
     # Debugger
 
@@ -132,6 +132,7 @@ class NativeDebugger:
         self._talk.machine = version.machine_type
         self._memory = TargetMemory(self._ask, version)
         self._breakpoints = Breakpoints(self._ask, self._memory)
+        self._registers = self._make_registers()
         self._crashed = self._bugcheck(change) is not None
         self._stopped(change)
         return TargetInfo(
@@ -153,7 +154,7 @@ class NativeDebugger:
         self._breakpoints.insert_again()
         self._talk.continue_loads = True
         self._require_link().busy = True
-        self._context_written = False
+        self._registers.written = False
         status = continue_status(change.exception_code) if isinstance(change, Exception64) else DBG_CONTINUE
         self._talk.command(continue_record(self._talk.machine, status=status), REQUEST_SECONDS)
 
@@ -220,8 +221,14 @@ class NativeDebugger:
             return None
 
     def let_go(self) -> None:
-        """Continue for the last time."""
+        """Continue for the last time. A break-in that was sent twice may stop the target once more, when
+        nobody is there to let it go: it is waited for."""
         self.go()
+        late = self._talk.break_ins
+        while late and self._talk.wait(lambda: self.halted, LATE_BREAK_IN_SECONDS):
+            self.break_in(timeout=0.0)
+            self.go()
+            late -= 1
 
     def await_reboot(self, timeout: float) -> bool:
         """Whether the target says within ``timeout`` seconds that it reboots."""
@@ -242,35 +249,19 @@ class NativeDebugger:
 
     def get_context(self) -> Context:
         """The processor's registers; :class:`UnreadableMemory` where the target has none to give."""
-        layout = CONTEXTS.get(self._version.machine_type)
-        if layout is None:
-            raise UsageError(f"registers of machine type 0x{self._version.machine_type:x} are not known")
-        request = GetContext(processor=self._talk.processor, context_flags=Amd64Context.FULL)
-        reply = self._talk.request(request, REQUEST_SECONDS)
-        if not reply.succeeded:
-            raise UnreadableMemory(f"the target refuses GetContext (status 0x{reply.status:08x})")
-        try:
-            return layout.decode(reply.data)
-        except ProtocolError as error:
-            raise UnreadableMemory(f"the target's context is damaged: {error.message}") from error
+        return self._registers.read()
 
     def set_context(self, context: Context) -> None:
         """Write the registers; the target goes on with these."""
-        self._context_written = True
-        self._write_context(context)
+        self._registers.written = True
+        self._registers.write(context)
 
     # Inside
 
-    def _write_context(self, context: Context) -> None:
-        request = SetContext(
-            processor=self._talk.processor, context_flags=context.context_flags, data=context.encode()
-        )
-        reply = self._talk.request(request, REQUEST_SECONDS)
-        if not reply.succeeded:
-            raise UnreadableMemory(f"the target refuses SetContext (status 0x{reply.status:08x})")
+    def _make_registers(self) -> Registers:
+        return Registers(self._ask, self._version.machine_type, lambda: self._talk.processor)
 
     def _ask(self, request: Manipulate, timeout: float) -> Manipulate:
-        self._require_link()
         return self._talk.request(request, timeout)
 
     def _require_link(self) -> LinkThread:
@@ -322,16 +313,14 @@ class NativeDebugger:
         if self._evidence.banner is not None:
             return self._evidence.banner
         try:
-            data = self._memory.bugcheck_data() if self._break_status() in _BUGCHECK_STATUSES else None
+            data = (
+                self._memory.bugcheck_data()
+                if self._registers.first_argument() in _BUGCHECK_STATUSES
+                else None
+            )
         except (UnreadableMemory, UsageError):
             return None
         return None if data is None else Banner(*data)
-
-    def _break_status(self) -> int:
-        """What DbgBreakPointWithStatus, at which the target stands, was called with; 0 where that is not
-        known. Raises :class:`UnreadableMemory` or :class:`UsageError`."""
-        context = self.get_context()
-        return context.rcx if isinstance(context, Amd64Context) else 0
 
     def _is_break_in(self, change: Exception64) -> bool:
         """This debugger asked for the stop. It asks again when the target is slow, so that one may come when
@@ -339,7 +328,7 @@ class NativeDebugger:
         if change.exception_code != STATUS_BREAKPOINT or not self._talk.break_ins:
             return False
         try:
-            asked = self._break_status() in _BREAK_IN_STATUSES
+            asked = self._registers.first_argument() in _BREAK_IN_STATUSES
         except (UnreadableMemory, UsageError):
             asked = True
         if asked:
@@ -370,19 +359,11 @@ class NativeDebugger:
         """
         if not isinstance(change, Exception64) or change.exception_code != STATUS_BREAKPOINT:
             return
-        if self._context_written or self._breakpoints.to_step_over(change):
+        if self._registers.written or self._breakpoints.to_step_over(change):
             return
-        behind = change.program_counter + 1
-        try:
-            if self._memory.read(change.program_counter, 1) != b"\xcc":
-                return
-            match self.get_context():
-                case Amd64Context() as context:
-                    self._write_context(replace(context, rip=behind))
-                case I386Context() as context:
-                    self._write_context(replace(context, eip=behind & 0xFFFFFFFF))
-        except (UnreadableMemory, UsageError):
-            return
+        with contextlib.suppress(UnreadableMemory, UsageError):
+            if self._memory.read(change.program_counter, 1) == b"\xcc":
+                self._registers.move_to(change.program_counter + 1)
 
     def _step(self) -> bool:
         """Run one instruction. False: something else stopped the target first; it waits in the inbox."""

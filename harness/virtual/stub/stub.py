@@ -228,10 +228,13 @@ class KdStub:
     ) -> Resume | None:
         link = self._link
         link.flush_packets()
+        record: StateChange64 | None = None
         while True:  # once for every time that the stop has to be reported
             link.break_in_wanted = False
             connection = link.reconnects
-            record = state_change(view.report())
+            if record is None:
+                record = state_change(view.report())
+            # Else word for word: the next debugger hears of the stop as it was, whatever was changed since.
             token = link.post(PacketType.STATE_CHANGE64, record.encode())
             reported_at = self._now()
             asked = False
@@ -244,6 +247,7 @@ class KdStub:
                         return outcome
                     if isinstance(outcome, SwitchTo):
                         view.processor = outcome.processor
+                        record = None
                         break
                 if link.outcome(token) is False:
                     if give_up:

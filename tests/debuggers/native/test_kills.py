@@ -1,0 +1,200 @@
+"""A recorder that dies at any moment costs its recording, and never the target.
+
+It dies at the n-th message of attaching, recording or leaving, so that each moment has its turn, whatever the
+machine's speed. Seen from the target that is what a killed process is: silence.
+``PROCNOTIFY_KILLS`` says how many recorders die; 200 take some minutes.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from time import monotonic
+
+import pytest
+from kd_peer import free_udp_port
+
+from harness.connection import Connection
+from harness.debuggers.base import Release
+from harness.debuggers.native import debugger as native
+from harness.debuggers.native.debugger import NativeDebugger
+from harness.debuggers.native.transport import Transport, open_transport
+from harness.errors import ProcnotifyError, TargetLost
+from harness.kd.kdnet import Key
+from harness.record import Recorder
+from harness.virtual.served import Dialling, ServedTarget
+from harness.virtual.stub.wire import UdpWire
+
+KILLS = int(os.environ.get("PROCNOTIFY_KILLS", "10"))
+SEED = 20261127
+KEY = Key.parse("1.2.3.4")
+RECORDING = 0.2
+"""Seconds that a recording lasts which nobody ends."""
+HASTE = 20.0
+"""How much faster than the wall clock the target's clock runs: it dials every 150 ms."""
+PATIENCE = 60.0
+AGAIN = 0.3
+"""How often the recorder after a killed one is killed too."""
+
+
+class Mortal:
+    """A transport whose process is killed at a message, before that is sent, or known to anybody."""
+
+    def __init__(self, inner: Transport) -> None:
+        self.name = inner.name
+        self.used = 0
+        self.last: int | None = None
+        """The number of the message after which it is dead; None: it lives."""
+        self._inner = inner
+
+    @property
+    def dead(self) -> bool:
+        return self.last is not None and self.used > self.last
+
+    def _live(self) -> None:
+        self.used += 1
+        if self.dead:
+            raise TargetLost("the recorder was killed")
+
+    def fileno(self) -> int:
+        return self._inner.fileno()
+
+    def receive(self) -> tuple[bytes, tuple[str, int] | None] | None:
+        received = self._inner.receive()
+        if received is not None:
+            self._live()
+        return received
+
+    def send(self, data: bytes, address: tuple[str, int] | None) -> None:
+        self._live()
+        self._inner.send(data, address)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class HastyWire(UdpWire):
+    """The wire of a target whose clock runs fast."""
+
+    def wait(self, timeout: float | None) -> None:
+        super().wait(None if timeout is None else timeout / HASTE)
+
+
+class LivingTarget:
+    """The virtual target on a thread of its own: it prints, looks after its link, and may be killed by it."""
+
+    def __init__(self, port: int) -> None:
+        dialling = Dialling.of("127.0.0.1", port, KEY.format())
+        self._wire = HastyWire(dialling.hostip, port)
+        self._boot = lambda: ServedTarget(
+            dialling, self._wire, now=lambda: monotonic() * HASTE, nonce=bytes(range(32)), seed=1
+        )
+        self.beats = 0
+        self.over = False
+        """It does nothing any more; what ended it is pytest's to show."""
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        try:
+            target = self._boot()
+            while not self._stopping.is_set():
+                target.stub.print_string(b"beat %d\n" % self.beats, 0)
+                target.idle()
+                assert target.status().state == "running", target.status()
+                with self._changed:
+                    self.beats += 1
+                    self._changed.notify_all()
+        finally:
+            with self._changed:
+                self.over = True
+                self._changed.notify_all()
+
+    def __enter__(self) -> LivingTarget:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join(timeout=10)
+        self._wire.close()
+
+    def must_run(self, when: str) -> None:
+        """Its heart beats on."""
+        with self._changed:
+            before = self.beats
+            assert self._changed.wait_for(lambda: self.beats > before + 1 or self.over, PATIENCE), when
+            assert not self.over, when
+
+
+class Recording:
+    """One recording by a recorder that is killed at the n-th message of a phase, or lives.
+
+    :param kill: phase and number, None: it lives.
+    """
+
+    def __init__(self, port: int, kill: tuple[str, int] | None = None) -> None:
+        self._kill = kill
+        self._began: dict[str, int] = {}
+        self.messages: dict[str, int] = {}
+        """How many messages each phase took."""
+        self.outcome = ""
+        """How the target was left, or why nothing is known."""
+        debugger = NativeDebugger(f"net:port={port},key={KEY.format()}")
+        go, detach = debugger.go, debugger.detach
+
+        def open_mortal(connection: Connection) -> Transport:
+            self.mortal = Mortal(open_transport(connection))
+            self._enter("attach")
+            return self.mortal
+
+        def go_on() -> None:
+            if "record" not in self._began:
+                self._enter("record")
+            go()
+
+        def leave(*, timeout: float) -> Release:
+            self._enter("release")
+            return detach(timeout=timeout)
+
+        recorder = Recorder(debugger, lambda info: None, lambda event: None)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(native, "open_transport", open_mortal)
+            patch.setattr(debugger, "go", go_on)
+            patch.setattr(debugger, "detach", leave)
+            try:
+                self.outcome = str(recorder.run(attach_timeout=PATIENCE, duration=RECORDING).release)
+            except ProcnotifyError as error:
+                self.outcome = str(error)
+        starts = [*self._began.values(), self.mortal.used]
+        self.messages = {phase: starts[at + 1] - starts[at] for at, phase in enumerate(self._began)}
+
+    def _enter(self, phase: str) -> None:
+        self._began[phase] = self.mortal.used
+        if self._kill is not None and self._kill[0] == phase and not self.mortal.dead:
+            self.mortal.last = self.mortal.used + self._kill[1]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the target's thread and the host share one interpreter")
+def test_a_recorder_killed_at_any_moment_costs_its_recording_and_never_the_target() -> None:
+    port, rng = free_udp_port(), random.Random(SEED)
+    with LivingTarget(port) as target:
+        whole = Recording(port)
+        assert "was left running" in whole.outcome
+        killed = 0
+        for number in range(KILLS):
+            phase = rng.choice(list(whole.messages))
+            kill = (phase, rng.randrange(whole.messages[phase]))
+            when = f"kill {number} of {KILLS} (seed {SEED}), at message {kill[1]} of {phase}"
+            killed += Recording(port, kill).mortal.dead
+            if rng.random() < AGAIN:
+                continue  # the next one is killed as well
+            outcome = Recording(port).outcome
+            assert "was left running" in outcome, f"{when}: {outcome}"
+            target.must_run(when)
+        outcome = Recording(port).outcome
+        assert "was left running" in outcome, outcome
+        target.must_run("after the last kill")
+    assert killed > KILLS // 2  # a recording may end before its n-th message

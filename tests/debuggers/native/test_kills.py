@@ -22,7 +22,7 @@ from harness.debuggers.native.debugger import NativeDebugger
 from harness.debuggers.native.transport import Transport, open_transport
 from harness.errors import ProcnotifyError, TargetLost
 from harness.kd.kdnet import Key
-from harness.record import Recorder
+from harness.recorder import Recorder
 from harness.virtual.served import Dialling, ServedTarget
 from harness.virtual.stub.wire import UdpWire
 

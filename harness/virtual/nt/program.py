@@ -55,9 +55,10 @@ class ProgramRun:
         self._entries: dict[str, Entry] = {}
         counts = [variant.count for variant in launch.variants]
         absent = set(system.rng.choices(launch.variants, counts)[0].without)
-        self._hoped = {node.id: node for node in launch.nodes if node.id not in absent}
+        self._remaining = {node.id: node for node in launch.nodes if node.id not in absent}
+        """What is still going to happen, by node id."""
         self._open = {"start"}
-        self._started = not any(node.phase == "start" for node in self._hoped.values())
+        self._started = not any(node.phase == "start" for node in self._remaining.values())
         self._consider()
 
     @property
@@ -66,7 +67,7 @@ class ProgramRun:
 
     def use_window(self) -> None:
         """Somebody uses the program's window for the first time."""
-        for node in list(self._hoped.values()):
+        for node in list(self._remaining.values()):
             if node.phase == "input" and any(self._is_exit(name) for name in node.after):
                 # In the recording a new pool thread appears only after the old ones have timed out.
                 self._give_up(node)
@@ -79,7 +80,7 @@ class ProgramRun:
         if process.ending:
             return
         process.ending, process.exit_status = True, status
-        for node in list(self._hoped.values()):
+        for node in list(self._remaining.values()):
             thread = self._threads.get(str(node.thread))
             if node.phase != "exit" or thread is None or not thread.alive:
                 self._give_up(node)
@@ -99,29 +100,29 @@ class ProgramRun:
     def _add_extra(self, thread: Thread) -> None:
         role = f"{EXTRA}{thread.ordinal}"
         self._threads[role] = thread
-        self._hoped[role] = Node(
+        self._remaining[role] = Node(
             role, "exit", {role: 1}, EXTRA_THREAD_EXIT, phase="exit", thread=thread.ordinal
         )
 
     def _is_exit(self, name: str) -> bool:
-        node = self._hoped.get(name)
+        node = self._remaining.get(name)
         return node is not None and node.kind == "exit"
 
     def _give_up(self, node: Node) -> None:
-        self._hoped.pop(node.id, None)
+        self._remaining.pop(node.id, None)
         entry = self._entries.pop(node.id, None)
         if entry is not None:
             self._system.scheduler.cancel(entry)
         if node.kind == "create":
-            for other in list(self._hoped.values()):
+            for other in list(self._remaining.values()):
                 if str(node.thread) in other.by and len(other.by) == 1:
                     self._give_up(other)
 
     def _consider(self) -> None:
         """Schedule everything that waits for nothing any more."""
-        for node in list(self._hoped.values()):
+        for node in list(self._remaining.values()):
             ready = node.phase in self._open and node.id not in self._entries
-            if ready and not any(name in self._hoped for name in node.after):
+            if ready and not any(name in self._remaining for name in node.after):
                 self._schedule(node, draw(node.delay, self._system.rng), Activity.WORK)
 
     def _schedule(self, node: Node, delay: int, activity: Activity) -> None:
@@ -171,12 +172,12 @@ class ProgramRun:
         self._system.announce(thread)
         if first:
             self._on_first_thread(thread)
-        leaving = self._hoped.get(f"exit {node.thread}")
+        leaving = self._remaining.get(f"exit {node.thread}")
         if leaving is not None and leaving.idle is not None:
             self._schedule(leaving, draw(leaving.idle, self._system.rng), Activity.TIMEOUT)
 
     def _exit_node(self, node: Node, thread: Thread) -> None:
-        waiting = any(name in self._hoped for name in node.after) and not self.process.ending
+        waiting = any(name in self._remaining for name in node.after) and not self.process.ending
         if waiting or thread.in_kernel:
             self._schedule(node, BUSY_IN_KERNEL, Activity.WORK)
             return
@@ -204,12 +205,12 @@ class ProgramRun:
         self.ended.set()
 
     def _done(self, node: Node) -> None:
-        self._hoped.pop(node.id, None)
+        self._remaining.pop(node.id, None)
         self._entries.pop(node.id, None)
 
     def _after_event(self) -> None:
         self._consider()
-        if not self._started and not any(node.phase == "start" for node in self._hoped.values()):
+        if not self._started and not any(node.phase == "start" for node in self._remaining.values()):
             self._started = True
             if not self.process.ending:
                 self._on_started(self.first_thread)

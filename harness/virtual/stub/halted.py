@@ -11,7 +11,7 @@ from harness.virtual.stub.breakpoints import BreakpointTable
 from harness.virtual.stub.paging import PhysicalMemory
 from harness.virtual.stub.processorstate import ProcessorState
 
-__all__ = ["CrashTarget", "HaltedTarget", "Outcome", "RebootTarget", "Resume", "SwitchTo"]
+__all__ = ["CrashTarget", "HaltedTarget", "RebootTarget", "RequestResult", "Resume", "SwitchTo"]
 
 
 class HaltedTarget(Protocol):
@@ -62,5 +62,5 @@ class CrashTarget(NamedTuple):
     code: int
 
 
-Outcome: TypeAlias = Manipulate | Resume | SwitchTo | RebootTarget | CrashTarget | None
+RequestResult: TypeAlias = Manipulate | Resume | SwitchTo | RebootTarget | CrashTarget | None
 """A reply, a way to go on, or None for a request that is only acknowledged."""

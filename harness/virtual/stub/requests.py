@@ -23,7 +23,14 @@ from harness.kd.status import (
 )
 from harness.virtual.interfaces import KernelMemory
 from harness.virtual.stub.breakpoints import MAX_BREAKPOINTS
-from harness.virtual.stub.halted import CrashTarget, HaltedTarget, Outcome, RebootTarget, Resume, SwitchTo
+from harness.virtual.stub.halted import (
+    CrashTarget,
+    HaltedTarget,
+    RebootTarget,
+    RequestResult,
+    Resume,
+    SwitchTo,
+)
 from harness.virtual.stub.processorstate import ProcessorState
 
 __all__ = ["HANDLERS", "MAX_TRANSFER", "answer"]
@@ -52,7 +59,7 @@ _FILL_VIRTUAL, _FILL_PHYSICAL = 1, 2
 _KPCR, _KPRCB, _SPECIAL_REGISTERS, _KTHREAD = range(4)
 
 
-def answer(target: HaltedTarget, request: Manipulate) -> Outcome:
+def answer(target: HaltedTarget, request: Manipulate) -> RequestResult:
     """What ``request`` does to ``target``."""
     handler = HANDLERS.get(type(request))
     return _refused(request) if handler is None else handler(target, request)
@@ -66,7 +73,7 @@ def _refused(request: _R, status: int = STATUS_UNSUCCESSFUL, **changes: Any) -> 
     return dataclasses.replace(request, **{"status": status, "data": b"", **changes})
 
 
-def _transferred(request: kd.MemoryTransfer, data: bytes) -> Outcome:
+def _transferred(request: kd.MemoryTransfer, data: bytes) -> RequestResult:
     if not data and request.count:
         return _refused(request, actual=0)
     return _done(request, actual=len(data), data=data)
@@ -77,41 +84,41 @@ def _state(target: HaltedTarget, request: Manipulate) -> ProcessorState | None:
     return target.states[request.processor] if request.processor < len(target.states) else None
 
 
-def _get_version(target: HaltedTarget, request: kd.GetVersion64) -> Outcome:
+def _get_version(target: HaltedTarget, request: kd.GetVersion64) -> RequestResult:
     version = target.version()
     return dataclasses.replace(
         version, processor_level=request.processor_level, processor=request.processor, status=STATUS_SUCCESS
     )
 
 
-def _read_virtual(target: HaltedTarget, request: kd.ReadVirtualMemory) -> Outcome:
+def _read_virtual(target: HaltedTarget, request: kd.ReadVirtualMemory) -> RequestResult:
     return _transferred(request, target.memory.read(request.address, min(request.count, MAX_TRANSFER)))
 
 
-def _write_virtual(target: HaltedTarget, request: kd.WriteVirtualMemory) -> Outcome:
+def _write_virtual(target: HaltedTarget, request: kd.WriteVirtualMemory) -> RequestResult:
     data = request.data[: request.count]
     if not target.memory.write(request.address, data):
         return _refused(request, actual=0)
     return _done(request, actual=len(data))
 
 
-def _read_physical(target: HaltedTarget, request: kd.ReadPhysicalMemory) -> Outcome:
+def _read_physical(target: HaltedTarget, request: kd.ReadPhysicalMemory) -> RequestResult:
     return _transferred(request, target.physical.read(request.address, min(request.count, MAX_TRANSFER)))
 
 
-def _write_physical(target: HaltedTarget, request: kd.WritePhysicalMemory) -> Outcome:
+def _write_physical(target: HaltedTarget, request: kd.WritePhysicalMemory) -> RequestResult:
     written = target.physical.write(request.address, request.data[: request.count])
     if not written and request.count:
         return _refused(request, actual=0)
     return _done(request, actual=written)
 
 
-def _get_context(target: HaltedTarget, request: kd.GetContext) -> Outcome:
+def _get_context(target: HaltedTarget, request: kd.GetContext) -> RequestResult:
     state = _state(target, request)
     return _refused(request) if state is None else _done(request, data=state.context.encode())
 
 
-def _set_context(target: HaltedTarget, request: kd.SetContext) -> Outcome:
+def _set_context(target: HaltedTarget, request: kd.SetContext) -> RequestResult:
     state = _state(target, request)
     if state is None or len(request.data) < Amd64Context.SIZE:
         return _refused(request)
@@ -120,7 +127,7 @@ def _set_context(target: HaltedTarget, request: kd.SetContext) -> Outcome:
     return _done(request)
 
 
-def _get_context_ex(target: HaltedTarget, request: rare.GetContextEx) -> Outcome:
+def _get_context_ex(target: HaltedTarget, request: rare.GetContextEx) -> RequestResult:
     state = _state(target, request)
     if state is None or request.offset > Amd64Context.SIZE:
         return _refused(request, copied=0)
@@ -129,7 +136,7 @@ def _get_context_ex(target: HaltedTarget, request: rare.GetContextEx) -> Outcome
     return _done(request, copied=len(part), data=part)
 
 
-def _set_context_ex(target: HaltedTarget, request: rare.SetContextEx) -> Outcome:
+def _set_context_ex(target: HaltedTarget, request: rare.SetContextEx) -> RequestResult:
     # Windows gathers the parts and commits with the last one. Nothing can run in between, so a part that is
     # written at once cannot be told from one that waits for the rest.
     state = _state(target, request)
@@ -144,16 +151,16 @@ def _set_context_ex(target: HaltedTarget, request: rare.SetContextEx) -> Outcome
     return _done(request, copied=len(part))
 
 
-def _write_breakpoint(target: HaltedTarget, request: kd.WriteBreakPoint) -> Outcome:
+def _write_breakpoint(target: HaltedTarget, request: kd.WriteBreakPoint) -> RequestResult:
     handle = target.breakpoints.insert(request.address)
     return _done(request, handle=handle) if handle else _refused(request, handle=0)
 
 
-def _restore_breakpoint(target: HaltedTarget, request: kd.RestoreBreakPoint) -> Outcome:
+def _restore_breakpoint(target: HaltedTarget, request: kd.RestoreBreakPoint) -> RequestResult:
     return _done(request) if target.breakpoints.remove(request.handle) else _refused(request)
 
 
-def _write_breakpoints(target: HaltedTarget, request: rare.WriteBreakPointEx) -> Outcome:
+def _write_breakpoints(target: HaltedTarget, request: rare.WriteBreakPointEx) -> RequestResult:
     if request.count > MAX_BREAKPOINTS or len(request.data) < request.count * _BREAKPOINT.size:
         return _refused(request, STATUS_INVALID_PARAMETER)
     handles = [
@@ -166,7 +173,7 @@ def _write_breakpoints(target: HaltedTarget, request: rare.WriteBreakPointEx) ->
     )
 
 
-def _restore_breakpoints(target: HaltedTarget, request: rare.RestoreBreakPointEx) -> Outcome:
+def _restore_breakpoints(target: HaltedTarget, request: rare.RestoreBreakPointEx) -> RequestResult:
     if request.count > MAX_BREAKPOINTS or len(request.data) < request.count * _HANDLE.size:
         return _refused(request, STATUS_INVALID_PARAMETER)
     handles = _HANDLE.iter_unpack(request.data[: request.count * _HANDLE.size])
@@ -175,7 +182,7 @@ def _restore_breakpoints(target: HaltedTarget, request: rare.RestoreBreakPointEx
     return _done(request, data=statuses) if all(removed) else _refused(request, data=statuses)
 
 
-def _read_control_space(target: HaltedTarget, request: kd.ReadControlSpace) -> Outcome:
+def _read_control_space(target: HaltedTarget, request: kd.ReadControlSpace) -> RequestResult:
     state = _state(target, request)
     if state is None:
         return _refused(request, actual=0)
@@ -193,7 +200,7 @@ def _read_control_space(target: HaltedTarget, request: kd.ReadControlSpace) -> O
     return _transferred(request, data[: request.count])
 
 
-def _write_control_space(target: HaltedTarget, request: kd.WriteControlSpace) -> Outcome:
+def _write_control_space(target: HaltedTarget, request: kd.WriteControlSpace) -> RequestResult:
     state = _state(target, request)
     data = request.data[: min(request.count, Amd64SpecialRegisters.SIZE)]
     if state is None or request.address != _SPECIAL_REGISTERS or not data:
@@ -205,31 +212,31 @@ def _write_control_space(target: HaltedTarget, request: kd.WriteControlSpace) ->
     return _done(request, actual=len(data))
 
 
-def _read_msr(target: HaltedTarget, request: rare.ReadMsr) -> Outcome:
+def _read_msr(target: HaltedTarget, request: rare.ReadMsr) -> RequestResult:
     value = target.msrs.get(request.msr)
     if value is None:
         return _refused(request, low=0, high=0)
     return _done(request, low=value & 0xFFFFFFFF, high=value >> 32)
 
 
-def _write_msr(target: HaltedTarget, request: rare.WriteMsr) -> Outcome:
+def _write_msr(target: HaltedTarget, request: rare.WriteMsr) -> RequestResult:
     if request.msr not in target.msrs:
         return _refused(request)
     target.msrs[request.msr] = request.high << 32 | request.low
     return _done(request)
 
 
-def _read_port(target: HaltedTarget, request: rare.ReadIoSpace) -> Outcome:
+def _read_port(target: HaltedTarget, request: rare.ReadIoSpace) -> RequestResult:
     if request.size not in (1, 2, 4):
         return _refused(request, STATUS_INVALID_PARAMETER)
     return _done(request, value=_NO_DEVICE >> 8 * (4 - request.size))
 
 
-def _write_port(target: HaltedTarget, request: rare.WriteIoSpace) -> Outcome:
+def _write_port(target: HaltedTarget, request: rare.WriteIoSpace) -> RequestResult:
     return _done(request) if request.size in (1, 2, 4) else _refused(request, STATUS_INVALID_PARAMETER)
 
 
-def _search(target: HaltedTarget, request: rare.SearchMemory) -> Outcome:
+def _search(target: HaltedTarget, request: rare.SearchMemory) -> RequestResult:
     pattern = request.data[: request.pattern_length]
     if not pattern or len(pattern) < request.pattern_length or request.length > MAX_SEARCH:
         return _refused(request, STATUS_INVALID_PARAMETER)
@@ -244,7 +251,7 @@ def _search(target: HaltedTarget, request: rare.SearchMemory) -> Outcome:
     return _refused(request, STATUS_NOT_FOUND)
 
 
-def _fill(target: HaltedTarget, request: rare.FillMemory) -> Outcome:
+def _fill(target: HaltedTarget, request: rare.FillMemory) -> RequestResult:
     pattern = request.data[: request.pattern_length]
     if not pattern or len(pattern) < request.pattern_length:
         return _refused(request, STATUS_INVALID_PARAMETER, length=0)
@@ -270,7 +277,7 @@ def _fill_virtual(memory: KernelMemory, address: int, data: bytes) -> int:
     return filled
 
 
-def _query_memory(target: HaltedTarget, request: rare.QueryMemory) -> Outcome:
+def _query_memory(target: HaltedTarget, request: rare.QueryMemory) -> RequestResult:
     # Windows reports what a debugger may do, not the page's protection: everything (ReactOS, KdpQueryMemory).
     # "Fixed" memory would make DbgEng refuse a breakpoint.
     if target.memory.protection(request.address) is None:
@@ -279,37 +286,37 @@ def _query_memory(target: HaltedTarget, request: rare.QueryMemory) -> Outcome:
     return _done(request, address_space=space, flags=_QUERY_ALL)
 
 
-def _bus_data(target: HaltedTarget, request: rare.GetBusData) -> Outcome:
+def _bus_data(target: HaltedTarget, request: rare.GetBusData) -> RequestResult:
     return _refused(request, length=0)  # the target has no buses
 
 
-def _switch_processor(target: HaltedTarget, request: kd.SwitchProcessor) -> Outcome:
+def _switch_processor(target: HaltedTarget, request: kd.SwitchProcessor) -> RequestResult:
     return (
         SwitchTo(request.processor) if request.processor < len(target.states) else SwitchTo(target.processor)
     )
 
 
-def _clear_internal_breakpoints(target: HaltedTarget, request: Manipulate) -> Outcome:
+def _clear_internal_breakpoints(target: HaltedTarget, request: Manipulate) -> RequestResult:
     return None  # there are none: internal breakpoints (counted by the kernel) were never set
 
 
-def _continue(target: HaltedTarget, request: kd.Continue) -> Outcome:
+def _continue(target: HaltedTarget, request: kd.Continue) -> RequestResult:
     return Resume(request.continue_status, trace=False)
 
 
-def _continue2(target: HaltedTarget, request: kd.Continue2) -> Outcome:
+def _continue2(target: HaltedTarget, request: kd.Continue2) -> RequestResult:
     return Resume(request.continue_status, trace=bool(request.trace_flag))
 
 
-def _reboot(target: HaltedTarget, request: Manipulate) -> Outcome:
+def _reboot(target: HaltedTarget, request: Manipulate) -> RequestResult:
     return RebootTarget()
 
 
-def _crash(target: HaltedTarget, request: kd.CauseBugCheck) -> Outcome:
+def _crash(target: HaltedTarget, request: kd.CauseBugCheck) -> RequestResult:
     return CrashTarget(request.bug_check_code)
 
 
-HANDLERS: Final[dict[type[Manipulate], Callable[[HaltedTarget, Any], Outcome]]] = {
+HANDLERS: Final[dict[type[Manipulate], Callable[[HaltedTarget, Any], RequestResult]]] = {
     kd.ReadVirtualMemory: _read_virtual,
     kd.WriteVirtualMemory: _write_virtual,
     kd.GetContext: _get_context,

@@ -8,11 +8,11 @@ from typing import Protocol, runtime_checkable
 from harness.connection import Connection
 from harness.guests.base import Guest
 
-__all__ = ["Boot", "DriverChecker", "Machine", "MachineStatus"]
+__all__ = ["BootOptions", "DriverChecker", "Machine", "MachineStatus"]
 
 
 @dataclass(frozen=True)
-class Boot:
+class BootOptions:
     """How to start the machine for one run."""
 
     seed: int
@@ -44,7 +44,7 @@ class Machine(Protocol):
         """Where a debugger can meet the next boot, where nobody asks for a place: a port of the host that the
         target will dial, or the machine's own serial port."""
 
-    def start(self, boot: Boot) -> None:
+    def start(self, boot: BootOptions) -> None:
         """Boot. Over KDNET the target dials the debugger, which listens already; a serial port is open on
         return."""
 

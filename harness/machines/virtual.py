@@ -11,7 +11,7 @@ from harness.errors import ProcnotifyError, TargetLost, UsageError
 from harness.guests.base import Guest
 from harness.guests.control import ControlChannel
 from harness.guests.virtual import VirtualGuest
-from harness.machines.base import Boot, MachineStatus
+from harness.machines.base import BootOptions, MachineStatus
 from harness.virtual.kernel.loader import check_driver_file
 from harness.virtual.nt.profile import profile_names
 
@@ -55,7 +55,7 @@ class VirtualMachine:
         """See :meth:`harness.machines.base.Machine.connection`: a free port on loopback and a new key."""
         return free_connection()
 
-    def start(self, boot: Boot) -> None:
+    def start(self, boot: BootOptions) -> None:
         """See :meth:`harness.machines.base.Machine.start`."""
         connection = boot.connection
         if not isinstance(connection, NetConnection):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from harness.connection import Connection
 from harness.debuggers.base import Debugger
-from harness.machines.base import Boot, Machine
+from harness.machines.base import BootOptions, Machine
 from harness.runs.livetarget import Watch
 from harness.runs.progress import Progress, Subscriber
 from harness.runs.steps import GuestDriver
@@ -55,10 +55,10 @@ class Rig:
         for subscriber in self.subscribers:
             subscriber(progress)
 
-    def boot(self, seed: int, profile: str | None = None) -> Boot:
+    def boot(self, seed: int, profile: str | None = None) -> BootOptions:
         """How to start the machine for one run."""
         connection = self.connection if self.connection is not None else self.machine.connection()
-        return Boot(seed, connection, profile)
+        return BootOptions(seed, connection, profile)
 
     def driver_sha256(self) -> str:
         """Of the driver's file, in hexadecimal."""

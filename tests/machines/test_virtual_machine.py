@@ -12,7 +12,7 @@ import pytest
 from harness.connection import NetConnection, TcpConnection
 from harness.errors import DriverFileError, GuestError, TargetLost, UsageError
 from harness.kd.kdnet import Key
-from harness.machines import MACHINES, Boot, DriverChecker, Machine, open_machine
+from harness.machines import MACHINES, BootOptions, DriverChecker, Machine, open_machine
 from harness.machines.virtual import VirtualMachine
 
 
@@ -24,14 +24,14 @@ def machine() -> Iterator[VirtualMachine]:
 
 
 @pytest.fixture
-def boot() -> Iterator[Boot]:
+def boot() -> Iterator[BootOptions]:
     """A connection at which somebody is bound but nobody answers: the target dials in vain."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind(("127.0.0.1", 0))
-        yield Boot(1, NetConnection(listener.getsockname()[1], Key.parse("1.2.3.4")))
+        yield BootOptions(1, NetConnection(listener.getsockname()[1], Key.parse("1.2.3.4")))
 
 
-def test_it_boots_answers_and_stops_clean(machine: VirtualMachine, boot: Boot) -> None:
+def test_it_boots_answers_and_stops_clean(machine: VirtualMachine, boot: BootOptions) -> None:
     machine.start(boot)
     assert machine.status().state == "running"
     assert machine.guest().put("a.txt", b"x" * 300_000) == r"C:\procnotify\a.txt"
@@ -46,7 +46,7 @@ def test_it_boots_answers_and_stops_clean(machine: VirtualMachine, boot: Boot) -
     assert machine.pid is None
 
 
-def test_a_wrong_path_is_refused_and_the_target_lives_on(machine: VirtualMachine, boot: Boot) -> None:
+def test_a_wrong_path_is_refused_and_the_target_lives_on(machine: VirtualMachine, boot: BootOptions) -> None:
     machine.start(boot)
     with pytest.raises(GuestError, match="is not a file name"):
         machine.guest().put("..\\x.sys", b"")
@@ -55,7 +55,7 @@ def test_a_wrong_path_is_refused_and_the_target_lives_on(machine: VirtualMachine
 
 def test_it_speaks_kdnet_alone(machine: VirtualMachine) -> None:
     with pytest.raises(UsageError, match="speaks KDNET, not com:ipport"):
-        machine.start(Boot(1, TcpConnection("127.0.0.1", 5554)))
+        machine.start(BootOptions(1, TcpConnection("127.0.0.1", 5554)))
 
 
 def test_it_meets_the_debugger_at_a_free_port_with_a_new_key(machine: VirtualMachine) -> None:
@@ -66,7 +66,7 @@ def test_it_meets_the_debugger_at_a_free_port_with_a_new_key(machine: VirtualMac
         listener.bind(("127.0.0.1", first.port))
 
 
-def test_a_profile_that_it_does_not_have_is_named(machine: VirtualMachine, boot: Boot) -> None:
+def test_a_profile_that_it_does_not_have_is_named(machine: VirtualMachine, boot: BootOptions) -> None:
     with pytest.raises(UsageError, match=r"no profile 'win95'; known: .*win10-1903"):
         machine.start(replace(boot, profile="win95"))
     machine.start(replace(boot, profile="win10-1903"))
@@ -78,7 +78,7 @@ def test_before_the_start_there_is_nothing_to_ask(machine: VirtualMachine) -> No
         machine.guest()
 
 
-def test_a_child_that_cannot_start_says_why(boot: Boot) -> None:
+def test_a_child_that_cannot_start_says_why(boot: BootOptions) -> None:
     machine = VirtualMachine(argv=[sys.executable, "-c", "raise SystemExit('no unicorn')"])
     with pytest.raises(TargetLost, match="ended with exit code 1: no unicorn"):
         machine.start(boot)

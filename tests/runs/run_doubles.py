@@ -11,7 +11,7 @@ from harness.connection import Connection, TcpConnection
 from harness.debuggers.base import DebuggerEvent, Module, PrintReceived, Release, Stopped, TargetInfo
 from harness.errors import TargetLost
 from harness.guests.base import ActionResult
-from harness.machines.base import Boot, MachineStatus
+from harness.machines.base import BootOptions, MachineStatus
 from harness.scenario import Scenario, parse
 
 
@@ -76,7 +76,7 @@ class ScriptedMachine:
     def connection(self) -> Connection:
         return TcpConnection("127.0.0.1", 5554)
 
-    def start(self, boot: Boot) -> None: ...
+    def start(self, boot: BootOptions) -> None: ...
 
     def guest(self) -> ScriptedGuest:
         raise NotImplementedError

@@ -11,7 +11,7 @@ from harness.connection import Connection, NetConnection, PipeConnection, TcpCon
 from harness.debuggers.base import TargetInfo
 from harness.errors import ConnectionFailed
 from harness.kd.kdnet import Key
-from harness.machines.base import Boot, MachineStatus
+from harness.machines.base import BootOptions, MachineStatus
 from harness.runs.capture import Capture
 from harness.runs.inspection import inspect_virtual
 from harness.runs.rig import GuestFiles, Rig
@@ -44,7 +44,7 @@ class LoggingMachine(ScriptedMachine):
     def connection(self) -> Connection:
         return self._own
 
-    def start(self, boot: Boot) -> None:
+    def start(self, boot: BootOptions) -> None:
         self._log.append(f"start at {boot.connection}")
 
     def stop(self) -> None:
@@ -90,5 +90,5 @@ def test_so_does_a_look_into_the_target(connection: Connection, order: list[str]
 
 
 def test_a_connection_that_was_asked_for_is_taken_before_the_machines_own() -> None:
-    assert rig_of([], NET).boot(7, "win10-1903") == Boot(7, NET, "win10-1903")
-    assert rig_of([], NET, SERIAL).boot(7) == Boot(7, SERIAL, None)
+    assert rig_of([], NET).boot(7, "win10-1903") == BootOptions(7, NET, "win10-1903")
+    assert rig_of([], NET, SERIAL).boot(7) == BootOptions(7, SERIAL, None)

@@ -11,7 +11,7 @@ import pytest
 from tools.mutants.__main__ import ROOT, main
 from tools.mutants.edits import edits_of
 from tools.mutants.mutation import Mutation, MutationError, mapped_tests, sample
-from tools.mutants.named import NamedChange
+from tools.mutants.named import NAMED, NamedChange
 from tools.mutants.trial import Fate, Trial, copy_tree
 
 EDITS = [
@@ -181,3 +181,10 @@ def test_a_copy_has_what_git_would_track(tmp_path: Path) -> None:
         ".gitignore",
         "a/x.py",
     ]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_named_change_can_be_made_to_the_code_as_it_is(name: str) -> None:
+    mutation = NAMED[name].mutation(ROOT, name)
+    assert ast.dump(ast.parse(mutation.after)) != ast.dump(ast.parse(mutation.before))
+    assert mutation.tests

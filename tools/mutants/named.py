@@ -48,8 +48,8 @@ NAMED: dict[str, NamedChange] = {
     "gap-of-another-branch": NamedChange(
         "an event claimed by one branch of any_order may break the gap of another",
         "harness/order/terms.py",
-        "if all(passes(other, event, bindings) for other in others):",
-        "if others is not None:",
+        "(other, event, bindings) for other in others):",
+        "(other, event, bindings) or True for other in others):",
         _ORDER,
     ),
     "looser-within": NamedChange(
@@ -91,8 +91,8 @@ NAMED: dict[str, NamedChange] = {
     "loss-is-judged": NamedChange(
         "a trace with lines missing is judged all the same",
         "harness/verdict/judge.py",
-        "if not loss.complete:",
-        "if loss.lost:",
+        "not loss.complete:",
+        "loss.lost:",
         ("tests/verdict", "tests/runs"),
     ),
     "unload-status-limit": NamedChange(

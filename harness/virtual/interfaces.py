@@ -10,8 +10,8 @@
                           ▼
                        KD stub (KDNET datagrams), or a list in a test        harness.virtual.stub.stub
 
-Imports follow the arrows. The kernel and the model know no debugger; the stub reaches back for memory,
-registers and object lists through what it is handed at construction.
+Imports follow the arrows. The kernel and the model know no debugger; the stub reaches back for memory and
+registers through what it is handed at construction.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class VirtualTarget:
         self._clock = clock
         self._scheduler = Scheduler(clock, Random(seed), processors=processors, between=port.poll)
         self.system = NtSystem(self._scheduler, load_profile(profile), kernel)
-        """The model: its processes and threads, for whoever shows them to a debugger."""
+        """The model: its processes, threads and files."""
         self._actor = Actor(self.system)
         self._services: dict[str, str] = {}
         self._death: TargetStatus | None = None

@@ -127,6 +127,7 @@ class KdStub:
         view = self._view
         if view is None:
             return
+        view.capture(cpu)
         if code != _MANUALLY_INITIATED_CRASH:
             self._print_banner(code, parameters, module, cpu)
             self._stop_with_status(DBG_STATUS_BUGCHECK_FIRST, cpu)

@@ -187,4 +187,4 @@ def test_a_copy_has_what_git_would_track(tmp_path: Path) -> None:
 def test_a_named_change_can_be_made_to_the_code_as_it_is(name: str) -> None:
     mutation = NAMED[name].mutation(ROOT, name)
     assert ast.dump(ast.parse(mutation.after)) != ast.dump(ast.parse(mutation.before))
-    assert mutation.tests
+    assert all((ROOT / test).exists() for test in mutation.tests)

@@ -569,3 +569,5 @@ def test_registry() -> None:
 def test_answer_prompt() -> None:
     assert answer_prompt("Break, Ignore (bi)? ") == "i"
     assert answer_prompt("Continue (yn)? ") == ""
+    assert answer_prompt("Abort or Ignore [A/I]: ") == "I"
+    assert answer_prompt("What is its filename? ") == "", "no choices are named"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from benchmarks import callbacks, check, stall
 from benchmarks.target import MAX_LINES, Series
@@ -123,10 +125,29 @@ def _check(options: argparse.Namespace) -> bool:
     return True
 
 
+def _orders(options: argparse.Namespace) -> bool:
+    print("1,000,000 events against orders of so many patterns, and FileCheck on the same lines; s")
+    print(f"{'patterns':>8} | {'seconds':>8} {'to the first':>12} {'peak MiB':>9} | FileCheck")
+    first: check.Measured | None = None
+    with tempfile.TemporaryDirectory() as folder:
+        _progress("orders: writing the trace")
+        for found in check.measure_orders(Path(folder)):
+            _progress(f"orders, {found.patterns:,} patterns")
+            first = first or found
+            theirs, why = check.file_check(Path(folder), found.patterns)
+            print(
+                f"{found.patterns:>8,} | {found.seconds:>8.2f} {found.seconds / first.seconds:>12.2f} "
+                f"{found.peak / 2**20:>9.1f} | {why if theirs is None else f'{theirs:.2f}'}",
+                flush=True,
+            )
+    return True
+
+
 _MEASUREMENTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "stall": _stall,
     "callbacks": _callbacks,
     "check": _check,
+    "orders": _orders,
 }
 """By name, in the order in which they run; each says whether it could be done."""
 

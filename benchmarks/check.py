@@ -1,27 +1,31 @@
-"""How many recorded events a second are checked, and in how much memory.
+"""How many recorded events a second are checked, in how much memory, and against how long an order.
 
 The trace is that of a target that runs for long: processes come and go, and PIDs and TIDs are used again, as
 Windows does. What the check remembers of a PID lasts only until its next use, so the memory should not grow
-with the length of the trace.
+with the length of the trace. Every so often a process maps a library that no other maps; an order of them is
+as long as one likes. LLVM's FileCheck looks for the same order in the same lines, as plain text.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 from benchmarks.children import end_with_parent, running
 from harness.events import Event, ImageLoad, ProcessCreate, ProcessExit, ThreadCreate, ThreadExit
 from harness.order import check
-from harness.scenario import parse
+from harness.scenario import load
 from harness.trace import Header, TraceReader, TraceWriter
 
-__all__ = ["measure"]
+__all__ = ["ORDERS", "Measured", "file_check", "measure", "measure_orders"]
 
 SCENARIO = """\
 scenario: needle
@@ -43,29 +47,106 @@ NEEDLE = 40_000_000
 POOL = 4096
 """So many PIDs take turns."""
 CHECK_SECONDS = 600.0
+ORDERS = (10, 100, 1_000, 5_000)
+"""Patterns of the orders that are measured."""
+PROBES = max(ORDERS)
+FILE_CHECK = ("FileCheck", *(f"/usr/lib/llvm-{version}/bin/FileCheck" for version in range(25, 12, -1)))
+"""Where FileCheck may be: on the path, or where Debian puts it."""
 IMAGES = ("notepad.exe", "ntdll.dll", "kernel32.dll", "KernelBase.dll", "user32.dll", "gdi32.dll")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One check in a process of its own."""
+
+    patterns: int
+    seconds: float
+    """Of processor time, from the scenario's text and the trace file to the verdict."""
+    peak: int
+    """Bytes of memory at most."""
 
 
 def measure(events: int = 1_000_000) -> tuple[float, int]:
     """Events a second and the peak memory in bytes of a process that reads and checks the trace."""
     with tempfile.TemporaryDirectory() as folder:
-        trace = Path(folder) / "trace.jsonl"
-        with TraceWriter(trace, Header(scenario="needle")) as writer:
-            writer.write(_lives(events))
-            writer.finish(outcome="passed", bindings={"notepad": NEEDLE, "notepad.tid": NEEDLE + 1})
-        with running("benchmarks.check", str(trace)) as child:
-            found = child.answer(timeout=CHECK_SECONDS)
+        found = _checked(_trace(Path(folder), events), SCENARIO, events)
+    return events / found.seconds, found.peak
+
+
+def measure_orders(folder: Path, events: int = 1_000_000) -> Iterator[Measured]:
+    """The same trace, checked against one order after the other; leaves the trace's lines in ``folder``."""
+    trace = _trace(folder, events)
+    for patterns in ORDERS:
+        yield _checked(trace, _order(patterns), events, patterns)
+
+
+def file_check(folder: Path, patterns: int) -> tuple[float | None, str]:
+    """Seconds that FileCheck needs for the order on the lines in ``folder``, or None and why not."""
+    program = next((found for name in FILE_CHECK if (found := shutil.which(name))), None)
+    if program is None:
+        return None, "no FileCheck here (Debian's package llvm has it)"
+    checks = folder / "checks.txt"
+    checks.write_text("".join(f"CHECK: loaded a/an {probe}\n" for probe in _probes(patterns)))
+    start = perf_counter()
+    done = subprocess.run(
+        [program, f"--input-file={folder / LINES}", str(checks)],
+        capture_output=True,
+        timeout=CHECK_SECONDS,
+        check=False,
+    )
+    seconds = perf_counter() - start
+    return (seconds, "") if done.returncode == 0 else (None, f"{program} ended with {done.returncode}")
+
+
+LINES = "lines.txt"
+
+
+def _trace(folder: Path, events: int) -> Path:
+    trace = folder / "trace.jsonl"
+    with (
+        (folder / LINES).open("w") as lines,
+        TraceWriter(trace, Header(scenario="needle")) as writer,
+    ):
+        for event in _lives(events):
+            lines.write(f"{event.line}\n")
+            writer.write((event,))
+        writer.finish(outcome="passed", bindings={"notepad": NEEDLE, "notepad.tid": NEEDLE + 1})
+    return trace
+
+
+def _checked(trace: Path, scenario: str, events: int, patterns: int = 0) -> Measured:
+    path = trace.with_name("scenario.yaml")
+    path.write_text(scenario)
+    with running("benchmarks.check", str(trace), str(path)) as child:
+        found = child.answer(timeout=CHECK_SECONDS)
     if found["events"] != events:
         raise RuntimeError(f"{found['events']} of {events} events were checked")
-    return events / found["seconds"], found["peak"]
+    return Measured(patterns, found["seconds"], found["peak"])
+
+
+def _order(patterns: int) -> str:
+    """A scenario that asks for so many of the libraries, evenly spread over the trace."""
+    items = "".join(f"      - image_load: {{image: {probe}}}\n" for probe in _probes(patterns))
+    return f"scenario: probes\nsummary: Libraries in order.\nexpect:\n  - order:\n{items}"
+
+
+def _probes(patterns: int) -> list[str]:
+    return [_probe(number) for number in range(0, PROBES, PROBES // patterns)]
+
+
+def _probe(number: int) -> str:
+    return f"probe-{number:05}.dll"
 
 
 def _lives(events: int) -> Iterator[Event]:
     """Whole lives of processes, ten events each; the one looked for is the last."""
+    every = events // 10 // PROBES or 1
     for index in range(0, events, 10):
         pid = NEEDLE if index + 10 >= events else 4 * (index // 10 % POOL + 1)
         tid = pid + 1
         where = {"context_pid": pid, "context_tid": tid}
+        number, rest = divmod(index // 10, every)
+        images = (*IMAGES[:-1], IMAGES[-1] if rest or number >= PROBES else _probe(number))
         life: list[Event] = [
             ProcessCreate(index=index, pid=pid, parent_pid=4, seq=index + 1, time=index, line="created")
         ]
@@ -84,7 +165,7 @@ def _lives(events: int) -> Iterator[Event]:
                 line=f"PID({pid}) loaded a/an {image}",
                 **where,
             )
-            for n, image in enumerate(IMAGES, index + 2)
+            for n, image in enumerate(images, index + 2)
         ]
         life += [
             ThreadExit(index=index + 8, pid=pid, tid=tid, seq=index + 9, time=index + 8, line="ends", **where)
@@ -93,15 +174,15 @@ def _lives(events: int) -> Iterator[Event]:
         yield from life
 
 
-def _child(trace: Path) -> None:
+def _child(trace: Path, scenario: Path) -> None:
     end_with_parent()
-    start = perf_counter()
+    start = process_time()
     reader = TraceReader(trace)
     bindings = {"notepad": NEEDLE, "notepad.tid": NEEDLE + 1}
-    result = check(parse(SCENARIO, Path("needle.yaml")), reader, bindings)
+    result = check(load(scenario), reader, bindings)
     if not result.passed:
         raise RuntimeError(result.reason)
-    seconds = perf_counter() - start
+    seconds = process_time() - start
     print(json.dumps({"events": result.events, "seconds": seconds, "peak": _peak()}), flush=True)
 
 
@@ -118,4 +199,4 @@ def _peak() -> int:
 
 
 if __name__ == "__main__":
-    _child(Path(sys.argv[1]))
+    _child(Path(sys.argv[1]), Path(sys.argv[2]))

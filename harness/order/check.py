@@ -10,10 +10,11 @@ from harness.errors import SearchBudgetError
 from harness.events import KINDS, Event
 from harness.order.explain import explain_order, explain_violation
 from harness.order.lifecycle import Lifecycle
-from harness.order.ops import compile_list
+from harness.order.ops import Compiler
 from harness.order.patterns import Bindings, CompiledPattern, compile_pattern, field_of, kinds_of
 from harness.order.result import CheckResult, Match, Place, Unjudged, Witness
-from harness.order.search import Block, Search, Standing
+from harness.order.search import Block, Search
+from harness.order.ways import Standing
 from harness.scenario.expect import patterns_of
 from harness.scenario.model import Expectation, Pattern, Repeat, Scenario
 from harness.scenario.variables import local_variables
@@ -86,7 +87,11 @@ def _compile(scenario: Scenario, expectation: Expectation, constants: Bindings) 
     def local(repeat: Repeat) -> frozenset[str]:
         return local_variables(repeat, expectation, names)
 
-    order = None if expectation.order is None else compile_list(expectation.order.items, compiled, local)
+    order = (
+        None
+        if expectation.order is None
+        else Compiler(compiled, local, constants).list(expectation.order.items)
+    )
     scope = tuple(map(compiled, expectation.scope))
     kinds = frozenset(KINDS[kind] for kind in spoken | set(CALLBACK_KINDS))
     types = frozenset().union(*(pattern.types for pattern in scope)) if scope else kinds

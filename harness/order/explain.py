@@ -9,9 +9,10 @@ from harness.events import Event, kind_of
 from harness.order.lifecycle import Violation
 from harness.order.patterns import Bindings, describe
 from harness.order.result import Awaited, Failure, Mark, Miss, Place, Row, WayEnd
-from harness.order.search import Assigned, Block, Search, Standing
+from harness.order.search import Block, Search
 from harness.order.standing import OpenWay, asked_of, forbidding, nearest, open_ways, stops_of
-from harness.order.terms import Done, is_strict
+from harness.order.terms import Done, outlook
+from harness.order.ways import Assigned, Standing
 from harness.scenario.model import Expectation, Scenario
 
 __all__ = ["explain_order", "explain_violation"]
@@ -155,7 +156,7 @@ def _why(way: OpenWay, event: Event) -> str:
         return f"line {pattern.source.line} forbids {describe(pattern)}"
     return (
         "it is not what 'next' asks for"
-        if is_strict(way.term)
+        if outlook(way.term).strict
         else "'only' forbids what the order does not ask for"
     )
 

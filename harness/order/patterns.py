@@ -18,6 +18,7 @@ from harness.scenario.fields import all_fields, kinds_with
 from harness.scenario.model import AnyValue, Constraint, Literal, Not, OneOfValues, Pattern, Variable
 
 __all__ = [
+    "LAST_COMPONENT",
     "Bindings",
     "CompiledPattern",
     "Mismatch",
@@ -25,6 +26,7 @@ __all__ = [
     "compile_pattern",
     "describe",
     "field_of",
+    "folded",
     "kinds_of",
     "same",
     "show",
@@ -33,6 +35,9 @@ __all__ = [
 Value: TypeAlias = int | bool | str | None
 Bindings: TypeAlias = Mapping[str, Value]
 """Variable → value. Never changed in place: a match that binds makes a new one."""
+
+LAST_COMPONENT = "image/"
+"""The key of an image's file name, which a path without a backslash is compared with."""
 
 _Test: TypeAlias = Callable[[Any], bool]
 
@@ -60,6 +65,10 @@ class CompiledPattern:
     """Field and the free variable that its value must not be."""
     numbers: Mapping[str, frozenset[int]]
     """Field → the only numbers that pass its test, for the fields that are compared with numbers."""
+    exact: tuple[tuple[str, Value], ...]
+    """Key (see :mod:`harness.order.index`) → the only value that passes, where there is only one."""
+    names: frozenset[str]
+    """The free variables that it mentions."""
 
     def may_match(self, event: Event) -> bool:
         """True unless no value of the free variables could make it fit; the kind is not looked at."""
@@ -105,9 +114,7 @@ class CompiledPattern:
 
 def same(one: Value, other: Value) -> bool:
     """Equal; texts compare without letter case, as NT names do."""
-    if isinstance(one, str) and isinstance(other, str):
-        return one.casefold() == other.casefold()
-    return one == other
+    return folded(one) == folded(other)
 
 
 def show(field: str, value: Value) -> str:
@@ -153,6 +160,7 @@ def compile_pattern(pattern: Pattern, kinds: frozenset[str], constants: Bindings
     variables: list[tuple[str, str]] = []
     differs: list[tuple[str, str]] = []
     numbers: dict[str, frozenset[int]] = {}
+    exact: list[tuple[str, Value]] = []
     for field, constraint in pattern.fields:
         match constraint:
             case AnyValue():
@@ -168,8 +176,36 @@ def compile_pattern(pattern: Pattern, kinds: frozenset[str], constants: Bindings
                 accepted = _numbers(field, constraint, constants)
                 if accepted is not None:
                     numbers[field] = accepted
+                exact += _exact(field, constraint, constants)
     types = frozenset(KINDS[kind] for kind in kinds)
-    return CompiledPattern(pattern, types, tuple(tests), tuple(variables), tuple(differs), numbers)
+    names = frozenset(name for _, name in (*variables, *differs))
+    return CompiledPattern(
+        pattern, types, tuple(tests), tuple(variables), tuple(differs), numbers, tuple(exact), names
+    )
+
+
+def _exact(field: str, constraint: Constraint, constants: Bindings) -> Iterator[tuple[str, Value]]:
+    """The one value that passes, where there is one, as an index keeps it."""
+    match constraint:
+        case Variable(name=name):
+            yield field, folded(constants[name])
+        case str() if field == "image" and "\\" not in constraint:
+            if not _is_glob(constraint):
+                yield LAST_COMPONENT, constraint.casefold()
+        case str():
+            if not _is_glob(constraint):
+                yield field, constraint.casefold()
+        case int() | None:
+            yield field, constraint
+
+
+def _is_glob(text: str) -> bool:
+    return any(sign in text for sign in "*?[")
+
+
+def folded(value: Value) -> Value:
+    """A value for which :func:`same` is equality."""
+    return value.casefold() if isinstance(value, str) else value
 
 
 def _numbers(field: str, constraint: Constraint, constants: Bindings) -> frozenset[int] | None:
@@ -211,7 +247,7 @@ def _literal_test(field: str, wanted: Literal) -> _Test:
         return lambda value: value == wanted
     pattern = wanted.casefold()
     bare = field == "image" and "\\" not in pattern
-    if not any(sign in pattern for sign in "*?["):
+    if not _is_glob(pattern):
         if bare:
             return lambda value: value is not None and value.rpartition("\\")[2].casefold() == pattern
         return lambda value: value is not None and value.casefold() == pattern

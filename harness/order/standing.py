@@ -9,8 +9,9 @@ from itertools import islice
 from harness.events import Event, kind_of
 from harness.order.ops import ChoiceOp
 from harness.order.patterns import Bindings, CompiledPattern, Mismatch
-from harness.order.search import Assigned, Block, Standing
-from harness.order.terms import All, Done, One, Rest, Round, Term, begin, claims, heads, is_guarded, passes
+from harness.order.search import Block
+from harness.order.terms import All, Done, One, Rest, Round, Term, begin, claims, may_skip, outlook
+from harness.order.ways import Assigned, Standing
 from harness.scenario.model import seconds
 
 __all__ = ["Head", "NearMiss", "OpenWay", "asked_of", "forbidding", "nearest", "open_ways", "stops_of"]
@@ -81,7 +82,7 @@ def open_ways(
         live = [
             (term, bound)
             for term, bound in live
-            if not block.only and (not is_guarded(term) or passes(term, event, bound))
+            if not block.only and (not outlook(term).guarded or may_skip(term, event, bound))
         ]
         if event.index <= last:
             ways = live
@@ -92,30 +93,30 @@ def open_ways(
 
 
 def _watch(block: Block, ways: list[tuple[Term, Bindings]]) -> tuple[bool, list[CompiledPattern]]:
-    """Is there an event that may not pass these ways by? And the patterns that they wait for."""
-    guarded = block.only or any(is_guarded(term) for term, _ in ways)
-    return guarded, list(dict.fromkeys(pattern for term, _ in ways for pattern in heads(term)))
+    """Is there an event that these ways may not skip? And the patterns that they wait for."""
+    guarded = block.only or any(outlook(term).guarded for term, _ in ways)
+    return guarded, list(dict.fromkeys(pattern for term, _ in ways for pattern in outlook(term).heads))
 
 
 def stops_of(
     block: Block, standing: Standing, ways: list[OpenWay], events: Iterable[Event]
 ) -> dict[OpenWay, Event]:
-    """The event that ended each way: one that may not pass it by. A way without waits until the end."""
+    """The event that ended each way: one that it may not skip. A way without waits until the end."""
     stops: dict[OpenWay, Event] = {}
     last = standing.matches[-1].index if standing.matches else -1
-    watched = [way for way in ways if block.only or is_guarded(way.term)]
+    watched = [way for way in ways if block.only or outlook(way.term).guarded]
     for event in islice(events, last + 1, None):
         if len(stops) == len(watched):
             break
         if _in_scope(block, event, standing.bindings):
             for way in watched:
-                if way not in stops and (block.only or not passes(way.term, event, way.bindings)):
+                if way not in stops and (block.only or not may_skip(way.term, event, way.bindings)):
                     stops[way] = event
     return stops
 
 
 def forbidding(term: Term, event: Event, bindings: Bindings) -> CompiledPattern | None:
-    """The pattern of a ``never`` that keeps ``event`` from passing ``term`` by."""
+    """The pattern of a ``never`` that keeps ``event`` from being skipped by ``term``."""
     never: tuple[CompiledPattern, ...] = ()
     inside: tuple[Term, ...] = ()
     match term:
@@ -150,7 +151,7 @@ def _heads(term: Term, may_be_missing: bool) -> Iterator[tuple[CompiledPattern, 
             yield pattern, may_be_missing
         case Rest(op=op, place=place, inner=inner, begun=begun):
             skipped = op.elements[place].op
-            missing = isinstance(skipped, ChoiceOp) and skipped.may_be_missing and not begun
+            missing = isinstance(skipped, ChoiceOp) and skipped.optional and not begun
             yield from _heads(inner, may_be_missing or missing)
         case Round(op=op, number=number, inner=inner):
             yield from _heads(inner, may_be_missing or number > op.minimum)

@@ -2,22 +2,36 @@
 
 The search follows every way in which the events so far can stand for the operations so far. What is left to
 do on one such way is a *term*. An event either is claimed by a term (:func:`claims` gives what is left then,
-once for each way) or passes it by (:func:`passes` says whether a gap forbids that). A term holds no choice:
-:func:`begin` gives one term for each.
+once for each way) or is skipped by it (:func:`may_skip` says whether a gap forbids that). A term holds no
+choice: :func:`begin` gives one term for each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from harness.events import Event
 from harness.order.ops import NO_GAP, AllOp, ChoiceOp, Gap, ListOp, Op, PatternOp, RepeatOp
 from harness.order.patterns import Bindings, CompiledPattern
-from harness.scenario.model import round_key
 
-__all__ = ["DONE", "Claim", "Term", "begin", "claims", "heads", "is_guarded", "is_strict", "passes"]
+__all__ = [
+    "DONE",
+    "All",
+    "Claim",
+    "Done",
+    "One",
+    "Outlook",
+    "Rest",
+    "Round",
+    "Term",
+    "begin",
+    "claims",
+    "may_skip",
+    "outlook",
+    "without_times",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +56,8 @@ class Rest:
     """A list from element ``place`` on, of which ``inner`` is left.
 
     :ivar begun: the element has claimed an event; its gap is behind us.
-    :ivar since: target time of the event before the gap; kept only where the gap has a time limit.
+    :ivar since: target time of the event before the gap; kept only where the gap has a time limit. Not
+        compared: see :func:`harness.order.dominance.slack`.
     """
 
     op: ListOp
@@ -50,7 +65,7 @@ class Rest:
     inner: Term
     gap: Gap
     begun: bool
-    since: int | None
+    since: int | None = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +77,19 @@ class All:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Round ``number`` (from 1) of a repeat, of which ``inner`` is left."""
+    """Round ``number`` (from 1) of a repeat, of which ``inner`` is left.
+
+    :ivar number: compared only as far as rounds differ in what they ask for, see :attr:`phase`.
+    """
 
     op: RepeatOp
-    number: int
+    number: int = field(compare=False)
     inner: Term
+    phase: int = field(init=False)
+    """The number, up to the first round that is like all after it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "phase", min(self.number, self.op.counted + 1))
 
 
 Term: TypeAlias = Done | One | Rest | All | Round
@@ -83,57 +106,69 @@ def begin(op: Op, bindings: Bindings) -> _Begun:
         case ListOp():
             yield from _begin_list(op, 0, NO_GAP, bindings, None)
         case AllOp(branches=branches):
-            yield from _begin_all(branches, (), bindings)
-        case ChoiceOp(branches=branches, may_be_missing=may_be_missing):
+            yield from _begin_all(branches, bindings)
+        case ChoiceOp(branches=branches, optional=optional):
             for branch in branches:
                 yield from begin(branch, bindings)
-            if may_be_missing:
+            if optional:
                 yield DONE, bindings
         case RepeatOp():
             yield from _begin_round(op, 1, bindings, None)
 
 
-def _begin_list(op: ListOp, place: int, carried: Gap, bindings: Bindings, time: int | None) -> _Begun:
-    """The list from ``place`` on; ``carried`` is the gap of items before it that are missing."""
-    if place == len(op.elements):
-        yield (Done(op.after) if op.after else DONE), bindings
-        return
-    element = op.elements[place]
-    gap = carried.joined(element.gap)
-    since = time if gap.within is not None else None
-    for inner, bound in begin(element.op, bindings):
-        if isinstance(inner, Done):
-            missing = Gap(gap.never, gap.within)
-            yield from _begin_list(op, place + 1, missing, bound, time)
+def _begin_list(op: ListOp, start: int, carried: Gap, bindings: Bindings, time: int | None) -> _Begun:
+    """The list from ``start`` on; ``carried`` is the gap of items before it that are missing."""
+    # Each entry stands for one way to have items missing: the next place, the gap so far, the bindings.
+    todo = [(start, carried, bindings)]
+    while todo:
+        place, carried, bindings = todo.pop()
+        if place == len(op.elements):
+            yield (Done(op.after) if op.after else DONE), bindings
+            continue
+        element = op.elements[place]
+        gap = carried.joined(element.gap)
+        since = time if gap.within is not None else None
+        missing: list[tuple[int, Gap, Bindings]] = []
+        for inner, bound in begin(element.op, bindings):
+            if not isinstance(inner, Done):
+                yield Rest(op, place, inner, gap, False, since), bound
+            elif not any(bound == other for _, _, other in missing):
+                missing.append((place + 1, Gap(gap.never, gap.within), bound))
+        todo += reversed(missing)
+
+
+def _begin_all(branches: tuple[Op, ...], bindings: Bindings) -> _Begun:
+    """Every combination of ways to begin the branches, depth first."""
+    begun: list[Term] = []
+    todo = [begin(branches[0], bindings)]
+    while todo:
+        following = next(todo[-1], None)
+        if following is None:
+            todo.pop()
+            if begun:
+                begun.pop()
+            continue
+        term, bound = following
+        if len(todo) == len(branches):
+            yield _all((*begun, term)), bound
         else:
-            yield Rest(op, place, inner, gap, False, since), bound
+            begun.append(term)
+            todo.append(begin(branches[len(todo)], bound))
 
 
-def _begin_all(branches: tuple[Op, ...], begun: tuple[Term, ...], bindings: Bindings) -> _Begun:
-    if not branches:
-        yield _all(begun), bindings
-        return
-    for term, bound in begin(branches[0], bindings):
-        yield from _begin_all(branches[1:], (*begun, term), bound)
-
-
-def _all(branches: tuple[Term, ...]) -> Term:
+def _all(branches: Sequence[Term]) -> Term:
     left = tuple(branch for branch in branches if not isinstance(branch, Done))
     return All(left) if left else DONE
 
 
 def _begin_round(op: RepeatOp, number: int, bindings: Bindings, time: int | None) -> _Begun:
     """Round ``number``, and where enough rounds are behind us, no further round."""
-    if op.local:
-        fresh = {name: value for name, value in bindings.items() if name not in op.local}
-        for name in op.local:
-            if round_key(name, number) in bindings:
-                fresh[name] = bindings[round_key(name, number)]
-        kept: Bindings = fresh
-    else:
-        kept = bindings
+    kept: Bindings = {name: value for name, value in bindings.items() if name not in op.local}
+    if op.maximum is None:
+        number = min(number, op.counted + 1)  # nothing tells the rounds beyond apart
     if op.maximum is None or number <= op.maximum:
-        for inner, bound in begin(op.body, kept):
+        given = op.given[number - 1] if number <= len(op.given) else {}
+        for inner, bound in begin(op.body, {**kept, **given} if given else kept):
             if isinstance(inner, Rest) and number == 1:
                 # A gap at the start of the body stands between two rounds.
                 inner = Rest(inner.op, inner.place, inner.inner, NO_GAP, False, None)
@@ -141,7 +176,7 @@ def _begin_round(op: RepeatOp, number: int, bindings: Bindings, time: int | None
                 inner = Rest(inner.op, inner.place, inner.inner, inner.gap, False, time)
             yield Round(op, number, inner), bound
     if number > op.minimum:
-        yield DONE, {name: value for name, value in kept.items() if name not in op.local}
+        yield DONE, kept
 
 
 def claims(term: Term, event: Event, bindings: Bindings) -> Iterator[Claim]:
@@ -164,7 +199,7 @@ def claims(term: Term, event: Event, bindings: Bindings) -> Iterator[Claim]:
             for place, branch in enumerate(branches):
                 for left, bound, pattern in claims(branch, event, bindings):
                     others = (*branches[:place], *branches[place + 1 :])
-                    if all(passes(other, event, bindings) for other in others):
+                    if all(may_skip(other, event, bindings) for other in others):
                         yield _all((*branches[:place], left, *branches[place + 1 :])), bound, pattern
         case Round(op=op, number=number, inner=inner):
             for left, bound, pattern in claims(inner, event, bindings):
@@ -183,17 +218,17 @@ def _in_time(gap: Gap, since: int | None, event: Event) -> bool:
     return since is not None and event.time is not None and event.time - since <= gap.within
 
 
-def passes(term: Term, event: Event, bindings: Bindings) -> bool:
-    """May ``event``, which is in scope, pass by unclaimed by ``term``?"""
+def may_skip(term: Term, event: Event, bindings: Bindings) -> bool:
+    """May ``event``, which is in scope, come without being claimed by ``term``?"""
     match term:
         case Rest(inner=inner, gap=gap, begun=begun):
             if not begun and (gap.adjacent or _forbidden(gap.never, event, bindings)):
                 return False
-            return passes(inner, event, bindings)
+            return may_skip(inner, event, bindings)
         case All(branches=branches):
-            return all(passes(branch, event, bindings) for branch in branches)
+            return all(may_skip(branch, event, bindings) for branch in branches)
         case Round(inner=inner):
-            return passes(inner, event, bindings)
+            return may_skip(inner, event, bindings)
         case Done(never=never):
             return not _forbidden(never, event, bindings)
         case One():
@@ -204,43 +239,63 @@ def _forbidden(never: tuple[CompiledPattern, ...], event: Event, bindings: Bindi
     return any(pattern.match(event, bindings) is not None for pattern in never)
 
 
-def is_strict(term: Term) -> bool:
-    """Does ``term`` wait for the very next event in scope?"""
+def without_times(term: Term) -> Term:
+    """The term after the clock began anew: no limit that counts from an event before can be kept."""
     match term:
-        case Rest(inner=inner, gap=gap, begun=begun):
-            return (not begun and gap.adjacent) or is_strict(inner)
+        case Rest(op=op, place=place, inner=inner, gap=gap, begun=begun):
+            return Rest(op, place, without_times(inner), gap, begun, None)
         case All(branches=branches):
-            return any(is_strict(branch) for branch in branches)
-        case Round(inner=inner):
-            return is_strict(inner)
+            return All(tuple(map(without_times, branches)))
+        case Round(op=op, number=number, inner=inner):
+            return Round(op, number, without_times(inner))
         case _:
-            return False
+            return term
 
 
-def is_guarded(term: Term) -> bool:
-    """Is there an event that may not pass ``term`` by?"""
-    match term:
-        case Rest(inner=inner, gap=gap, begun=begun):
-            return (not begun and (gap.adjacent or bool(gap.never))) or is_guarded(inner)
-        case All(branches=branches):
-            return any(is_guarded(branch) for branch in branches)
-        case Round(inner=inner):
-            return is_guarded(inner)
-        case Done(never=never):
-            return bool(never)
-        case One():
-            return False
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a term waits for and what it forbids."""
 
-
-def heads(term: Term) -> Iterator[CompiledPattern]:
+    heads: tuple[CompiledPattern, ...]
     """The patterns that the next claimed event may stand for."""
-    match term:
-        case One(pattern=pattern):
-            yield pattern
-        case Rest(inner=inner) | Round(inner=inner):
-            yield from heads(inner)
-        case All(branches=branches):
-            for branch in branches:
-                yield from heads(branch)
-        case Done():
-            return
+    never: tuple[CompiledPattern, ...]
+    """The patterns of the gaps that it stands in."""
+    strict: bool
+    """It waits for the very next event in scope."""
+    limited: bool
+    """It stands in a gap with a time limit."""
+
+    @property
+    def guarded(self) -> bool:
+        """There is an event that it may not skip."""
+        return self.strict or bool(self.never)
+
+    @property
+    def loose(self) -> bool:
+        """Whatever comes first, what is left can be found afterwards as well."""
+        return not self.guarded and not self.limited
+
+
+def outlook(term: Term) -> Outlook:
+    """What ``term`` waits for and what it forbids."""
+    heads: list[CompiledPattern] = []
+    never: list[CompiledPattern] = []
+    strict = limited = False
+    todo: list[Term] = [term]
+    while todo:
+        match todo.pop():
+            case One(pattern=pattern):
+                heads.append(pattern)
+            case Rest(inner=inner, gap=gap, begun=begun):
+                if not begun:
+                    never += gap.never
+                    strict = strict or gap.adjacent
+                    limited = limited or gap.within is not None
+                todo.append(inner)
+            case Round(inner=inner):
+                todo.append(inner)
+            case All(branches=branches):
+                todo += reversed(branches)
+            case Done(never=after):
+                never += after
+    return Outlook(tuple(heads), tuple(never), strict, limited)

@@ -143,22 +143,39 @@ def _items(source: Source, node: Node, what: str, *, nested: bool, rounds: bool)
     """
     nodes = source.list(node, what)
     items = tuple(_item(source, item) for item in nodes)
+    nothing_before = not rounds
+    before_may_be_missing = True
+    ends = max(
+        (place for place, item in enumerate(items) if not isinstance(item, Never | Within)), default=-1
+    )
     for place, item in enumerate(items):
-        first = not any(not isinstance(before, Never | Within) for before in items[:place])
-        last = not any(not isinstance(after, Never | Within) for after in items[place + 1 :])
+        last = place > ends
+        unsure = "; what stands before it may be missing" if place and not nothing_before else ""
+        no_neighbour = not rounds and before_may_be_missing
         match item:
-            case Next() if first and not rounds:
-                source.fail(item.line, "'next' has nothing before it", hint=_NEXT_HINT if nested else "")
-            case Within() if (first and not rounds) or last:
-                source.fail(item.line, "'within' must stand between two items")
-            case Never() if nested and ((first and not rounds) or last):
-                source.fail(item.line, "'never' must stand between two items here")
-            case Never() if first and last:
+            case Next() if no_neighbour:
+                hint = _NEXT_HINT if nested and nothing_before else _MISSING_HINT if unsure else ""
+                source.fail(item.line, f"'next' has nothing before it{unsure}", hint=hint)
+            case Within() if no_neighbour or last:
+                hint = _MISSING_HINT if unsure and not last else ""
+                source.fail(
+                    item.line, f"'within' must stand between two items{'' if last else unsure}", hint=hint
+                )
+            case Never() if nested and (no_neighbour or last):
+                hint = _MISSING_HINT if unsure and not last else ""
+                source.fail(
+                    item.line, f"'never' must stand between two items here{'' if last else unsure}", hint=hint
+                )
+            case Never() if nothing_before and last:
                 source.fail(item.line, "'never' has no neighbours", hint="put it beside 'order', not in it")
+        if not isinstance(item, Never | Within):
+            nothing_before = False
+            before_may_be_missing = before_may_be_missing and _may_be_missing(item)
     return items
 
 
 _NEXT_HINT = "put 'next' around the any_order, one_of or optional"
+_MISSING_HINT = "put both into one optional, as a list"
 
 
 def _item(source: Source, node: Node) -> Item:

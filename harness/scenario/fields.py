@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+
 from harness.events import KINDS
 
 __all__ = ["FIELDS", "all_fields", "kinds_with"]
@@ -26,9 +30,10 @@ FIELDS: dict[str, dict[str, type]] = {kind: _fields_of(kind) for kind in KINDS}
 """Kind → field → ``int`` (a number), ``str`` (compared as a glob, letter case aside) or ``bool``."""
 
 
-def all_fields() -> dict[str, type]:
+@cache
+def all_fields() -> Mapping[str, type]:
     """Every field of any kind."""
-    return {name: kind for fields in FIELDS.values() for name, kind in fields.items()}
+    return MappingProxyType({name: kind for fields in FIELDS.values() for name, kind in fields.items()})
 
 
 def kinds_with(names: set[str]) -> set[str]:

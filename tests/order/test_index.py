@@ -1,4 +1,4 @@
-"""The quick first look holds back no event that the search would have used."""
+"""The index finds every pattern that an event fits, and the search misses nothing by asking it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from scenarios_of import HEAD, OFF
 
 from harness.callbacks import COUNTERS
-from harness.events import KINDS, Driver, Event, ImageLoad, Print, ProcessCreate, ProcessExit
+from harness.events import Driver, Event, ImageLoad, Print, ProcessCreate, ProcessExit
 from harness.order import check
+from harness.order.index import PatternIndex
 from harness.order.patterns import compile_pattern, kinds_of
-from harness.order.screen import screens_of
 from harness.report.explanation import explanation_text
 from harness.scenario import parse
 from harness.scenario.model import Not, OneOfValues, Pattern, Scenario, Variable
@@ -31,43 +31,41 @@ def create(pid: int) -> Event:
 
 
 @pytest.mark.parametrize(
-    ("constraint", "numbers"),
+    ("kind", "fields", "exact"),
     [
-        (1, {1}),
-        (Variable("given"), {1}),
-        (OneOfValues((1, 2)), {1, 2}),
-        (OneOfValues((1, None)), None),
-        (None, None),
-        (Not(1), None),
-        (Variable("free"), None),
+        ("process_create", {"pid": 1}, {"pid": 1}),
+        ("process_create", {"pid": Variable("given"), "parent_pid": 4}, {"pid": 1, "parent_pid": 4}),
+        ("process_create", {"pid": Variable("free")}, {}),
+        ("process_create", {"pid": OneOfValues((1, 2))}, {}),
+        ("process_create", {"pid": Not(1)}, {}),
+        ("image_load", {"image": "NotePad.exe"}, {"image/": "notepad.exe"}),
+        ("image_load", {"image": "C:\\A.exe"}, {"image": "c:\\a.exe"}),
+        ("image_load", {"image": "*.exe"}, {}),
+        ("image_load", {"image": None}, {"image": None}),
+        ("driver", {"totals": True}, {"totals": True}),
     ],
 )
-def test_the_numbers_of_a_pattern_are_those_that_pass(constraint, numbers):
-    assert compiled("process_create", pid=constraint).numbers.get("pid") == numbers
+def test_what_a_pattern_compares_with_one_value_is_a_key(kind, fields, exact):
+    assert dict(compiled(kind, **fields).exact) == exact
 
 
-@pytest.mark.parametrize(
-    ("kind", "field", "value"),
-    [("driver", "totals", True), ("driver", "totals", Variable("given")), ("image_load", "image", "a")],
-)
-def test_what_is_no_number_is_not_among_the_numbers(kind, field, value):
-    assert not compiled(kind, **{field: value}).numbers
-
-
-def test_a_kind_that_nothing_names_is_held_back():
-    scope = [compiled("process_create", pid=1), compiled("process_exit", pid=1)]
-    wanted = [compiled("process_create", pid=1)]
-    assert set(screens_of({ProcessCreate, ProcessExit}, scope, wanted)) == {ProcessCreate}
-    assert set(screens_of({ProcessCreate, ProcessExit}, scope, None)) == {ProcessCreate, ProcessExit}
-
-
-def test_scope_and_wanted_both_have_to_fit():
-    scope = [compiled("process_create", pid=1), compiled("process_create", pid=2)]
-    wanted = [compiled("process_create", pid=2), compiled("process_create", parent_pid=9)]
-    screen = screens_of({ProcessCreate}, scope, wanted)[ProcessCreate]
-    assert [pid for pid in range(4) if screen(create(pid))] == [2]
-    wide = screens_of({ProcessCreate}, scope, None)[ProcessCreate]
-    assert [pid for pid in range(4) if wide(create(pid))] == [1, 2]
+def test_an_entry_is_found_until_it_is_removed_and_leaves_nothing_behind():
+    index = PatternIndex()
+    one, free = compiled("process_create", pid=1), compiled("process_create", pid=Variable("free"))
+    index.add(one, {}, "one")
+    index.add(free, {"free": 2}, "bound")
+    index.add(free, {}, "free")
+    assert [sorted(index.find(create(pid))) for pid in (1, 2, 3)] == [
+        ["free", "one"],
+        ["bound", "free"],
+        ["free"],
+    ]
+    index.remove(free, {}, "free")
+    index.remove(free, {"free": 2}, "bound")
+    assert [index.find(create(pid)) for pid in (1, 2)] == [["one"], []]
+    index.remove(one, {}, "one")
+    assert index.find(create(1)) == []
+    assert not index._tables
 
 
 NUMBERS = st.sampled_from(["1", "[1, 2]", "{not: 1}", "$given", "{not: $given}", "any"])
@@ -106,7 +104,6 @@ def scenarios(draw: st.DrawFn) -> str:
     return scope + order + draw(NEVERS) + draw(ONLY)
 
 
-ALL = bool  # an event is true: a screen that lets everything through
 PIDS = st.integers(1, 3)
 PATHS = st.sampled_from([None, "\\Windows\\A.exe", "\\Windows\\b.dll", "c"])
 TOTALS = dict.fromkeys(COUNTERS, 0)
@@ -126,9 +123,18 @@ def test_the_verdict_is_that_of_a_search_that_looks_at_every_event(expect, maker
     scenario = parse(HEAD.replace("sleep: 1ms", "launch: {image: a.exe, as: given}") % OFF + block, Path("t"))
     events = [make(index) for index, make in enumerate(makers)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("harness.order.search.screens_of", lambda *_: dict.fromkeys(KINDS.values(), ALL))
+        patch.setattr(PatternIndex, "find", lambda index, event: list(dict.fromkeys(index.everything)))
+        patch.setattr(PatternIndex, "everything", property(everything), raising=False)
         plain = verdict(scenario, events)
     assert verdict(scenario, events) == plain
+
+
+def everything(index):
+    """All entries, whatever they wait for."""
+    for groups in index._tables.values():
+        for _, table in groups.values():
+            for entries in table.values():
+                yield from entries
 
 
 def verdict(scenario: Scenario, events: list[Event]) -> tuple[object, ...]:

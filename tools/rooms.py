@@ -25,7 +25,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("guests", "debuggers"),
     ("machines", "verdict"),
     ("runs", "recorder"),
-    ("report",),
+    ("report", "recording"),
     ("pytest_plugin", "api"),
     ("cli",),
     ("__main__",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import click
 
@@ -20,6 +21,7 @@ __all__ = [
     "json_asked",
     "json_option",
     "log_options",
+    "part_options",
     "print_json",
     "wait_option",
 ]
@@ -64,6 +66,28 @@ debugger_option = click.option(
     metavar="NAME",
     help=f"Who listens: {', '.join(DEBUGGERS)}.",
 )
+
+
+_bind = click.option(
+    "--bind",
+    multiple=True,
+    metavar="NAME=PID",
+    help="What a name of the scenario stands for in the recording: notepad=1560. Once for each name.",
+)
+_from = click.option(
+    "--from",
+    "first",
+    metavar="TEXT",
+    help="Judge only from the first line that holds TEXT on; a line of the guest helper, for example.",
+)
+_to = click.option(
+    "--to", "last", metavar="TEXT", help="Judge only to the first line after it that holds TEXT."
+)
+
+
+def part_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--bind``, ``--from`` and ``--to``: which part of a recording is judged, and what names mean in it."""
+    return _bind(_from(_to(command)))
 
 
 class _Json:

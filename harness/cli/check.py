@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections import deque
+from functools import partial as applied
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
-from harness.errors import LinesLost, TraceError
-from harness.events import Bugcheck, Event
-from harness.order import CheckResult, check
+from harness.cli._options import json_option, part_options, print_json
 from harness.outcome import Outcome
-from harness.report.explanation import explanation_text
-from harness.report.text import printable
+from harness.report.text import one_line, printable
+from harness.report.verdict import verdict_as_json, verdict_text
 from harness.scenario import Scenario, load
-from harness.trace import TraceReader
+from harness.trace.sources import open_trace
+from harness.verdict.judge import Verdict
+from harness.verdict.recording import judge_recording
 
 __all__ = ["command"]
 
@@ -26,66 +27,76 @@ _FILE = click.Path(path_type=Path)
 @click.argument("trace", type=_FILE)
 @click.argument("scenario", type=_FILE)
 @click.option("-v", "--verbose", is_flag=True, help="Say which event stood for which line of the scenario.")
-def command(trace: Path, scenario: Path, verbose: bool) -> None:
+@click.option(
+    "--partial",
+    is_flag=True,
+    help="Judge what there is of a trace that was cut off or whose run ended early; the result says so.",
+)
+@part_options
+@json_option
+def command(
+    trace: Path,
+    scenario: Path,
+    verbose: bool,
+    partial: bool,
+    bind: tuple[str, ...],
+    first: str | None,
+    last: str | None,
+    as_json: bool,
+) -> NoReturn:
     """Check the order of a recorded TRACE against SCENARIO, without running anything.
 
-    Names that the steps bound when the trace was recorded are taken from its footer.
+    TRACE is a trace that run or record wrote, or a text log of the lines that a driver printed (which has no
+    footer, so it wants --partial). Names that the steps bound when the trace was recorded are taken from its
+    footer; how the run ended and what was lost is not, that is found out from the events.
 
     \b
-    Example:
+    Examples:
       procnotify run scenarios/notepad-launch.yaml --trace-dir traces
       procnotify check traces/notepad-launch-1.jsonl scenarios/notepad-launch.yaml
+      procnotify check run.jsonl life.yaml --bind notepad=1560 \\
+        --from "begin launch id=2" --to "end terminate id=3"
 
     \b
-    Exit codes:
+    Exit codes (docs/verdicts.md has every situation):
       0  all held
-      1  the trace breaks the order or a lifecycle rule
+      1  the trace breaks the order or a lifecycle rule, or shows another fault of the driver
       2  the scenario or the command line is wrong
-      3  lines are missing, the trace is cut off or no trace, or it is too ambiguous to be judged
+      3  nothing can be said: lines are missing, the run failed or was interrupted, the trace is cut off or
+         no trace, the driver was not heard, or the trace is too ambiguous to be judged
       4  the trace holds a bugcheck
     """
     promised = load(scenario)
-    reader = TraceReader(trace)
-    sys.exit(_judge(reader, promised, verbose))
+    source = open_trace(trace)
+    verdict = judge_recording(source, promised, bind=bind, first=first, last=last, partial=partial)
+    _say(trace, promised, verdict, verbose, to_stderr=as_json)
+    if as_json:
+        print_json(trace=trace, scenario=promised.name, file=promised.path, **verdict_as_json(verdict))
+    sys.exit(int(verdict.outcome))
 
 
-def _judge(reader: TraceReader, scenario: Scenario, verbose: bool) -> int:
-    # The footer, with the names that the steps bound, stands at the end of the file.
-    last: deque[Event] = deque(reader, maxlen=1)
-    footer = reader.footer
-    if footer is None:
-        raise TraceError(
-            f"{reader.path}: the trace was cut off; it can be read but not judged",
-            hint="record it again to the end",
-        )
-    if footer.counts.get("bugcheck"):
-        found = last[0] if last and isinstance(last[0], Bugcheck) else _bugcheck(reader)
-        words = ", ".join(f"0x{parameter:016x}" for parameter in found.parameters)
-        click.echo(f"{reader.path}: event {found.index}: bugcheck 0x{found.code:08x} ({words})")
-        return int(Outcome.BUGCHECK)
-    if not footer.loss.complete and "no_lost_lines" not in scenario.lifecycle_off:
-        lost = printable(" ".join(str(footer.loss).split()))
-        raise LinesLost(f"{reader.path}: {lost}", hint="nothing is judged when lines are missing")
-    result = check(scenario, reader, footer.bindings)
-    if not result.passed:
-        click.echo(printable(f"{reader.path}: {result.reason}\n{explanation_text(result)}"))
-        return int(Outcome.BROKEN if result.broken else Outcome.RIG)
-    click.echo(f"{reader.path}: {result.events} events keep the promises of {scenario.name}")
-    if verbose:
-        _show_witnesses(scenario, result)
-    return int(Outcome.PASSED)
+def _say(trace: Path, scenario: Scenario, verdict: Verdict, verbose: bool, *, to_stderr: bool) -> None:
+    """The result on standard output; what says nothing about the driver on standard error."""
+    say = applied(click.echo, err=to_stderr)
+    if verdict.outcome is Outcome.PASSED:
+        partial = f"; judged in part: {verdict.partial}" if verdict.partial else ""
+        say(printable(f"{trace}: {verdict.events} events keep the promises of {scenario.name}{partial}"))
+        if verbose:
+            _show_witnesses(scenario, verdict, to_stderr=to_stderr)
+    elif verdict.outcome is Outcome.RIG:
+        click.echo(f"procnotify: {one_line(f'{trace}: {verdict.line}')}", err=True)
+    else:
+        place = "" if verdict.bugcheck is None else f"event {verdict.bugcheck.index}: "
+        say(printable(f"{trace}: {place}{verdict_text(verdict)}"))
+        return
+    for note in verdict.notes:
+        click.echo(f"procnotify: {printable(note)}", err=True)
 
 
-def _bugcheck(reader: TraceReader) -> Bugcheck:
-    found = next((event for event in reader if isinstance(event, Bugcheck)), None)
-    if found is None:
-        raise TraceError(f"{reader.path}: the footer counts a bugcheck, but the trace holds none")
-    return found
-
-
-def _show_witnesses(scenario: Scenario, result: CheckResult) -> None:
-    for witness in result.witnesses:
-        click.echo(f"{scenario.path}:{witness.expectation.line}:")
+def _show_witnesses(scenario: Scenario, verdict: Verdict, *, to_stderr: bool) -> None:
+    assert verdict.check is not None
+    for witness in verdict.check.witnesses:
+        click.echo(f"{scenario.path}:{witness.expectation.line}:", err=to_stderr)
         for match in witness.matches:
             pattern = match.pattern
-            click.echo(f"  line {pattern.line:>4}  {pattern.kind}: event {match.index}")
+            click.echo(f"  line {pattern.line:>4}  {pattern.kind}: event {match.index}", err=to_stderr)

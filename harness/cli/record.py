@@ -2,90 +2,36 @@
 
 from __future__ import annotations
 
-import platform
 import signal
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import click
 
-import harness
-from harness.bugcheckcodes import bugcheck_words
-from harness.cli._options import connection_argument, debugger_option, duration, log_options, wait_option
+from harness.cli._options import (
+    connection_argument,
+    debugger_option,
+    duration,
+    json_option,
+    log_options,
+    part_options,
+    print_json,
+    wait_option,
+)
 from harness.debuggers import debugger_factory
 from harness.debuggers.base import TargetInfo
 from harness.debuggers.native.debugger import NativeDebugger
-from harness.errors import LinesLost, UsageError
-from harness.events import Event
 from harness.outcome import Outcome
 from harness.recorder import Recorder, Recording
-from harness.report.explanation import explanation_text
-from harness.report.text import printable
+from harness.recording import Tape
+from harness.report.runs_json import release_as_json
+from harness.report.text import one_line, printable
+from harness.report.verdict import verdict_as_json, verdict_text
 from harness.scenario import Scenario, load
-from harness.trace import Header, LossCounter, LossReport, TraceWriter
-from harness.verdict.judge import judge
+from harness.verdict.judge import Verdict
+from harness.verdict.part import bound_by_hand
 
 __all__ = ["command"]
-
-
-class _Tape:
-    """The events of a recording: shown, kept for the check, written to the trace."""
-
-    def __init__(self, out: Path | None, connection: str, *, keep: bool) -> None:
-        self.began = False
-        self.count = 0
-        self.events: list[Event] = []
-        """Empty unless they are to be kept."""
-        self.writer: TraceWriter | None = None
-        self._keep = keep
-        self._loss = LossCounter()
-        self._out = out
-        self._connection = connection
-
-    def attached(self, info: TargetInfo) -> None:
-        """The target is known: begin the trace."""
-        self.began = True
-        click.echo(
-            f"procnotify: attached to build {info.build}, {info.processors} processor(s); Ctrl-C ends it",
-            err=True,
-        )
-        if self._out is None:
-            return
-        header = Header(
-            machine={"type": "recorded", "transport": self._connection.partition(":")[0]},
-            debugger=info.debugger_version,
-            host={"procnotify": harness.__version__, "python": platform.python_version()},
-            target={
-                "build": str(info.build),
-                "machine_type": f"0x{info.machine_type:x}",
-                "processors": str(info.processors),
-            },
-            started=_now(),
-        )
-        try:
-            self.writer = TraceWriter(self._out, header)
-        except OSError as error:
-            raise UsageError(
-                f"cannot write {self._out}: {error.strerror}", hint="choose another --out"
-            ) from None
-
-    def record(self, event: Event) -> None:
-        """Take one event."""
-        self.count += 1
-        self._loss.add(event)
-        if self._keep:
-            self.events.append(event)
-        if self.writer is not None:
-            self.writer.write((event,))
-        if event.line:
-            click.echo(printable(event.line))  # last: what was shown is kept
-
-    def finish(self, outcome: str) -> LossReport:
-        """Close the trace; what the driver's numbers prove missing."""
-        if self.writer is not None:
-            self.writer.finish(outcome=outcome, ended=_now())
-        return self._loss.report()
 
 
 @click.command(short_help="record what the driver of a target that is already there prints")
@@ -101,11 +47,22 @@ class _Tape:
 @click.option(
     "--check", type=click.Path(path_type=Path), metavar="SCENARIO", help="Check the order against a scenario."
 )
+@part_options
 @debugger_option
 @wait_option
 @log_options
+@json_option
 def command(
-    connection: str, out: Path | None, length: float | None, check: Path | None, debugger: str, wait: float
+    connection: str,
+    out: Path | None,
+    length: float | None,
+    check: Path | None,
+    bind: tuple[str, ...],
+    first: str | None,
+    last: str | None,
+    debugger: str,
+    wait: float,
+    as_json: bool,
 ) -> int:
     """Attach to a running target at CONNECTION and record what is printed there.
 
@@ -117,68 +74,80 @@ def command(
     Examples:
       procnotify record net:port=50000,key=1.2.3.4 --for 60s --out run.jsonl
       procnotify record com:pipe,port=/run/vm/com1 --check scenarios/notepad-launch.yaml
+      procnotify record net:port=50000,key=1.2.3.4 --for 60s --check life.yaml --bind notepad=1560 \\
+        --from "PID(1560)" --to "PID(1560) was terminated"
+
+    \b
+    Exit codes (docs/verdicts.md has every situation):
+      0  recorded; with --check: all held
+      1  an exception that nothing handled; with --check: the order or a lifecycle rule is broken
+      2  the command line or the scenario is wrong
+      3  no connection, the target lost or not proved to run afterwards, lines missing, no trace written;
+         with --check: the driver was not heard
+      4  the target bugchecked
     """
+    if check is None and (bind or first is not None or last is not None):
+        raise click.UsageError("--bind, --from and --to are for --check")
     scenario = load(check) if check is not None else None
+    bindings = bound_by_hand(scenario, bind) if scenario is not None else {}
     open_debugger = debugger_factory(debugger)
     if debugger == "native":
         # A reboot may take minutes in which nothing is heard, and is no failure here.
         open_debugger = partial(NativeDebugger, silence=None)
-    tape = _Tape(out, connection, keep=scenario is not None)
-    recorder = Recorder(open_debugger(connection), tape.attached, tape.record)
+    say = partial(click.echo, err=as_json)
+    tape = Tape(
+        out,
+        connection,
+        keep=scenario is not None,
+        show=lambda event: say(printable(event.line)) if event.line else None,
+    )
+    recorder = Recorder(open_debugger(connection), partial(_attached, tape), tape.record)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     recording = recorder.run(attach_timeout=wait, duration=length)
     if recording.interrupted and not tape.began:
         raise click.Abort
-    outcome = _outcome(recording)
-    loss = tape.finish(outcome.words)
-    _tell(recording, tape, loss)
-    if recording.error is not None:
-        if outcome is Outcome.of(recording.error):
-            raise recording.error
-        click.echo(f"procnotify: {recording.error}", err=True)
-    if outcome is not Outcome.PASSED:
-        return outcome
+    verdict = tape.finish(recording)
+    _tell(recording, tape)
     if scenario is not None:
-        return _check(scenario, tape.events, loss)
-    if not loss.complete:
-        raise LinesLost(str(loss))
-    return outcome
-
-
-def _outcome(recording: Recording) -> Outcome:
-    if recording.bugcheck is not None:
-        return Outcome.BUGCHECK
-    if recording.unhandled is not None:
-        return Outcome.of(recording.unhandled)
-    return Outcome.of(recording.error) if recording.error is not None else Outcome.PASSED
-
-
-def _tell(recording: Recording, tape: _Tape, loss: LossReport) -> None:
-    say = partial(click.echo, err=True)
-    for stop in recording.stops.lines():
-        say(f"procnotify: stopped and let go: {printable(stop)}")
-    if recording.bugcheck is not None:
-        crash = recording.bugcheck
-        words = bugcheck_words(crash.code, crash.parameters, crash.module)
-        say(f"procnotify: the target bugchecked: {printable(words)}")
-    elif recording.unhandled is not None:
-        say(f"procnotify: {printable(str(recording.unhandled))}")
-    reboots = f", {recording.reboots} reboot(s)" if recording.reboots else ""
-    say(f"procnotify: {tape.count} events{reboots}; {recording.release}")
-    if tape.writer is not None:
-        say(f"procnotify: trace: {tape.writer.path}")
-    if not loss.complete:
-        say(f"procnotify: {loss}")
-
-
-def _check(scenario: Scenario, events: list[Event], loss: LossReport) -> int:
-    verdict = judge(scenario, events, {}, loss)
-    for text in (verdict.reason, "" if verdict.check is None else explanation_text(verdict.check)):
-        if text:
-            click.echo(printable(text))
-    click.echo(f"procnotify: {scenario.name}: {verdict.outcome.words}", err=True)
+        verdict = tape.check(scenario, recording, bindings=bindings, first=first, last=last)
+    if recording.error is not None and verdict.outcome is not Outcome.of(recording.error):
+        click.echo(f"procnotify: {one_line(str(recording.error))}", err=True)
+    _tell_verdict(verdict, scenario, to_stderr=as_json)
+    if as_json:
+        print_json(
+            trace=tape.trace,
+            scenario=None if scenario is None else scenario.name,
+            reboots=recording.reboots,
+            release=release_as_json(recording.release),
+            **verdict_as_json(verdict),
+        )
     return int(verdict.outcome)
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+def _attached(tape: Tape, info: TargetInfo) -> None:
+    click.echo(
+        f"procnotify: attached to build {info.build}, {info.processors} processor(s); Ctrl-C ends it",
+        err=True,
+    )
+    tape.begin(info)
+
+
+def _tell(recording: Recording, tape: Tape) -> None:
+    """How the recording went, whatever it means."""
+    say = partial(click.echo, err=True)
+    for stop in recording.stops.lines():
+        say(f"procnotify: stopped and let go: {printable(stop)}")
+    reboots = f", {recording.reboots} reboot(s)" if recording.reboots else ""
+    say(f"procnotify: {tape.survey.events} events{reboots}; {recording.release}")
+    if tape.trace is not None:
+        say(f"procnotify: trace: {tape.trace}")
+
+
+def _tell_verdict(verdict: Verdict, scenario: Scenario | None, *, to_stderr: bool) -> None:
+    if scenario is not None and verdict.outcome is Outcome.BROKEN:
+        click.echo(printable(verdict_text(verdict)), err=to_stderr)
+    else:
+        for line in filter(None, (verdict.line, *verdict.notes)):
+            click.echo(f"procnotify: {one_line(line)}", err=True)
+    if scenario is not None:
+        click.echo(f"procnotify: {scenario.name}: {verdict.outcome.words}", err=True)

@@ -6,7 +6,6 @@ bound, and how the target was left. Nothing is judged here.
 
 from __future__ import annotations
 
-import contextlib
 import platform
 from datetime import UTC, datetime
 from functools import partial
@@ -16,7 +15,7 @@ import harness
 from harness.actions import FieldType
 from harness.debuggers.base import Debugger, Release, TargetInfo
 from harness.debuggers.stops import unhandled_exception
-from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost, TraceError
+from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost
 from harness.events import Event
 from harness.files import cannot_write
 from harness.runs.livetarget import LiveTarget
@@ -25,7 +24,6 @@ from harness.runs.rig import PROBE, Rig
 from harness.runs.steps import Markers, StepRunner, loads_driver_itself, start_other_driver, stop_other_driver
 from harness.scenario.model import ActorStep, RepeatSteps, Scenario, Step
 from harness.trace.format import Header
-from harness.trace.loss import LossReport
 from harness.trace.writer import TraceWriter
 
 __all__ = ["Capture", "probe_names"]
@@ -55,11 +53,6 @@ class Capture:
     def trace(self) -> Path | None:
         """The trace file, once it was begun."""
         return self._writer.path if self._writer is not None else None
-
-    @property
-    def loss(self) -> LossReport:
-        """What the driver's counters prove missing."""
-        return self._writer.loss() if self._writer is not None else LossReport()
 
     def run(self) -> None:
         """Everything from boot to release; the target is let go and the machine stopped on every way out.
@@ -107,19 +100,18 @@ class Capture:
         if not release.running:
             raise TargetLost(f"the steps are done, but {release}")
 
-    def finish(self, outcome: str) -> None:
-        """Write the trace's footer. ``outcome`` is how the run ended, in words.
+    def finish(self, outcome: str, reason: str, *, complete: bool) -> None:
+        """Write the trace's footer.
 
+        :param outcome: how the run ended, in words.
+        :param reason: why, in one line.
+        :param complete: the capture came to its end.
         :raises TraceError: it cannot be written.
         """
-        if self._writer is None:
-            return
-        try:
-            self._writer.finish(outcome=outcome, bindings=self.bindings, ended=_now())
-        except OSError as error:
-            with contextlib.suppress(OSError):  # what is still in the buffer finds no room either
-                self._writer.close()
-            raise TraceError(f"cannot finish the trace {self._writer.path}: {error.strerror}") from None
+        if self._writer is not None:
+            self._writer.finish(
+                complete=complete, outcome=outcome, reason=reason, bindings=self.bindings, ended=_now()
+            )
 
     def _attach(self, debugger: Debugger) -> TargetInfo:
         try:
@@ -157,10 +149,7 @@ class Capture:
         assert self._writer is not None
         self.events.append(event)
         self._markers.see(event)
-        try:
-            self._writer.write((event,))
-        except OSError as error:
-            raise TraceError(f"cannot go on writing {self._writer.path}: {error.strerror}") from None
+        self._writer.write((event,))
         self._rig.emit(EventCaptured(event))
 
     def _steps(self, live: LiveTarget) -> None:

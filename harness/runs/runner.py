@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import monotonic
 
 from harness.errors import ProcnotifyError, UsageError
@@ -12,6 +13,7 @@ from harness.runs.progress import PhaseEntered, RunFinished, RunStarted
 from harness.runs.result import RunResult
 from harness.runs.rig import Rig
 from harness.scenario.model import Scenario
+from harness.verdict.ending import Ending
 from harness.verdict.judge import Verdict, judge
 
 __all__ = ["DEFAULT_SEED", "RunInterrupted", "run_scenario", "seed_of"]
@@ -47,21 +49,23 @@ def run_scenario(rig: Rig, scenario: Scenario, *, seed: int) -> RunResult:
     capture = Capture(rig, scenario, seed)
     started = monotonic()
 
-    def result(verdict: Verdict, footer: str) -> RunResult:
+    def result(verdict: Verdict, footer: str, *, complete: bool) -> RunResult:
         try:
-            capture.finish(footer)
+            capture.finish(footer, verdict.line, complete=complete)
         except ProcnotifyError as error:
             # A verdict whose trace is not whole cannot be looked into; it stands in the reason.
             reason = f"{error}; the verdict was: {verdict.outcome.words}"
-            reason += f": {verdict.reason}" if verdict.reason else ""
-            verdict = Verdict(worst((verdict.outcome, Outcome.of(error))), reason, verdict.check)
+            reason += f": {verdict.line}" if verdict.reason else ""
+            verdict = replace(
+                verdict, outcome=worst((verdict.outcome, Outcome.of(error))), reason=reason, hint=""
+            )
         rig.traces.note(verdict.outcome)
         return RunResult(
             scenario=scenario.name,
             path=scenario.path,
             seed=seed,
             outcome=verdict.outcome,
-            reason=verdict.reason,
+            reason=verdict.line,
             check=verdict.check,
             events=len(capture.events),
             seconds=monotonic() - started,
@@ -70,28 +74,31 @@ def run_scenario(rig: Rig, scenario: Scenario, *, seed: int) -> RunResult:
         )
 
     try:
-        verdict = _verdict(rig, capture, scenario)
+        verdict, complete = _verdict(rig, capture, scenario)
     except KeyboardInterrupt:
         reason = f"interrupted in {scenario.name} (seed {seed}) after {len(capture.events)} events"
         if capture.trace is not None:
             reason += f"; the trace so far is kept: {capture.trace}"
-        raise RunInterrupted(result(Verdict(Outcome.RIG, reason), "interrupted")) from None
-    except UsageError:
-        capture.finish(Outcome.USAGE.words)
+        interrupted = result(Verdict(Outcome.RIG, reason), "interrupted", complete=False)
+        raise RunInterrupted(interrupted) from None
+    except UsageError as error:
+        capture.finish(Outcome.USAGE.words, error.message, complete=False)
         raise
-    finished = result(verdict, verdict.outcome.words)
+    finished = result(verdict, verdict.outcome.words, complete=complete)
     rig.emit(RunFinished(finished))
     return finished
 
 
-def _verdict(rig: Rig, capture: Capture, scenario: Scenario) -> Verdict:
+def _verdict(rig: Rig, capture: Capture, scenario: Scenario) -> tuple[Verdict, bool]:
+    """The verdict, and whether the capture came to its end."""
     try:
         capture.run()
         rig.emit(PhaseEntered("check"))
-        return judge(scenario, capture.events, capture.bindings, capture.loss)
+        return judge(scenario, capture.events, capture.bindings, release=capture.release), True
     except UsageError:
         raise
     except ProcnotifyError as error:
-        return Verdict(Outcome.of(error), str(error))
+        ended = error
     except Exception as error:  # noqa: BLE001  # what nobody foresaw is this run's result, and the rig's fault
-        return Verdict(Outcome.RIG, str(internal_error(error)))
+        ended = internal_error(error)
+    return judge(scenario, capture.events, capture.bindings, ending=Ending.of(ended)), False

@@ -94,7 +94,12 @@ RULES: dict[str, Rule] = {
         ),
         Rule(
             "no_lost_lines",
-            "No sequence number is missing and the totals agree; a trace that breaks it is not judged.",
+            "No number is missing and no line that the totals count, or the trace is not judged.",
+            "the driver's own counters",
+        ),
+        Rule(
+            "totals_count_every_line",
+            "The totals at unload count every callback line of the driver, and none comes after them.",
             "the driver's own counters",
         ),
     )

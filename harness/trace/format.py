@@ -2,10 +2,10 @@
 
 ::
 
-    {"kind":"header","format":1,"scenario":"notepad-launch","machine":{...},...}
+    {"kind":"header","format":2,"scenario":"notepad-launch","machine":{...},...}
     {"kind":"process_create","index":0,"line":"[procnotify] ...",...}
     ...
-    {"kind":"footer","events":812,"counts":{...},"loss":{...},"outcome":"passed","bindings":{...}}
+    {"kind":"footer","events":812,"counts":{...},"loss":{...},"complete":true,"outcome":"passed",...}
 
 A file without its footer was cut off: it can be read, and the reader says so. Host times (``started``,
 ``ended``) stand in the header and the footer only, so that the lines between are the same for the same seed.
@@ -22,8 +22,11 @@ from harness.trace.loss import LossReport
 
 __all__ = ["FORMAT", "Footer", "Header", "Record", "encode"]
 
-FORMAT = 1
-"""Version of the file format; a reader refuses what is newer."""
+FORMAT = 2
+"""Version of the file format; a reader takes the older ones and refuses what is newer.
+
+2: stops and reboots stand among the events, totals name any counters, and the footer says whether the capture
+came to its end."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="header"):
@@ -54,8 +57,12 @@ class Footer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="f
     counts: dict[str, int]
     """Events of each kind that occurred."""
     loss: LossReport
+    complete: bool | None = None
+    """The capture came to its end; False: something ended it early. None: not known (format 1)."""
     outcome: str | None = None
-    """How the run ended, in words."""
+    """How the run ended, in words. What the events mean is for whoever reads them to judge."""
+    reason: str = ""
+    """Why, in one line."""
     bindings: dict[str, int] = {}
     """What the steps bound, so that a check afterwards agrees with the run."""
     ended: str | None = None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 
+from harness.errors import TraceError
 from harness.events import Event, kind_of
-from harness.trace.format import Footer, Header, encode
+from harness.trace.format import Footer, Header, Record, encode
 from harness.trace.loss import LossCounter, LossReport
 
 __all__ = ["TraceWriter"]
@@ -20,24 +22,28 @@ class TraceWriter:
     A context manager: left without :meth:`finish`, the file stays cut off.
 
     :param path: the file; what it held before is gone.
-    :raises OSError: the file cannot be written.
+    :raises OSError: the file cannot be opened.
+    :raises TraceError: it cannot be written.
     """
 
     def __init__(self, path: Path, header: Header) -> None:
         self.path = path
         self._counts: Counter[str] = Counter()
         self._loss = LossCounter()
+        self._failed = False
         self._file = path.open("wb")
-        self._file.write(encode(header))
-        self._file.flush()
+        self._write([header])
 
     def write(self, events: Iterable[Event]) -> None:
-        """Append events and hand them to the operating system: an interrupt after this loses none of them."""
+        """Append events and hand them to the operating system: an interrupt after this loses none of them.
+
+        :raises TraceError: the file cannot be written, because the disk is full, for example.
+        """
+        events = list(events)
         for event in events:
             self._counts[kind_of(event)] += 1
             self._loss.add(event)
-            self._file.write(encode(event))
-        self._file.flush()
+        self._write(events)
 
     def loss(self) -> LossReport:
         """What is missing so far."""
@@ -46,26 +52,55 @@ class TraceWriter:
     def finish(
         self,
         *,
+        complete: bool = True,
         outcome: str | None = None,
+        reason: str = "",
         bindings: Mapping[str, int] | None = None,
         ended: str | None = None,
     ) -> Footer:
-        """Write the footer and close: the trace is whole."""
+        """Write the footer and close: the trace is whole.
+
+        :param complete: False: something ended the capture early; ``outcome`` and ``reason`` say what.
+        :raises TraceError: the file cannot be written; after a :meth:`write` that failed nothing is tried.
+        """
         footer = Footer(
             events=self._counts.total(),
             counts=dict(self._counts),
             loss=self.loss(),
+            complete=complete,
             outcome=outcome,
+            reason=reason,
             bindings=dict(bindings or {}),
             ended=ended,
         )
-        self._file.write(encode(footer))
-        self.close()
+        if not self._failed:
+            self._write([footer])
+            self.close()
         return footer
 
     def close(self) -> None:
-        """Close the file as it is. Idempotent."""
-        self._file.close()
+        """Close the file as it is. Idempotent.
+
+        :raises TraceError: what was written last did not reach the disk.
+        """
+        try:
+            self._file.close()
+        except OSError as error:
+            raise self._cannot(error) from None
+
+    def _write(self, records: Iterable[Header | Record]) -> None:
+        try:
+            for record in records:
+                self._file.write(encode(record))
+            self._file.flush()
+        except OSError as error:
+            self._failed = True
+            with contextlib.suppress(OSError):  # what is still in the buffer finds no room either
+                self._file.close()
+            raise self._cannot(error) from None
+
+    def _cannot(self, error: OSError) -> TraceError:
+        return TraceError(f"cannot write the trace {self.path}: {error.strerror}")
 
     def __enter__(self) -> TraceWriter:
         return self

@@ -1,43 +1,264 @@
-"""What a captured run means: its lines complete, its order kept, or whose fault it is that not."""
+"""What a capture means: its order kept, or whose fault it is that not. The same for every door."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
-from harness.errors import LinesLost
-from harness.events import Event
+from harness.bugcheckcodes import bugcheck_words
+from harness.debuggers.base import Release
+from harness.errors import SearchBudgetError
+from harness.events import Bugcheck, Event, Stop
 from harness.order import CheckResult, check
 from harness.outcome import Outcome
 from harness.scenario import Scenario
 from harness.trace.loss import LossReport
+from harness.verdict.ending import Ending
+from harness.verdict.survey import MAX_BOOTS, Boot, Survey
 
 __all__ = ["Verdict", "judge"]
+
+_CHUNK = 4096
+_IS_IT_LOADED = "is it loaded? is the print filter open?"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """An outcome and why."""
+    """An outcome and why; the findings are values, and only ``harness.report`` makes text of them."""
 
     outcome: Outcome
     reason: str = ""
     """In one line; empty when all held."""
+    hint: str = ""
+    """The way out, in one line; may be empty."""
     check: CheckResult | None = None
     """What the checker found; None where nothing was checked."""
+    loss: LossReport = field(default_factory=LossReport)
+    """What the driver's counters prove."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Events of each kind that occurred."""
+    events: int = 0
+    """Events of the trace, or of the part of it that was judged."""
+    bugcheck: Bugcheck | None = None
+    """The target's first bugcheck."""
+    stops: int = 0
+    """How often the target halted for an exception or another stop."""
+    unhandled: Stop | None = None
+    """The first exception that nothing in the target handled."""
+    boots: int = 1
+    """How many boots of the target the events are of; each was judged by itself."""
+    partial: str = ""
+    """Why only a part of what happened was judged; empty: all of it was."""
+    notes: tuple[str, ...] = ()
+    """What is to be told besides, a line each."""
+
+    @property
+    def line(self) -> str:
+        """The reason and the way out, in one line."""
+        return f"{self.reason}; {self.hint}" if self.hint else self.reason
 
 
 def judge(
-    scenario: Scenario, events: Sequence[Event], bindings: Mapping[str, int], loss: LossReport
+    scenario: Scenario | None,
+    events: Iterable[Event],
+    bindings: Mapping[str, int],
+    *,
+    survey: Survey | None = None,
+    ending: Ending | None = None,
+    release: Release | None = None,
+    unfinished: str = "",
+    partial: bool = False,
 ) -> Verdict:
-    """Hold a whole run to its scenario.
+    """Judge a capture. What nobody foresaw apart, nothing is raised: every outcome is in the verdict.
 
-    :raises LinesLost: lines are missing, so nothing can be said about their order.
-    :raises SearchBudgetError: the trace is too ambiguous for a proof.
+    The first that applies decides: a bugcheck (4); an exception that nothing handled or another fault of the
+    driver that ended the capture (1); the rig's failure, a target not proved to run, lines that are missing
+    or came twice, a driver that was not heard (3); the checker's findings (1), lines that the driver did not
+    count (1), what the checker could not judge (3).
+
+    :param scenario: None: the capture alone is judged, not an order.
+    :param events: in capture order. Iterated several times, and never held: memory does not grow with them.
+    :param bindings: what the steps bound.
+    :param survey: of these events, where somebody has made it already.
+    :param ending: what ended the capture early.
+    :param release: how the target was left; None where no target was.
+    :param unfinished: why the end of the capture is not known; empty: it is.
+    :param partial: judge what there is of a capture that ended early or whose end is not known.
     """
-    if not loss.complete:
-        raise LinesLost(str(loss), hint="nothing is judged when lines are missing")
-    result = check(scenario, events, bindings)
-    if result.passed:
-        return Verdict(Outcome.PASSED, check=result)
-    # A promise that was not judged says nothing about the driver; one that was broken says it all the same.
-    return Verdict(Outcome.BROKEN if result.broken else Outcome.RIG, result.reason, result)
+    if survey is None:
+        survey = Survey()
+        survey.feed(events)
+    judged = _Judge(scenario, events, bindings, survey)
+    return judged.verdict(ending, release, unfinished, partial)
+
+
+class _Judge:
+    """One judgement, from the facts that outweigh everything down to the order."""
+
+    def __init__(
+        self,
+        scenario: Scenario | None,
+        events: Iterable[Event],
+        bindings: Mapping[str, int],
+        survey: Survey,
+    ) -> None:
+        self._scenario = scenario
+        self._events = events
+        self._bindings = bindings
+        self._survey = survey
+        self._off = scenario.lifecycle_off if scenario is not None else frozenset()
+        self._found = Verdict(
+            Outcome.PASSED,
+            loss=survey.loss,
+            counts=survey.counts,
+            events=survey.events,
+            bugcheck=survey.bugcheck,
+            stops=survey.stops,
+            unhandled=survey.unhandled,
+            boots=len([boot for boot in survey.boots if boot.events]) or 1,
+            notes=tuple(self._notes()),
+        )
+
+    def verdict(
+        self, ending: Ending | None, release: Release | None, unfinished: str, partial: bool
+    ) -> Verdict:
+        decided = self._of_target(ending)
+        if decided is not None:
+            return decided
+        if ending is not None and not partial:
+            return self._is(ending.outcome, ending.reason, ending.hint)
+        if release is not None and not release.running and not release.crashed:
+            return self._is(Outcome.RIG, str(release), release.way_out)
+        if unfinished and not partial:
+            return self._is(Outcome.RIG, unfinished, "judge what there is of it with --partial")
+        if ending is not None or unfinished:
+            self._found = replace(self._found, partial=unfinished or (ending.reason if ending else ""))
+        return self._of_lines() or self._of_order()
+
+    def _is(self, outcome: Outcome, reason: str, hint: str = "") -> Verdict:
+        return replace(self._found, outcome=outcome, reason=reason, hint=hint)
+
+    def _of_target(self, ending: Ending | None) -> Verdict | None:
+        """What the target did, whatever its lines say."""
+        crash, stop = self._survey.bugcheck, self._survey.unhandled
+        if crash is not None:
+            words = bugcheck_words(crash.code, crash.parameters, crash.module)
+            return self._is(Outcome.BUGCHECK, f"the target bugchecked: {words}")
+        if ending is not None and ending.outcome in (Outcome.BUGCHECK, Outcome.BROKEN):
+            return self._is(ending.outcome, ending.reason, ending.hint)
+        if stop is not None:
+            what = f"exception 0x{stop.code:08x} at 0x{stop.address:016x}"
+            where = f" in {stop.module}" if stop.module else ""
+            return self._is(
+                Outcome.BROKEN, f"nothing in the target handled {what}{where} (event {stop.index})"
+            )
+        return None
+
+    def _of_lines(self) -> Verdict | None:
+        """Whether the lines can be judged at all: none missing, none twice, the driver heard."""
+        loss = self._found.loss
+        if "no_lost_lines" not in self._off and not loss.complete:
+            return self._is(Outcome.RIG, str(loss), "nothing is judged when lines are missing")
+        if "seq_unique" not in self._off:
+            if loss.went_back:
+                hint = "a VM that is put back to a snapshot does this; record it anew"
+                return self._is(Outcome.RIG, loss.went_back[0], hint)
+            if loss.repeated:
+                lines = "1 line" if loss.repeated == 1 else f"{loss.repeated} lines"
+                return self._is(
+                    Outcome.RIG,
+                    f"{lines} of the driver arrived twice, byte for byte",
+                    "the transport did that, not the driver",
+                )
+        return None if self._scenario is None else self._of_silence()
+
+    def _of_silence(self) -> Verdict | None:
+        """Nothing heard is no promise broken."""
+        survey = self._survey
+        if survey.callbacks:
+            return None
+        if not survey.driver_lines:
+            what = "no line of the driver arrived"
+            shown = survey.unfit_lines or survey.other_lines
+            if shown:
+                total = survey.counts.get("print", 0)
+                what += f"; {total} other line{'s' * (total > 1)} came that fit{'s' * (total == 1)} no form"
+            return self._is(Outcome.RIG, what, _IS_IT_LOADED)
+        if not survey.markers:
+            what = "the driver is loaded, but it reported no callback, and nobody did anything that would"
+            return self._is(Outcome.RIG, what, "record while processes come and go")
+        return None
+
+    def _of_order(self) -> Verdict:
+        try:
+            checked = self._check()
+        except SearchBudgetError as error:
+            return self._is(Outcome.RIG, error.message, error.hint)
+        found, where = checked if checked is not None else (None, "")
+        self._found = replace(self._found, check=found)
+        if found is not None and found.broken and self._is_certain(found):
+            return self._is(Outcome.BROKEN, where + found.reason)
+        uncounted = self._found.loss.uncounted
+        if uncounted and "totals_count_every_line" not in self._off:
+            return self._is(Outcome.BROKEN, f"totals_count_every_line: {uncounted[0]}")
+        if found is not None and found.broken:
+            hint = "what was not recorded may hold it"
+            return self._is(Outcome.RIG, f"not judged: {where}{found.reason}", hint)
+        if found is not None and not found.passed:
+            return self._is(Outcome.RIG, where + found.reason, found.unjudged[0].hint)
+        return self._found
+
+    def _is_certain(self, found: CheckResult) -> bool:
+        """A part of a trace cannot prove that something never came."""
+        return not self._found.partial or any(not failure.waited for failure in found.failures)
+
+    def _check(self) -> tuple[CheckResult, str] | None:
+        """The checker's result, and which boot it is of, in words."""
+        if self._scenario is None:
+            return None
+        boots = [boot for boot in self._survey.boots if boot.heard]
+        if len(self._survey.boots) > MAX_BOOTS:
+            raise SearchBudgetError(
+                f"the trace is of more than {MAX_BOOTS} boots of the target", hint="name a part: --from, --to"
+            )
+        if len(self._survey.boots) == 1 or not boots:
+            return check(self._scenario, self._events, self._bindings), ""
+        results = [
+            (check(self._scenario, _BootEvents(self._events, boot), self._bindings), boot) for boot in boots
+        ]
+        # Every boot must keep what is forbidden and the lifecycle rules; one must hold the order.
+        broken = [pair for pair in results if any(not failure.waited for failure in pair[0].failures)]
+        passed = [pair for pair in results if pair[0].passed]
+        result, boot = (broken or passed or results)[0]
+        number = self._survey.boots.index(boot) + 1
+        return result, f"boot {number} of {len(self._survey.boots)}: "
+
+    def _notes(self) -> Iterator[str]:
+        survey = self._survey
+        if survey.unfit:
+            lines = "1 line" if survey.unfit == 1 else f"{survey.unfit} lines"
+            yield f"{lines} of the driver fit no form:"
+        shown = survey.unfit_lines
+        if not survey.callbacks and not survey.driver_lines:
+            shown = shown or survey.other_lines
+        for unfit in shown:
+            yield f"  event {unfit.index} {unfit.misfit}: {unfit.line[:_SHOWN_WIDTH]}"
+        before = survey.loss.before
+        if before:
+            yield f"{before} line{'s' * (before > 1)} of the driver came before the capture began"
+
+
+_SHOWN_WIDTH = 160
+"""Characters of a line shown in a note."""
+
+
+class _BootEvents:
+    """The events of one boot, to be iterated as often as wanted."""
+
+    def __init__(self, events: Iterable[Event], boot: Boot) -> None:
+        self._events = events
+        self._boot = boot
+
+    def __iter__(self) -> Iterator[Event]:
+        return islice(self._events, self._boot.first, self._boot.first + self._boot.events)

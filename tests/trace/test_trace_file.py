@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
+from pathlib import Path
+
 import pytest
 
 from harness.callbacks import COUNTERS
@@ -106,7 +110,7 @@ def lines_of(trace):
         (lambda lines: [b'{"some": "json"}\n'], 1, "not a trace"),
         (lambda lines: [b"[1, 2]\n"], 1, "not a trace"),
         (lambda lines: [b"\xff\xfe\x00"], 1, "not a trace"),
-        (lambda lines: [lines[0].replace(b'"format":1', b'"format":99'), *lines[1:]], 1, "format 99"),
+        (lambda lines: [lines[0].replace(b'"format":2', b'"format":99'), *lines[1:]], 1, "format 99"),
         (lambda lines: [lines[0].replace(b'"seed":7', b'"seed":"x"'), *lines[1:]], 1, "damaged header"),
         (lambda lines: [lines[0], b"rubbish\n", *lines[1:]], 2, "damaged"),
         (lambda lines: [*lines[:2], b'{"kind":"process_create"}\n', *lines[3:]], 3, "damaged"),
@@ -225,7 +229,72 @@ def test_any_text_of_the_target_survives(trace):
 
 
 def test_the_format_is_written_down():
-    assert FORMAT == Header().format == 1
+    assert FORMAT == Header().format == 2
+
+
+OLD = b"""\
+{"kind":"header","format":1,"scenario":"one"}
+{"kind":"driver","function":"DriverUnload","index":0,"totals":{"process_create":1,"process_exit":2,\
+"thread_create":3,"thread_exit":4,"image_load":5}}
+{"kind":"footer","events":1,"counts":{"driver":1},"loss":{"lost":1,"gaps":[[2,2]]},"outcome":"rig failed"}
+"""
+
+
+def test_a_trace_of_format_1_is_read(trace):
+    trace.write_bytes(OLD)
+    reader = TraceReader(trace)
+    (event,) = reader
+    assert event.totals == dict(zip(COUNTERS, range(1, 6), strict=True))
+    assert reader.footer is not None
+    assert (reader.footer.complete, reader.footer.outcome, reader.footer.loss.gaps) == (
+        None,
+        "rig failed",
+        ((2, 2),),
+    )
+
+
+def test_totals_keep_the_order_of_the_line_and_every_counter(trace):
+    counts = {"zeta": 1, "image_load": 2, "alpha": 3}
+    with TraceWriter(trace, Header()) as writer:
+        writer.write([Driver(index=0, function="DriverUnload", totals=counts)])
+        writer.finish()
+    assert b'"totals":{"zeta":1,"image_load":2,"alpha":3}' in trace.read_bytes()
+    (event,) = TraceReader(trace)
+    assert event.totals == counts
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_is_the_rigs_and_one_line():
+    with pytest.raises(TraceError, match=r"^cannot write the trace /dev/full: No space left on device$"):
+        TraceWriter(Path("/dev/full"), HEADER)
+
+
+class FullDisk(io.BytesIO):
+    """A file that takes so many bytes."""
+
+    room = 0
+
+    def write(self, data):
+        if self.tell() + len(data) > self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data)
+
+
+@pytest.mark.parametrize("events_fit", [False, True])
+def test_a_disk_that_fills_up(trace, events_fit):
+    writer = TraceWriter(trace, HEADER)
+    writer._file.close()
+    writer._file = disk = FullDisk()
+    disk.room = 10_000 if events_fit else 0
+    said = f"cannot write the trace {trace}: No space left on device"
+    with pytest.raises(TraceError) as caught:
+        writer.write(EVENTS)
+        disk.room = 0
+        writer.finish()
+    assert str(caught.value) == said
+    # It is said once: what follows tries nothing, and closes.
+    assert writer.finish().events == len(EVENTS)
+    assert disk.closed
 
 
 def test_totals_survive(trace):

@@ -1,0 +1,136 @@
+"""The tape of a recording: events counted, kept for a check, written to a trace, and judged at the end."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import harness
+from harness.debuggers.base import TargetInfo
+from harness.errors import UsageError
+from harness.events import Event
+from harness.recorder import Recording
+from harness.scenario import Scenario
+from harness.trace import Header, TraceWriter
+from harness.verdict.ending import Ending
+from harness.verdict.judge import Verdict, judge
+from harness.verdict.part import part_between
+from harness.verdict.survey import Survey
+
+__all__ = ["Tape"]
+
+
+class Tape:
+    """Takes the events of one recording.
+
+    :param out: the trace to write; None: none.
+    :param connection: the target's, as the user wrote it; the trace has its kind only, for it holds the key.
+    :param keep: keep the events in memory, for :meth:`check`.
+    :param show: called with each event once it is kept.
+    """
+
+    def __init__(
+        self, out: Path | None, connection: str, *, keep: bool, show: Callable[[Event], None]
+    ) -> None:
+        self.survey = Survey()
+        self.began = False
+        """The target was there."""
+        self._events: list[Event] = []
+        self._keep = keep
+        self._show = show
+        self._out = out
+        self._transport = connection.partition(":")[0]
+        self._writer: TraceWriter | None = None
+
+    @property
+    def trace(self) -> Path | None:
+        """The trace, once it was begun."""
+        return self._writer.path if self._writer is not None else None
+
+    def begin(self, info: TargetInfo) -> None:
+        """The target is known: begin the trace.
+
+        :raises UsageError: no trace can be written there.
+        :raises TraceError: the disk is full.
+        """
+        self.began = True
+        if self._out is None:
+            return
+        header = Header(
+            machine={"type": "recorded", "transport": self._transport},
+            debugger=info.debugger_version,
+            host={"procnotify": harness.__version__, "python": platform.python_version()},
+            target={
+                "build": str(info.build),
+                "machine_type": f"0x{info.machine_type:x}",
+                "processors": str(info.processors),
+            },
+            started=_now(),
+        )
+        try:
+            self._writer = TraceWriter(self._out, header)
+        except OSError as error:
+            raise UsageError(
+                f"cannot write {self._out}: {error.strerror}", hint="choose another --out"
+            ) from None
+
+    def record(self, event: Event) -> None:
+        """Take one event.
+
+        :raises TraceError: it cannot be written.
+        """
+        self.survey.feed((event,))
+        if self._keep:
+            self._events.append(event)
+        if self._writer is not None:
+            self._writer.write((event,))
+        self._show(event)  # last: what was shown is kept
+
+    def finish(self, recording: Recording) -> Verdict:
+        """Judge the capture itself, and close the trace with that.
+
+        :raises TraceError: the footer cannot be written.
+        """
+        ending = _ending(recording)
+        verdict = judge(None, (), {}, survey=self.survey, ending=ending, release=recording.release)
+        if self._writer is not None:
+            self._writer.finish(
+                complete=ending is None,
+                outcome=verdict.outcome.words,
+                reason=verdict.line,
+                ended=_now(),
+            )
+        return verdict
+
+    def check(
+        self,
+        scenario: Scenario,
+        recording: Recording,
+        *,
+        bindings: Mapping[str, int],
+        first: str | None = None,
+        last: str | None = None,
+    ) -> Verdict:
+        """Hold what was recorded, or the part between two lines, to ``scenario``.
+
+        :param first: text of the line with which the part begins; None: the beginning.
+        :param last: text of the line with which it ends; None: the end.
+        :raises UsageError: no such line.
+        """
+        ending, release = _ending(recording), recording.release
+        if first is None and last is None:
+            events, survey = self._events, self.survey
+            return judge(scenario, events, bindings, survey=survey, ending=ending, release=release)
+        part = part_between(self._events, first, last)
+        return judge(scenario, part, bindings, ending=None if last else ending, release=release)
+
+
+def _ending(recording: Recording) -> Ending | None:
+    """A fault of the driver outweighs what befell the rig after it."""
+    return Ending.of(recording.unhandled or recording.error)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,76 @@
+"""A verdict as text, and as values that JSON has (``docs/json.md``)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness.events import Event
+from harness.order import CheckResult
+from harness.report.explanation import explanation_text
+from harness.verdict.judge import Verdict
+
+__all__ = ["verdict_as_json", "verdict_text"]
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """Why it did not pass, at length: the reason, the explanation, what is to be told besides.
+
+    The text holds what the target printed: hand it to :func:`harness.report.text.printable` before it is
+    shown.
+    """
+    explained = "" if verdict.check is None or verdict.check.passed else explanation_text(verdict.check)
+    return "\n".join(line for line in (verdict.line, explained, *verdict.notes) if line)
+
+
+def verdict_as_json(verdict: Verdict) -> dict[str, object]:
+    """The verdict; what the target did and what was counted, as values."""
+    return {
+        "outcome": verdict.outcome.words,
+        "exit_code": int(verdict.outcome),
+        "reason": verdict.reason,
+        "hint": verdict.hint,
+        "partial": verdict.partial or None,
+        "events": verdict.events,
+        "counts": dict(verdict.counts),
+        "loss": msgspec.to_builtins(verdict.loss),
+        "boots": verdict.boots,
+        "stops": verdict.stops,
+        "unhandled": _event(verdict.unhandled),
+        "bugcheck": _event(verdict.bugcheck),
+        "notes": list(verdict.notes),
+        "check": None if verdict.check is None else _check(verdict.check),
+    }
+
+
+def _event(event: Event | None) -> object:
+    return None if event is None else msgspec.to_builtins(event)
+
+
+def _check(result: CheckResult) -> dict[str, object]:
+    return {
+        "passed": result.passed,
+        "failures": [
+            {
+                "reason": failure.reason,
+                "rule": None if failure.violation is None else failure.violation.rule,
+                "file": None if failure.place is None else failure.place.path,
+                "line": None if failure.place is None else failure.place.line,
+                "bindings": dict(failure.bindings),
+                "events": [
+                    {"index": row.event.index, "mark": None if row.mark is None else row.mark.value}
+                    for row in failure.rows
+                ],
+            }
+            for failure in result.failures
+        ],
+        "unjudged": [{"reason": said.reason, "hint": said.hint} for said in result.unjudged],
+        "witnesses": [
+            {
+                "line": witness.expectation.line,
+                "bindings": dict(witness.bindings),
+                "matches": [{"line": match.pattern.line, "event": match.index} for match in witness.matches],
+            }
+            for witness in result.witnesses
+        ],
+        "explanation": explanation_text(result),
+    }

@@ -1,0 +1,89 @@
+"""Opening a recording, whoever made it: what a file is, is found out from its first bytes."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from harness.errors import TraceError
+from harness.events import Event
+from harness.lines import PROCNOTIFY, Grammar
+from harness.trace.format import Footer, Header
+from harness.trace.reader import TraceReader
+from harness.trace.sources.textlog import TextLog, text_encoding
+
+__all__ = ["SNIFFED_BYTES", "TraceSource", "open_trace"]
+
+SNIFFED_BYTES = 64 << 10
+"""How far into a file it is looked for what the file is."""
+
+
+class TraceSource(Protocol):
+    """A recording: iterate it, as often as wanted, for its events in capture order."""
+
+    path: Path
+    header: Header
+    footer: Footer | None
+    """After an iteration to the end: what the recorder knew then; None: the end is not known."""
+
+    def __iter__(self) -> Iterator[Event]: ...
+
+
+_OTHERS: tuple[tuple[bytes, str], ...] = (
+    (b"PML_", "a Process Monitor log (PML), which holds no lines of a driver"),
+    (b"\x0a\x0d\x0d\x0a", "a network capture (pcapng); KDNET is encrypted, record with a debugger"),
+    (b"\xd4\xc3\xb2\xa1", "a network capture (pcap); KDNET is encrypted, record with a debugger"),
+    (b"ElfFile\x00", "a Windows event log (EVTX)"),
+    (b"PAGEDU64", "a crash dump"),
+    (b"PAGEDUMP", "a crash dump"),
+    (b"MDMP", "a minidump"),
+    (b"\x1f\x8b", "a compressed file (gzip); unpack it"),
+    (b"\xfd7zXZ\x00", "a compressed file (xz); unpack it"),
+    (b"PK\x03\x04", "a ZIP archive; unpack it"),
+    (b"MZ", "a Windows program"),
+    (b"\x7fELF", "an ELF program"),
+)
+"""What files that are often at hand begin with, and what they are."""
+
+_PROCMON = re.compile(r'\ufeff?"(?:Time of Day|Process Name|PID|Sequence)"(?:,"[^"\n]*")+\r?(?:\n|$)')
+
+
+def open_trace(path: Path, grammar: Grammar = PROCNOTIFY) -> TraceSource:
+    """The recording in a file: a trace of ours, or a text log of the lines that a driver printed.
+
+    :param grammar: of the lines of a text log.
+    :raises TraceError: the file cannot be read, or is something else, which the message names.
+    """
+    head = _head(path)
+    for magic, what in _OTHERS:
+        if head.startswith(magic):
+            raise TraceError(f"{path}: not a trace but {what}")
+    if head.lstrip().startswith(b"{"):
+        return TraceReader(path)
+    encoding = text_encoding(head)
+    if encoding is not None:
+        text = head.decode(encoding, "replace")
+        if _PROCMON.match(text):
+            raise TraceError(
+                f"{path}: not a trace but a Process Monitor export, which holds no lines of a driver"
+            )
+        if any(grammar.claims(line) for line in text.lstrip("\ufeff").split("\n")):
+            return TextLog(path, encoding, grammar)
+    return TraceReader(path)  # says what is wrong with it
+
+
+def _head(path: Path) -> bytes:
+    try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise TraceError(
+                f"{path}: cannot be read: not a regular file, and a trace is read more than once",
+                hint="write it to a file first",
+            )
+        with path.open("rb") as file:
+            return file.read(SNIFFED_BYTES)
+    except OSError as error:
+        raise TraceError(f"{path}: cannot be read: {error.strerror}") from None

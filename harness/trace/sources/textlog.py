@@ -1,0 +1,52 @@
+"""A text log of what a driver printed: a line of debugger output a line, as a debugger's log file has it."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.errors import TraceError
+from harness.events import Event
+from harness.lines import MAX_LINE, EventAssembler, Grammar
+from harness.trace.format import Footer, Header
+
+__all__ = ["TextLog", "text_encoding"]
+
+
+class TextLog:
+    """One text file; every iteration reads it from the beginning, and memory does not grow with its length.
+
+    A text log has no footer: whether it holds all that was printed is not known. Lines are cut at
+    :data:`harness.lines.MAX_LINE` characters; what is no character in the encoding becomes U+FFFD.
+
+    :param encoding: as :func:`text_encoding` finds it.
+    :param grammar: of the driver's lines.
+    """
+
+    def __init__(self, path: Path, encoding: str, grammar: Grammar) -> None:
+        self.path = path
+        self.header = Header(machine={"type": "recorded", "source": "text log"})
+        self.footer: Footer | None = None
+        self._encoding = encoding
+        self._grammar = grammar
+
+    def __iter__(self) -> Iterator[Event]:
+        assembler = EventAssembler(self._grammar)
+        try:
+            with self.path.open(encoding=self._encoding, errors="replace", newline="\n") as file:
+                while piece := file.readline(MAX_LINE):
+                    yield from assembler.feed(piece)
+        except OSError as error:
+            raise TraceError(f"{self.path}: cannot be read: {error.strerror}") from None
+        yield from assembler.flush()
+
+
+def text_encoding(head: bytes) -> str | None:
+    """The encoding of a text file that begins so; None: it is no text.
+
+    UTF-8 with or without a byte order mark, or UTF-16 with one, as WinDbg's ``.logopen /u`` writes.
+    """
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    return None if b"\x00" in head else "utf-8-sig"

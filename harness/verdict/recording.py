@@ -1,0 +1,67 @@
+"""A recording held to a scenario: a file's own word on itself is not taken, its events are counted again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from harness.errors import TraceError
+from harness.scenario import Scenario
+from harness.trace.format import Footer
+from harness.trace.sources import TraceSource
+from harness.verdict.ending import Ending
+from harness.verdict.judge import Verdict, judge
+from harness.verdict.part import bound_by_hand, part_between
+from harness.verdict.survey import Survey
+
+__all__ = ["NO_END", "judge_recording"]
+
+NO_END = "the recording has no footer, so it may have been cut off"
+
+
+def judge_recording(
+    source: TraceSource,
+    scenario: Scenario,
+    *,
+    bind: Iterable[str] = (),
+    first: str | None = None,
+    last: str | None = None,
+    partial: bool = False,
+) -> Verdict:
+    """Hold a recording, or a part of it, to ``scenario``; memory does not grow with its length.
+
+    :param bind: ``name=PID`` texts; they outweigh what the footer says of the same names.
+    :param first: text of the line with which the part begins; None: the beginning of the recording.
+    :param last: text of the line with which the part ends; it is whole then, however the recording ended.
+    :param partial: judge what there is of a recording that ended early or has no footer.
+    :raises TraceError: the file is damaged, or its footer counts something else than it holds.
+    :raises UsageError: no such line, or a name that the scenario does not use.
+    """
+    by_hand = bound_by_hand(scenario, bind)
+    survey = Survey()
+    survey.feed(source)
+    footer = source.footer
+    ending = None
+    bindings: Mapping[str, int] = by_hand
+    if footer is not None:
+        _hold_to(source, footer, survey.counts)
+        ending = Ending.of_footer(footer)
+        bindings = {**footer.bindings, **by_hand}
+    unfinished = NO_END if footer is None else ""
+    if first is None and last is None:
+        return judge(
+            scenario, source, bindings, survey=survey, ending=ending, unfinished=unfinished, partial=partial
+        )
+    part = part_between(source, first, last)
+    if last is not None:
+        ending, unfinished = None, ""
+    return judge(scenario, part, bindings, ending=ending, unfinished=unfinished, partial=partial)
+
+
+def _hold_to(source: TraceSource, footer: Footer, counts: Mapping[str, int]) -> None:
+    for kind in sorted({*footer.counts, *counts}):
+        said, held = footer.counts.get(kind, 0), counts.get(kind, 0)
+        if said != held:
+            raise TraceError(
+                f"{source.path}: the footer counts {said} {kind}, the trace holds {held}",
+                hint="the file was changed after it was recorded",
+            )

@@ -1,0 +1,135 @@
+"""What a trace holds, found in one pass: counts, losses, stops, boots, and lines that fit no form."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.callbacks import CALLBACK_KINDS
+from harness.events import Bugcheck, Driver, Event, Marker, Print, Reboot, Stop
+from harness.lines import PROCNOTIFY, Grammar, Misfit
+from harness.trace.loss import LossCounter, LossReport
+
+__all__ = ["MAX_BOOTS", "SHOWN_LINES", "Boot", "Survey", "UnfitLine"]
+
+MAX_BOOTS = 64
+"""Boots of a target that one trace is judged by; each is read once."""
+
+SHOWN_LINES = 3
+"""Lines that fit no form which are shown; of the others only the number is told."""
+
+_CALLBACKS = frozenset(kind.event for kind in CALLBACK_KINDS.values())
+
+
+@dataclass(frozen=True)
+class UnfitLine:
+    """A line of the driver that fits no form of the grammar."""
+
+    index: int
+    """The event's index in the trace."""
+    line: str
+    misfit: Misfit
+
+
+@dataclass
+class Boot:
+    """The events of one boot of the target."""
+
+    first: int
+    """Position of its first event in the trace."""
+    events: int = 0
+    heard: bool = False
+    """The driver said something in it."""
+
+
+class Survey:
+    """Folds events; memory does not grow with their number.
+
+    :param grammar: of the driver's lines.
+    """
+
+    def __init__(self, grammar: Grammar = PROCNOTIFY) -> None:
+        self.events = 0
+        self.bugcheck: Bugcheck | None = None
+        """The first."""
+        self.unhandled: Stop | None = None
+        """The first exception that nothing in the target handled."""
+        self.stops = 0
+        """Exceptions and other stops."""
+        self.unfit = 0
+        """Lines of the driver that fit no form."""
+        self.unfit_lines: list[UnfitLine] = []
+        """The first of them."""
+        self.other_lines: list[UnfitLine] = []
+        """The first lines that nobody claims."""
+        self.boots = [Boot(0)]
+        """At most :data:`MAX_BOOTS` and one more."""
+        self._grammar = grammar
+        self._counts: Counter[type[Event]] = Counter()
+        self._loss = LossCounter()
+
+    def feed(self, events: Iterable[Event]) -> None:
+        """Take the next events of the trace."""
+        counts, loss, boot = self._counts, self._loss, self.boots[-1]
+        for event in events:
+            kind = type(event)
+            counts[kind] += 1
+            loss.add(event)
+            self.events += 1
+            boot.events += 1
+            if kind in _CALLBACKS:
+                boot.heard = True
+            else:
+                self._other(event)
+                boot = self.boots[-1]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Events of each kind that occurred."""
+        return {str(kind.__struct_config__.tag): count for kind, count in self._counts.items()}
+
+    @property
+    def loss(self) -> LossReport:
+        """What the driver's counters prove."""
+        return self._loss.report()
+
+    @property
+    def callbacks(self) -> int:
+        """Events that notify callbacks reported."""
+        return sum(self._counts[kind] for kind in _CALLBACKS)
+
+    @property
+    def driver_lines(self) -> int:
+        """Lines of the driver about itself."""
+        return self._counts[Driver]
+
+    @property
+    def markers(self) -> int:
+        """Lines of the guest helper about what it does."""
+        return self._counts[Marker]
+
+    def _other(self, event: Event) -> None:
+        match event:
+            case Driver():
+                self.boots[-1].heard = True
+            case Print():
+                self._print(event)
+            case Bugcheck():
+                self.bugcheck = self.bugcheck or event
+            case Stop():
+                self.stops += 1
+                if not event.first_chance:
+                    self.unhandled = self.unhandled or event
+            case Reboot():
+                if len(self.boots) <= MAX_BOOTS:
+                    self.boots.append(Boot(self.events))
+            case _:
+                pass
+
+    def _print(self, event: Print) -> None:
+        claimed = self._grammar.claims(event.line)
+        self.unfit += claimed
+        kept = self.unfit_lines if claimed else self.other_lines
+        if len(kept) < SHOWN_LINES:
+            kept.append(UnfitLine(event.index, event.line, self._grammar.misfit(event.line)))

@@ -53,7 +53,9 @@ def check(scenario: Scenario, events: Iterable[Event], bindings: Mapping[str, in
     for expectation, block, ready in zip(scenario.expect, blocks, searches, strict=True):
         search = ready or _search_scopes(block, events, constants)
         standing = search.witness()
-        if standing is not None:
+        if standing is not None and search.nothing_in_scope:
+            unjudged.append(_nothing_in_scope(scenario, expectation))
+        elif standing is not None:
             witnesses.append(_witness(expectation, standing))
         else:
             failures.append(explain_order(scenario, expectation, block, search, events, constants))
@@ -63,6 +65,17 @@ def check(scenario: Scenario, events: Iterable[Event], bindings: Mapping[str, in
         unjudged=tuple(unjudged),
         violations=tuple(lifecycle.violations),
         events=count,
+    )
+
+
+def _nothing_in_scope(scenario: Scenario, expectation: Expectation) -> Unjudged:
+    """What forbids events proves nothing where there was none to look at."""
+    place = Place(scenario.path, expectation.line)
+    what = "no event fits the scope" if expectation.scope else "no event is in scope"
+    return Unjudged(
+        f"{place}: {what}, so nothing was proved",
+        place,
+        hint="correct the scope, or expect an event in it: order",
     )
 
 

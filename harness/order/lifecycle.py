@@ -17,6 +17,7 @@ from harness.events import (
     ImageLoad,
     ProcessCreate,
     ProcessExit,
+    Reboot,
     ThreadCreate,
     ThreadExit,
 )
@@ -26,6 +27,8 @@ __all__ = ["MAX_VIOLATIONS", "Lifecycle", "Violation"]
 
 MAX_VIOLATIONS = 16
 """Kept; the first says most."""
+IDLE_PROCESS = 0
+"""PID of the system idle process; as the process of an image it stands for the kernel's own."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class _Process:
     """Index of its first event."""
     threads: dict[int, int]
     """Living threads that were created in the trace → index of their creation."""
+    had_thread: bool
+    """It has, or had, a thread; one without any is ended from outside."""
 
 
 class Lifecycle:
@@ -59,11 +64,7 @@ class Lifecycle:
     def __init__(self, off: frozenset[str] = frozenset()) -> None:
         self.violations: list[Violation] = []
         self._off = off
-        self._processes: dict[int, _Process] = {}
-        self._ended: dict[int, int] = {}
-        self._threads: dict[int, tuple[int, int]] = {}
-        self._numbers = Numbers()
-        self._begin_session()
+        self._begin_boot()
         self._rules: dict[type, Callable[[Any], None]] = {
             ProcessCreate: self._process_create,
             ProcessExit: self._process_exit,
@@ -71,7 +72,15 @@ class Lifecycle:
             ThreadExit: self._thread_exit,
             ImageLoad: self._image_load,
             Driver: self._driver,
+            Reboot: self._reboot,
         }
+
+    def _begin_boot(self) -> None:
+        self._processes: dict[int, _Process] = {}
+        self._ended: dict[int, int] = {}
+        self._threads: dict[int, tuple[int, int]] = {}
+        self._numbers = Numbers()
+        self._begin_session()
 
     def _begin_session(self) -> None:
         self._registered: dict[str, int] = {}
@@ -84,10 +93,10 @@ class Lifecycle:
 
     def feed(self, events: Iterable[Event]) -> None:
         """Take the next events of the trace."""
-        rules, take = self._rules, self._numbers.take
+        rules = self._rules
         for event in events:
             seq = event.seq
-            if seq is not None and (arrival := take(event, seq)) is not Arrival.NEW:
+            if seq is not None and (arrival := self._numbers.take(event, seq)) is not Arrival.NEW:
                 self._number(event, arrival)
             rule = rules.get(type(event))
             if rule is not None:
@@ -137,7 +146,7 @@ class Lifecycle:
             if ended is not None:
                 self._broken("nothing_after_process_exit", event, f"process {pid} has ended", ended)
                 return None
-            process = self._processes[pid] = _Process(None, event.index, {})
+            process = self._processes[pid] = _Process(None, event.index, {}, had_thread=True)
         return process
 
     def _process_create(self, event: ProcessCreate) -> None:
@@ -149,18 +158,26 @@ class Lifecycle:
             message = f"process {event.pid} is created after it was already at work"
             self._broken("process_created_first", event, message, known.seen)
         self._ended.pop(event.pid, None)
-        self._processes[event.pid] = _Process(event.index, event.index, {})
+        self._processes[event.pid] = _Process(event.index, event.index, {}, had_thread=False)
 
     def _process_exit(self, event: ProcessExit) -> None:
         process = self._process(event, event.pid)
         if process is None:
             return
+        self._exit_context(event, process)
         for tid, created in process.threads.items():
             message = f"process {event.pid} ends while its thread {tid} lives"
             self._broken("threads_exit_before_process", event, message, created)
             self._threads.pop(tid, None)
         self._processes.pop(event.pid)
         self._ended[event.pid] = event.index
+
+    def _exit_context(self, event: ProcessExit, process: _Process) -> None:
+        if event.pid == IDLE_PROCESS:
+            self._broken("process_exit_context", event, "process 0, the idle process, never ends")
+        elif event.context_pid is not None and event.context_pid != event.pid and process.had_thread:
+            message = f"the end of process {event.pid} is reported by process {event.context_pid}"
+            self._broken("process_exit_context", event, message, process.created)
 
     def _thread_create(self, event: ThreadCreate) -> None:
         process = self._process(event, event.pid)
@@ -174,6 +191,7 @@ class Lifecycle:
         self._threads[event.tid] = (event.pid, event.index)
         if process is not None:
             process.threads[event.tid] = event.index
+            process.had_thread = True
 
     def _thread_exit(self, event: ThreadExit) -> None:
         process = self._process(event, event.pid)
@@ -196,6 +214,10 @@ class Lifecycle:
         # Nearly every image is of a process that is known.
         if event.pid and event.pid not in self._processes:
             self._process(event, event.pid)
+
+    def _reboot(self, event: Reboot) -> None:
+        """Another boot has processes, numbers and a clock of its own."""
+        self._begin_boot()
 
     def _driver(self, event: Driver) -> None:
         if event.totals is not None:

@@ -71,6 +71,11 @@ RULES: dict[str, Rule] = {
             f"{_THREAD}: on deletion the routine runs in the context of the exiting thread",
         ),
         Rule(
+            "process_exit_context",
+            "A process's end is reported in its own context; process 0, the idle process, never ends.",
+            f"{_PROCESS}: at exit it runs in the context of the last thread to exit from the process",
+        ),
+        Rule(
             "callbacks_only_while_registered",
             "No event comes of a kind whose registration failed or, threads and images, was removed.",
             "PsRemoveCreateThreadNotifyRoutine, PsRemoveLoadImageNotifyRoutine: return after running "

@@ -18,6 +18,7 @@ from harness.events import (
     ImageLoad,
     ProcessCreate,
     ProcessExit,
+    Reboot,
     ThreadCreate,
     ThreadExit,
 )
@@ -176,6 +177,24 @@ TABLE: dict[str, tuple[dict[str, list[Event]], dict[str, Broken]]] = {
                 "the end of thread 9 is reported by thread 10",
                 None,
             )
+        },
+    ),
+    "process_exit_context": (
+        {
+            "its own": [born(), thread(), thread_end(), died(context_pid=8)],
+            "not said": [died()],
+            "it never had a thread": [born(), died(context_pid=4)],
+            "an image of process 0": [image(0)],
+        },
+        {
+            "another's": Broken(
+                [born(), thread(), thread_end(), died(context_pid=4)],
+                "the end of process 8 is reported by process 4",
+            ),
+            "another's, alive before the trace": Broken(
+                [died(context_pid=4)], "the end of process 8 is reported by process 4", None
+            ),
+            "process 0": Broken([died(0)], "process 0, the idle process, never ends", None),
         },
     ),
     "callbacks_only_while_registered": (
@@ -402,7 +421,7 @@ def test_a_trace_that_breaks_the_rule(rule: str, broken: Broken) -> None:
 @pytest.mark.parametrize(("rule", "broken"), BROKEN)
 def test_a_rule_that_is_switched_off_is_not_held(rule: str, broken: Broken) -> None:
     result = judge(broken.events, off=rule)
-    assert result.passed, explanation_text(result)
+    assert not result.broken, explanation_text(result)
     assert not result.violations
 
 
@@ -426,6 +445,13 @@ def test_all_that_broke_is_said_and_the_first_comes_first() -> None:
     assert [violation.rule for violation in result.violations] == rules
     assert result.reason.startswith("process_created_once: ")
     assert "\n\nthread_created_before_exit: thread 9 of process 8" in explanation_text(result)
+
+
+def test_another_boot_of_the_target_begins_anew() -> None:
+    before = [entry(seq=1, time=9 * SECOND), born(seq=2, time=9 * SECOND), thread(seq=3, time=9 * SECOND)]
+    after = [entry(seq=1, time=SECOND), born(seq=2, time=SECOND), thread(seq=3, time=SECOND)]
+    assert judge([*before, Reboot(index=0), *after]).violations == ()
+    assert judge([*before, *after]).violations != ()
 
 
 def test_violations_beyond_a_number_are_not_kept() -> None:

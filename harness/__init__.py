@@ -18,7 +18,7 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.api import load_scenario, run
+    from harness.api import Recorded, check, load_scenario, open_trace, record, run
     from harness.errors import (
         ConnectionFailed,
         DebuggerDied,
@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from harness.runs.runner import RunInterrupted
     from harness.runs.series import Series
     from harness.scenario import Scenario
+    from harness.trace.sources import TraceSource
+    from harness.verdict.judge import Verdict
 
 __all__ = [
     "KINDS",
@@ -84,6 +86,7 @@ __all__ = [
     "ProcessExit",
     "ProcnotifyError",
     "Reboot",
+    "Recorded",
     "RigError",
     "RunInterrupted",
     "RunResult",
@@ -97,16 +100,21 @@ __all__ = [
     "ThreadExit",
     "ToolchainError",
     "TraceError",
+    "TraceSource",
     "UsageError",
+    "Verdict",
+    "check",
     "kind_of",
     "load_scenario",
+    "open_trace",
+    "record",
     "run",
 ]
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "harness.api": ("load_scenario", "run"),
+    "harness.api": ("Recorded", "check", "load_scenario", "open_trace", "record", "run"),
     "harness.events": (
         *("KINDS", "Bugcheck", "Driver", "Event", "ImageLoad", "Marker", "Print", "ProcessCreate"),
         *("ProcessExit", "Reboot", "Stop", "ThreadCreate", "ThreadExit", "kind_of"),
@@ -117,6 +125,8 @@ _HOMES = {
     "harness.runs.runner": ("RunInterrupted",),
     "harness.runs.series": ("Series",),
     "harness.scenario": ("Scenario",),
+    "harness.trace.sources": ("TraceSource",),
+    "harness.verdict.judge": ("Verdict",),
 }
 """Module → what is offered of it; all else is an error of :mod:`harness.errors`."""
 

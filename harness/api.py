@@ -8,12 +8,19 @@ in its result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TypeAlias
 
+from harness.debuggers import debugger_factory
+from harness.debuggers.native.debugger import NativeDebugger
 from harness.errors import UsageError
+from harness.events import Event
+from harness.recorder import Recorder, Recording
+from harness.recording import Tape
 from harness.runs.livetarget import Watch
 from harness.runs.opening import open_rig
 from harness.runs.progress import Progress
@@ -21,8 +28,13 @@ from harness.runs.runner import RunInterrupted
 from harness.runs.scenarios import find_scenarios, load_scenarios
 from harness.runs.series import Series, run_series
 from harness.scenario import Scenario, load
+from harness.trace import sources
+from harness.trace.sources import TraceSource
+from harness.verdict.judge import Verdict
+from harness.verdict.part import bound_by_hand
+from harness.verdict.recording import judge_recording
 
-__all__ = ["FilePath", "load_scenario", "run"]
+__all__ = ["FilePath", "Recorded", "check", "load_scenario", "open_trace", "record", "run"]
 
 FilePath: TypeAlias = str | PathLike[str]
 """The path of a file or a folder."""
@@ -106,3 +118,97 @@ def _scenarios(given: FilePath | Scenario | Iterable[FilePath | Scenario]) -> li
             raise errors[0]
         scenarios += loaded
     return scenarios
+
+
+def open_trace(path: FilePath) -> TraceSource:
+    """The recording in a file; iterate it, as often as wanted, for its events.
+
+    :raises TraceError: the file cannot be read or is no trace.
+    """
+    return sources.open_trace(Path(path))
+
+
+def check(
+    trace: FilePath | TraceSource,
+    scenario: FilePath | Scenario,
+    *,
+    bind: Mapping[str, int] | None = None,
+    first: str | None = None,
+    last: str | None = None,
+    partial: bool = False,
+) -> Verdict:
+    """Hold a recording to a scenario, as ``procnotify check`` does.
+
+    :param bind: name → PID or TID, for names that no step bound when the trace was recorded.
+    :param first: text of the line with which the part to be judged begins; None: the beginning.
+    :param last: text of the line with which it ends; None: the end.
+    :param partial: judge what there is of a recording that ended early or was cut off.
+    :raises UsageError: the scenario is wrong, or names something that is not there.
+    :raises TraceError: the trace cannot be read.
+    """
+    source = open_trace(trace) if isinstance(trace, str | PathLike) else trace
+    promised = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
+    return judge_recording(source, promised, bind=_bound(bind), first=first, last=last, partial=partial)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A recording that has ended."""
+
+    verdict: Verdict
+    """What it means: of the capture alone, or held to the scenario where one was given."""
+    recording: Recording
+    """How it ended, and how the target was left."""
+    trace: Path | None
+    """The trace that was written; None: none was asked for."""
+
+
+def record(
+    connection: str,
+    *,
+    duration: float | None = None,
+    out: FilePath | None = None,
+    scenario: FilePath | Scenario | None = None,
+    bind: Mapping[str, int] | None = None,
+    first: str | None = None,
+    last: str | None = None,
+    debugger: str = "native",
+    wait: float = 60.0,
+    on_event: Callable[[Event], None] | None = None,
+) -> Recorded:
+    """Record what the driver of a target that is already there prints, as ``procnotify record`` does.
+
+    :param connection: as for WinDbg's ``-k``.
+    :param duration: seconds; None: until Ctrl-C, which is no error then.
+    :param out: the trace to write; None: none.
+    :param scenario: what to hold the recording to; None: nothing.
+    :param bind: as for :func:`check`; so are ``first`` and ``last``.
+    :param debugger: ``native``, ``pykd`` or ``ntoseye``.
+    :param wait: seconds to wait for the target.
+    :param on_event: called with each event, on the thread of this call.
+    :raises UsageError: an argument or the scenario is wrong.
+    :raises RigError: no target came; what goes wrong after that is in the verdict.
+    :raises KeyboardInterrupt: Ctrl-C before the target came.
+    """
+    if scenario is None and (bind or first is not None or last is not None):
+        raise UsageError("bind, first and last are for a scenario", hint="give scenario= too")
+    promised = load_scenario(scenario) if isinstance(scenario, str | PathLike) else scenario
+    bindings = bound_by_hand(promised, _bound(bind)) if promised is not None else {}
+    open_debugger = debugger_factory(debugger)
+    if debugger == "native":
+        # A reboot may take minutes in which nothing is heard, and is no failure here.
+        open_debugger = partial(NativeDebugger, silence=None)
+    path = Path(out) if out is not None else None
+    tape = Tape(path, connection, keep=promised is not None, show=on_event or (lambda event: None))
+    recorder = Recorder(open_debugger(connection), tape.begin, tape.record)
+    recording = recorder.run(attach_timeout=wait, duration=duration)
+    if recording.interrupted and not tape.began:
+        raise KeyboardInterrupt
+    verdict = tape.finish(recording)
+    if promised is not None:
+        verdict = tape.check(promised, recording, bindings=bindings, first=first, last=last)
+    return Recorded(verdict, recording, tape.trace)
+
+
+def _bound(bind: Mapping[str, int] | None) -> list[str]:
+    return [f"{name}={value}" for name, value in (bind or {}).items()]

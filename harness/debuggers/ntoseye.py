@@ -27,7 +27,9 @@ def worker_program() -> WorkerProgram:
     if importlib.util.find_spec("ntoseye") is None:
         raise NtoseyeMissing(
             "ntoseye is not installed" if sys.platform != "win32" else "there is no ntoseye for Windows",
-            hint="pip install 'procnotify[ntoseye]'" if sys.platform != "win32" else "use native or pykd",
+            hint="python -m pip install 'ntoseye>=0.52,<0.53'"
+            if sys.platform != "win32"
+            else "use native or pykd",
         )
     # With PYTHONSAFEPATH the worker's scripts would not find one another.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}

@@ -70,7 +70,7 @@ def compile_sources(
 ) -> list[Path]:
     """Compile each source into the folder ``objects``; the object files, in the order of the sources.
 
-    :param kernel: with the WDK's headers and calling conventions, else for user mode.
+    :param kernel: with mingw-w64's kernel headers and the WDK's calling conventions, else for user mode.
     :param includes: searched before the system's headers.
     :param forced: headers that every source includes before its first line.
     :param warned: told what the compiler warns of, a source at a time, with source lines and carets.

@@ -151,7 +151,7 @@ def _check_headers(pe: Any, length: int) -> None:
         what = "a DLL" if pe.FILE_HEADER.Characteristics & _DLL else "a program"
         raise DriverFileError(
             f"the file is {what} for user mode (subsystem {optional.Subsystem}), not a driver",
-            hint="link it with --subsystem,native",
+            hint="link it with -Wl,--subsystem,native",
         )
     if not 0 < size <= MAX_IMAGE or len(pe.sections) > MAX_SECTIONS:
         raise DriverFileError(

@@ -13,7 +13,7 @@ import pytest
 from harness.cli import cli
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMAND = re.compile(r"(?:[`(]|with )procnotify ((?:[a-z]+ ?)+)")
+COMMAND = re.compile(r"(?:[`(]|with |use )procnotify ((?:[a-z]+ ?)+)")
 OPTION = re.compile(r"(?<![\w,-])--[a-z][a-z-]*")
 OTHERS = {"--no-install-recommends"}
 """Options of other programs that hints name."""

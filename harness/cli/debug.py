@@ -18,11 +18,13 @@ from harness.cli._options import (
 )
 from harness.debuggers import COMMANDING, debugger_factory, first_here
 from harness.debuggers.base import Release
+from harness.errors import UsageError
 from harness.outcome import Outcome
 from harness.report.runs_json import release_as_json
 from harness.report.text import one_line, printable
 from harness.runs.inspection import Inspection, inspect_target, inspect_virtual
 from harness.runs.opening import open_rig
+from harness.toolchain import default_driver
 
 __all__ = ["command"]
 
@@ -41,6 +43,12 @@ __all__ = ["command"]
     metavar="FILE.sys",
     help="Loaded into the virtual target first. Without it the project's own.",
 )
+@click.option(
+    "--pdb",
+    type=click.Path(path_type=Path),
+    metavar="FILE.pdb",
+    help="The driver's symbols, for DbgEng. Without it the .pdb beside the virtual target's driver.",
+)
 @wait_option
 @click.option(
     "--timeout",
@@ -57,6 +65,7 @@ def command(
     commands: tuple[str, ...],
     debugger: str | None,
     driver: Path | None,
+    pdb: Path | None,
     wait: float,
     timeout: float,
     as_json: bool,
@@ -67,7 +76,8 @@ def command(
     virtual target is booted and the driver loaded into it.
 
     The native debugger is always there and knows lm, r, db, dd and dq. Microsoft's DbgEng has WinDbg's
-    commands, once `procnotify wine setup` (on Windows `procnotify pykd setup`) was done.
+    commands and reads the driver's symbols, once `procnotify wine setup` (on Windows `procnotify pykd setup`)
+    was done.
 
     \b
     Examples:
@@ -87,6 +97,9 @@ def command(
         for reason in missing:
             click.echo(f"procnotify: {one_line(reason)}", err=True)
         click.echo(f"procnotify: the debugger is {debugger}", err=True)
+    if pdb is not None and not pdb.is_file():
+        raise UsageError(f"there is no file {pdb}", hint="--pdb takes the .pdb that was made with the driver")
+    symbols = pdb
     released: list[Release] = []
     answers: list[dict[str, object]] = []
     with ExitStack() as stack:
@@ -107,8 +120,11 @@ def command(
                     building=partial(click.echo, err=True),
                 )
             )
+            symbols = pdb or _beside(driver or default_driver().path)
             inspecting = inspect_virtual(rig, timeout=wait, released=released.append)
         with inspecting as inspection:
+            if symbols is not None and not inspection.use_symbols(symbols) and pdb is not None:
+                raise UsageError(f"{debugger} reads no symbols of drivers", hint="--debugger pykd does")
             for words in commands:
                 click.echo(f"kd> {one_line(words)}", err=as_json)
                 output = inspection.execute(words, timeout=timeout).rstrip("\n")
@@ -119,6 +135,12 @@ def command(
     if as_json:
         print_json(exit_code=code, debugger=debugger, commands=answers, release=release_as_json(release))
     return code
+
+
+def _beside(driver: Path) -> Path | None:
+    """The .pdb that was made with the driver, where it still is beside it."""
+    pdb = driver.with_suffix(".pdb")
+    return pdb if pdb.is_file() else None
 
 
 def _exit_code(release: Release) -> Outcome:

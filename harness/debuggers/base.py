@@ -8,6 +8,7 @@ in the order the target sent it; :meth:`Debugger.receive` is the only way they c
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
 __all__ = [
@@ -163,6 +164,18 @@ class Debugger(Protocol):
 
     def detach(self, *, timeout: float) -> Release:
         """End the session, leaving the target running and proving it; never raises for a dead target."""
+
+
+@runtime_checkable
+class SymbolDebugger(Protocol):
+    """The capability to read a driver's symbols from a file (pykd)."""
+
+    def use_symbols(self, pdb: Path) -> None:
+        """Have symbols looked for in that .pdb, too; the target is halted.
+
+        :raises RigError: the debugger cannot be given the file.
+        """
+        ...
 
 
 @runtime_checkable

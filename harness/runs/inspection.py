@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from harness.debuggers.base import CommandDebugger, Debugger, Release, TargetInfo
+from harness.debuggers.base import CommandDebugger, Debugger, Release, SymbolDebugger, TargetInfo
 from harness.debuggers.native import commands
 from harness.debuggers.native.debugger import NativeDebugger
 from harness.runs.capture import DETACH_SECONDS
@@ -37,6 +38,13 @@ class Inspection:
             return commands.execute(self._debugger, command)
         assert isinstance(self._debugger, CommandDebugger), f"{self._debugger.name} has no commands"
         return self._debugger.execute(command, timeout=timeout)
+
+    def use_symbols(self, pdb: Path) -> bool:
+        """Have the debugger look for a driver's symbols in that .pdb; False where it reads none."""
+        if not isinstance(self._debugger, SymbolDebugger):
+            return False
+        self._debugger.use_symbols(pdb)
+        return True
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +15,12 @@ from click.testing import CliRunner
 
 from harness.cli.debug import command
 from harness.connection import NetConnection, free_connection, parse_connection
+from harness.debuggers import DEBUGGERS, DebuggerKind
+from harness.debuggers.base import Release, TargetInfo
+from harness.debuggers.native import commands
 from harness.debuggers.native.commands import execute
 from harness.debuggers.native.debugger import NativeDebugger
-from harness.errors import UsageError
+from harness.errors import DebuggerDied, DriverBugcheck, ProcnotifyError, TargetLost, UsageError
 from harness.kd.contexts import Amd64Context
 from harness.toolchain import default_driver
 
@@ -92,6 +96,31 @@ def test_an_idle_target_is_broken_into_and_the_commands_go_on(pykd: str) -> None
     assert "the target was left running" in done.stderr
 
 
+def test_the_symbols_of_the_driver_are_found_beside_it(pykd: str, tmp_path: Path) -> None:
+    built = default_driver()
+    driver = tmp_path / "mine" / "procnotify.sys"
+    driver.parent.mkdir()
+    shutil.copyfile(built.path, driver)
+    shutil.copyfile(built.pdb, driver.with_suffix(".pdb"))
+    done = debug("--debugger", pykd, "--driver", str(driver), "-c", "x procnotify!OnImageNotify", "-c", "lm")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^\S+ procnotify!OnImageNotify \(struct _UNICODE_STRING \*,", done.stdout, re.MULTILINE)
+    assert re.search(r"procnotify +\(private pdb symbols\)", done.stdout)
+
+
+def test_symbols_that_are_named_are_used(pykd: str, tmp_path: Path) -> None:
+    built = default_driver()
+    (tmp_path / "kept apart").mkdir()
+    driver, pdb = tmp_path / "procnotify.sys", tmp_path / "kept apart" / "procnotify.pdb"
+    shutil.copyfile(built.path, driver)
+    shutil.copyfile(built.pdb, pdb)
+    words = ["--debugger", pykd, "--driver", str(driver)]
+    assert debug(*words, "-c", "x procnotify!OnImageNotify").stdout.count("procnotify!OnImageNotify (") == 0
+    done = debug(*words, "--pdb", str(pdb), "-c", "x procnotify!OnImageNotify")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("procnotify!OnImageNotify (") == 1
+
+
 def test_the_host_s_shell_is_out_of_reach(pykd: str) -> None:
     done = debug("--debugger", "pykd", "-c", ".shell echo x")
     assert done.returncode == 2
@@ -108,6 +137,8 @@ def test_the_host_s_shell_is_out_of_reach(pykd: str) -> None:
         ),
         (["-c", "lm", "--debugger", "windbg"], 2, "there is no debugger named 'windbg'; known: native, pykd"),
         (["--debugger", "native"], 2, "Missing option '-c'"),
+        (["-c", "lm", "--debugger", "native", "--pdb", "x.pdb"], 2, "there is no file x.pdb; --pdb takes"),
+        (["-c", "lm", "--debugger", "native", "--pdb", __file__], 2, "native reads no symbols of drivers"),
         (["net:port=x,key=1.2.3.4", "-c", "r", "--debugger", "native"], 2, "'x' is no port number"),
         (["-c", "r", "--timeout", "soon"], 2, "'soon' is no duration"),
     ],
@@ -169,6 +200,74 @@ def test_the_native_debugger_shows_registers_and_memory_as_windbg_does() -> None
     assert re.search(r"\bcs=0010\b", done.stdout)
     assert re.search(r"^fffff780`00000010 (?: [0-9a-f]{2}){16}  \S{16}$", done.stdout, re.MULTILINE)
     assert re.search(r"^fffff780`00000264  0{7}[0-9]$", done.stdout, re.MULTILINE), "NtProductType"
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        ("nonsense", 2, "the native debugger refuses the command 'nonsense'"),
+        ("r nonsense", 2, "there is no register 'nonsense'"),
+        ("db 10 L10", 3, "0x0000000000000010"),
+    ],
+)
+def test_a_native_command_that_fails_is_the_last(command: str, code: int, said: str) -> None:
+    done = debug("--debugger", "native", "-c", "r rip", "-c", command, "-c", "lm")
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert [line for line in done.stdout.splitlines() if line.startswith("kd> ")] == [
+        "kd> r rip",
+        f"kd> {command}",
+    ]
+    assert "the target was left running" in done.stderr
+
+
+class Failing(NativeDebugger):
+    """A debugger with commands, one of which ends in an error."""
+
+    def __init__(self, error: ProcnotifyError) -> None:
+        super().__init__(str(free_connection()))
+        self.error, self.executed, self.let_go = error, list[str](), 0
+
+    def listen(self) -> None:
+        pass
+
+    def attach(self, *, timeout: float) -> TargetInfo:
+        return TargetInfo(18362, 0x8664, 1, 0xFFFFF80000000000, "a double")
+
+    def detach(self, *, timeout: float) -> Release:
+        self.let_go += 1
+        return Release(True, "it runs")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UsageError("pykd refuses the command 'second'"),
+        TargetLost("the command 'second' ended pykd's session"),
+        DebuggerDied("pykd did not answer to 'second' within 30 s and was killed"),
+        DriverBugcheck(0xD1, (1, 2, 3, 4)),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_ends_a_command_ends_those_behind_it(
+    monkeypatch: pytest.MonkeyPatch, error: ProcnotifyError
+) -> None:
+    double = Failing(error)
+
+    def run(debugger: NativeDebugger, words: str) -> str:
+        double.executed.append(words)
+        if words == "second":
+            raise error
+        return "done"
+
+    monkeypatch.setattr(commands, "execute", run)
+    monkeypatch.setitem(DEBUGGERS, "native", DebuggerKind(lambda connection: double))
+    words = [str(free_connection()), "--debugger", "native", "-c", "first", "-c", "second", "-c", "third"]
+    result = CliRunner().invoke(command, words)
+    assert result.exception is error
+    assert double.executed == ["first", "second"]
+    assert double.let_go == 1
+    assert "kd> third" not in result.output
 
 
 @pytest.mark.parametrize(

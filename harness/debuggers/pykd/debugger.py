@@ -25,20 +25,35 @@ from harness.errors import RigError, UsageError
 from harness.wine.errors import one_line_errors
 from harness.wine.prefix import PYTHON_HOME, WinePrefix, find_wine
 
-__all__ = ["ENGINE_VARIABLE", "open_pykd", "require", "worker_program"]
+__all__ = ["ENGINE_VARIABLE", "PykdDebugger", "open_pykd", "require", "worker_program"]
 
 ENGINE_VARIABLE: Final = "PROCNOTIFY_DBGENG"
 """A folder with a newer dbgeng.dll (and dbghelp.dll, ...), for example the Windows SDK's Debuggers/x64."""
 
 
-def open_pykd(connection: str) -> WorkerDebugger:
+SYMPATH_SECONDS: Final = 30.0
+"""For DbgEng to take a search path; it looks at each part."""
+
+
+class PykdDebugger(WorkerDebugger):
+    """DbgEng in its worker, which also reads symbols (:class:`harness.debuggers.base.SymbolDebugger`)."""
+
+    def use_symbols(self, pdb: Path) -> None:
+        """See :meth:`harness.debuggers.base.SymbolDebugger.use_symbols`."""
+        folder = (
+            str(pdb.absolute().parent) if sys.platform == "win32" else _link_symbols(WinePrefix().python, pdb)
+        )
+        self.execute(f".sympath+ {folder}", timeout=SYMPATH_SECONDS)
+
+
+def open_pykd(connection: str) -> PykdDebugger:
     """The debugger; its worker is looked for when it begins to listen."""
     if isinstance(parse_connection(connection), SerialConnection):
         raise UsageError(
             "pykd cannot have a serial port of this machine: its DbgEng is kept from devices",
             hint="--debugger native opens it",
         )
-    return WorkerDebugger("pykd", connection, worker_program)
+    return PykdDebugger("pykd", connection, worker_program)
 
 
 def require() -> None:
@@ -131,6 +146,20 @@ def _link_engine(parent: Path, folder: Path) -> str:
         with _replacing(link) as fresh:
             fresh.symlink_to(folder, target_is_directory=True)
     return link.name
+
+
+def _link_symbols(parent: Path, pdb: Path) -> str:
+    """A folder in ``parent``, as the prefix sees it, with nothing in it but a link to the .pdb. It is never
+    deleted: another run may be using it."""
+    file = pdb.resolve()
+    name = f"symbols-{hashlib.sha256(os.fsencode(file)).hexdigest()[:16]}"
+    link = parent / name / pdb.name
+    with one_line_errors():
+        link.parent.mkdir(exist_ok=True)
+        if not link.is_symlink() or link.readlink() != file:
+            with _replacing(link) as fresh:
+                fresh.symlink_to(file)
+    return f"{PYTHON_HOME}\\{name}"
 
 
 @contextlib.contextmanager

@@ -52,7 +52,7 @@ def _check_imports(image: DriverImage) -> None:
         if wanted.dll not in _KERNELS:
             raise DriverFileError(
                 f"the driver imports {wanted.name} from {wanted.dll}",
-                hint="the virtual target has ntoskrnl.exe and hal.dll alone; judge it with `procnotify record`",
+                hint="the virtual target has ntoskrnl.exe and hal.dll alone; use procnotify record",
             )
         if wanted.name in EXPORTS or wanted.name in DATA:
             continue

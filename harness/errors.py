@@ -143,9 +143,11 @@ class DriverFault(ProcnotifyError):
 
 
 class DriverHang(DriverFault):
-    """A callback or entry point of the driver did not return; ``address`` is where it was executing."""
+    """A callback or entry point of the driver did not return; ``address`` is where it was executing.
 
-    def __init__(self, message: str, *, address: int, hint: str = "") -> None:
+    None where the target could not be broken into."""
+
+    def __init__(self, message: str, *, address: int | None, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.address = address
 

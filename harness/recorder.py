@@ -91,6 +91,8 @@ class Recorder:
             info = self._debugger.attach(timeout=attach_timeout)
             attached = True
             self._attached(info)
+            if info.stop is not None:
+                self._record_stop(info.stop)
             self._debugger.go()
             self._listen(None if duration is None else monotonic() + duration)
         except KeyboardInterrupt:

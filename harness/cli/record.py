@@ -67,8 +67,12 @@ def command(
     """Attach to a running target at CONNECTION and record what is printed there.
 
     CONNECTION is written as for WinDbg's -k. A serial port that is not there yet, because its machine is not
-    started, is waited for. The target halts for a moment when the debugger attaches and when it leaves; it is
-    never left halted. A DbgPrompt is answered, a reboot is waited through.
+    started, is waited for. The target halts for a moment when the debugger attaches and when it leaves. A
+    DbgPrompt is answered, a reboot is waited through.
+
+    The target is let go on every way out, and breaks in once more to prove that it runs. One that cannot be
+    proved to run, because its machine is paused or its link is dead, is exit code 3: attach once more when it
+    is back, which lets it go.
 
     \b
     Examples:

@@ -28,6 +28,20 @@ __all__ = [
 
 
 @dataclass(frozen=True)
+class Stopped:
+    """The target is halted for another reason: a break-in, a breakpoint, an exception."""
+
+    reason: str
+    code: int
+    """The exception's NTSTATUS; 0: it is none."""
+    address: int
+    first_chance: bool = True
+    """False: nothing in the target handles the exception, and let go it bugchecks."""
+    break_in: bool = False
+    """This debugger asked for it: nothing that the target did."""
+
+
+@dataclass(frozen=True)
 class TargetInfo:
     """What the target said about itself at attach."""
 
@@ -39,6 +53,8 @@ class TargetInfo:
     kernel_base: int
     debugger_version: str
     """Name and version of the debugger itself."""
+    stop: Stopped | None = None
+    """The exception at which it stood already; None: it ran, or the debugger cannot tell."""
 
 
 @dataclass(frozen=True)
@@ -77,20 +93,6 @@ class BugcheckSeen:
     code: int
     parameters: tuple[int, int, int, int]
     module: str | None
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """The target is halted for another reason: a break-in, a breakpoint, an exception."""
-
-    reason: str
-    code: int
-    """The exception's NTSTATUS; 0: it is none."""
-    address: int
-    first_chance: bool = True
-    """False: nothing in the target handles the exception, and let go it bugchecks."""
-    break_in: bool = False
-    """This debugger asked for it: nothing that the target did."""
 
 
 @dataclass(frozen=True)

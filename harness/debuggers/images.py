@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from harness.debuggers.base import Debugger, Module, ModuleLoaded, ModuleUnloaded, TargetRebooted
@@ -18,6 +19,7 @@ class ImagePlace(NamedTuple):
 
     image: str
     offset: int
+    address: int
 
     def __str__(self) -> str:
         return f"{self.image}+0x{self.offset:x}"
@@ -44,17 +46,27 @@ class LoadedImages:
     def place(self, address: int) -> ImagePlace | None:
         """Where that is; None when no image holds it, or the target does not say."""
         found = self._find(address)
-        if found is None and self._stale and self._readings < MAX_READINGS:
-            self._readings += 1
-            try:
-                self._modules, self._stale = self._debugger.modules(), False
-            except ProcnotifyError:
-                return None  # a halted target that does not answer is noticed elsewhere
+        if found is None:
+            self._read()
             found = self._find(address)
         return found
+
+    def places(self, addresses: Iterable[int]) -> list[ImagePlace]:
+        """Where those of the addresses are that lie in an image. The target's list is read at most once."""
+        self._read()
+        return [place for address in addresses if (place := self._find(address)) is not None]
+
+    def _read(self) -> None:
+        if not self._stale or self._readings >= MAX_READINGS:
+            return
+        self._readings += 1
+        try:
+            self._modules, self._stale = self._debugger.modules(), False
+        except ProcnotifyError:
+            return  # a halted target that does not answer is noticed elsewhere
 
     def _find(self, address: int) -> ImagePlace | None:
         for module in self._modules:
             if module.base <= address < module.base + module.size:
-                return ImagePlace(module.name, address - module.base)
+                return ImagePlace(module.name, address - module.base, address)
         return None

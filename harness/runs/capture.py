@@ -74,7 +74,8 @@ class Capture:
             info = self._attach(debugger)
             self._writer = self._begin_trace(debugger, info)
             debugger.go()
-            with LiveTarget(debugger, rig.machine, self._record, rig.watch) as live:
+            drivers = [driver.file for driver in (rig.driver, *rig.other_drivers)]
+            with LiveTarget(debugger, rig.machine, self._record, rig.watch, drivers) as live:
                 try:
                     self._steps(live)
                 finally:

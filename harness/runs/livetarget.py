@@ -9,7 +9,7 @@ way, a marker that has arrived does.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import monotonic
@@ -29,8 +29,17 @@ from harness.debuggers.base import (
 from harness.debuggers.images import ImagePlace, LoadedImages
 from harness.debuggers.release import last_prints
 from harness.debuggers.stops import DEBUGGER_EXCEPTIONS, unhandled_exception
-from harness.errors import DriverBugcheck, DriverFault, ProcnotifyError, TargetLost, UsageError
-from harness.events import Event
+from harness.debuggers.whereabouts import Whereabouts, find_whereabouts
+from harness.errors import (
+    DriverBugcheck,
+    DriverFault,
+    DriverHang,
+    ProcnotifyError,
+    RigError,
+    TargetLost,
+    UsageError,
+)
+from harness.events import Event, Marker
 from harness.lines import EventAssembler
 from harness.machines.base import Machine
 
@@ -50,6 +59,9 @@ class Watch:
     """The target neither prints nor answers: it is lost after this long."""
     lines: float = 5.0
     """A line that must come (an end marker, the totals) is missing after this long without any other."""
+    printing: float = 60.0
+    """One thing that the guest does is under way, and the target prints all this time without end: its driver
+    hangs. What the guest sleeps, and each marker that comes, make it longer."""
     bugcheck: float = 5.0
     """The guest says that the target bugchecked; the debugger hears it at the latest after this long."""
 
@@ -57,7 +69,7 @@ class Watch:
 class Caller(Protocol):
     """Who does a scenario's guest calls; :class:`LiveTarget` does, and listens meanwhile."""
 
-    def call(self, what: str, work: Callable[[], T], *, quiet: float = 0.0) -> T:
+    def call(self, what: str, work: Callable[[], T], *, quiet: float = 0.0, lasting: float = 0.0) -> T:
         """Let the guest do ``work``; what it returns."""
 
     def wait_for(self, what: str, arrived: Callable[[], bool]) -> bool:
@@ -74,15 +86,24 @@ class LiveTarget:
     :param machine: asked for evidence when the target falls silent.
     :param record: called with each event, in capture order, before anything else is done with it.
     :param watch: the deadlines.
+    :param drivers: file names of the drivers under test, for telling that one of them hangs.
     """
 
     def __init__(
-        self, debugger: Debugger, machine: Machine, record: Callable[[Event], None], watch: Watch
+        self,
+        debugger: Debugger,
+        machine: Machine,
+        record: Callable[[Event], None],
+        watch: Watch,
+        drivers: Iterable[str] = (),
     ) -> None:
         self._debugger = debugger
         self._machine = machine
         self._record = record
         self._watch = watch
+        self._drivers = tuple(drivers)
+        self._marked = monotonic()
+        self._awaits_bugcheck = False
         self._assembler = EventAssembler()
         self._images = LoadedImages(debugger)
         self._guest = ThreadPoolExecutor(max_workers=1, thread_name_prefix="guest")
@@ -94,18 +115,21 @@ class LiveTarget:
         # A call that is still out returns when its machine is stopped; that is the caller's next act.
         self._guest.shutdown(wait=False)
 
-    def call(self, what: str, work: Callable[[], T], *, quiet: float = 0.0) -> T:
+    def call(self, what: str, work: Callable[[], T], *, quiet: float = 0.0, lasting: float = 0.0) -> T:
         """Let the guest do ``work`` and pump until it has.
 
         :param what: for messages, "step 'launch notepad.exe'".
         :param quiet: seconds for which silence is part of the work, of a guest whose clock is the host's.
-        :raises ProcnotifyError: what ``work`` raised; a bugcheck, a stop, a reboot or silence meanwhile.
+        :param lasting: seconds that the work may take of itself while lines come, where that is more.
+        :raises ProcnotifyError: what ``work`` raised; a bugcheck, a stop, a reboot, silence or prints without
+            end meanwhile.
         """
         answer = self._guest.submit(work)
-        quiet_since = monotonic()
+        quiet_since = self._marked = monotonic()
         while not answer.done():
             if self._pump(POLL_SECONDS):
                 quiet_since = monotonic()
+                self._require_an_end(what, quiet_since - self._marked, max(quiet, lasting))
             elif monotonic() - quiet_since > self._watch.silence + quiet:
                 raise self._silent(what)
         try:
@@ -118,11 +142,13 @@ class LiveTarget:
         """Pump until ``arrived``; False when no line at all came for the watch's ``lines`` seconds.
 
         :param what: for the message when the target is lost meanwhile.
+        :raises DriverHang: it printed for the watch's ``printing`` seconds, and nothing else.
         """
-        quiet_since = monotonic()
+        quiet_since = self._marked = monotonic()
         while not arrived():
             if self._pump(self._watch.lines / 20):
                 quiet_since = monotonic()
+                self._require_an_end(what, quiet_since - self._marked, 0.0)
             elif monotonic() - quiet_since > self._watch.lines:
                 return False
         return True
@@ -181,6 +207,9 @@ class LiveTarget:
 
     def _stopped(self, stop: Stopped) -> None:
         place = self._record_stop(stop)
+        if self._awaits_bugcheck:
+            self._let_go()  # the first fault is the one that is told
+            return
         if stop.code == 0 or stop.code in DEBUGGER_EXCEPTIONS:
             where = f" ({place})" if place is not None else ""
             raise DriverFault(
@@ -211,20 +240,65 @@ class LiveTarget:
 
     def _emit(self, events: list[Event]) -> None:
         for event in events:
+            if isinstance(event, Marker):
+                self._marked = monotonic()
             self._record(event)
 
-    def _silent(self, what: str) -> TargetLost:
+    def _require_an_end(self, what: str, printing: float, lasting: float) -> None:
+        """Raises :class:`DriverHang` when the target has printed for too long."""
+        if printing <= self._watch.printing + lasting:
+            return
+        story = f"the target printed for {printing:.0f} s without end during {what}"
+        try:
+            found = self._break_in()
+        except RigError as error:
+            where, address = error.message, None  # whoever prints so long without an end is the driver
+        else:
+            where, address = f"it executes {found}", found.address
+        raise DriverHang(
+            f"{story}; {where}",
+            address=address,
+            hint="does a callback of the driver print in a loop that does not end?",
+        )
+
+    def _break_in(self) -> Whereabouts:
+        try:
+            return find_whereabouts(self._debugger, self._images, self._drivers, timeout=self._watch.silence)
+        except DriverBugcheck as crash:
+            self.record_bugcheck(BugcheckSeen(crash.code, crash.parameters, crash.module))
+            raise
+
+    def _silent(self, what: str) -> TargetLost | DriverHang:
+        """Where it breaks in, its clock moves and its driver executes, the driver hangs; else it is lost."""
+        story = f"the target was silent for {self._watch.silence:g} s during {what}"
+        evidence = self._machine_says()
+        try:
+            found = self._break_in()
+        except (RigError, UsageError) as error:
+            return TargetLost(f"{story}; {evidence}; {error.message}")
+        if found.in_driver and found.clock_moves:
+            return DriverHang(
+                f"{story} while its clock moved; the driver executes {found}", address=found.address
+            )
+        return TargetLost(f"{story}; {evidence}; broken into, it executes {found}")
+
+    def _machine_says(self) -> str:
         try:
             status = self._machine.status()
         except ProcnotifyError as error:
-            evidence = error.message
-        else:
-            detail = f" ({status.detail})" if status.detail else ""
-            evidence = f"the machine says it is {status.state}{detail}"
-        return TargetLost(f"the target was silent for {self._watch.silence:g} s during {what}; {evidence}")
+            return error.message
+        detail = f" ({status.detail})" if status.detail else ""
+        return f"the machine says it is {status.state}{detail}"
 
     def _await_bugcheck(self) -> None:
-        """The debugger's word on a bugcheck has the module, and its place in the trace: prefer it."""
+        """The debugger's word on a bugcheck has the module, and its place in the trace: prefer it.
+
+        A target that stops again and again meanwhile makes the wait no longer.
+        """
         deadline = monotonic() + self._watch.bugcheck
-        while monotonic() < deadline:
-            self._pump(self._watch.bugcheck / 20)
+        self._awaits_bugcheck = True
+        try:
+            while monotonic() < deadline:
+                self._pump(self._watch.bugcheck / 20)
+        finally:
+            self._awaits_bugcheck = False

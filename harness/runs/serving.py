@@ -25,7 +25,7 @@ T = TypeVar("T")
 class _DirectCaller:
     """Guest calls without a debugger of our own: what the driver prints is for whoever listens."""
 
-    def call(self, what: str, work: Callable[[], T], *, quiet: float = 0.0) -> T:
+    def call(self, what: str, work: Callable[[], T], *, quiet: float = 0.0, lasting: float = 0.0) -> T:
         """Do ``work`` now."""
         return work()
 

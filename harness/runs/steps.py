@@ -154,7 +154,9 @@ class StepRunner:
     def _settle(self, what: str, quiet: float, maximum: float) -> None:
         guest = self._guest
         if isinstance(guest, SettlingGuest):
-            self._caller.call(what, lambda: guest.settle(quiet=quiet, maximum=maximum), quiet=quiet)
+            self._caller.call(
+                what, lambda: guest.settle(quiet=quiet, maximum=maximum), quiet=quiet, lasting=maximum
+            )
         else:
             self._caller.await_quiet(what, quiet=quiet, maximum=maximum)
 

@@ -107,6 +107,21 @@ class TestRecorder:
         )
         assert line.line == LINE.strip()
 
+    @pytest.mark.parametrize(
+        ("code", "told"), [(0xC0000005, True), (0x80000003, False)], ids=["exception", "old-break-in"]
+    )
+    def test_the_exception_at_which_a_target_stands_already_is_told(self, code: int, told: bool) -> None:
+        port = free_udp_port()
+        tape = Tape(port, duration=0.5)
+        with ThinTarget.kdnet(port) as target:
+            target.exception(code, rip=KERNEL_BASE + 0x10, first_chance=False)
+            recording = tape.end()
+            assert not target.halted
+        assert [type(event) for event in tape.events] == [Stop] * told
+        assert [event.module for event in tape.events if isinstance(event, Stop)] == ["ntoskrnl.exe"] * told
+        assert (recording.unhandled is not None) is told
+        assert recording.release.running is True
+
     def test_an_exception_that_nothing_handles_is_told_once_and_is_the_driver_s_fault(
         self, tape_and_target: tuple[Tape, ThinTarget]
     ) -> None:

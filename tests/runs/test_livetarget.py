@@ -19,6 +19,7 @@ from harness.debuggers.base import (
     Stopped,
     TargetRebooted,
 )
+from harness.debuggers.whereabouts import MAX_FRAMES
 from harness.errors import DriverBugcheck, DriverFault, DriverHang, GuestError, TargetLost
 from harness.events import Bugcheck, Event, Print, Reboot, Stop
 from harness.machines.base import MachineStatus
@@ -30,10 +31,13 @@ RUNNING = MachineStatus("running", 0, "idle")
 
 @contextmanager
 def session(
-    debugger: ScriptedDebugger, status: MachineStatus | None = RUNNING, watch: Watch = QUICK
+    debugger: ScriptedDebugger,
+    status: MachineStatus | None = RUNNING,
+    watch: Watch = QUICK,
+    drivers: tuple[str, ...] = ("bad.sys",),
 ) -> Iterator[tuple[LiveTarget, list[Event]]]:
     events: list[Event] = []
-    with LiveTarget(debugger, ScriptedMachine(status), events.append, watch) as live:
+    with LiveTarget(debugger, ScriptedMachine(status), events.append, watch, drivers) as live:
         yield live, events
 
 
@@ -97,7 +101,7 @@ class TimedDebugger(ScriptedDebugger):
         return None if step[1] is None else PrintReceived(step[1], 0, 1.5)
 
 
-PATIENT = Watch(silence=10.0, lines=5.0)
+PATIENT = Watch(silence=10.0, lines=5.0, printing=60.0)
 CHATTY = [(4.0, "one\n"), (4.0, "two\n"), (4.0, "three\n"), (4.5, None)]
 """Sixteen seconds in which nothing was late: the last line came four and a half ago."""
 
@@ -291,3 +295,162 @@ def test_a_reboot_in_the_middle_is_a_lost_target_and_divides_the_trace() -> None
 def test_waiting_for_a_line_that_never_comes_ends() -> None:
     with session(ScriptedDebugger()) as (live, _):
         assert live.wait_for("a marker", lambda: False) is False
+
+
+ENDLESS = [(4.0, "[procnotify] endless\n")] * 16
+"""Sixty-four seconds of lines."""
+MARKER = "[actor] end launch id=1 pid=4 status=0\n"
+IMAGES = (Module("nt", 0x1000, 0x1000), Module("bad", 0x8000, 0x1000))
+
+
+class Stacked(TimedDebugger):
+    """Reads stacks and a clock. ``clock`` is what each halt finds."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, script: list[tuple[float, str | None]], clock: list[int | None]
+    ) -> None:
+        super().__init__(monkeypatch, script)
+        self._modules = list(IMAGES)
+        self._clock = clock
+        self.words: list[tuple[int, ...]] = [(0x1010, 0x5, 0x1020), (0x1030, 0x8123, 0x1040)]
+
+    def break_in(self, *, timeout: float) -> Stopped:
+        return Stopped("break-in", 0x80000003, 0x1010, break_in=True)
+
+    def interrupt_time(self) -> int | None:
+        return self._clock.pop(0)
+
+    def stacks(self, *, timeout: float) -> list[tuple[int, ...]]:
+        return self.words
+
+
+def hung(live: LiveTarget, debugger: TimedDebugger, **options: float) -> Exception:
+    with pytest.raises((DriverHang, TargetLost)) as raised:
+        live.call("step 'launch'", debugger.over.wait, **options)
+    debugger.over.set()
+    return raised.value
+
+
+def test_a_driver_that_prints_without_end_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    debugger = TimedDebugger(monkeypatch, ENDLESS)
+    with session(debugger, watch=PATIENT) as (live, events):
+        error = hung(live, debugger)
+    assert isinstance(error, DriverHang) and error.address == 0
+    assert "printed for 64 s without end during step 'launch'; it executes at 0x0000000000000000" in str(
+        error
+    )
+    assert len(events) == 16, "what it printed is in the trace"
+
+
+def test_a_line_that_is_waited_for_among_others_without_end_is_a_hang(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with session(TimedDebugger(monkeypatch, ENDLESS), watch=PATIENT) as (live, _), pytest.raises(DriverHang):
+        live.wait_for("a marker", lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("script", "options"),
+    [
+        (ENDLESS[:15], {}),
+        ([*ENDLESS[:8], (4.0, MARKER), *ENDLESS[:15]], {}),
+        (ENDLESS, {"quiet": 5.0}),
+        (ENDLESS, {"quiet": 1.0, "lasting": 5.0}),
+    ],
+    ids=["sixty-seconds", "a-marker", "it-sleeps", "it-settles"],
+)
+def test_lines_that_have_an_end_are_no_hang(
+    monkeypatch: pytest.MonkeyPatch, script: list[tuple[float, str | None]], options: dict[str, float]
+) -> None:
+    debugger = TimedDebugger(monkeypatch, list(script))
+    with session(debugger, watch=PATIENT) as (live, events):
+        live.call("step", debugger.over.wait, **options)
+    assert len(events) == len(script)
+
+
+def test_prints_without_end_are_the_driver_s_where_the_target_does_not_break_in_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Unbreakable(TimedDebugger):
+        def break_in(self, *, timeout: float) -> Stopped:
+            raise TargetLost(f"the target did not break in within {timeout:g} s")
+
+    debugger = Unbreakable(monkeypatch, ENDLESS)
+    with session(debugger, watch=PATIENT) as (live, _):
+        error = hung(live, debugger)
+    assert isinstance(error, DriverHang) and error.address is None
+    assert "did not break in within 10 s" in str(error)
+
+
+SILENT: list[tuple[float, str | None]] = [(4.0, "one\n"), (10.5, None)]
+STACK = "on its stack: nt+0x30, bad+0x123, nt+0x40"
+
+
+def test_a_silent_target_whose_clock_moves_and_whose_driver_executes_is_a_hang(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    debugger = Stacked(monkeypatch, SILENT, [10, 20])
+    with session(debugger, watch=PATIENT) as (live, _):
+        error = hung(live, debugger)
+    assert isinstance(error, DriverHang) and error.address == 0x8123
+    assert "silent for 10 s during step 'launch' while its clock moved" in str(error)
+    assert f"at 0x0000000000008123 (bad+0x123); {STACK}" in str(error)
+    assert debugger.continues == 1, "let go once, so that its clock can move"
+
+
+@pytest.mark.parametrize(
+    ("clock", "drivers", "where"),
+    [
+        ([10, 10], ("bad.sys",), f"(bad+0x123); {STACK}"),
+        ([None, None], ("bad.sys",), f"(bad+0x123); {STACK}"),
+        ([10, 20], ("good.sys",), "at 0x0000000000001010 (nt+0x10); on its stack: nt+0x10, nt+0x20"),
+    ],
+    ids=["its-clock-stands", "no-clock", "no-driver"],
+)
+def test_a_silent_target_otherwise_is_lost_with_its_stack(
+    monkeypatch: pytest.MonkeyPatch, clock: list[int | None], drivers: tuple[str, ...], where: str
+) -> None:
+    debugger = Stacked(monkeypatch, SILENT, clock)
+    with session(debugger, watch=PATIENT, drivers=drivers) as (live, _):
+        error = hung(live, debugger)
+    assert isinstance(error, TargetLost)
+    assert "the machine says it is running (idle); broken into, it executes" in str(error)
+    assert where in str(error)
+
+
+def test_a_stack_is_told_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    debugger = Stacked(monkeypatch, SILENT, [10, 20])
+    debugger.words = [tuple(range(0x1000, 0x1000 + 2 * MAX_FRAMES))]
+    with session(debugger, watch=PATIENT) as (live, _):
+        error = hung(live, debugger)
+    assert str(error).count("nt+0x") == MAX_FRAMES + 1, "and the stop's own address"
+
+
+def test_a_silent_target_that_has_bugchecked_says_so_when_it_is_broken_into(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Crashed(TimedDebugger):
+        def break_in(self, *, timeout: float) -> Stopped:
+            raise DriverBugcheck(0x50, (1, 2, 3, 4), module="bad.sys")
+
+    debugger = Crashed(monkeypatch, SILENT)
+    with session(debugger, watch=PATIENT) as (live, events):
+        with pytest.raises(DriverBugcheck, match=r"in bad\.sys"):
+            live.call("step", debugger.over.wait)
+        debugger.over.set()
+    assert isinstance(events[-1], Bugcheck)
+
+
+def test_second_chances_without_end_end_as_the_first_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Again(TimedDebugger):
+        def receive(self, *, timeout: float) -> DebuggerEvent | None:
+            self.now += 0.001
+            return Stopped("access violation, second chance", 0xC0000005, 0x8000 + self.continues, False)
+
+    debugger = Again(monkeypatch, [])
+    watch = Watch(bugcheck=5.0)
+    with session(debugger, watch=watch) as (live, events), pytest.raises(DriverFault) as raised:
+        live.wait_for("anything", lambda: False)
+    assert "0x0000000000008000" in str(raised.value), "the first"
+    assert 4999 <= len(events) == debugger.continues <= 5002
+    assert debugger.now < 5.01

@@ -38,11 +38,12 @@ from harness.debuggers.native.conversation import Conversation, continue_record
 from harness.debuggers.native.inbox import Halt, InboxItem
 from harness.debuggers.native.linkthread import LinkThread
 from harness.debuggers.native.registers import Registers
+from harness.debuggers.native.stackwords import MAX_PROCESSORS, stack_words
 from harness.debuggers.native.targetmemory import REQUEST_SECONDS, TargetMemory, UnreadableMemory
 from harness.debuggers.native.transport import PortRefused, await_transport, open_transport
 from harness.debuggers.prompts import answer_prompt
 from harness.debuggers.release import release
-from harness.debuggers.stops import command_stop, continue_status, exception_stop
+from harness.debuggers.stops import DEBUGGER_EXCEPTIONS, command_stop, continue_status, exception_stop
 from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost, UsageError
 from harness.kd.contexts import Context
 from harness.kd.manipulate import GetVersion64, Manipulate
@@ -103,6 +104,7 @@ class NativeDebugger:
         self._registers = self._make_registers()
         self._evidence = CrashEvidence()
         self._crashed = False
+        self._processors = 0
 
     # Debugger
 
@@ -134,13 +136,15 @@ class NativeDebugger:
         self._breakpoints = Breakpoints(self._ask, self._memory)
         self._registers = self._make_registers()
         self._crashed = self._bugcheck(change) is not None
-        self._stopped(change)
+        self._processors = change.number_processors
+        stop = self._stopped(change)
         return TargetInfo(
             build=version.minor_version,
             machine_type=version.machine_type,
             processors=change.number_processors,
             kernel_base=version.kernel_base,
             debugger_version=f"native {harness.__version__}",
+            stop=None if self._crashed or stop.code in (0, *DEBUGGER_EXCEPTIONS) else stop,
         )
 
     def go(self) -> None:
@@ -219,6 +223,17 @@ class NativeDebugger:
             return self._memory.interrupt_time()
         except UnreadableMemory:
             return None
+
+    def stacks(self, *, timeout: float) -> list[tuple[int, ...]]:
+        """See :class:`harness.debuggers.whereabouts.StackDebugger`."""
+        deadline = monotonic() + timeout
+        first = self._talk.processor
+        others = (number for number in range(min(self._processors, MAX_PROCESSORS)) if number != first)
+        stacks = [stack_words(self._registers, self._memory, first)]
+        for number in others:
+            if monotonic() < deadline:
+                stacks.append(stack_words(self._registers, self._memory, number))
+        return [words for words in stacks if words]
 
     def let_go(self) -> None:
         """Continue for the last time. A break-in that was sent twice may stop the target once more, when

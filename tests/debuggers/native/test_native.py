@@ -28,8 +28,8 @@ from harness.debuggers.base import (
     TargetRebooted,
 )
 from harness.debuggers.native.debugger import NativeDebugger
-from harness.debuggers.native.targetmemory import UnreadableMemory
-from harness.debuggers.prompts import answer_prompt
+from harness.debuggers.native.stackwords import STACK_BYTES
+from harness.debuggers.native.targetmemory import PIECE, UnreadableMemory
 from harness.errors import ConnectionFailed, TargetLost, UsageError
 from harness.kd.kdnet import Key
 from harness.kd.manipulate import Continue, Continue2
@@ -311,6 +311,33 @@ class TestMemory:
         target.memory.write(entry, struct.pack("<Q", entry))
         assert [module.name for module in debugger.modules()] == ["ntoskrnl.exe"]
 
+    def test_a_stack_is_its_program_counter_and_words_until_it_is_not_mapped(
+        self, attached: tuple[NativeDebugger, ThinTarget]
+    ) -> None:
+        debugger, target = attached
+        top = 0xFFFFFB0000001000
+        words = tuple(range(1, 0x300 // 8 + 1))
+        target.memory.put(top - 0x300, struct.pack(f"<{len(words)}Q", *words))
+        target.context = replace(target.context, rsp=top - 0x300)
+        assert debugger.stacks(timeout=5.0) == [(BREAK_ADDRESS, *words)]
+
+    @pytest.mark.parametrize("rsp", [0, (1 << 64) - 8])
+    def test_a_stack_that_nobody_can_read_is_its_program_counter(
+        self, attached: tuple[NativeDebugger, ThinTarget], rsp: int
+    ) -> None:
+        debugger, target = attached
+        target.context = replace(target.context, rsp=rsp)
+        assert debugger.stacks(timeout=5.0) == [(BREAK_ADDRESS,)]
+
+    def test_a_stack_without_an_end_is_read_up_to_a_limit(
+        self, attached: tuple[NativeDebugger, ThinTarget]
+    ) -> None:
+        debugger, target = attached
+        target.memory.put(0x10000, bytes(4 * STACK_BYTES))
+        target.context = replace(target.context, rsp=0x10008)
+        (stack,) = debugger.stacks(timeout=5.0)
+        assert STACK_BYTES <= 8 * (len(stack) - 1) < STACK_BYTES + PIECE
+
     def test_registers(self, attached: tuple[NativeDebugger, ThinTarget]) -> None:
         debugger, target = attached
         context = debugger.get_context()
@@ -564,10 +591,3 @@ def test_registry() -> None:
     with pytest.raises(UsageError, match="no debugger named 'gdb'") as raised:
         debugger_factory("gdb")
     assert "native" in raised.value.hint
-
-
-def test_answer_prompt() -> None:
-    assert answer_prompt("Break, Ignore (bi)? ") == "i"
-    assert answer_prompt("Continue (yn)? ") == ""
-    assert answer_prompt("Abort or Ignore [A/I]: ") == "I"
-    assert answer_prompt("What is its filename? ") == "", "no choices are named"

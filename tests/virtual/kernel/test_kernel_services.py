@@ -90,6 +90,15 @@ def test_break_in_during_a_print_waits_for_the_export_to_return(booted, misbehav
     assert lines(booted)[-1] == "pid 50"
 
 
+def test_a_driver_that_prints_without_end_can_be_broken_into(booted, misbehave) -> None:
+    booted.load(misbehave)
+    plain, booted.debugger.poll = booted.debugger.poll, booted.kernel.break_in
+    booted.create(50)
+    booted.debugger.poll = plain
+    assert booted.debugger.exceptions[0] == (0x80000003, booted.kernel.symbol("DbgBreakPointWithStatus"))
+    assert lines(booted)[-1] == "pid 50"
+
+
 def test_single_step_from_a_break_point(booted, misbehave) -> None:
     booted.load(misbehave)
     seen = []

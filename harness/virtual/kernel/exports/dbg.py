@@ -50,6 +50,9 @@ def print_text(system: System, component: int, level: int, text: bytes) -> int:
     """Pass a formatted print through the filter to the debugger; the NTSTATUS."""
     if text and system.print_filter.passes(component & 0xFFFF_FFFF, level & 0xFFFF_FFFF):
         system.port.print_string(cut(text), system.context.cpu)
+        # As in Windows, where a print that finds a break-in waiting ends in DbgBreakPointWithStatus: a driver
+        # that prints without end can be broken into.
+        system.port.poll()
     return STATUS_SUCCESS
 
 

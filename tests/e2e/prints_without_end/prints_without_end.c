@@ -1,0 +1,12 @@
+/* Prints in a callback without end. */
+#include "../../drivers/ours.h"
+
+static VOID NTAPI OnProcessNotifyPrinting(HANDLE ParentId, HANDLE ProcessId, BOOLEAN Create)
+{
+    OnProcessNotify(ParentId, ProcessId, Create);
+    for (;;)
+        DbgPrint("[procnotify] still here\n");
+}
+
+#define OnProcessNotify OnProcessNotifyPrinting
+#include "../../drivers/registration.h"

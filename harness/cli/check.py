@@ -53,7 +53,7 @@ def command(
     \b
     Examples:
       procnotify run scenarios/notepad-launch.yaml --trace-dir traces
-      procnotify check traces/notepad-launch-1.jsonl scenarios/notepad-launch.yaml
+      procnotify check traces/latest/notepad-launch-1.jsonl scenarios/notepad-launch.yaml
       procnotify check run.jsonl life.yaml --bind notepad=1560 \\
         --from "begin launch id=2" --to "end terminate id=3"
 

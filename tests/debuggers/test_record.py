@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from click.testing import CliRunner, Result
@@ -23,6 +24,7 @@ from harness.debuggers.native.debugger import NativeDebugger
 from harness.errors import ConnectionFailed, TargetLost, TraceError
 from harness.events import Bugcheck, Event, Print, ProcessCreate, Reboot, Stop
 from harness.kd.kdnet import Key
+from harness.kd.packets import PacketType
 from harness.kd.statechange import LoadSymbols
 from harness.recorder import Recorder, Recording
 from harness.trace import TraceReader
@@ -121,6 +123,31 @@ class TestRecorder:
         assert [event.module for event in tape.events if isinstance(event, Stop)] == ["ntoskrnl.exe"] * told
         assert (recording.unhandled is not None) is told
         assert recording.release.running is True
+
+    def test_packets_that_are_damaged_inside_do_not_end_a_recording(
+        self, tape_and_target: tuple[Tape, ThinTarget]
+    ) -> None:
+        tape, target = tape_and_target
+        damaged = [
+            (PacketType.DEBUG_IO, b""),
+            (PacketType.DEBUG_IO, b"\x30\x32\x06\x00\x00\x00\x00\x00" + b"\xff" * 8),
+            (PacketType.STATE_MANIPULATE, bytes(20)),
+            (PacketType.STATE_CHANGE64, b"\x30\x30\x00\x00"),
+            (PacketType.STATE_CHANGE32, b"\xff" * 60),
+            (PacketType.FILE_IO, b"\x31\x34\x00\x00" + b"\xff" * 60),
+            (PacketType.TRACE_IO, b"\xff" * 60),
+            (PacketType.CONTROL_REQUEST, b"\xff" * 60),
+        ]
+
+        def send() -> None:
+            for packet_type, payload in damaged:
+                target.session.send_packet(packet_type, payload, monotonic())
+
+        target.do(send)
+        target.print(LINE)
+        recording = tape.end()
+        assert [event.line for event in tape.events] == [LINE.strip()]
+        assert recording.error is None and recording.release.running is True
 
     def test_an_exception_that_nothing_handles_is_told_once_and_is_the_driver_s_fault(
         self, tape_and_target: tuple[Tape, ThinTarget]

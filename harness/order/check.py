@@ -75,7 +75,7 @@ def _nothing_in_scope(scenario: Scenario, expectation: Expectation) -> Unjudged:
     return Unjudged(
         f"{place}: {what}, so nothing was proved",
         place,
-        hint="correct the scope, or expect an event in it: order",
+        hint="correct the scope, or expect an event in it with `order`",
     )
 
 

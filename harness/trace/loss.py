@@ -127,7 +127,8 @@ class LossCounter:
             lost=self._lost + lost,
             gaps=tuple(gaps[:_SHOWN]),
             repeated=self._repeated,
-            before=self._before + (0 if whole else missing.before),
+            # Where the numbers went back, the lines before them were counted on the first way there.
+            before=self._before + (0 if whole or self._went_back else missing.before),
             miscounted=tuple([*self._miscounted, *miscounted][:_SHOWN]),
             went_back=tuple(self._went_back),
             uncounted=tuple([*self._uncounted, *uncounted][:_SHOWN]),
@@ -143,12 +144,13 @@ class LossCounter:
                 self._whole = True
             elif arrival is Arrival.WENT_BACK:
                 assert numbers.next is not None
+                highest = numbers.next - 1
+                self._end_load()
                 if len(self._went_back) < _SHOWN:
                     self._went_back.append(
-                        f"the target's numbers and clock went back to seq {seq} after {numbers.next - 1}"
+                        f"the target's numbers and clock went back to seq {seq} after {highest}"
                         f" (event {event.index})"
                     )
-                self._end_load()
                 self._whole = False
             elif arrival is Arrival.REPEATED:
                 self._repeated += 1

@@ -19,6 +19,7 @@ def test_what_is_forbidden_where_nothing_was_is_not_judged(block: str) -> None:
     assert [said.reason for said in result.unjudged] == [
         "t.yaml:7: no event fits the scope, so nothing was proved"
     ]
+    assert result.unjudged[0].hint.endswith("expect an event in it with `order`")
 
 
 def test_one_event_in_scope_is_enough() -> None:

@@ -176,4 +176,10 @@ def test_numbers_that_go_back_together_with_the_clock(tid):
     events = [registration(), *(thread(n, time=n * SECOND) for n in range(2, 7)), thread(3, 3 * SECOND, tid)]
     found = report(events)
     assert found.went_back == ("the target's numbers and clock went back to seq 3 after 6 (event 6)",)
-    assert (found.repeated, found.lost, found.before) == (0, 0, 2)
+    assert (found.repeated, found.lost, found.before) == (0, 0, 0)
+
+
+def test_lines_before_the_capture_are_counted_once_though_the_numbers_go_back():
+    events = [*(thread(n, time=n * SECOND) for n in range(21, 26)), thread(21, 21 * SECOND, tid=99)]
+    found = report(events)
+    assert (len(found.went_back), found.before) == (1, 20)

@@ -41,6 +41,16 @@ def session(
         yield live, events
 
 
+@contextmanager
+def set_at_the_end(event: threading.Event) -> Iterator[threading.Event]:
+    """A guest that waits for ``event`` goes on when the test ends, even if it fails: the interpreter does not
+    exit before the guest's thread has."""
+    try:
+        yield event
+    finally:
+        event.set()
+
+
 def test_a_call_returns_what_the_guest_made_and_what_was_printed_meanwhile_is_recorded() -> None:
     debugger = ScriptedDebugger()
     with session(debugger) as (live, events):
@@ -120,8 +130,8 @@ def test_a_line_is_given_up_when_nothing_came_for_long_enough(monkeypatch: pytes
 
 def test_lines_that_come_make_the_wait_for_the_guest_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     debugger = TimedDebugger(monkeypatch, [*CHATTY, (5.0, None)])
-    with session(debugger, watch=PATIENT) as (live, events):
-        live.call("step", debugger.over.wait)
+    with set_at_the_end(debugger.over) as over, session(debugger, watch=PATIENT) as (live, events):
+        live.call("step", over.wait)
     assert [event.line for event in events] == ["one", "two", "three"]
 
 
@@ -130,13 +140,12 @@ def test_a_guest_is_given_up_when_nothing_came_for_long_enough(
     monkeypatch: pytest.MonkeyPatch, quiet: float, lost: bool
 ) -> None:
     debugger = TimedDebugger(monkeypatch, [*CHATTY, (6.0, None)])
-    with session(debugger, watch=PATIENT) as (live, _):
+    with set_at_the_end(debugger.over) as over, session(debugger, watch=PATIENT) as (live, _):
         if lost:
             with pytest.raises(TargetLost, match="silent for 10 s during step"):
-                live.call("step", debugger.over.wait)
-            debugger.over.set()
+                live.call("step", over.wait)
         else:
-            live.call("step", debugger.over.wait, quiet=quiet)
+            live.call("step", over.wait, quiet=quiet)
 
 
 def test_a_guest_error_reaches_the_caller() -> None:
@@ -166,11 +175,12 @@ def test_a_hang_that_the_guest_reports_reaches_the_caller() -> None:
 def test_a_silent_target_is_lost_with_what_the_machine_says(
     status: MachineStatus | None, evidence: str
 ) -> None:
-    release = threading.Event()
-    with session(ScriptedDebugger(), status) as (live, _):
-        with pytest.raises(TargetLost) as raised:
-            live.call("step 'sleep'", release.wait)
-        release.set()
+    with (
+        set_at_the_end(threading.Event()) as release,
+        session(ScriptedDebugger(), status) as (live, _),
+        pytest.raises(TargetLost) as raised,
+    ):
+        live.call("step 'sleep'", release.wait)
     assert "silent for 0.1 s during step 'sleep'" in str(raised.value)
     assert evidence in str(raised.value)
 

@@ -93,7 +93,7 @@ NAMED: dict[str, NamedChange] = {
         "harness/verdict/judge.py",
         "not loss.complete:",
         "loss.lost:",
-        ("tests/runs", "tests/cli/test_cli_check.py"),
+        ("tests/verdict",),
     ),
     "unload-status-limit": NamedChange(
         "a status of warning severity is taken for success",

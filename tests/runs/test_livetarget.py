@@ -192,13 +192,15 @@ def test_expected_quiet_is_not_silence() -> None:
 
 
 def test_a_bugcheck_is_recorded_after_what_was_printed_and_raised() -> None:
-    debugger, release = ScriptedDebugger(), threading.Event()
+    debugger = ScriptedDebugger()
     debugger.say("half a li")
     debugger.queue.append(BugcheckSeen(0x50, (1, 2, 3, 4), "bad.sys"))
-    with session(debugger) as (live, events):
-        with pytest.raises(DriverBugcheck, match=r"0x00000050 .* in bad\.sys"):
-            live.call("work", release.wait)
-        release.set()
+    with (
+        set_at_the_end(threading.Event()) as release,
+        session(debugger) as (live, events),
+        pytest.raises(DriverBugcheck, match=r"0x00000050 .* in bad\.sys"),
+    ):
+        live.call("work", release.wait)
     assert [event.line for event in events[:-1]] == ["half a li"]
     assert events[-1] == Bugcheck(index=1, code=0x50, parameters=(1, 2, 3, 4), module="bad.sys")
 
@@ -335,9 +337,8 @@ class Stacked(TimedDebugger):
 
 
 def hung(live: LiveTarget, debugger: TimedDebugger, **options: float) -> Exception:
-    with pytest.raises((DriverHang, TargetLost)) as raised:
-        live.call("step 'launch'", debugger.over.wait, **options)
-    debugger.over.set()
+    with set_at_the_end(debugger.over) as over, pytest.raises((DriverHang, TargetLost)) as raised:
+        live.call("step 'launch'", over.wait, **options)
     return raised.value
 
 
@@ -373,8 +374,8 @@ def test_lines_that_have_an_end_are_no_hang(
     monkeypatch: pytest.MonkeyPatch, script: list[tuple[float, str | None]], options: dict[str, float]
 ) -> None:
     debugger = TimedDebugger(monkeypatch, list(script))
-    with session(debugger, watch=PATIENT) as (live, events):
-        live.call("step", debugger.over.wait, **options)
+    with set_at_the_end(debugger.over) as over, session(debugger, watch=PATIENT) as (live, events):
+        live.call("step", over.wait, **options)
     assert len(events) == len(script)
 
 
@@ -444,10 +445,12 @@ def test_a_silent_target_that_has_bugchecked_says_so_when_it_is_broken_into(
             raise DriverBugcheck(0x50, (1, 2, 3, 4), module="bad.sys")
 
     debugger = Crashed(monkeypatch, SILENT)
-    with session(debugger, watch=PATIENT) as (live, events):
-        with pytest.raises(DriverBugcheck, match=r"in bad\.sys"):
-            live.call("step", debugger.over.wait)
-        debugger.over.set()
+    with (
+        set_at_the_end(debugger.over) as over,
+        session(debugger, watch=PATIENT) as (live, events),
+        pytest.raises(DriverBugcheck, match=r"in bad\.sys"),
+    ):
+        live.call("step", over.wait)
     assert isinstance(events[-1], Bugcheck)
 
 

@@ -20,6 +20,7 @@ _ROOM_TESTS: dict[str, tuple[str, ...]] = {
     "virtual": ("tests/drivers",),
     "wine": ("tests/wine_setup",),
     "pytest_plugin": ("tests/plugin",),
+    "recording": ("tests/verdict/test_doors.py",),
     "recorder": ("tests/debuggers/test_record.py",),
     "errors": ("tests/runs", "tests/cli"),
     "events": ("tests/lines", "tests/trace"),

@@ -26,6 +26,7 @@ code is a property of the class.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
@@ -85,6 +86,19 @@ class ScenarioError(UsageError):
         super().__init__(message, hint=hint)
         self.path = path
         self.line = line
+        self.others: tuple[ScenarioError, ...] = ()
+        """The mistakes of the same file behind this one."""
+
+    @property
+    def mistakes(self) -> tuple[ScenarioError, ...]:
+        """This one and the others of its file."""
+        return (self, *self.others)
+
+    def take(self, others: Iterable[ScenarioError]) -> None:
+        """Carry the other mistakes of the file; a traceback shows them as notes."""
+        self.others = tuple(others)
+        for other in self.others:
+            self.add_note(str(other))
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {super().__str__()}"

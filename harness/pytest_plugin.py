@@ -115,7 +115,7 @@ class ScenarioFile(pytest.File):
         try:
             scenario = load(self.path)
         except ScenarioError as error:
-            raise self.CollectError(str(error)) from None
+            raise self.CollectError("\n".join(map(str, error.mistakes))) from None
         option = self.config.getoption
         first, repeat = seed_of(scenario, option("--procnotify-seed")), option("--procnotify-repeat")
         return [

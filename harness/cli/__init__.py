@@ -11,7 +11,7 @@ import click
 import harness
 from harness.cli._options import json_asked, print_json
 from harness.cli._streams import StandardStreams
-from harness.errors import ProcnotifyError
+from harness.errors import ProcnotifyError, ScenarioError
 from harness.internal import internal_error, reserve_descriptor
 from harness.outcome import Outcome
 from harness.report.text import one_line
@@ -114,7 +114,8 @@ def _run() -> int:
         error.show()
         return Outcome.USAGE
     except ProcnotifyError as error:
-        _say(str(error))
+        for mistake in error.mistakes if isinstance(error, ScenarioError) else (error,):
+            _say(str(mistake))
         return error.exit_code
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else Outcome.RIG

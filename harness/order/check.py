@@ -17,7 +17,7 @@ from harness.order.search import Block, Search
 from harness.order.ways import Standing
 from harness.scenario.expect import patterns_of
 from harness.scenario.model import Expectation, Pattern, Repeat, Scenario
-from harness.scenario.variables import local_variables
+from harness.scenario.variables import count_uses, local_variables
 
 __all__ = ["MAX_SCOPES", "check"]
 
@@ -92,13 +92,14 @@ def _chunks(events: Iterable[Event]) -> Iterator[list[Event]]:
 
 def _compile(scenario: Scenario, expectation: Expectation, constants: Bindings) -> Block:
     names = scenario.names()
+    everywhere = count_uses(expectation)
     spoken = frozenset(pattern.kind for pattern in patterns_of(expectation) if pattern.kind is not None)
 
     def compiled(pattern: Pattern) -> CompiledPattern:
         return compile_pattern(pattern, kinds_of(pattern, spoken), constants)
 
     def local(repeat: Repeat) -> frozenset[str]:
-        return local_variables(repeat, expectation, names)
+        return local_variables(repeat, everywhere, names)
 
     order = (
         None

@@ -60,14 +60,14 @@ def find_scenarios(paths: Sequence[Path]) -> Found:
 
 
 def load_scenarios(paths: Sequence[Path]) -> tuple[list[Scenario], list[ScenarioError]]:
-    """Every scenario, and what is wrong with those that are."""
+    """Every scenario, and every mistake in those that have some."""
     scenarios: list[Scenario] = []
     errors: list[ScenarioError] = []
     for path in paths:
         try:
             scenarios.append(load(path))
         except ScenarioError as error:
-            errors.append(error)
+            errors += error.mistakes
     return scenarios, errors
 
 

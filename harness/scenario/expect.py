@@ -26,7 +26,7 @@ from harness.scenario.model import (
 )
 from harness.scenario.nodes import ListNode, MapNode, Node, ScalarNode, Source, describe
 from harness.scenario.steps import read_variable
-from harness.scenario.variables import check_variables
+from harness.scenario.variables import Names, check_variables
 
 __all__ = ["ITEMS", "MAX_BRANCHES", "MAX_ROUNDS", "read_expectations"]
 
@@ -42,48 +42,64 @@ MAX_ROUNDS = 1_000_000
 _MAX_NUMBER = (1 << 64) - 1
 
 
-def read_expectations(source: Source, node: Node, names: Mapping[str, int]) -> tuple[Expectation, ...]:
+def read_expectations(source: Source, node: Node, names: Names) -> tuple[Expectation, ...]:
     """The blocks of ``expect``: a mapping, or a list of mappings.
 
-    :param names: what the steps bind, as :meth:`harness.scenario.model.Scenario.names` gives it.
+    :param names: what the steps bind.
     """
     blocks = source.list(node, "expect") if isinstance(node, ListNode) else (node,)
-    expectations = tuple(_block(source, block) for block in blocks)
-    for expectation in expectations:
-        check_variables(source, expectation, names)
-    return expectations
+    return source.each(blocks, lambda block: _block(source, block, names))
 
 
-def _block(source: Source, node: Node) -> Expectation:
-    entries = source.mapping(node, "expect", optional=("scope", "order", "never", "only"))
-    if "order" not in entries and "never" not in entries:
+def _block(source: Source, node: Node, names: Names) -> Expectation:
+    noted = len(source.mistakes)
+    entries = source.mapping(node, "expect", optional=("scope", "free", "order", "never", "only"))
+    sound = len(source.mistakes) == noted
+    if sound and "order" not in entries and "never" not in entries:
         source.fail(node, "expect promises nothing", hint="give it an 'order' or a 'never'")
-    scope = _scope(source, entries["scope"]) if "scope" in entries else ()
-    order = _order(source, entries["order"]) if "order" in entries else None
-    never = _patterns(source, entries["never"], "never") if "never" in entries else ()
-    only = source.boolean(entries["only"], "only") if "only" in entries else False
-    if only and order is None:
+    only = source.entry(entries, "only", lambda node: source.boolean(node, "only"), False)
+    if sound and only and "order" not in entries:
         source.fail(entries["only"], "'only' without an 'order' would forbid everything")
-    expectation = Expectation(scope=scope, order=order, never=never, only=only, line=node.line)
-    _check_scope(source, expectation)
+    free: dict[str, Node] = source.entry(entries, "free", lambda node: _free(source, node), {})
+    expectation = Expectation(
+        scope=source.entry(entries, "scope", lambda node: _scope(source, node), ()),
+        order=source.entry(entries, "order", lambda node: _order(source, node), None),
+        never=source.entry(entries, "never", lambda node: _patterns(source, node, "never"), ()),
+        only=only,
+        line=node.line,
+    )
+    whole = len(source.mistakes) == noted
+    if whole:
+        _check_scope(source, expectation)
+    check_variables(source, node, expectation, names, free, whole=whole)
     return expectation
+
+
+def _free(source: Source, node: Node) -> dict[str, Node]:
+    """The variables that no step shall bind, each with its place."""
+    found: dict[str, Node] = {}
+    for item in source.list(node, "free"):
+        with source.going_on():
+            text = source.text(item, "free")
+            found[read_variable(source, item, text if text.startswith("$") else f"${text}").name] = item
+    return found
 
 
 def _scope(source: Source, node: Node) -> tuple[Pattern, ...]:
     items = source.list(node, "scope") if isinstance(node, ListNode) else (node,)
-    patterns = []
-    for item in items:
-        if isinstance(item, MapNode) and len(item.entries) == 1 and next(iter(item.entries)) in KINDS:
-            patterns.append(_pattern(source, item))
-            continue
-        known = all_fields()
-        entries = source.mapping(item, "scope", optional=known)
-        if not entries:
-            source.fail(item, "scope is empty", hint="leave it out to have every event in scope")
-        if not kinds_with(set(entries)):
-            source.fail(item, f"no event has all of {', '.join(entries)}")
-        patterns.append(Pattern(None, _fields(source, entries, known), item.line))
-    return tuple(patterns)
+    return source.each(items, lambda item: _scope_pattern(source, item))
+
+
+def _scope_pattern(source: Source, item: Node) -> Pattern:
+    if isinstance(item, MapNode) and len(item.entries) == 1 and next(iter(item.entries)) in KINDS:
+        return _pattern(source, item)
+    known = all_fields()
+    entries = source.mapping(item, "scope", optional=known)
+    if isinstance(item, MapNode) and not item.entries:
+        source.fail(item, "scope is empty", hint="leave it out to have every event in scope")
+    if not kinds_with(set(entries)):
+        source.fail(item, f"no event has all of {', '.join(entries)}")
+    return Pattern(None, _fields(source, entries, known), item.line)
 
 
 def _check_scope(source: Source, expectation: Expectation) -> None:
@@ -97,7 +113,7 @@ def _check_scope(source: Source, expectation: Expectation) -> None:
         )
     for pattern in patterns_of(expectation):
         if pattern.kind not in admitted:
-            source.fail(
+            source.note(
                 pattern.line,
                 f"no {pattern.kind} can be in this scope",
                 hint=f"the scope admits {', '.join(kind for kind in KINDS if kind in admitted)}",
@@ -129,8 +145,9 @@ def patterns_of(expectation: Expectation) -> list[Pattern]:
 
 
 def _order(source: Source, node: Node) -> Sequence:
+    noted = len(source.mistakes)
     items = _items(source, node, "order", nested=False, rounds=False)
-    if all(_may_be_missing(item) for item in items):
+    if len(source.mistakes) == noted and all(_may_be_missing(item) for item in items):
         source.fail(node, "this order asks for nothing: every item of it may be missing")
     return Sequence(items, node.line)
 
@@ -142,7 +159,7 @@ def _items(source: Source, node: Node, what: str, *, nested: bool, rounds: bool)
     :param rounds: the body of a repeat, where a gap at the start stands between two rounds.
     """
     nodes = source.list(node, what)
-    items = tuple(_item(source, item) for item in nodes)
+    items = source.each(nodes, lambda item: _item(source, item), instead=_unread)
     nothing_before = not rounds
     before_may_be_missing = True
     ends = max(
@@ -155,23 +172,29 @@ def _items(source: Source, node: Node, what: str, *, nested: bool, rounds: bool)
         match item:
             case Next() if no_neighbour:
                 hint = _NEXT_HINT if nested and nothing_before else _MISSING_HINT if unsure else ""
-                source.fail(item.line, f"'next' has nothing before it{unsure}", hint=hint)
+                source.note(item.line, f"'next' has nothing before it{unsure}", hint=hint)
             case Within() if no_neighbour or last:
                 hint = _MISSING_HINT if unsure and not last else ""
-                source.fail(
+                source.note(
                     item.line, f"'within' must stand between two items{'' if last else unsure}", hint=hint
                 )
             case Never() if nested and (no_neighbour or last):
                 hint = _MISSING_HINT if unsure and not last else ""
-                source.fail(
+                source.note(
                     item.line, f"'never' must stand between two items here{'' if last else unsure}", hint=hint
                 )
             case Never() if nothing_before and last:
-                source.fail(item.line, "'never' has no neighbours", hint="put it beside 'order', not in it")
+                source.note(item.line, "'never' has no neighbours", hint="put it beside 'order', not in it")
         if not isinstance(item, Never | Within):
             nothing_before = False
             before_may_be_missing = before_may_be_missing and _may_be_missing(item)
     return items
+
+
+def _unread(node: Node) -> Item:
+    """Stands where an item could not be read, as one that must come: what is said of its neighbours is true
+    of whatever was meant."""
+    return Pattern(None, (), node.line)
 
 
 _NEXT_HINT = "put 'next' around the any_order, one_of or optional"
@@ -212,7 +235,7 @@ def _branches(source: Source, node: Node, what: str) -> tuple[Item, ...]:
     nodes = source.list(node, what)
     if not 2 <= len(nodes) <= MAX_BRANCHES:
         source.fail(node, f"{what} takes 2 to {MAX_BRANCHES} items, not {len(nodes)}")
-    return tuple(_branch(source, item, what) for item in nodes)
+    return source.each(nodes, lambda item: _branch(source, item, what), instead=_unread)
 
 
 def _branch(source: Source, node: Node, what: str) -> Item:
@@ -267,7 +290,7 @@ def _may_be_missing(item: Item) -> bool:
 
 def _patterns(source: Source, node: Node, what: str) -> tuple[Pattern, ...]:
     nodes = source.list(node, what) if isinstance(node, ListNode) else (node,)
-    return tuple(_pattern(source, item) for item in nodes)
+    return source.each(nodes, lambda item: _pattern(source, item))
 
 
 def _pattern(source: Source, node: Node) -> Pattern:
@@ -289,7 +312,9 @@ def _pattern(source: Source, node: Node) -> Pattern:
 def _fields(
     source: Source, entries: Mapping[str, Node], known: Mapping[str, type]
 ) -> tuple[tuple[str, Constraint], ...]:
-    return tuple((name, _constraint(source, node, name, known[name])) for name, node in entries.items())
+    return source.each(
+        entries.items(), lambda entry: (entry[0], _constraint(source, entry[1], entry[0], known[entry[0]]))
+    )
 
 
 def _constraint(source: Source, node: Node, name: str, wanted: type) -> Constraint:
@@ -300,7 +325,9 @@ def _constraint(source: Source, node: Node, name: str, wanted: type) -> Constrai
             source.fail(node, f"{name}: 'not' needs a value, a variable or a list of values")
         return Not(inner)
     if isinstance(node, ListNode):
-        return OneOfValues(tuple(_literal(source, item, name, wanted) for item in source.list(node, name)))
+        return OneOfValues(
+            source.each(source.list(node, name), lambda item: _literal(source, item, name, wanted))
+        )
     if node.value == "any":
         return AnyValue()
     if isinstance(node.value, str) and node.value.startswith("$"):

@@ -8,10 +8,12 @@ from pathlib import Path
 from harness.errors import ScenarioError
 from harness.files import read_file
 from harness.scenario.expect import read_expectations
-from harness.scenario.model import Scenario, names_of
-from harness.scenario.nodes import MAX_FILE, Node, Source, parse_yaml
+from harness.scenario.model import Scenario, Step, names_of
+from harness.scenario.nodes import Node, Source
 from harness.scenario.rules import RULES
 from harness.scenario.steps import StepReader
+from harness.scenario.variables import Names
+from harness.scenario.yamlfile import MAX_FILE, parse_yaml
 
 __all__ = ["load", "parse"]
 
@@ -22,7 +24,8 @@ _MAX_SEED = (1 << 63) - 1
 def load(path: Path) -> Scenario:
     """Read a scenario file.
 
-    :raises ScenarioError: it cannot be read or is wrong; with file, line and the way out.
+    :raises ScenarioError: it cannot be read or is wrong; with file, line and the way out. Of several mistakes
+        it is the first, which carries the others.
     """
     try:
         data = read_file(path, limit=MAX_FILE)
@@ -37,31 +40,45 @@ def load(path: Path) -> Scenario:
 
 
 def parse(text: str, path: Path) -> Scenario:
-    """The scenario in ``text``; ``path`` is for its errors."""
+    """The scenario in ``text``; ``path`` is for its errors.
+
+    :raises ScenarioError: the first mistake in it, which carries the others.
+    """
     source = Source(path)
+    return source.read_all(lambda: _read(source, text))
+
+
+_REQUIRED = ("scenario", "summary", "expect")
+_OPTIONAL = ("steps", "lifecycle", "seed", "profile")
+
+
+def _read(source: Source, text: str) -> Scenario:
     root = parse_yaml(text, source)
-    entries = source.mapping(
-        root,
-        "scenario",
-        required=("scenario", "summary", "expect"),
-        optional=("steps", "lifecycle", "seed", "profile"),
-    )
-    name = source.text(entries["scenario"], "scenario")
-    if not _NAME.fullmatch(name):
-        source.fail(
-            entries["scenario"], f"'{name}' is not a name for a scenario", hint="small letters, digits and -"
-        )
-    steps = StepReader(source).read(entries["steps"]) if "steps" in entries else ()
+    entries = source.mapping(root, "scenario", optional=(*_REQUIRED, *_OPTIONAL))
+    if not source.mistakes:  # else a key that is unknown may well stand for it
+        for key in _REQUIRED:
+            if key not in entries:
+                source.note(root, f"scenario lacks '{key}'")
+    reader = StepReader(source)
+    steps: tuple[Step, ...] = source.entry(entries, "steps", reader.read, ())
+    names = Names(names_of(steps), reader.unsure)
     return Scenario(
-        path=path,
-        name=name,
-        summary=source.text(entries["summary"], "summary"),
+        path=source.path,
+        name=source.entry(entries, "scenario", lambda node: _name(source, node), ""),
+        summary=source.entry(entries, "summary", lambda node: source.text(node, "summary"), ""),
         steps=steps,
-        expect=read_expectations(source, entries["expect"], names_of(steps)),
-        lifecycle_off=_lifecycle(source, entries["lifecycle"]) if "lifecycle" in entries else frozenset(),
-        seed=_seed(source, entries["seed"]) if "seed" in entries else None,
-        profile=source.text(entries["profile"], "profile") if "profile" in entries else None,
+        expect=source.entry(entries, "expect", lambda node: read_expectations(source, node, names), ()),
+        lifecycle_off=source.entry(entries, "lifecycle", lambda node: _lifecycle(source, node), frozenset()),
+        seed=source.entry(entries, "seed", lambda node: _seed(source, node), None),
+        profile=source.entry(entries, "profile", lambda node: source.text(node, "profile"), None),
     )
+
+
+def _name(source: Source, node: Node) -> str:
+    name = source.text(node, "scenario")
+    if not _NAME.fullmatch(name):
+        source.fail(node, f"'{name}' is not a name for a scenario", hint="small letters, digits and -")
+    return name
 
 
 def _seed(source: Source, node: Node) -> int:
@@ -70,10 +87,11 @@ def _seed(source: Source, node: Node) -> int:
 
 def _lifecycle(source: Source, node: Node) -> frozenset[str]:
     off = source.list(source.mapping(node, "lifecycle", required=("off",))["off"], "off")
-    names = set()
-    for item in off:
-        name = source.text(item, "rule")
+
+    def rule(node: Node) -> str:
+        name = source.text(node, "rule")
         if name not in RULES:
-            source.fail(item, f"unknown lifecycle rule '{name}'", hint=source.suggest(name, RULES))
-        names.add(name)
-    return frozenset(names)
+            source.fail(node, f"unknown lifecycle rule '{name}'", hint=source.suggest(name, RULES))
+        return name
+
+    return frozenset(source.each(off, rule))

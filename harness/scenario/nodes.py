@@ -1,39 +1,45 @@
-"""YAML with the place of every value, and none of its surprises.
-
-The YAML that scenarios are written in is a safe part of YAML 1.2: mappings, lists and scalars; no tags, no
-anchors, no duplicate keys, no ``yes`` that means true, no ``1:30`` that means ninety. A scenario file may
-come from anywhere, so its size and depth are bounded.
-"""
+"""The values of a scenario file with their places, and reading them as what they must be."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn, TypeAlias
-
-import yaml
+from typing import NoReturn, TypeAlias, TypeVar
 
 from harness.errors import ScenarioError
 
 __all__ = [
-    "MAX_DEPTH",
-    "MAX_FILE",
+    "MAX_MISTAKES",
     "ListNode",
     "MapNode",
     "Node",
     "ScalarNode",
     "Source",
-    "parse_yaml",
 ]
 
-MAX_FILE = 1 << 20
-"""Bytes of a scenario file."""
+MAX_MISTAKES = 20
+"""After that many mistakes a scenario file is not read on."""
 
-MAX_DEPTH = 50
-"""Lists and mappings inside one another."""
+_LONGEST_MESSAGE = 300
+
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?(us|ms|s|m)")
+_UNITS = {"us": 10, "ms": 10_000, "s": 10_000_000, "m": 600_000_000}
+_LONGEST = 24 * 60 * _UNITS["m"]
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+class _ToldAlready(ScenarioError):
+    """A mistake that comes of one that was noted."""
+
+
+class _EnoughMistakes(Exception):
+    """There are :data:`MAX_MISTAKES`."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class ScalarNode:
 
     value: int | bool | str | None
     line: int
+    misread: bool = False
+    """It is wrong whatever it stands for, and that was noted."""
 
 
 @dataclass(frozen=True)
@@ -64,31 +72,104 @@ Node: TypeAlias = ScalarNode | ListNode | MapNode
 
 @dataclass(frozen=True)
 class Source:
-    """A scenario file: makes its errors, and reads its nodes as what they must be."""
+    """A scenario file: makes its errors, and reads its nodes as what they must be.
+
+    A mistake ends the reading of what it stands in (:meth:`fail`), not of the file: :meth:`each` and
+    :meth:`going_on` keep it and go on, and :meth:`read_all` raises the lot.
+    """
 
     path: Path
+    mistakes: list[ScenarioError] = field(default_factory=list)
+    """What was kept so far."""
 
     def fail(self, at: Node | int, message: str, *, hint: str = "") -> NoReturn:
         """Raise ScenarioError with the place."""
         line = at if isinstance(at, int) else at.line
-        raise ScenarioError(_in_one_line(message), path=self.path, line=line, hint=hint)
+        told = isinstance(at, ScalarNode) and at.misread
+        raise (_ToldAlready if told else ScenarioError)(
+            _in_one_line(message), path=self.path, line=line, hint=hint
+        )
+
+    def note(self, at: Node | int, message: str, *, hint: str = "") -> None:
+        """Keep a mistake that does not hinder reading on."""
+        with self.going_on():
+            self.fail(at, message, hint=hint)
+
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Keep a mistake in the block and go on behind it."""
+        try:
+            yield
+        except _ToldAlready:
+            pass
+        except ScenarioError as error:
+            self.mistakes.append(error)
+            if len(self.mistakes) == MAX_MISTAKES:
+                raise _EnoughMistakes from None
+
+    def each(
+        self,
+        parts: Iterable[_In],
+        read: Callable[[_In], _Out],
+        *,
+        instead: Callable[[_In], _Out] | None = None,
+    ) -> tuple[_Out, ...]:
+        """Each part as ``read`` gives it; where that fails, as ``instead`` does, or without it."""
+        found: list[_Out] = []
+        for part in parts:
+            expected = len(found) + 1
+            with self.going_on():
+                found.append(read(part))
+            if len(found) < expected and instead is not None:
+                found.append(instead(part))
+        return tuple(found)
+
+    def entry(
+        self, entries: Mapping[str, Node], key: str, read: Callable[[Node], _Out], default: _Out
+    ) -> _Out:
+        """What ``read`` makes of an entry; ``default`` where that fails or there is none."""
+        if key in entries:
+            with self.going_on():
+                return read(entries[key])
+        return default
+
+    def read_all(self, read: Callable[[], _Out]) -> _Out:
+        """What ``read`` gives.
+
+        :raises ScenarioError: the first mistake of the file; the others are its ``others``.
+        """
+        enough = False
+        try:
+            with self.going_on():
+                result = read()
+        except _EnoughMistakes:
+            enough = True
+        if not self.mistakes:
+            return result
+        first, *others = sorted(self.mistakes, key=lambda mistake: mistake.line)
+        if enough:
+            last = [first, *others][-1]
+            message = f"{MAX_MISTAKES} mistakes; the file is not read on"
+            others.append(ScenarioError(message, path=self.path, line=last.line))
+        first.take(others)
+        raise first
 
     def mapping(
         self, node: Node, what: str, *, required: Iterable[str] = (), optional: Iterable[str] = ()
     ) -> dict[str, Node]:
-        """The entries of a mapping that has every required key and no unknown one."""
+        """The entries of a mapping that has every required key; unknown ones are noted and left out."""
         if not isinstance(node, MapNode):
             self.fail(node, f"{what} must be a mapping, not {describe(node)}")
         known = [*required, *optional]
-        for key in node.entries:
-            if key not in known:
-                self.fail(
-                    node.key_lines[key], f"unknown key '{key}' in {what}", hint=self.suggest(key, known)
-                )
-        for key in required:
-            if key not in node.entries:
-                self.fail(node, f"{what} lacks '{key}'")
-        return node.entries
+        unknown = [key for key in node.entries if key not in known]
+        lacking = [key for key in required if key not in node.entries]
+        for key in unknown:
+            self.note(node.key_lines[key], f"unknown key '{key}' in {what}", hint=self.suggest(key, known))
+        if lacking and unknown:  # the one may well stand for the other
+            raise _ToldAlready(f"{what} lacks '{lacking[0]}'", path=self.path, line=node.line)
+        if lacking:
+            self.fail(node, f"{what} lacks '{lacking[0]}'")
+        return {key: value for key, value in node.entries.items() if key in known}
 
     def single(self, node: Node, what: str, known: Iterable[str]) -> tuple[str, Node]:
         """Key and value of a mapping with one key, which must be known."""
@@ -181,141 +262,8 @@ def describe(node: Node) -> str:
             return f"'{text[:40]}...'" if len(text) > 40 else f"'{text}'"
 
 
-def parse_yaml(text: str, source: Source) -> Node:
-    """The document in ``text``.
-
-    :raises ScenarioError: it is not YAML, or not of the part of YAML described above.
-    """
-    if len(text.encode("utf-8", "replace")) > MAX_FILE:
-        source.fail(1, f"the file is larger than {MAX_FILE} bytes")
-    for number, line in enumerate(text.split("\n"), 1):
-        if "\t" in line[: len(line) - len(line.lstrip())]:
-            source.fail(number, "a tab in the indentation", hint="YAML is indented with spaces")
-    try:
-        loader = _Loader(text, source)
-    except yaml.YAMLError as error:  # a character that YAML does not allow
-        source.fail(_line_of_bad_character(text), f"not YAML: {str(error).splitlines()[0]}")
-    try:
-        root = loader.get_single_node()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = str(error.problem or error.context)
-        if problem.startswith("but "):  # the one problem that goes on with the sentence of its context
-            problem = f"{error.context}, {problem}"
-        source.fail(mark.line + 1 if mark else 1, f"not YAML: {problem}", hint=_begin_of(error))
-    except (ValueError, OverflowError):  # PyYAML reads the digits of an escape or a version without a limit
-        source.fail(loader.line + 1, "not YAML: a number that is out of range")
-    if root is None:
-        source.fail(1, "the file is empty", hint="docs/scenarios.md shows a whole scenario")
-    return _convert(root, source)
-
-
-def _begin_of(error: yaml.MarkedYAMLError) -> str:
-    """Where the bracket or quote was opened in which the error came; that is often where the mistake is."""
-    opened = re.search("a (flow .*|.*quoted scalar)", str(error.context))
-    if opened is None or error.context_mark is None:
-        return ""
-    return f"{opened[0]} begins on line {error.context_mark.line + 1}"
-
-
-class _Loader(yaml.SafeLoader):
-    """Composes nodes; refuses depth and anchors while it does, before they cost anything."""
-
-    def __init__(self, text: str, source: Source) -> None:
-        super().__init__(text)
-        self._source = source
-        self._depth = -1
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
-        line = event.start_mark.line + 1
-        if isinstance(event, yaml.AliasEvent):
-            self._source.fail(line, f"the alias *{event.anchor}", hint="write the value out")
-        if self._depth == MAX_DEPTH:
-            self._source.fail(line, f"lists and mappings are nested deeper than {MAX_DEPTH}")
-        self._depth += 1
-        try:
-            return super().compose_node(parent, index)
-        finally:
-            self._depth -= 1
-
-
-_LONGEST_MESSAGE = 300
-
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?(us|ms|s|m)")
-_UNITS = {"us": 10, "ms": 10_000, "s": 10_000_000, "m": 600_000_000}
-_LONGEST = 24 * 60 * _UNITS["m"]
-
-_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,19})")
-_HEXADECIMAL = re.compile(r"0[xX][0-9A-Fa-f]{1,16}")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_LOOKS_LIKE_A_NUMBER = re.compile(r"[-+]?[0-9][0-9_]*")
-
-
-def _convert(node: yaml.Node, source: Source) -> Node:
-    line = node.start_mark.line + 1
-    if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.startswith("tag:yaml.org,2002:python"):
-        source.fail(line, f"the tag {node.tag}", hint="scenarios have no tags")
-    if isinstance(node, yaml.SequenceNode):
-        return ListNode(tuple(_convert(item, source) for item in node.value), line)
-    if isinstance(node, yaml.MappingNode):
-        entries: dict[str, Node] = {}
-        key_lines: dict[str, int] = {}
-        for key_node, value_node in node.value:
-            key_line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode):
-                source.fail(key_line, "a key must be a word")
-            key = _text(key_node, source, key_line)
-            if key in entries:
-                source.fail(key_line, f"duplicate key '{key}'", hint=f"the first is on line {key_lines[key]}")
-            key_lines[key] = key_line
-            entries[key] = _convert(value_node, source)
-        return MapNode(entries, key_lines, line)
-    assert isinstance(node, yaml.ScalarNode)  # the third and last kind of node
-    return ScalarNode(_scalar(node, source, line), line)
-
-
-def _scalar(node: yaml.ScalarNode, source: Source, line: int) -> int | bool | str | None:
-    text = _text(node, source, line)
-    if node.style is not None:
-        return text
-    if text in ("", "null", "~"):
-        return None
-    if text in ("true", "false"):
-        return text == "true"
-    if _DECIMAL.fullmatch(text):
-        return int(text)
-    if _HEXADECIMAL.fullmatch(text):
-        return int(text, 16)
-    if _LOOKS_LIKE_A_NUMBER.fullmatch(text):
-        source.fail(line, f"'{text}' is not a number here", hint="write 10, 0x10, or quote it to mean a text")
-    return text
-
-
-def _text(node: yaml.ScalarNode, source: Source, line: int) -> str:
-    text = str(node.value)
-    if _SURROGATE.search(text):
-        source.fail(
-            line, "half a character: an escape of the range \\ud800 to \\udfff", hint="write \\U0001f600"
-        )
-    return text
-
-
 def _in_one_line(message: str) -> str:
     """What the file says may stand in a message: without line ends and what a terminal would obey."""
     if len(message) > _LONGEST_MESSAGE:
         message = f"{message[:_LONGEST_MESSAGE]}..."
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in message)
-
-
-def _line_of_bad_character(text: str) -> int:
-    for number, line in enumerate(text.split("\n"), 1):
-        if any(not _printable(character) for character in line):
-            return number
-    return 1
-
-
-def _printable(character: str) -> bool:
-    # YAML 1.2, production c-printable
-    code = ord(character)
-    return code in (0x9, 0xD, 0x85) or 0x20 <= code <= 0x7E or 0xA0 <= code <= 0xD7FF or code >= 0xE000

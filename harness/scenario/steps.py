@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from harness.actions import ACTIONS, MAX_DWORD, Action, ActionField, FieldType
+from harness.errors import ScenarioError
 from harness.scenario.model import (
     ActionValue,
     ActorStep,
@@ -57,10 +59,30 @@ class StepReader:
         self._source = source
         self._bound: dict[str, int] = {}  # name → line of the step that bound it
         self._count = 0
+        self._unsure: set[str] = set()
+
+    @property
+    def unsure(self) -> frozenset[str]:
+        """What the steps that could not be read would have bound."""
+        return frozenset(self._unsure)
 
     def read(self, node: Node) -> tuple[Step, ...]:
         """The steps of a ``steps`` list."""
-        return tuple(self._step(item, 1) for item in self._source.list(node, "steps"))
+        return self._steps(node, 1)
+
+    def _steps(self, node: Node, rounds: int) -> tuple[Step, ...]:
+        def read(item: Node) -> Step:
+            noted = len(self._source.mistakes)
+            try:
+                return self._step(item, rounds)
+            except ScenarioError:
+                noted = -1
+                raise
+            finally:
+                if noted != len(self._source.mistakes):
+                    self._unsure |= {"agent", *_names_in(item)}
+
+        return self._source.each(self._source.list(node, "steps"), read)
 
     def _step(self, node: Node, rounds: int) -> Step:
         source = self._source
@@ -73,7 +95,7 @@ class StepReader:
             empty = isinstance(found, ScalarNode) and found.value is None
             value = MapNode({}, {}, found.line) if empty else found  # type: ignore[assignment]
         self._count += rounds
-        if self._count > MAX_STEPS:
+        if self._count > MAX_STEPS >= self._count - rounds:
             source.fail(node, f"more than {MAX_STEPS} steps, repetitions counted")
         if key in ACTIONS:
             return self._action(ACTIONS[key], value, node.line)
@@ -91,7 +113,7 @@ class StepReader:
 
     def _action(self, action: Action, node: Node, line: int) -> ActorStep:
         entries = self._entries(action, node)
-        values = tuple(self._value(field, entries.get(field.name)) for field in action.fields)
+        values = self._source.each(action.fields, lambda field: self._value(field, entries.get(field.name)))
         suffixes = tuple(suffix for suffix, _ in action.binds)
         name = self._bind(entries, "as", line, suffixes)
         return ActorStep(
@@ -126,13 +148,13 @@ class StepReader:
     def _args(self, node: Node) -> tuple[str, ...]:
         if not isinstance(node, ListNode):
             self._source.fail(node, "args must be a list")
-        texts = []
-        for item in node.items:
-            value = item.value if isinstance(item, ScalarNode) else None
-            if isinstance(value, bool) or not isinstance(value, int | str):
-                self._source.fail(item, "an argument must be a text or a number")
-            texts.append(str(value))
-        return tuple(texts)
+        return self._source.each(node.items, self._argument)
+
+    def _argument(self, node: Node) -> str:
+        value = node.value if isinstance(node, ScalarNode) else None
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            self._source.fail(node, "an argument must be a text or a number")
+        return str(value)
 
     def _settle(self, node: Node, line: int) -> Step:
         entries = self._source.mapping(node, "settle", required=("quiet", "max"))
@@ -145,9 +167,7 @@ class StepReader:
     def _repeat(self, node: Node, line: int, rounds: int) -> Step:
         entries = self._source.mapping(node, "repeat", required=("times", "steps"))
         times = self._source.integer(entries["times"], "times", minimum=1, maximum=MAX_STEPS)
-        steps = tuple(
-            self._step(item, rounds * times) for item in self._source.list(entries["steps"], "steps")
-        )
+        steps = self._steps(entries["steps"], rounds * times)
         return RepeatSteps(line=line, times=times, steps=steps)
 
     def _bind(
@@ -174,10 +194,26 @@ class StepReader:
             return self._source.integer(node, "process", minimum=1, maximum=MAX_DWORD)
         text = self._source.text(node, "process")
         variable = read_variable(self._source, node, text if text.startswith("$") else f"${text}")
-        if variable.name not in self._bound:
+        if variable.name not in self._bound and variable.name not in self._unsure:
             self._source.fail(
                 node,
                 f"no earlier step has bound '{variable.name}'",
                 hint=self._source.suggest(variable.name, self._bound) if self._bound else "bind it with as:",
             )
         return variable
+
+
+def _names_in(node: Node) -> Iterator[str]:
+    """Every name that a step with a mistake in it, or one inside it, may have been meant to bind."""
+    match node:
+        case MapNode(entries=entries):
+            for key, value in entries.items():
+                match value:
+                    case ScalarNode(value=str(name)) if key in ("as", "by"):
+                        name = name.removeprefix("$")
+                        yield from (name, f"{name}.tid")
+                    case _:
+                        yield from _names_in(value)
+        case ListNode(items=items):
+            for item in items:
+                yield from _names_in(item)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 import pytest
 from scenario_texts import expecting, expecting_rounds, stepping, topped
@@ -12,7 +15,8 @@ from scenario_texts import expecting, expecting_rounds, stepping, topped
 import harness.scenario
 from harness.errors import ScenarioError
 from harness.scenario import RULES, parse
-from harness.scenario.nodes import MAX_DEPTH
+from harness.scenario.nodes import MAX_MISTAKES, Source
+from harness.scenario.yamlfile import MAX_DEPTH
 
 TOP_KEYS = "known are scenario, summary, expect, steps, lifecycle, seed, profile"
 
@@ -156,7 +160,7 @@ TABLE: list[tuple[str, str, int, str]] = [
     ),
     (
         "a key of 100,000 letters",
-        topped("? " + "k" * 100_000 + "\n: 1"),
+        topped("? " + "k" * 1_000 + "\n: 1"),
         5,
         "unknown key '" + "k" * 287 + "...; " + TOP_KEYS,
     ),
@@ -371,7 +375,7 @@ TABLE: list[tuple[str, str, int, str]] = [
     ),
     (
         "terminate before launch",
-        stepping("- terminate: $app\n- launch: {image: a.exe, as: app}"),
+        stepping("- terminate: $app\n- launch: {image: b.exe, as: app}"),
         4,
         "no earlier step has bound 'app'; bind it with as:",
     ),
@@ -938,6 +942,45 @@ TABLE: list[tuple[str, str, int, str]] = [
         ("undefined variable $zzzz: no step binds it, and it is named only here; write 'any' for any value"),
     ),
     (
+        "a name of a step misspelt twice",
+        expecting("order:\n  - process_create: {pid: $ap}\n  - process_exit: {pid: $ap}"),
+        7,
+        "undefined variable $ap: no step binds it, and it is nearly $app; "
+        "write $app, or 'free: [ap]' beside the order where it is another",
+    ),
+    (
+        "a thread of a step that binds none",
+        "scenario: t\nsummary: t.\nsteps:\n  - create_thread: {as: extra}\nexpect:\n  order:\n"
+        "    - thread_create: {tid: $extra.tid}\n    - thread_exit: {tid: $extra.tid}\n",
+        7,
+        "undefined variable $extra.tid: no step binds it, and it is nearly $extra; "
+        "write $extra, or 'free: [extra.tid]' beside the order where it is another",
+    ),
+    (
+        "a free variable misspelt twice",
+        expecting(
+            "order:\n"
+            "  - thread_create: {pid: $app, tid: $first}\n"
+            "  - thread_exit: {tid: $frist, context_tid: $frist}\n"
+            "  - thread_exit: {tid: $first}"
+        ),
+        8,
+        "undefined variable $frist: no step binds it, and it is nearly $first; "
+        "write $first, or 'free: [frist]' beside the order where it is another",
+    ),
+    (
+        "a declared variable that is not named",
+        expecting("free: [other]\norder:\n  - process_exit: {pid: $app}"),
+        6,
+        "'free' declares $other, which is not named in this block",
+    ),
+    (
+        "a declared variable that a step binds",
+        expecting("free: [$app]\norder:\n  - process_exit: {pid: $app}"),
+        6,
+        "'free' declares $app, which a step binds",
+    ),
+    (
         "a variable that is a number and a text",
         expecting("order:\n  - process_create: {pid: $x}\n  - image_load: {image: $x}"),
         8,
@@ -1032,13 +1075,16 @@ def test_every_mistake_is_one_line_with_its_place(text: str, line: int, message:
     assert str(error) == f"t.yaml:{line}: {message}"
     assert str(error).isprintable()
     assert error.exit_code == 2
+    assert error.others == (), "one mistake is told once"
 
 
-def test_the_table_has_a_row_for_every_error_of_the_loader() -> None:
+def test_the_table_has_a_row_for_every_error_of_the_loader(monkeypatch: pytest.MonkeyPatch) -> None:
     places = _places()
     assert len(places) > 50
+    for name in ("fail", "note"):
+        monkeypatch.setattr(Source, name, _seen(places, getattr(Source, name)))
     for _, text, _, _ in TABLE:
-        places.discard(_place_of(error_of(text).__traceback__))
+        error_of(text)
     assert not places
 
 
@@ -1048,20 +1094,119 @@ def _places() -> set[tuple[str, int]]:
     for path in Path(harness.scenario.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
-                case ast.Call(func=ast.Attribute(attr="fail")):
+                case ast.Call(func=ast.Attribute(attr="fail" | "note")):
                     found.add((str(path), node.lineno))
     return found
 
 
-def _place_of(trace: TracebackType | None) -> tuple[str, int]:
-    """Who asked :meth:`Source.fail` for the error."""
-    frames = []
-    while trace is not None:
-        frames.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
-        trace = trace.tb_next
-    return frames[-2]
+def _seen(places: set[tuple[str, int]], make: Callable[..., Any]) -> Callable[..., Any]:
+    """``make``, which takes the place that calls it from ``places``."""
+
+    @wraps(make)
+    def seen(*args: Any, **kwargs: Any) -> Any:
+        caller = sys._getframe(1)
+        places.discard((caller.f_code.co_filename, caller.f_lineno))
+        return make(*args, **kwargs)
+
+    return seen
 
 
 def test_the_depth_that_is_allowed_is_allowed() -> None:
     error = error_of(topped("seed: " + "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1)))
     assert error.message == "seed must be a whole number, not a list"
+
+
+def told(text: str) -> list[str]:
+    return [str(mistake) for mistake in error_of(text).mistakes]
+
+
+def test_every_mistake_of_a_file_is_told_in_the_order_of_its_lines() -> None:
+    text = (
+        "scenario: t\n"
+        "summary: t.\n"
+        "seed: 010\n"
+        "steps:\n"
+        "  - lanch: {image: a.exe, as: app}\n"
+        "  - sleep: soon\n"
+        "  - terminate: {process: $app, kode: 1}\n"
+        "expect:\n"
+        "  order:\n"
+        "    - process_create: {pdi: $app, parent_pid: none}\n"
+        "    - within: 2\n"
+        "    - process_exit: {pid: $app}\n"
+        "  never: [image_lode: any]\n"
+        "profil: fast\n"
+    )
+    assert [line.split(": ")[0] for line in told(text)] == [
+        f"t.yaml:{line}" for line in (3, 5, 6, 7, 10, 10, 11, 13, 14)
+    ]
+    error = error_of(text)
+    assert error.__notes__ == [str(other) for other in error.others]
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        pytest.param(
+            stepping(
+                "- lanch: {image: a.exe, as: app}\n- terminate: $app\n- launch: {image: b.exe, as: app}"
+            ),
+            [4],
+            id="a name of a step with a mistake",
+        ),
+        pytest.param(
+            "scenario: t\nsummary: t.\nsteps:\n  - lanch: {image: a.exe, as: app}\n"
+            "expect:\n  order:\n    - process_create: {pid: $app, parent_pid: $agent}\n",
+            [4],
+            id="a name of a step with a mistake, expected",
+        ),
+        pytest.param(
+            expecting(
+                "order:\n  - process_craete: {pid: $other}\n  - next: {thread_exit: any}\n"
+                "  - process_exit: {pid: $other}"
+            ),
+            [7],
+            id="the neighbour and the variable of an item with a mistake",
+        ),
+        pytest.param(topped("summary: again\nexpect: {}"), [5, 6], id="what is there twice counts once"),
+        pytest.param(
+            expecting("scope: {pdi: 4}\norder: [process_exit: any]"), [6], id="a scope with an unknown field"
+        ),
+        pytest.param(expecting("ordr: [process_exit: any]\nonly: true"), [6], id="a misspelt order"),
+    ],
+)
+def test_what_comes_of_a_mistake_is_not_told(text: str, lines: list[int]) -> None:
+    assert [mistake.line for mistake in error_of(text).mistakes] == lines
+
+
+def test_a_file_is_not_read_on_after_so_many_mistakes() -> None:
+    mistakes = told(expecting("order:\n" + "  - process_exti: any\n" * 1_000))
+    assert len(mistakes) == MAX_MISTAKES + 1
+    assert mistakes[-1] == "t.yaml:26: 20 mistakes; the file is not read on"
+
+
+@pytest.mark.parametrize(
+    "expect",
+    [
+        "free: [ap]\norder: [process_create: {pid: $ap}, process_exit: {pid: $ap}]",
+        "free: [$app2.tid]\norder: [thread_create: {tid: $app2.tid}, process_exit: any]",
+        "order: [process_create: {pid: $child1}, process_create: {pid: $child2},"
+        " process_exit: {pid: $child1}, process_exit: {pid: $child2}]",
+        "order: [thread_create: {tid: $tid, pid: $pid}, thread_exit: {tid: $tid, pid: $pid}]",
+    ],
+)
+def test_a_free_variable_that_is_no_slip(expect: str) -> None:
+    assert parse(expecting(expect), Path("t.yaml")).expect
+
+
+def test_a_step_that_binds_a_number_of_the_series_misses_the_others() -> None:
+    text = expecting("order: [process_create: {pid: $worker2}, process_exit: {pid: $worker2}]")
+    (mistake,) = told(text.replace("as: app", "as: worker1"))
+    assert "no step binds it, and it is nearly $worker1" in mistake
+
+
+def test_as_many_variables_as_fit_into_a_file_are_looked_at_once_each() -> None:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    names = ["".join(c * 3 for c in (a, b, c)) for a in letters for b in letters for c in letters[:2]]
+    items = "".join(f"  - process_exit: {{pid: ${name}, context_pid: ${name}}}\n" for name in names)
+    assert len(parse(expecting("order:\n" + items), Path("t.yaml")).expect[0].order.items) == len(names)

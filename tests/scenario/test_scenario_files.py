@@ -11,7 +11,7 @@ from scenario_texts import topped
 
 from harness.errors import ScenarioError
 from harness.scenario import Scenario, load, parse
-from harness.scenario.nodes import MAX_FILE
+from harness.scenario.yamlfile import MAX_FILE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SHIPPED = sorted((ROOT / "scenarios").glob("*.yaml"))

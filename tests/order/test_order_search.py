@@ -125,6 +125,44 @@ def test_a_name_that_a_step_bound_must_agree() -> None:
     assert not judge(expect, "C1", {"agent": 2}).passed
 
 
+def test_an_event_of_one_branch_may_not_break_the_gap_of_another() -> None:
+    expect = (
+        "order: [any_order: [[process_create: {pid: 1}, never: {process_create: {pid: 2}},"
+        " process_exit: {pid: 1}], process_create: {pid: 2}]]"
+    )
+    assert judge(expect, "C1 X1 C2").passed
+    assert judge(expect, "C2 C1 X1").passed
+    assert not judge(expect, "C1 C2 X1").passed
+
+
+def test_of_two_limits_on_one_gap_the_shorter_holds() -> None:
+    for first, second in (("1s", "3s"), ("3s", "1s")):
+        expect = (
+            f"order: [process_create: {{pid: 1}}, within: {first}, optional: {{process_create: {{pid: 9}}}},"
+            f" within: {second}, process_exit: {{pid: 1}}]"
+        )
+        assert judge(expect, "C1 X1").passed
+        assert not judge(expect, "C1 C2 X1").passed
+
+
+def test_a_limit_between_two_rounds_holds() -> None:
+    repeat = "repeat: {of: [within: 1s, process_create: {pid: 1}], min: 2, max: 2}"
+    expect = f"order: [{repeat}, process_exit: {{pid: 1}}]"
+    assert judge(expect, "C1 C1 X1").passed
+    assert not judge(expect, "C1 C2 C1 X1").passed
+
+
+def test_no_variable_takes_the_nothing_of_a_field_that_is_absent() -> None:
+    expect = "order: [process_create: {creating_pid: $by}, process_create: {creating_pid: $by}]"
+    assert not judge(expect, "C1 C2").passed
+
+
+def test_an_order_of_5000_items_is_searched() -> None:
+    expect = "order:\n" + "  - process_create: {pid: 1}\n" * 5_000
+    assert judge(expect, "C1 " * 5_000).passed
+    assert not judge(expect, "C1 " * 4_999).passed
+
+
 def test_an_empty_trace_proves_nothing() -> None:
     result = judge("never: [process_exit: any]", "")
     assert not result.passed

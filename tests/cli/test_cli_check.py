@@ -247,3 +247,16 @@ def test_a_wrong_scenario(tmp_path: Path) -> None:
     result = CliRunner().invoke(command, arguments)
     assert isinstance(result.exception, ScenarioError)
     assert "did you mean" in str(result.exception)
+
+
+def test_a_scenario_with_three_mistakes_is_three_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "scenario: one\nsummary: x.\nseed: soon\nprofil: x\nexpect:\n  never: [process_exti: any]\n"
+    trace, scenario = files(tmp_path, [BORN], scenario=text)
+    monkeypatch.setattr(sys, "argv", ["procnotify", "check", trace, scenario])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[1] for line in lines] == [f"{scenario}:{number}" for number in (3, 4, 6)]

@@ -14,7 +14,7 @@ from harness.events import Driver, Event
 __all__ = ["MAX_GAPS", "REMEMBERED", "TIME_SLACK", "Arrival", "Missing", "Numbers"]
 
 MAX_GAPS = 4096
-"""Ranges of numbers that are still to come; the oldest beyond that are given up."""
+"""Ranges of numbers that are still to come; the lowest beyond that are given up."""
 
 REMEMBERED = 4096
 """Numbers, back from the highest, whose lines are known well enough to tell a repeated line from another."""
@@ -87,7 +87,7 @@ class Numbers:
         self._first: Event | None = None
         self._lowest = 1  # what a load begins with
         self._began = 1
-        self._missing: dict[int, int] = {}  # first → last number of a range, oldest range first
+        self._missing: dict[int, int] = {}  # first → last number of a range
         self._forgotten = -1
         self._closed = False
         self._lost = self._before = 0
@@ -205,9 +205,7 @@ class Numbers:
         if seq >= after:
             if seq > after:
                 self._missing[after] = seq - 1
-                if len(self._missing) > MAX_GAPS:
-                    first = next(iter(self._missing))
-                    self._give_up(first, self._missing.pop(first))
+                self._bound()
             self.next = seq + 1
             return
         self._lowest = min(seq, self._lowest)
@@ -218,14 +216,21 @@ class Numbers:
                     self._missing[first] = seq - 1
                 if seq < last:
                     self._missing[seq + 1] = last
+                self._bound()
                 return
+
+    def _bound(self) -> None:
+        if len(self._missing) > MAX_GAPS:
+            first = min(self._missing)
+            self._give_up(first, self._missing.pop(first))
 
     def _give_up(self, first: int, last: int) -> None:
         self._forgotten = max(self._forgotten, last)
         first = max(first, 1)
         if last < self._began:
             self._before += max(last - first + 1, 0)
-            self._gaps_before.append((first, last))
+            if first <= last and len(self._gaps_before) < _SHOWN_GAPS:
+                self._gaps_before.append((first, last))
         else:
             self._lost += last - first + 1
             if len(self._gaps) < _SHOWN_GAPS:

@@ -124,7 +124,7 @@ class Tape:
             events, survey = self._events, self.survey
             return judge(scenario, events, bindings, survey=survey, ending=ending, release=release)
         part = part_between(self._events, first, last)
-        return judge(scenario, part, bindings, ending=None if last else ending, release=release)
+        return judge(scenario, part, bindings, ending=ending if last is None else None, release=release)
 
 
 def _ending(recording: Recording) -> Ending | None:

@@ -92,3 +92,17 @@ def test_numbers_that_never_come_cost_no_memory_and_are_not_held_against_a_line(
     assert numbers.missing().lost == 2 * MAX_GAPS - 1
     assert numbers.take(line(2), 2) is N
     assert numbers.take(line(4 * MAX_GAPS - 1), 4 * MAX_GAPS - 1) is REP
+
+
+def test_lines_that_come_late_in_any_order_cost_no_memory() -> None:
+    """A hostile driver begins with a high number, and then fills every other one before it."""
+    numbers = Numbers()
+    top = 4 * MAX_GAPS
+    numbers.take(line(top, 9), top)
+    for seq in range(top - 2, 0, -2):
+        assert numbers.take(line(seq, 9), seq) is N
+    assert len(numbers._missing) <= MAX_GAPS
+    assert len(numbers._gaps_before) <= MAX_GAPS
+    missing = numbers.missing()
+    assert missing.lost == 0
+    assert missing.before >= 2 * MAX_GAPS, "what was given up counts as missing"

@@ -36,7 +36,8 @@ def explanation_text(result: CheckResult) -> str:
 
 def account_text(result: RunResult) -> str:
     """Everything to be said about a run that did not pass, in lines."""
-    lines = [result.reason, "" if result.check is None else explanation_text(result.check), result.left]
+    explained = "" if result.check is None else explanation_text(result.check)
+    lines = [result.reason, explained, *result.notes, result.left]
     if result.trace is not None:
         lines.append(f"trace: {result.trace}")
     return "\n".join(line for line in lines if line)

@@ -26,6 +26,8 @@ class RunResult:
     """What went wrong, in one line with its place; empty when all held."""
     check: CheckResult | None = None
     """What the checker found; None where nothing was checked."""
+    notes: tuple[str, ...] = ()
+    """What is to be told besides, a line each; see :class:`harness.verdict.judge.Verdict`."""
     events: int = 0
     """Events in the trace."""
     seconds: float = 0.0

@@ -67,6 +67,7 @@ def run_scenario(rig: Rig, scenario: Scenario, *, seed: int) -> RunResult:
             outcome=verdict.outcome,
             reason=verdict.line,
             check=verdict.check,
+            notes=verdict.notes,
             events=len(capture.events),
             seconds=monotonic() - started,
             trace=capture.trace,
@@ -82,6 +83,7 @@ def run_scenario(rig: Rig, scenario: Scenario, *, seed: int) -> RunResult:
         interrupted = result(Verdict(Outcome.RIG, reason), "interrupted", complete=False)
         raise RunInterrupted(interrupted) from None
     except UsageError as error:
+        rig.traces.note(Outcome.USAGE)
         capture.finish(Outcome.USAGE.words, error.message, complete=False)
         raise
     finished = result(verdict, verdict.outcome.words, complete=complete)

@@ -37,7 +37,8 @@ class TraceWriter:
     def write(self, events: Iterable[Event]) -> None:
         """Append events and hand them to the operating system: an interrupt after this loses none of them.
 
-        :raises TraceError: the file cannot be written, because the disk is full, for example.
+        :raises TraceError: the file cannot be written, because the disk is full, for example. Said once: what
+            comes after that is counted and not tried.
         """
         events = list(events)
         for event in events:
@@ -73,9 +74,8 @@ class TraceWriter:
             bindings=dict(bindings or {}),
             ended=ended,
         )
-        if not self._failed:
-            self._write([footer])
-            self.close()
+        self._write([footer])
+        self.close()
         return footer
 
     def close(self) -> None:
@@ -89,6 +89,8 @@ class TraceWriter:
             raise self._cannot(error) from None
 
     def _write(self, records: Iterable[Header | Record]) -> None:
+        if self._failed:
+            return
         try:
             for record in records:
                 self._file.write(encode(record))

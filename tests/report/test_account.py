@@ -28,6 +28,15 @@ CHECK = CheckResult((), (), (Unjudged("why", Place(Path("a.yaml"), 1), "at lengt
 )
 def test_the_account_says_how_the_target_was_left(release: Release | None, words: str) -> None:
     result = RunResult(
-        "a", Path("a.yaml"), 1, Outcome.BROKEN, "why", CHECK, trace=Path("t.jsonl"), release=release
+        "a",
+        Path("a.yaml"),
+        1,
+        Outcome.BROKEN,
+        "why",
+        CHECK,
+        notes=("1 line fits no form",),
+        trace=Path("t.jsonl"),
+        release=release,
     )
-    assert account_text(result).splitlines() == ["why", "  at length", words, "trace: t.jsonl"]
+    told = ["why", "  at length", "1 line fits no form", words, "trace: t.jsonl"]
+    assert account_text(result).splitlines() == told

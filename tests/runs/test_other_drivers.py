@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from run_doubles import ScriptedDebugger, ScriptedGuest, ScriptedMachine, scenario_of
 
-from harness.errors import DriverFileError
+from harness.errors import DriverFileError, UsageError
+from harness.guests.base import ActionResult
 from harness.machines.base import MachineStatus
 from harness.outcome import Outcome
 from harness.runs.opening import open_rig
@@ -31,10 +32,10 @@ class GuestMachine(ScriptedMachine):
         return self._guest
 
 
-def result_of(guest: ScriptedGuest, debugger: ScriptedDebugger, folder: Path) -> RunResult:
+def rig_of(guest: ScriptedGuest, debugger: ScriptedDebugger, folder: Path) -> Rig:
     names = ("mine", "bus", "filter")
     tested, bus, upper = (GuestDriver(name, f"{name}.sys", b"MZ") for name in names)
-    rig = Rig(
+    return Rig(
         GuestMachine(guest),
         lambda connection: debugger,
         tested,
@@ -42,7 +43,10 @@ def result_of(guest: ScriptedGuest, debugger: ScriptedDebugger, folder: Path) ->
         TraceFolder(folder, now=lambda: datetime(2026, 1, 2, tzinfo=UTC), token=lambda: "abcdef"),
         other_drivers=(bus, upper),
     )
-    return run_scenario(rig, scenario_of("  - exit: 0"), seed=1)
+
+
+def result_of(guest: ScriptedGuest, debugger: ScriptedDebugger, folder: Path) -> RunResult:
+    return run_scenario(rig_of(guest, debugger, folder), scenario_of("  - exit: 0"), seed=1)
 
 
 def test_they_are_loaded_before_it_and_unloaded_after_it(tmp_path: Path) -> None:
@@ -98,3 +102,19 @@ def test_two_drivers_of_one_name_are_refused(tmp_path: Path) -> None:
         ),
     ):
         pytest.fail("opened")
+
+
+def test_a_run_that_finds_wrong_input_keeps_its_folder_from_being_a_passing_one(tmp_path: Path) -> None:
+    def refuse() -> ActionResult:
+        raise UsageError("no such program")
+
+    debugger = ScriptedDebugger()
+    guest = ScriptedGuest(debugger)
+    rig = rig_of(guest, debugger, tmp_path)
+    rig.traces.note(Outcome.PASSED)
+    guest.refusal = refuse
+    with pytest.raises(UsageError, match="no such program"):
+        run_scenario(rig, scenario_of("  - exit: 0"), seed=1)
+    rig.traces.close()
+    assert rig.traces.path is not None
+    assert (rig.traces.path / "outcome.txt").read_text(encoding="utf-8") == "wrong input\n"

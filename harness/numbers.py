@@ -7,11 +7,13 @@ order; a number that comes a second time has one of three causes, each another's
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from harness.events import Driver, Event
 
-__all__ = ["MAX_GAPS", "REMEMBERED", "TIME_SLACK", "Arrival", "Missing", "Numbers"]
+__all__ = ["BATCH", "MAX_GAPS", "REMEMBERED", "TIME_SLACK", "Arrival", "Missing", "Numbers"]
 
 MAX_GAPS = 4096
 """Ranges of numbers that are still to come; the lowest beyond that are given up."""
@@ -19,10 +21,15 @@ MAX_GAPS = 4096
 REMEMBERED = 4096
 """Numbers, back from the highest, whose lines are known well enough to tell a repeated line from another."""
 
+BATCH = 256
+"""Events to take at once: a batch in which every number is in its turn costs least (see
+:meth:`Numbers.take_in_turn`), and one in which two are swapped costs what its events cost one by one."""
+
 TIME_SLACK = 10_000_000
 """100 ns units by which a line may be late: a callback may be interrupted before it prints."""
 
 _SHOWN_GAPS = 16
+_seq, _line, _time = map(attrgetter, ("seq", "line", "time"))
 
 
 class Arrival(enum.Enum):
@@ -114,6 +121,28 @@ class Numbers:
             self._fill(seq)
             self._remember(event, seq)
         return arrival
+
+    def take_in_turn(self, events: Sequence[Event]) -> bool:
+        """Take lines at once where all have a number and each follows the one before; False: none was taken.
+
+        The same as :meth:`take` of each, several times as fast. At most :data:`REMEMBERED` lines.
+        """
+        first, count = self.next, len(events)
+        if (
+            first is None
+            or count > REMEMBERED
+            or list(map(_seq, events)) != list(range(first, first + count))
+        ):
+            return False
+        self.next = first + count
+        hashes = list(map(hash, map(_line, events)))
+        place = first % REMEMBERED
+        room = REMEMBERED - place
+        self._hashes[place : place + count] = hashes[:room]
+        self._hashes[: max(count - room, 0)] = hashes[room:]
+        times = (time for time in map(_time, events) if time is not None)
+        self.latest = max(self.latest, max(times, default=-1))
+        return True
 
     def foretell(self, event: Event, seq: int) -> Arrival:
         """What :meth:`take` would say."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from harness.callbacks import group_of_event, group_of_routine
@@ -21,7 +22,7 @@ from harness.events import (
     ThreadCreate,
     ThreadExit,
 )
-from harness.numbers import TIME_SLACK, Arrival, Numbers
+from harness.numbers import BATCH, TIME_SLACK, Arrival, Numbers
 
 __all__ = ["MAX_VIOLATIONS", "Lifecycle", "Violation"]
 
@@ -93,10 +94,26 @@ class Lifecycle:
 
     def feed(self, events: Iterable[Event]) -> None:
         """Take the next events of the trace."""
+        iterator = iter(events)
+        while batch := list(islice(iterator, BATCH)):
+            self._feed(batch)
+
+    def _feed(self, batch: list[Event]) -> None:
         rules = self._rules
-        for event in events:
+        kinds = set(map(type, batch))
+        # What these two say changes what the numbers after them mean.
+        counted = (
+            Driver not in kinds
+            and Reboot not in kinds
+            and self._numbers.take_in_turn([event for event in batch if event.seq is not None])
+        )
+        for event in batch:
             seq = event.seq
-            if seq is not None and (arrival := self._numbers.take(event, seq)) is not Arrival.NEW:
+            if (
+                not counted
+                and seq is not None
+                and (arrival := self._numbers.take(event, seq)) is not Arrival.NEW
+            ):
                 self._number(event, arrival)
             rule = rules.get(type(event))
             if rule is not None:

@@ -11,6 +11,7 @@ driver's doing, and numbers that went back together with the clock are the machi
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import msgspec
 
@@ -93,6 +94,18 @@ class LossCounter:
         self._counts: Counter[type] = Counter()
         self._after = 0
         self._after_place = 0
+
+    def add_all(self, events: Sequence[Event]) -> None:
+        """Take at most :data:`harness.numbers.REMEMBERED` events: the same as :meth:`add` of each, and faster
+        where their numbers are in their turn."""
+        kinds = Counter(map(type, events))
+        if self._totals is None and Driver not in kinds and Reboot not in kinds:
+            numbered = [event for event in events if event.seq is not None]
+            if self._numbers.take_in_turn(numbered):
+                self._counts.update(kinds)
+                return
+        for event in events:
+            self.add(event)
 
     def add(self, event: Event) -> None:
         """Take one event, in capture order."""

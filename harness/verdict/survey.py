@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from harness.callbacks import CALLBACK_KINDS
 from harness.events import Bugcheck, Driver, Event, Marker, Print, Reboot, Stop
 from harness.lines import PROCNOTIFY, Grammar, Misfit
+from harness.numbers import BATCH
 from harness.trace.loss import LossCounter, LossReport
 
 __all__ = ["MAX_BOOTS", "SHOWN_LINES", "Boot", "Survey", "UnfitLine"]
@@ -71,18 +73,29 @@ class Survey:
 
     def feed(self, events: Iterable[Event]) -> None:
         """Take the next events of the trace."""
-        counts, loss, boot = self._counts, self._loss, self.boots[-1]
+        iterator = iter(events)
+        while batch := list(islice(iterator, BATCH)):
+            self._counts.update(map(type, batch))
+            self._loss.add_all(batch)
+            kinds = list(map(type, batch))
+            start = 0
+            while Reboot in kinds[start:]:
+                end = kinds.index(Reboot, start) + 1
+                self._add_to_boot(batch[start:end])
+                if len(self.boots) <= MAX_BOOTS:
+                    self.boots.append(Boot(self.events))
+                start = end
+            self._add_to_boot(batch[start:])
+
+    def _add_to_boot(self, events: list[Event]) -> None:
+        self.events += len(events)
+        boot = self.boots[-1]
+        boot.events += len(events)
         for event in events:
-            kind = type(event)
-            counts[kind] += 1
-            loss.add(event)
-            self.events += 1
-            boot.events += 1
-            if kind in _CALLBACKS:
+            if type(event) in _CALLBACKS:
                 boot.heard = True
             else:
                 self._other(event)
-                boot = self.boots[-1]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -121,9 +134,6 @@ class Survey:
                 self.stops += 1
                 if not event.first_chance:
                     self.unhandled = self.unhandled or event
-            case Reboot():
-                if len(self.boots) <= MAX_BOOTS:
-                    self.boots.append(Boot(self.events))
             case _:
                 pass
 

@@ -16,7 +16,7 @@ from harness.scenario import Scenario
 from harness.trace import Header, TraceWriter
 from harness.verdict.ending import Ending
 from harness.verdict.judge import Verdict, judge
-from harness.verdict.part import part_between
+from harness.verdict.part import judge_part
 from harness.verdict.survey import Survey
 
 __all__ = ["Tape"]
@@ -119,12 +119,16 @@ class Tape:
         :param last: text of the line with which it ends; None: the end.
         :raises UsageError: no such line.
         """
-        ending, release = _ending(recording), recording.release
-        if first is None and last is None:
-            events, survey = self._events, self.survey
-            return judge(scenario, events, bindings, survey=survey, ending=ending, release=release)
-        part = part_between(self._events, first, last)
-        return judge(scenario, part, bindings, ending=ending if last is None else None, release=release)
+        return judge_part(
+            scenario,
+            self._events,
+            bindings,
+            survey=self.survey,
+            first=first,
+            last=last,
+            ending=_ending(recording),
+            release=recording.release,
+        )
 
 
 def _ending(recording: Recording) -> Ending | None:

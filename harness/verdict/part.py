@@ -7,13 +7,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
+from harness.debuggers.base import Release
 from harness.errors import UsageError
 from harness.events import Event
+from harness.outcome import Outcome
 from harness.scenario import Scenario
 from harness.scenario.expect import patterns_of
 from harness.scenario.model import Not, Variable
+from harness.verdict.ending import Ending
+from harness.verdict.judge import Verdict, judge
+from harness.verdict.survey import Survey
 
-__all__ = ["Part", "bound_by_hand", "part_between"]
+__all__ = ["Part", "bound_by_hand", "judge_part", "part_between"]
 
 _BIND = re.compile(r"([A-Za-z_][\w.\[\]-]*)=([0-9]{1,10}|0[xX][0-9A-Fa-f]{1,8})", re.ASCII)
 
@@ -30,6 +35,52 @@ class Part:
 
     def __iter__(self) -> Iterator[Event]:
         return islice(self._events, self._first, self._end)
+
+
+def judge_part(
+    scenario: Scenario,
+    events: Iterable[Event],
+    bindings: Mapping[str, int],
+    *,
+    survey: Survey,
+    first: str | None,
+    last: str | None,
+    ending: Ending | None,
+    release: Release | None = None,
+    unfinished: str = "",
+    partial: bool = False,
+) -> Verdict:
+    """Judge the events between two lines; what the driver did to the target elsewhere outweighs them.
+
+    A part that has its end is whole, however the recording ended.
+
+    :param survey: of all events.
+    :param first: text of the line with which the part begins; None: the beginning.
+    :param last: text of the line with which it ends; None: the end.
+    :raises UsageError: no such line.
+
+    The other parameters are those of :func:`harness.verdict.judge.judge`.
+    """
+    if first is None and last is None:
+        return judge(
+            scenario,
+            events,
+            bindings,
+            survey=survey,
+            ending=ending,
+            release=release,
+            unfinished=unfinished,
+            partial=partial,
+        )
+    part = part_between(events, first, last)
+    fault = ending if ending is not None and ending.outcome in (Outcome.BROKEN, Outcome.BUGCHECK) else None
+    if survey.bugcheck is not None or survey.unhandled is not None or fault is not None:
+        return judge(None, (), {}, survey=survey, ending=fault)
+    if last is not None:
+        ending, unfinished = None, ""
+    return judge(
+        scenario, part, bindings, ending=ending, release=release, unfinished=unfinished, partial=partial
+    )
 
 
 def part_between(events: Iterable[Event], first: str | None, last: str | None) -> Part:

@@ -9,8 +9,8 @@ from harness.scenario import Scenario
 from harness.trace.format import Footer
 from harness.trace.sources import TraceSource
 from harness.verdict.ending import Ending
-from harness.verdict.judge import Verdict, judge
-from harness.verdict.part import bound_by_hand, part_between
+from harness.verdict.judge import Verdict
+from harness.verdict.part import bound_by_hand, judge_part
 from harness.verdict.survey import Survey
 
 __all__ = ["NO_END", "judge_recording"]
@@ -47,14 +47,17 @@ def judge_recording(
         ending = Ending.of_footer(footer)
         bindings = {**footer.bindings, **by_hand}
     unfinished = NO_END if footer is None else ""
-    if first is None and last is None:
-        return judge(
-            scenario, source, bindings, survey=survey, ending=ending, unfinished=unfinished, partial=partial
-        )
-    part = part_between(source, first, last)
-    if last is not None:
-        ending, unfinished = None, ""
-    return judge(scenario, part, bindings, ending=ending, unfinished=unfinished, partial=partial)
+    return judge_part(
+        scenario,
+        source,
+        bindings,
+        survey=survey,
+        first=first,
+        last=last,
+        ending=ending,
+        unfinished=unfinished,
+        partial=partial,
+    )
 
 
 def _hold_to(source: TraceSource, footer: Footer, counts: Mapping[str, int]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from traces import born, died, entry, image, placed, scenario, thread
 
 from harness.errors import TraceError, UsageError
-from harness.events import Event, Marker, Print
+from harness.events import Bugcheck, Event, Marker, Print, Stop
 from harness.outcome import Outcome
 from harness.scenario import parse
 from harness.trace import Header, LossReport, TraceWriter
@@ -150,6 +150,28 @@ def test_a_part_that_has_its_end_is_whole_however_the_recording_ended(tmp_path: 
     part = {"bind": ["notepad=8"], "first": "begin launch id=1"}
     assert judge_recording(open_trace(trace), NAMED, last="end launch id=2", **part).outcome is Outcome.PASSED
     assert judge_recording(open_trace(trace), NAMED, **part).outcome is Outcome.RIG
+
+
+AFTER = {
+    "a bugcheck": (Bugcheck(index=0, code=0xD1, parameters=(0, 0, 0, 0)), Outcome.BUGCHECK),
+    "an exception that nothing handled": (
+        Stop(index=0, code=0xC0000005, address=0x1000, first_chance=False),
+        Outcome.BROKEN,
+    ),
+    "an exception that was handled": (
+        Stop(index=0, code=0xC0000005, address=0x1000, first_chance=True),
+        Outcome.PASSED,
+    ),
+}
+
+
+@pytest.mark.parametrize(("event", "outcome"), AFTER.values(), ids=AFTER)
+def test_what_the_driver_did_to_the_target_outside_the_part_is_not_passed_over(
+    tmp_path: Path, event: Event, outcome: Outcome
+) -> None:
+    trace = recorded(tmp_path, [*LONG, event])
+    part = {"bind": ["notepad=8"], "first": "begin launch id=1", "last": "end launch id=2"}
+    assert judge_recording(open_trace(trace), NAMED, **part).outcome is outcome
 
 
 def test_a_binding_outweighs_the_footers(tmp_path: Path) -> None:

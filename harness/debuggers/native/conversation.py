@@ -340,11 +340,13 @@ class Conversation:
 
     def answer_break_in(self) -> None:
         """A stop turned out to be the answer to one of the break-ins."""
-        self._break_ins = max(self._break_ins - 1, 0)
+        with self._changed:  # the link's thread begins anew with a new boot
+            self._break_ins = max(self._break_ins - 1, 0)
 
     def break_in(self) -> None:
         """Ask the target to halt."""
-        self._break_ins += 1
+        with self._changed:
+            self._break_ins += 1
         link = self._require_link()
         link.post(lambda now: link.session.break_in())
 

@@ -61,7 +61,7 @@ def act(stub: KdStub, action: str) -> None:
     view.capture(0)
     if kind == "exception":
         code, chance = value.split(",")
-        address = view.data.breakpoint_with_status
+        address = view.breakpoint_with_status
         stub.halted = True
         resume = stub._serve(
             view,

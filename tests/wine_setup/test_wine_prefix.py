@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.resources import CacheError
 from harness.wine import prefix as prefix_module
 from harness.wine.errors import PrefixError, WineMissing
 from harness.wine.prefix import WinePrefix, find_wine, find_wineserver
@@ -264,7 +265,7 @@ def test_a_relative_folder_is_made_absolute_as_wine_wants_it(
 def test_a_cache_that_cannot_be_made_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(PrefixError, match="Not a directory") as error:
+    with pytest.raises(CacheError, match="Not a directory") as error:
         WinePrefix()
     assert str(error.value).isprintable()
     assert "XDG_CACHE_HOME" in str(error.value)

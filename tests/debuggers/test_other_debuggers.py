@@ -290,7 +290,7 @@ def test_it_says_what_it_sees_in_a_halted_target(other_debugger: str) -> None:
         before = debugger.interrupt_time()
         debugger.go()
         stop = debugger.break_in(timeout=60)
-        assert (stop.reason, stop.code) == ("break instruction", 0x80000003)
+        assert (stop.reason, stop.code) == ("break-in", 0x80000003)
         after = debugger.interrupt_time()
     assert before is not None
     assert after is not None

@@ -25,7 +25,7 @@ from harness.debuggers.base import (
 )
 from harness.debuggers.images import LoadedImages
 from harness.debuggers.release import last_prints
-from harness.debuggers.stops import StopTally, unhandled_exception
+from harness.debuggers.stops import StopTally, stop_events, unhandled_exception
 from harness.errors import DriverFault, ProcnotifyError, TargetLost, UsageError
 from harness.events import Bugcheck, Event
 from harness.lines import EventAssembler
@@ -156,10 +156,7 @@ class Recorder:
     def _record_stop(self, stop: Stopped) -> None:
         place = self._images.place(stop.address)
         self._stops.add(stop, str(place or ""))
-        image = place.image if place is not None else None
-        self._emit(
-            self._assembler.stop(stop.code, stop.address, first_chance=stop.first_chance, module=image)
-        )
+        self._emit(stop_events(self._assembler, stop, place))
         if not stop.first_chance and self._unhandled is None:
             self._unhandled = unhandled_exception(stop, place)
 

@@ -62,11 +62,7 @@ class Tape:
             machine={"type": "recorded", "transport": self._transport},
             debugger=info.debugger_version,
             host={"procnotify": harness.__version__, "python": platform.python_version()},
-            target={
-                "build": str(info.build),
-                "machine_type": f"0x{info.machine_type:x}",
-                "processors": str(info.processors),
-            },
+            target=info.facts,
             started=_now(),
         )
         try:

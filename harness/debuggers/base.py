@@ -56,6 +56,15 @@ class TargetInfo:
     stop: Stopped | None = None
     """The exception at which it stood already; None: it ran, or the debugger cannot tell."""
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """Of the target itself, as the header of a trace has them."""
+        return {
+            "build": str(self.build),
+            "machine_type": f"0x{self.machine_type:x}",
+            "processors": str(self.processors),
+        }
+
 
 @dataclass(frozen=True)
 class Module:

@@ -9,6 +9,7 @@ from typing import Final
 from harness.debuggers.base import Stopped
 from harness.debuggers.images import ImagePlace
 from harness.errors import DriverFault
+from harness.events import Event
 from harness.kd.status import (
     DBG_CONTINUE,
     DBG_EXCEPTION_NOT_HANDLED,
@@ -16,6 +17,7 @@ from harness.kd.status import (
     STATUS_BREAKPOINT,
     STATUS_SINGLE_STEP,
 )
+from harness.lines import EventAssembler
 
 __all__ = [
     "DEBUGGER_EXCEPTIONS",
@@ -25,6 +27,7 @@ __all__ = [
     "command_stop",
     "continue_status",
     "exception_stop",
+    "stop_events",
     "unhandled_exception",
 ]
 
@@ -117,6 +120,15 @@ class StopTally:
         if self._untold:
             lines.append(f"{self._untold} more stops at other places")
         return lines
+
+
+def stop_events(assembler: EventAssembler, stop: Stopped, place: ImagePlace | None) -> list[Event]:
+    """The events of a stop: the lines that were unfinished, then the stop itself.
+
+    :param place: where it is among the loaded images; None: in none that is known.
+    """
+    image = place.image if place is not None else None
+    return assembler.stop(stop.code, stop.address, first_chance=stop.first_chance, module=image)
 
 
 def unhandled_exception(stop: Stopped, place: ImagePlace | None) -> DriverFault:

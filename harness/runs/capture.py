@@ -133,11 +133,7 @@ class Capture:
                 "python": platform.python_version(),
                 "system": platform.system(),
             },
-            target={
-                "build": str(info.build),
-                "machine_type": f"0x{info.machine_type:x}",
-                "processors": str(info.processors),
-            },
+            target=info.facts,
             started=_now(),
         )
         path = self._rig.traces.new_trace(self._scenario.path, self._seed)

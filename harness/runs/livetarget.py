@@ -28,7 +28,7 @@ from harness.debuggers.base import (
 )
 from harness.debuggers.images import ImagePlace, LoadedImages
 from harness.debuggers.release import last_prints
-from harness.debuggers.stops import DEBUGGER_EXCEPTIONS, unhandled_exception
+from harness.debuggers.stops import DEBUGGER_EXCEPTIONS, stop_events, unhandled_exception
 from harness.debuggers.whereabouts import Whereabouts, find_whereabouts
 from harness.errors import (
     DriverBugcheck,
@@ -228,10 +228,7 @@ class LiveTarget:
 
     def _record_stop(self, stop: Stopped) -> ImagePlace | None:
         place = self._images.place(stop.address)
-        image = place.image if place is not None else None
-        self._emit(
-            self._assembler.stop(stop.code, stop.address, first_chance=stop.first_chance, module=image)
-        )
+        self._emit(stop_events(self._assembler, stop, place))
         return place
 
     def _emit_print(self, event: PrintReceived) -> None:

@@ -186,20 +186,24 @@ def _bind_family(family: socket.AddressFamily, port: int) -> socket.socket:
     return bound
 
 
-class StreamTransport:
-    """A connected stream socket."""
+class _ByteStream:
+    """A stream of bytes that does not block: what a socket and a device file have in common."""
 
-    def __init__(self, stream: socket.socket, name: str) -> None:
-        self.name = name
-        self._socket = stream
-        stream.setblocking(False)
+    name: str
 
     def fileno(self) -> int:
-        return self._socket.fileno()
+        """For a selector."""
+        raise NotImplementedError
+
+    def _read(self) -> bytes:
+        raise NotImplementedError
+
+    def _write(self, data: memoryview) -> int:
+        raise NotImplementedError
 
     def receive(self) -> tuple[bytes, Address | None] | None:
         try:
-            data = self._socket.recv(STREAM_PIECE)
+            data = self._read()
         except BlockingIOError:
             return None
         except OSError as error:
@@ -212,18 +216,36 @@ class StreamTransport:
         rest = memoryview(data)
         while rest:
             try:
-                rest = rest[self._socket.send(rest) :]
+                rest = rest[self._write(rest) :]
             except BlockingIOError:
-                if not select.select([], [self._socket], [], SEND_SECONDS)[1]:
+                if not select.select([], [self.fileno()], [], SEND_SECONDS)[1]:
                     raise TargetLost(f"{self.name} takes no bytes") from None
             except OSError as error:
                 raise TargetLost(f"{self.name} failed: {error}") from error
+
+
+class StreamTransport(_ByteStream):
+    """A connected stream socket."""
+
+    def __init__(self, stream: socket.socket, name: str) -> None:
+        self.name = name
+        self._socket = stream
+        stream.setblocking(False)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def _read(self) -> bytes:
+        return self._socket.recv(STREAM_PIECE)
+
+    def _write(self, data: memoryview) -> int:
+        return self._socket.send(data)
 
     def close(self) -> None:
         self._socket.close()
 
 
-class CharacterDevice:
+class CharacterDevice(_ByteStream):
     """A pty or serial device file (POSIX)."""
 
     def __init__(self, path: Path) -> None:
@@ -238,27 +260,11 @@ class CharacterDevice:
     def fileno(self) -> int:
         return self._fd
 
-    def receive(self) -> tuple[bytes, Address | None] | None:
-        try:
-            data = os.read(self._fd, STREAM_PIECE)
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            raise TargetLost(f"{self.name} failed: {error}") from error
-        if not data:
-            raise TargetLost(f"{self.name} was closed by the target's side")
-        return data, None
+    def _read(self) -> bytes:
+        return os.read(self._fd, STREAM_PIECE)
 
-    def send(self, data: bytes, address: Address | None) -> None:
-        rest = data
-        while rest:
-            try:
-                rest = rest[os.write(self._fd, rest) :]
-            except BlockingIOError:
-                if not select.select([], [self._fd], [], SEND_SECONDS)[1]:
-                    raise TargetLost(f"{self.name} takes no bytes") from None
-            except OSError as error:
-                raise TargetLost(f"{self.name} failed: {error}") from error
+    def _write(self, data: memoryview) -> int:
+        return os.write(self._fd, data)
 
     def close(self) -> None:
         if self._fd >= 0:

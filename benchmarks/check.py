@@ -21,9 +21,11 @@ from time import perf_counter, process_time
 
 from benchmarks.children import end_with_parent, running
 from harness.events import Event, ImageLoad, ProcessCreate, ProcessExit, ThreadCreate, ThreadExit
-from harness.order import check
+from harness.outcome import Outcome
 from harness.scenario import load
-from harness.trace import Header, TraceReader, TraceWriter
+from harness.trace import Header, TraceWriter
+from harness.trace.sources import open_trace
+from harness.verdict.recording import judge_recording
 
 __all__ = ["ORDERS", "Measured", "file_check", "measure", "measure_orders"]
 
@@ -177,13 +179,11 @@ def _lives(events: int) -> Iterator[Event]:
 def _child(trace: Path, scenario: Path) -> None:
     end_with_parent()
     start = process_time()
-    reader = TraceReader(trace)
-    bindings = {"notepad": NEEDLE, "notepad.tid": NEEDLE + 1}
-    result = check(load(scenario), reader, bindings)
-    if not result.passed:
-        raise RuntimeError(result.reason)
+    verdict = judge_recording(open_trace(trace), load(scenario))
+    if verdict.outcome is not Outcome.PASSED:
+        raise RuntimeError(verdict.line)
     seconds = process_time() - start
-    print(json.dumps({"events": result.events, "seconds": seconds, "peak": _peak()}), flush=True)
+    print(json.dumps({"events": verdict.events, "seconds": seconds, "peak": _peak()}), flush=True)
 
 
 def _peak() -> int:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from harness.debuggers import ntoseye
 from harness.debuggers.base import Debugger
-from harness.debuggers.native.debugger import NativeDebugger
-from harness.debuggers.pykd import debugger as pykd
 from harness.errors import RigError, UsageError
 
 __all__ = ["COMMANDING", "DEBUGGERS", "DebuggerKind", "debugger_factory", "first_here"]
@@ -23,10 +20,43 @@ class DebuggerKind(NamedTuple):
     """Raises what this machine lacks for it, and changes nothing."""
 
 
+# Each is imported when it is asked for: a command that has no link, as check, pays for none of them.
+
+
+def _open_native(connection: str) -> Debugger:
+    from harness.debuggers.native.debugger import NativeDebugger
+
+    return NativeDebugger(connection)
+
+
+def _open_pykd(connection: str) -> Debugger:
+    from harness.debuggers.pykd.debugger import open_pykd
+
+    return open_pykd(connection)
+
+
+def _require_pykd() -> None:
+    from harness.debuggers.pykd.debugger import require
+
+    require()
+
+
+def _open_ntoseye(connection: str) -> Debugger:
+    from harness.debuggers.ntoseye import open_ntoseye
+
+    return open_ntoseye(connection)
+
+
+def _require_ntoseye() -> None:
+    from harness.debuggers.ntoseye import worker_program
+
+    worker_program()
+
+
 DEBUGGERS: dict[str, DebuggerKind] = {
-    "native": DebuggerKind(NativeDebugger),
-    "pykd": DebuggerKind(pykd.open_pykd, pykd.require),
-    "ntoseye": DebuggerKind(ntoseye.open_ntoseye, ntoseye.worker_program),
+    "native": DebuggerKind(_open_native),
+    "pykd": DebuggerKind(_open_pykd, _require_pykd),
+    "ntoseye": DebuggerKind(_open_ntoseye, _require_ntoseye),
 }
 """Every debugger by the name that ``--debugger`` takes."""
 

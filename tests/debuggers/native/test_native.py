@@ -585,7 +585,7 @@ def check_serial(debugger: NativeDebugger, connection: socket.socket) -> None:
 
 
 def test_registry() -> None:
-    assert debugger_factory("native") is NativeDebugger
+    assert isinstance(debugger_factory("native")("net:port=50000,key=1.2.3.4"), NativeDebugger)
     debugger: Debugger = DEBUGGERS["native"].open("net:port=50000,key=1.2.3.4")
     assert debugger.name == "native"
     with pytest.raises(UsageError, match="no debugger named 'gdb'") as raised:

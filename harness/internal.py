@@ -54,15 +54,17 @@ def internal_error(error: BaseException) -> InternalError:
 
 def _kept(error: BaseException) -> str:
     """Where the traceback is, in words."""
-    text = "".join(
-        (
-            f"procnotify {harness.__version__}, Python {sys.version.split()[0]}, {platform.platform()}\n\n",
-            *traceback.format_exception(error),
-        )
-    )
     with _lock:
         if _reserve:
             os.close(_reserve.pop())
+    # Not platform.platform(): that starts a process, and there may be no descriptor for its pipe.
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    text = "".join(
+        (
+            f"procnotify {harness.__version__}, Python {sys.version.split()[0]}, {system}\n\n",
+            *traceback.format_exception(error),
+        )
+    )
     try:
         handle, path = tempfile.mkstemp(prefix="procnotify-error-", suffix=".txt")
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:

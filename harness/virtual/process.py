@@ -73,7 +73,6 @@ class TargetProcess:
         self._wire: UdpWire | None = None
         self._target: ServedTarget | None = None
         self._crash = ""
-        self._busy = False
         self._calls: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "boot": self._boot,
             "put": self._put,

@@ -46,11 +46,6 @@ class CidTable:
         self._used.remove(number)
         self._free.append(number)
 
-    @property
-    def free_count(self) -> int:
-        """Ids to be given out before the table grows."""
-        return len(self._free)
-
     def _grow(self) -> None:
         first = self._pages * ENTRIES_PER_PAGE * ID_STEP
         if first >= MAX_ID:

@@ -72,14 +72,6 @@ class PhysicalMemory:
             self._page_of[frame] = page
             self._enter(page, frame)
 
-    def physical_address(self, address: int) -> int | None:
-        """Where a virtual address lies in physical memory; None if it is not mapped."""
-        self._refresh()
-        frame = self._frame_of.get(address >> _PAGE_SHIFT)
-        if frame is None or frame not in self._page_of:
-            return None
-        return frame << _PAGE_SHIFT | address & (PAGE_SIZE - 1)
-
     def read(self, address: int, size: int) -> bytes:
         """At most ``size`` bytes: fewer where a frame is reached that holds nothing."""
         self._refresh()

@@ -19,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+from harness.virtual.dispatcher.program import Program
+
 __all__ = [
     "DebugPort",
     "ImageModule",
@@ -58,6 +60,7 @@ class NotifyRoutines(Protocol):
     """The kernel as the NT model sees it: keeps the objects of the model's processes and threads, and invokes
     every registered callback, in the emulator.
 
+    What invokes driver code ends at once, or, where that waits, hands back a program for the rest of itself.
     Raises :class:`harness.errors.DriverBugcheck` or :class:`~harness.errors.DriverHang` when the driver does;
     the machine is dead afterwards.
     """
@@ -84,10 +87,12 @@ class NotifyRoutines(Protocol):
         context: ThreadContext,
         image: str | None = None,
         command_line: str | None = None,
-    ) -> None:
+    ) -> Program[None] | None:
         """``image`` (the executable's NT path) and ``command_line`` are for Ex callbacks; None: unknown."""
 
-    def thread_notify(self, *, pid: int, tid: int, create: bool, context: ThreadContext) -> None: ...
+    def thread_notify(
+        self, *, pid: int, tid: int, create: bool, context: ThreadContext
+    ) -> Program[None] | None: ...
 
     def image_notify(
         self,
@@ -98,13 +103,13 @@ class NotifyRoutines(Protocol):
         size: int,
         system_mode: bool,
         context: ThreadContext,
-    ) -> None: ...
+    ) -> Program[None] | None: ...
 
-    def load_driver(self, *, path: str, data: bytes, context: ThreadContext) -> int:
+    def load_driver(self, *, path: str, data: bytes, context: ThreadContext) -> int | Program[int]:
         """Map the image, report it (load-symbols, then the image callbacks already registered with PID 0),
         call its DriverEntry; the NTSTATUS. A non-success status unmaps it again."""
 
-    def unload_driver(self, *, name: str, context: ThreadContext) -> int:
+    def unload_driver(self, *, name: str, context: ThreadContext) -> int | Program[int]:
         """Call DriverUnload and unmap; STATUS_INVALID_DEVICE_REQUEST (0xC0000010) without an unload
         routine."""
 

@@ -13,10 +13,11 @@ from typing import NamedTuple, TypeVar
 
 from harness.errors import DriverBugcheck, DriverHang, GuestError, TargetLost
 from harness.virtual.clock import SECOND, Clock
+from harness.virtual.dispatcher.dispatcher import Activity, Dispatcher
+from harness.virtual.dispatcher.program import Program, ended
 from harness.virtual.interfaces import DebugPort, NotifyRoutines
 from harness.virtual.nt.actions import Actor
 from harness.virtual.nt.profile import load_profile
-from harness.virtual.nt.scheduler import Activity, Program, Scheduler
 from harness.virtual.nt.system import NtSystem
 
 __all__ = ["DEFAULT_PROFILE", "TargetStatus", "VirtualTarget"]
@@ -66,8 +67,8 @@ class VirtualTarget:
     ) -> None:
         self._kernel = kernel
         self._clock = clock
-        self._scheduler = Scheduler(clock, Random(seed), processors=processors, between=port.poll)
-        self.system = NtSystem(self._scheduler, load_profile(profile), kernel)
+        self._dispatcher = Dispatcher(clock, Random(seed), processors=processors, between=port.poll)
+        self.system = NtSystem(self._dispatcher, load_profile(profile), kernel)
         """The model: its processes, threads and files."""
         self._actor = Actor(self.system)
         self._services: dict[str, str] = {}
@@ -88,7 +89,7 @@ class VirtualTarget:
         if name in self._services:
             return STATUS_OBJECT_NAME_COLLISION
         status = self._in_system_thread(
-            lambda: self._kernel.load_driver(path=path, data=data, context=self._scheduler.context)
+            lambda: self._kernel.load_driver(path=path, data=data, context=self._dispatcher.context)
         )
         if status < 0x8000_0000:
             self._services[name] = path
@@ -102,7 +103,7 @@ class VirtualTarget:
             return STATUS_OBJECT_NAME_NOT_FOUND
         file_name = path.rpartition("\\")[2]
         status = self._in_system_thread(
-            lambda: self._kernel.unload_driver(name=file_name, context=self._scheduler.context)
+            lambda: self._kernel.unload_driver(name=file_name, context=self._dispatcher.context)
         )
         if status < 0x8000_0000:
             del self._services[name]
@@ -117,14 +118,14 @@ class VirtualTarget:
         results: list[dict[str, int | str]] = []
         errors: list[GuestError] = []
 
-        def command() -> Program:
+        def command() -> Program[None]:
             try:
                 result = yield from self._actor.start(argv, step)
                 results.append(result.values)
             except GuestError as error:
                 errors.append(error)
 
-        self._scheduler.run_thread(self.system.service_thread, command())
+        self._dispatcher.run_thread(self.system.service_thread, command())
         self._run_until(lambda: bool(results or errors))
         if errors:
             raise errors[0]
@@ -141,9 +142,9 @@ class VirtualTarget:
         deadline = self._clock.now + maximum
         last = self._clock.now
         while True:
-            busy = self._scheduler.pending(Activity.WORK) > 0
+            busy = self._dispatcher.pending(Activity.WORK) > 0
             limit = deadline if busy else min(deadline, last + quiet)
-            due = self._scheduler.next_time()
+            due = self._dispatcher.next_time()
             if due is None or due > limit:
                 self._clock.advance_to(limit)
                 return self._clock.now
@@ -162,9 +163,13 @@ class VirtualTarget:
         """How the target is; the only call that a dead one answers."""
         return self._death or TargetStatus("running", self._clock.now)
 
-    def _in_system_thread(self, action: Callable[[], _T]) -> _T:
+    def _in_system_thread(self, action: Callable[[], _T | Program[_T]]) -> _T:
         results: list[_T] = []
-        self._scheduler.call(0, self.system.system_thread, lambda: results.append(action()))
+
+        def command() -> Program[None]:
+            results.append((yield from ended(action())))
+
+        self._dispatcher.run_thread(self.system.system_thread, command())
         self._run_until(lambda: bool(results))
         return results[0]
 
@@ -174,7 +179,7 @@ class VirtualTarget:
 
     def _step(self) -> Activity | None:
         try:
-            return self._scheduler.step()
+            return self._dispatcher.step()
         except DriverBugcheck as death:
             self._death = TargetStatus("bugchecked", self._clock.now, str(death))
             raise

@@ -176,9 +176,9 @@ NAMED: dict[str, NamedChange] = {
     # The virtual target
     "thread-on-two-processors": NamedChange(
         "a thread may run on two processors at a time",
-        "harness/virtual/nt/scheduler.py",
-        "free_at = max(min(self._busy_until), thread.busy_until)",
-        "free_at = min(self._busy_until)",
+        "harness/virtual/dispatcher/dispatcher.py",
+        "free_at = max(free_at, thread.busy_until)",
+        "free_at = max(free_at, 0)",
         _NT,
     ),
     "tid-reused-too-early": NamedChange(

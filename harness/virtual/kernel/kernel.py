@@ -24,7 +24,7 @@ from harness.virtual.interfaces import (
 from harness.virtual.kernel.callbacks import Callback
 from harness.virtual.kernel.dbgprint import BUFFER_SIZE
 from harness.virtual.kernel.execution import Execution
-from harness.virtual.kernel.exports import DATA, EXPORTS, Dispatcher
+from harness.virtual.kernel.exports import DATA, EXPORTS, ServiceTable
 from harness.virtual.kernel.loader import DRIVER_UNLOAD, Loader, check_driver_file
 from harness.virtual.kernel.notifydata import NotifyData
 from harness.virtual.kernel.printfilter import DEFAULT_COMPONENT, INFO_LEVEL, PrintFilter
@@ -87,7 +87,7 @@ class Kernel:
             print_filter=print_filter or PrintFilter(),
             verifier=verifier,
         )
-        self._system.cpu.connect(Dispatcher(self._system).serve)
+        self._system.cpu.connect(ServiceTable(self._system).serve)
         self._execution = Execution(self._system)
         self._loader = Loader(self._system)
         self._data = NotifyData(self._system.memory, self._system.heap)

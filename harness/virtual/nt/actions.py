@@ -12,10 +12,10 @@ from harness.actions import ACTIONS, MAX_DWORD
 from harness.errors import GuestError
 from harness.toolchain.windows_errors import win32_words
 from harness.virtual.clock import MICROSECOND, MILLISECOND
+from harness.virtual.dispatcher.program import Program
 from harness.virtual.nt.images import WORK_FOLDER, base_name
 from harness.virtual.nt.noise import start_noise
 from harness.virtual.nt.objects import Process, Thread
-from harness.virtual.nt.scheduler import Program
 from harness.virtual.nt.system import NtSystem
 from harness.virtual.nt.win32 import ERROR_MOD_NOT_FOUND, Call, Result, Win32
 
@@ -101,7 +101,7 @@ class Actor:
         if name == ACTOR if data is None else ACTOR_TEXT in data:
             self._system.run_user(process.threads[0], self._main(process, process.threads[0]))
 
-    def _main(self, process: Process, thread: Thread) -> Program:
+    def _main(self, process: Process, thread: Thread) -> Program[None]:
         words, number = list(process.arguments), 0
         if words[:1] == ["--id"]:
             try:

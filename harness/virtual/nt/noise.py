@@ -10,8 +10,9 @@ from __future__ import annotations
 from itertools import count
 
 from harness.virtual.clock import MILLISECOND, SECOND
+from harness.virtual.dispatcher.dispatcher import Activity
+from harness.virtual.dispatcher.program import Program
 from harness.virtual.nt.objects import Thread
-from harness.virtual.nt.scheduler import Activity, Program
 from harness.virtual.nt.system import NtSystem
 
 __all__ = ["start_noise"]
@@ -28,10 +29,10 @@ LIBRARIES = ("version.dll", "winmm.dll", "psapi.dll", "dbghelp.dll", "ntmarta.dl
 def start_noise(system: NtSystem) -> None:
     """Let the background begin; it never ends and nobody waits for it."""
     driver = system.named("System").threads[0]
-    system.scheduler.run_thread(driver, _background(system), Activity.BACKGROUND)
+    system.dispatcher.run_thread(driver, _background(system), Activity.BACKGROUND)
 
 
-def _background(system: NtSystem) -> Program:
+def _background(system: NtSystem) -> Program[None]:
     rng = system.rng
     for number in count():
         yield round(rng.expovariate(1 / MEAN_DISTANCE))
@@ -44,27 +45,27 @@ def _background(system: NtSystem) -> Program:
         if busy:
             creator = rng.choice(rng.choice(busy).live_threads())
             thread = _pool_thread(system, creator, number)
-            system.scheduler.run_thread(creator, thread, Activity.BACKGROUND)
+            system.dispatcher.run_thread(creator, thread, Activity.BACKGROUND)
 
 
-def _pool_thread(system: NtSystem, creator: Thread, number: int) -> Program:
+def _pool_thread(system: NtSystem, creator: Thread, number: int) -> Program[None]:
     """Runs in the creator, to make the thread, then hands over to the thread itself."""
     if not creator.alive or creator.process.ending:
         return
     thread = system.new_thread(creator.process)
-    system.announce(thread)
+    yield from system.announce(thread)
     life = system.guarded(thread, _life(system, thread, number))
-    system.scheduler.run_thread(thread, life, Activity.BACKGROUND)
+    system.dispatcher.run_thread(thread, life, Activity.BACKGROUND)
     yield 0
 
 
-def _life(system: NtSystem, thread: Thread, number: int) -> Program:
+def _life(system: NtSystem, thread: Thread, number: int) -> Program[None]:
     rng = system.rng
     library, rest = divmod(number, LIBRARY_EVERY)
     if rest == 1:
         yield rng.randrange(MILLISECOND, 4 * MILLISECOND)
         image = system.store.find(rng.choice(LIBRARIES))
         if image is not None:
-            system.map_image(thread.process, image, nameless=library % NAMELESS_EVERY == 0)
+            yield from system.map_image(thread.process, image, nameless=library % NAMELESS_EVERY == 0)
     yield rng.randrange(MILLISECOND, 3 * SECOND)
-    system.exit_thread(thread)
+    yield from system.exit_thread(thread)

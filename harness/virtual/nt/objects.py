@@ -33,6 +33,11 @@ class Thread:
     in_kernel: bool = False
     """It is inside a system call that cannot be left half done: it exits afterwards."""
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self.process.pid
+
 
 @dataclass(eq=False)
 class Process:

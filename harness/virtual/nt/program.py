@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.virtual.clock import MICROSECOND
+from harness.virtual.dispatcher.dispatcher import Activity, Entry
+from harness.virtual.dispatcher.program import Program, Signal
 from harness.virtual.nt.objects import Process, Thread
 from harness.virtual.nt.profile import Launch, Node, draw
-from harness.virtual.nt.scheduler import Activity, Entry, Signal
 from harness.virtual.nt.system import NtSystem
 
 __all__ = ["ProgramRun"]
@@ -85,17 +86,17 @@ class ProgramRun:
             if node.phase != "exit" or thread is None or not thread.alive:
                 self._give_up(node)
             elif node.id in self._entries:
-                self._system.scheduler.cancel(self._entries.pop(node.id))
-        known = set(self._threads.values())
+                self._system.dispatcher.cancel(self._entries.pop(node.id))
+        leaving = {self._threads[str(node.thread)] for node in self._remaining.values()}
         for thread in process.live_threads():
-            if thread not in known:
+            if thread not in leaving:
                 self._add_extra(thread)
         self._open = {"exit"}
         self._consider()
 
-    def thread_ended(self, thread: Thread) -> None:
+    def thread_ended(self, thread: Thread) -> Program[None]:
         """A thread that the profile does not know exits by itself, in its own context."""
-        self._exit(thread)
+        yield from self._exit(thread)
 
     def _add_extra(self, thread: Thread) -> None:
         role = f"{EXTRA}{thread.ordinal}"
@@ -112,7 +113,7 @@ class ProgramRun:
         self._remaining.pop(node.id, None)
         entry = self._entries.pop(node.id, None)
         if entry is not None:
-            self._system.scheduler.cancel(entry)
+            self._system.dispatcher.cancel(entry)
         if node.kind == "create":
             for other in list(self._remaining.values()):
                 if str(node.thread) in other.by and len(other.by) == 1:
@@ -127,7 +128,7 @@ class ProgramRun:
 
     def _schedule(self, node: Node, delay: int, activity: Activity) -> None:
         thread = self._pick_thread(node)
-        self._entries[node.id] = self._system.scheduler.call(
+        self._entries[node.id] = self._system.dispatcher.call(
             delay, thread, lambda: self._happen(node, thread), activity
         )
 
@@ -148,44 +149,51 @@ class ProgramRun:
             return self._threads[role]
         return rng.choice(self._system.named(OTHER_PROCESS, self.process.session).live_threads())
 
-    def _happen(self, node: Node, thread: Thread) -> None:
+    def _happen(self, node: Node, thread: Thread) -> Program[None]:
+        if node.kind == "exit":
+            yield from self._exit_node(node, thread)
+            return
         if not thread.alive:
             self._schedule(node, 0, Activity.WORK)
             return
-        if node.kind == "exit":
-            self._exit_node(node, thread)
-            return
-        self._done(node)
         if node.kind == "create":
-            self._create(node)
+            yield from self._create(node)
         else:
             assert node.image is not None
             image = self._system.store.find(node.image)
             assert image is not None
-            self._system.map_image(self.process, image)
+            yield from self._system.map_image(self.process, image)
+            self._done(node)
         self._after_event()
 
-    def _create(self, node: Node) -> None:
+    def _create(self, node: Node) -> Program[None]:
         first = node.thread == 0
         thread = self.first_thread if first else self._system.new_thread(self.process)
         self._threads[str(node.thread)] = thread
-        self._system.announce(thread)
+        yield from self._system.announce(thread)
+        self._done(node)
         if first:
             self._on_first_thread(thread)
         leaving = self._remaining.get(f"exit {node.thread}")
-        if leaving is not None and leaving.idle is not None:
+        if leaving is not None and leaving.idle is not None and not self.process.ending:
             self._schedule(leaving, draw(leaving.idle, self._system.rng), Activity.TIMEOUT)
 
-    def _exit_node(self, node: Node, thread: Thread) -> None:
+    def _exit_node(self, node: Node, thread: Thread) -> Program[None]:
         waiting = any(name in self._remaining for name in node.after) and not self.process.ending
         if waiting or thread.in_kernel:
             self._schedule(node, BUSY_IN_KERNEL, Activity.WORK)
             return
         self._done(node)
-        self._exit(thread)
+        if thread.alive:
+            yield from self._exit(thread)
+        else:
+            self._gone(thread)  # by itself, while the end of its process had to wait for it
 
-    def _exit(self, thread: Thread) -> None:
-        self._system.exit_thread(thread)
+    def _exit(self, thread: Thread) -> Program[None]:
+        yield from self._system.exit_thread(thread)
+        self._gone(thread)
+
+    def _gone(self, thread: Thread) -> None:
         if self.process.ending:
             self._exited.append(thread)
         if not self.process.live_threads():
@@ -198,10 +206,10 @@ class ProgramRun:
         rng, launch = self._system.rng, self._launch
         if launch.observed and self._exited and rng.random() * launch.observed >= launch.exit_by_last:
             thread = rng.choice(self._exited)
-        self._system.scheduler.call(draw(launch.exit_delay, rng), thread, self._exit_process)
+        self._system.dispatcher.call(draw(launch.exit_delay, rng), thread, self._exit_process)
 
-    def _exit_process(self) -> None:
-        self._system.exit_process(self.process)
+    def _exit_process(self) -> Program[None]:
+        yield from self._system.exit_process(self.process)
         self.ended.set()
 
     def _done(self, node: Node) -> None:

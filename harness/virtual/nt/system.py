@@ -11,12 +11,13 @@ from random import Random
 from subprocess import list2cmdline
 
 from harness.virtual.clock import MICROSECOND
+from harness.virtual.dispatcher.dispatcher import Dispatcher
+from harness.virtual.dispatcher.program import Program, ThreadWait, ended
 from harness.virtual.interfaces import NotifyRoutines
 from harness.virtual.nt.ids import CidTable
 from harness.virtual.nt.images import ImageFile, ImageStore, base_name, win32_path
 from harness.virtual.nt.objects import Mapping, Process, Thread
 from harness.virtual.nt.profile import Profile, load_boot
-from harness.virtual.nt.scheduler import Program, Scheduler
 
 __all__ = ["GUEST_SERVICE", "NtSystem"]
 
@@ -30,14 +31,14 @@ BOOT_TIME = 40_000_000
 class NtSystem:
     """All processes and threads of one boot.
 
-    :param scheduler: runs the threads and moves the clock.
+    :param dispatcher: runs the threads and moves the clock.
     :param profile: the Windows version to model.
     :param notify: is told everything that a driver could be told.
     """
 
-    def __init__(self, scheduler: Scheduler, profile: Profile, notify: NotifyRoutines) -> None:
-        self.scheduler = scheduler
-        self.rng: Random = scheduler.rng
+    def __init__(self, dispatcher: Dispatcher, profile: Profile, notify: NotifyRoutines) -> None:
+        self.dispatcher = dispatcher
+        self.rng: Random = dispatcher.rng
         self.profile = profile
         self.store = ImageStore(profile, self.rng)
         self.processes: dict[int, Process] = {}
@@ -70,7 +71,7 @@ class NtSystem:
         """A worker thread of the System process: drivers are loaded and unloaded in it."""
         return self.named("System").threads[1]
 
-    def new_process(self, image: ImageFile, creator: Thread, arguments: tuple[str, ...]) -> Process:
+    def new_process(self, image: ImageFile, creator: Thread, arguments: tuple[str, ...]) -> Program[Process]:
         """Make a process with its first thread's object and report its creation in ``creator``; the thread is
         reported by :meth:`announce`."""
         process = self._make_process(
@@ -79,13 +80,15 @@ class NtSystem:
         process.arguments = arguments
         process.wow64 = image.wow64
         self.new_thread(process)
-        self._notify.process_notify(
-            parent_pid=creator.process.pid,
-            pid=process.pid,
-            create=True,
-            context=self.scheduler.context,
-            image=image.path,
-            command_line=list2cmdline([win32_path(image.path), *arguments]),
+        yield from ended(
+            self._notify.process_notify(
+                parent_pid=creator.process.pid,
+                pid=process.pid,
+                create=True,
+                context=self.dispatcher.context,
+                image=image.path,
+                command_line=list2cmdline([win32_path(image.path), *arguments]),
+            )
         )
         return process
 
@@ -95,33 +98,42 @@ class NtSystem:
             tid=self._ids.allocate(),
             process=process,
             ordinal=len(process.threads),
-            processor=self.rng.randrange(self.scheduler.processors),
+            processor=self.rng.randrange(self.dispatcher.processors),
         )
         process.threads[thread.ordinal] = thread
         self.threads[thread.tid] = thread
         self._notify.create_thread_object(pid=process.pid, tid=thread.tid, processor=thread.processor)
         return thread
 
-    def announce(self, thread: Thread) -> None:
+    def announce(self, thread: Thread) -> Program[None]:
         """Report ``thread``'s creation in the thread that runs now."""
-        self._notify.thread_notify(
-            pid=thread.process.pid, tid=thread.tid, create=True, context=self.scheduler.context
+        yield from ended(
+            self._notify.thread_notify(
+                pid=thread.process.pid, tid=thread.tid, create=True, context=self.dispatcher.context
+            )
         )
 
-    def exit_thread(self, thread: Thread) -> None:
+    def exit_thread(self, thread: Thread) -> Program[None]:
         """Report the exit of the thread that runs now. Its id stays taken while its process is ending: the
         process's exit is reported in one of these threads."""
-        self._notify.thread_notify(
-            pid=thread.process.pid, tid=thread.tid, create=False, context=self.scheduler.context
+        yield from ended(
+            self._notify.thread_notify(
+                pid=thread.process.pid, tid=thread.tid, create=False, context=self.dispatcher.context
+            )
         )
         thread.alive = False
         if not thread.process.ending:
             self._delete_thread(thread)
 
-    def exit_process(self, process: Process) -> None:
+    def exit_process(self, process: Process) -> Program[None]:
         """Report the exit of ``process``, all of whose threads have exited, and delete the objects."""
-        self._notify.process_notify(
-            parent_pid=process.parent_pid, pid=process.pid, create=False, context=self.scheduler.context
+        yield from ended(
+            self._notify.process_notify(
+                parent_pid=process.parent_pid,
+                pid=process.pid,
+                create=False,
+                context=self.dispatcher.context,
+            )
         )
         process.exited = True
         for thread in process.threads.values():
@@ -131,7 +143,7 @@ class NtSystem:
         self._ids.free(process.pid)
         self._notify.delete_process_object(process.pid)
 
-    def map_image(self, process: Process, image: ImageFile, *, nameless: bool = False) -> Mapping:
+    def map_image(self, process: Process, image: ImageFile, *, nameless: bool = False) -> Program[Mapping]:
         """Map ``image`` and report it in the thread that runs now, without a FullImageName when ``nameless``;
         an image that is mapped already is neither mapped again nor reported."""
         key = image.path.casefold()
@@ -139,13 +151,15 @@ class NtSystem:
         if mapping is None:
             mapping = Mapping(image.path, self._free_base(process, image), image.size)
             process.mapped[key] = mapping
-            self._notify.image_notify(
-                name=None if nameless else image.path,
-                pid=process.pid,
-                base=mapping.base,
-                size=mapping.size,
-                system_mode=False,
-                context=self.scheduler.context,
+            yield from ended(
+                self._notify.image_notify(
+                    name=None if nameless else image.path,
+                    pid=process.pid,
+                    base=mapping.base,
+                    size=mapping.size,
+                    system_mode=False,
+                    context=self.dispatcher.context,
+                )
             )
         return mapping
 
@@ -153,14 +167,16 @@ class NtSystem:
         """Take the mapping away; nothing reports that (there is no unload callback in this family)."""
         process.mapped.pop(image.path.casefold(), None)
 
-    def run_user(self, thread: Thread, program: Program) -> None:
+    def run_user(self, thread: Thread, program: Program[None]) -> None:
         """Let ``thread`` execute ``program`` in user mode."""
-        self.scheduler.run_thread(thread, self.guarded(thread, program))
+        self.dispatcher.run_thread(thread, self.guarded(thread, program))
 
-    def guarded(self, thread: Thread, program: Program) -> Program:
+    def guarded(self, thread: Thread, program: Program[None]) -> Program[None]:
         """``program``, cut off where ``thread`` or its process ends."""
         for wait in program:
             yield wait
+            if isinstance(wait, ThreadWait):
+                continue  # inside the kernel, which it leaves first
             gone = not thread.alive or thread.process.ending
             if gone and not thread.in_kernel:
                 program.close()
@@ -168,7 +184,7 @@ class NtSystem:
 
     def debug_print(self, text: str) -> None:
         """OutputDebugString of the thread that runs now."""
-        self._notify.debug_print(text, self.scheduler.context)
+        self._notify.debug_print(text, self.dispatcher.context)
 
     def _free_base(self, process: Process, image: ImageFile) -> int:
         """Where the boot maps ``image``, or the next free place below when something else lies there."""
@@ -210,8 +226,8 @@ class NtSystem:
             by_name.setdefault(boot.name, process)
             for _ in range(boot.threads):
                 self.new_thread(process)
-                self.scheduler.clock.advance(self.rng.randrange(1, 200) * MICROSECOND)
-            self.scheduler.clock.advance_to(number * step)
+                self.dispatcher.clock.advance(self.rng.randrange(1, 200) * MICROSECOND)
+            self.dispatcher.clock.advance_to(number * step)
             if self.rng.random() < 0.5:
                 short_lived.append(self._ids.allocate())
         self.rng.shuffle(short_lived)

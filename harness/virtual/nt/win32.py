@@ -6,18 +6,18 @@ returns a status (0 or a Win32 error code) with its values. Error codes: Microso
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from harness.errors import GuestError
 from harness.virtual.clock import MICROSECOND
+from harness.virtual.dispatcher.program import Program, Signal
 from harness.virtual.nt.images import ImageFile, base_name
 from harness.virtual.nt.objects import Process, Thread
 from harness.virtual.nt.plan import PROCESS_EXIT, imports_in_load_order, plan_launch
 from harness.virtual.nt.profile import Launch, Variant
 from harness.virtual.nt.program import ProgramRun
-from harness.virtual.nt.scheduler import Program, Signal
 from harness.virtual.nt.system import NtSystem
 
 __all__ = [
@@ -59,7 +59,7 @@ class Result:
     values: dict[str, int | str] = field(default_factory=dict)
 
 
-Call: TypeAlias = Generator[int | Signal, None, Result]
+Call: TypeAlias = Program[Result]
 
 _ADOPTED = Launch("", 0, [], [Variant(1, [])], PROCESS_EXIT, 0)
 
@@ -90,7 +90,7 @@ class Win32:
             return Result(ERROR_BAD_EXE_FORMAT)
         system, created = self._system, Signal()
         caller.in_kernel = True
-        process = system.new_process(image, caller, arguments)
+        process = yield from system.new_process(image, caller, arguments)
         self._runs[process] = ProgramRun(
             system,
             process,
@@ -137,7 +137,7 @@ class Win32:
         if isinstance(process, Result):
             return process
         thread = self._system.new_thread(process)
-        self._system.announce(thread)
+        yield from self._system.announce(thread)
         done = Signal()
         results: list[Result] = []
         self._system.run_user(thread, self._thread_body(thread, routine, results, done))
@@ -160,7 +160,7 @@ class Win32:
         for library in (image, *imports_in_load_order(system.store, image)):
             if library.path.casefold() not in process.mapped:
                 yield self._pause(LOAD)
-            mapping = system.map_image(process, library)
+            mapping = yield from system.map_image(process, library)
             base = base or mapping.base
         yield self._pause(SYSTEM_CALL)
         if attach:
@@ -192,11 +192,11 @@ class Win32:
 
     def _thread_body(
         self, thread: Thread, routine: Callable[[Thread], Call], results: list[Result], done: Signal
-    ) -> Program:
+    ) -> Program[None]:
         try:
             yield self._pause(THREAD_START)
             results.append((yield from routine(thread)))
-            self._run_of(thread.process).thread_ended(thread)
+            yield from self._run_of(thread.process).thread_ended(thread)
         finally:
             # Also when the process is ended in the middle: whoever waits for the thread wakes up.
             done.set()

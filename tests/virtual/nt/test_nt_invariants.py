@@ -9,9 +9,9 @@ import pytest
 from recorder import Recorder
 
 from harness.virtual.clock import MILLISECOND, SECOND, Clock
+from harness.virtual.dispatcher.dispatcher import Dispatcher
 from harness.virtual.interfaces import ThreadContext
 from harness.virtual.nt.objects import Process, Thread
-from harness.virtual.nt.scheduler import Scheduler
 from harness.virtual.target import VirtualTarget
 
 SEEDS = range(6)
@@ -21,15 +21,15 @@ SEEDS = range(6)
 def test_a_thread_runs_on_one_processor_at_a_time(seed: int) -> None:
     """Four processors are idle, so nothing but the thread itself keeps its next event waiting."""
     clock = Clock()
-    scheduler = Scheduler(clock, Random(seed), processors=4)
+    dispatcher = Dispatcher(clock, Random(seed), processors=4)
     process = Process(pid=8, parent_pid=4, name="a.exe", image="", session=0)
     thread = Thread(tid=12, process=process, ordinal=0)
     ran: list[int] = []
     for _ in range(20):
-        scheduler.call(0, thread, lambda: ran.append(clock.now))
+        dispatcher.call(0, thread, lambda: ran.append(clock.now))
     ends: list[int] = []
     while len(ran) < 20:
-        if scheduler.step() is not None:
+        if dispatcher.step() is not None:
             ends.append(thread.busy_until)
     assert all(end <= begun for end, begun in zip(ends, ran[1:], strict=False))
     assert ran == sorted(ran)

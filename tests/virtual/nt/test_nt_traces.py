@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from recorder import Recorder, Report
 
 from harness.virtual.clock import MILLISECOND, SECOND, Clock
+from harness.virtual.dispatcher.dispatcher import EVENT_COST
 from harness.virtual.interfaces import ThreadContext
-from harness.virtual.nt.scheduler import EVENT_COST
 from harness.virtual.nt.system import NtSystem
 from harness.virtual.target import VirtualTarget
 

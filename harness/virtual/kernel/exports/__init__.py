@@ -17,10 +17,10 @@ from harness.virtual.kernel.exports import (
     rtlstrings,
     se,
 )
-from harness.virtual.kernel.exports.dispatch import Dispatcher
 from harness.virtual.kernel.exports.registry import DATA, EXPORTS, Export
+from harness.virtual.kernel.exports.services import ServiceTable
 
-__all__ = ["DATA", "EXPORTS", "SUBSYSTEMS", "Dispatcher", "Export"]
+__all__ = ["DATA", "EXPORTS", "SUBSYSTEMS", "Export", "ServiceTable"]
 
 SUBSYSTEMS = (crt, dbg, ex, exlists, io, ke, kesync, mm, ob, ps, rtl, rtlstrings, se)
 """The modules whose import declares the exports."""

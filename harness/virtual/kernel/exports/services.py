@@ -7,7 +7,7 @@ import struct
 from harness.virtual.kernel.exports.registry import EXPORTS
 from harness.virtual.kernel.system import System, VarArgs
 
-__all__ = ["Dispatcher"]
+__all__ = ["ServiceTable"]
 
 _RETURN_ADDRESS = 8
 _REGISTER_ARGUMENTS = 4
@@ -15,7 +15,7 @@ _STACK_ARGUMENTS = _RETURN_ADDRESS + 8 * _REGISTER_ARGUMENTS
 """Offset from RSP at entry: the return address and the home space of four registers lie before them."""
 
 
-class Dispatcher:
+class ServiceTable:
     """Serves the exports of one kernel image."""
 
     def __init__(self, system: System) -> None:

@@ -1,0 +1,1 @@
+"""Who runs when: the virtual processors, target time, and what stands in the middle and goes on later."""

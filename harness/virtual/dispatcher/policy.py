@@ -1,0 +1,81 @@
+"""Which of those that can run goes first: the one question that the dispatcher asks, at named points.
+
+Everything that explores interleavings is a policy. A policy reads no clock and knows no driver; what it
+answers may depend on its seed and on what it was asked before, so that the same seed gives the same run.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from random import Random
+from typing import Final, Protocol
+
+from harness.virtual.interfaces import ThreadContext
+
+__all__ = ["POLICIES", "Point", "Policy", "RandomPolicy", "RunOn", "make_policy"]
+
+
+class Point(enum.Enum):
+    """Where an execution can be made to stand aside."""
+
+    KERNEL_CALL = enum.auto()
+    """A call into the kernel has done its work and is about to return."""
+
+
+class Policy(Protocol):
+    """Chooses."""
+
+    name: str
+    preempts: bool
+    """It may choose another than the one that runs; else it need not be asked."""
+
+    def choose(self, point: Point, able: Sequence[ThreadContext]) -> int:
+        """The index in ``able`` of whom to let run: 0 is the execution that runs now, the others are what
+        else would begin soonest, in that order. Those before the chosen one begin too."""
+
+
+class RunOn:
+    """``default``: whoever runs goes on until it waits or returns."""
+
+    name = "default"
+    preempts = False
+
+    def choose(self, point: Point, able: Sequence[ThreadContext]) -> int:
+        """See :class:`Policy`."""
+        return 0
+
+
+class RandomPolicy:
+    """``random``: at every point the one that runs stands aside with a probability of one in
+    :data:`STAND_ASIDE_EVERY`, for one of the others.
+
+    :param rng: its own generator.
+    """
+
+    STAND_ASIDE_EVERY: Final = 4
+    name = "random"
+    preempts = True
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+
+    def choose(self, point: Point, able: Sequence[ThreadContext]) -> int:
+        """See :class:`Policy`."""
+        if len(able) < 2 or self._rng.randrange(self.STAND_ASIDE_EVERY):
+            return 0
+        return self._rng.randrange(1, len(able))
+
+
+POLICIES: Final = (RunOn.name, RandomPolicy.name)
+"""What ``--policy`` takes; the first is the default."""
+
+
+def make_policy(name: str, seed: int) -> Policy:
+    """The policy of that name; KeyError if there is none. Its generator is its own, so that the model draws
+    what it draws under the default."""
+    if name == RunOn.name:
+        return RunOn()
+    if name == RandomPolicy.name:
+        return RandomPolicy(Random(f"{name} {seed}"))
+    raise KeyError(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 
 from harness.callbacks import CALLBACK_KINDS
@@ -31,7 +32,8 @@ def check(scenario: Scenario, events: Iterable[Event], bindings: Mapping[str, in
 
     :param events: in capture order; iterated again where a failure has to be explained.
     :param bindings: what the steps bound.
-    :raises SearchBudgetError: the trace is too ambiguous; nothing was proved.
+    :returns: what is proved. An expectation for which the trace is too ambiguous is not judged; what the
+        trace breaks besides stays broken.
     """
     lifecycle = Lifecycle(scenario.lifecycle_off)
     constants: Bindings = dict(bindings)
@@ -57,8 +59,11 @@ def check(scenario: Scenario, events: Iterable[Event], bindings: Mapping[str, in
             unjudged.append(_nothing_in_scope(scenario, expectation))
         elif standing is not None:
             witnesses.append(_witness(expectation, standing))
+        elif search.exhausted is not None and search.forbidden is None:
+            unjudged.append(_too_ambiguous(scenario, expectation, search.exhausted))
         else:
-            failures.append(explain_order(scenario, expectation, block, search, events, constants))
+            failure = explain_order(scenario, expectation, block, search, events, constants)
+            failures.append(replace(failure, expectation=expectation))
     return CheckResult(
         witnesses=tuple(witnesses),
         failures=tuple(failures),
@@ -76,7 +81,14 @@ def _nothing_in_scope(scenario: Scenario, expectation: Expectation) -> Unjudged:
         f"{place}: {what}, so nothing was proved",
         place,
         hint="correct the scope, or expect an event in it with `order`",
+        expectation=expectation,
     )
+
+
+def _too_ambiguous(scenario: Scenario, expectation: Expectation, error: SearchBudgetError) -> Unjudged:
+    place = Place(scenario.path, expectation.line)
+    reason = f"{place}: {error.message}"
+    return Unjudged(reason, place, hint=error.hint, expectation=expectation, ambiguous=True)
 
 
 def _witness(expectation: Expectation, standing: Standing) -> Witness:
@@ -117,7 +129,11 @@ def _scope_variables(block: Block) -> list[str]:
 
 
 def _search_scopes(block: Block, events: Iterable[Event], constants: Bindings) -> Search:
-    """A scope that names what only the trace can tell is tried with every value the trace offers."""
+    """A scope that names what only the trace can tell is tried with every value the trace offers.
+
+    The order must be found in one of them. What is forbidden beside it must come in none in which the order
+    is found: that another one keeps it is no excuse.
+    """
     values: dict[frozenset[tuple[str, object]], Bindings] = {}
     for event in events:
         for pattern in block.scope:
@@ -125,20 +141,29 @@ def _search_scopes(block: Block, events: Iterable[Event], constants: Bindings) -
                 found: Bindings = {name: field_of(event, field) for field, name in pattern.variables}
                 values.setdefault(frozenset(found.items()), found)
         if len(values) > MAX_SCOPES:
-            raise SearchBudgetError(
+            beyond = Search(block, constants)
+            beyond.exhausted = SearchBudgetError(
                 f"the scope fits more than {MAX_SCOPES} ways", hint="bind its variable in a step"
             )
-    best: Search | None = None
+            return beyond
+    tried: list[Search] = []
     for bound in values.values():
         given = {**constants, **bound}
         scope = tuple(compile_pattern(p.source, kinds_of(p.source, _kinds(p)), given) for p in block.scope)
         search = Search(Block(block.order, scope, block.types, block.never, block.only), given)
         search.feed(events)
-        if search.witness() is not None:
+        if search.finished is None:
+            search.forbidden = None  # forbidden where the order is, and it is not here
+        elif search.witness() is None or not block.never:
             return search
-        if best is None or search.furthest.claimed > best.furthest.claimed:
-            best = search
-    return best or Search(block, constants)
+        tried.append(search)
+    return max(tried, key=_tells_most, default=Search(block, constants))
+
+
+def _tells_most(search: Search) -> tuple[bool, bool, int]:
+    """Of the scopes in which nothing forbidden is proved: one that is not judged, else one in which the order
+    was found, else the one in which it came furthest."""
+    return search.exhausted is not None, search.witness() is not None, search.furthest.claimed
 
 
 def _kinds(pattern: CompiledPattern) -> frozenset[str]:

@@ -133,6 +133,8 @@ class Failure:
     """None where no event of an awaited kind came, or nothing was awaited."""
     waited: bool = False
     """The order was waiting for something when the trace ended or stopped it."""
+    expectation: Expectation | None = None
+    """What is not kept; None for a lifecycle rule."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,10 @@ class Unjudged:
     place: Place
     hint: str = ""
     """The way out."""
+    expectation: Expectation | None = None
+    """What is not judged; None where it is no single one."""
+    ambiguous: bool = False
+    """The trace can be read in more ways than are followed, so it may break the promise."""
 
 
 @dataclass(frozen=True)

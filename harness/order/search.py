@@ -52,6 +52,8 @@ class Search:
     :ivar furthest: the way that claimed most events; where it came first, the earliest.
     :ivar forbidden: the first event that a trace-wide ``never`` without free variables forbids.
     :ivar nothing_in_scope: no event was in scope; told only of a block without an order.
+    :ivar exhausted: set where the trace was too ambiguous. Then no order is searched any more, and neither
+        its being kept nor its being broken is proved; :attr:`forbidden` is still looked for.
     """
 
     def __init__(self, block: Block, bindings: Bindings) -> None:
@@ -59,6 +61,7 @@ class Search:
         self._given = bindings
         self.forbidden: Assigned | None = None
         self.nothing_in_scope = block.order is None
+        self.exhausted: SearchBudgetError | None = None
         self._scope: PatternIndex[CompiledPattern] = PatternIndex()
         for pattern in block.scope:
             self._scope.add(pattern, {}, pattern)
@@ -68,13 +71,16 @@ class Search:
         self._suspects: list[tuple[CompiledPattern, Event]] = []
 
         self._kept = frozenset().union(*(pattern.names for pattern in block.never))
+        self._forget_ways()
+        self._floor: Position = ()
+        self._found = 0
+        self._begin()
+
+    def _forget_ways(self) -> None:
         self._waiting: PatternIndex[Way] = PatternIndex()
         self._ways: dict[Way, None] = {}
         self._alike: dict[object, list[Way]] = {}
         self._at_every_event: dict[Way, None] = {}
-        self._floor: Position = ()
-        self._found = 0
-        self._begin()
 
     def _begin(self) -> None:
         order = self._block.order
@@ -84,10 +90,11 @@ class Search:
             names = self._kept | order.names
             known = {name: value for name, value in self._given.items() if name in names}
             ways = list(islice(begin(order, known), MAX_WAYS + 1))
-        if len(ways) > MAX_WAYS:
-            raise _too_many("at its beginning", "ways to read the trace are open")
         begun = [self._way(term, bound) for term, bound in ways]
         self.furthest = begun[0]
+        if len(ways) > MAX_WAYS:
+            self.exhausted = _too_many("at its beginning", "ways to read the trace are open")
+            return
         for way in begun:
             self._admit(way)
         self._drop_behind([way for way in begun if way in self._ways], None)
@@ -103,7 +110,12 @@ class Search:
             if (
                 found or self._at_every_event or self.nothing_in_scope or (forbids and never(event))
             ) and self._in_scope(event):
-                self._step(event, found)
+                try:
+                    self._step(event, found)
+                except SearchBudgetError as error:
+                    self.exhausted = error
+                    self._forget_ways()
+                    waiting = self._waiting.find
 
     def _in_scope(self, event: Event) -> bool:
         if type(event) not in self._block.types:
@@ -119,7 +131,8 @@ class Search:
             if type(event) not in pattern.types or not pattern.may_match(event):
                 continue
             if pattern.names:
-                self._suspects.append((pattern, event))
+                if self.exhausted is None:
+                    self._suspects.append((pattern, event))
             elif self.forbidden is None:
                 self.forbidden = Assigned(pattern, event.index)
         if len(self._suspects) > MAX_WAYS:
@@ -262,7 +275,7 @@ class Search:
 
     def witness(self) -> Standing | None:
         """After the last event: a way on which everything was found and nothing forbidden, or None."""
-        if self.forbidden is not None:
+        if self.forbidden is not None or self.exhausted is not None:
             return None
         for way in self._ways:
             if isinstance(way.term, Done) and self.forbidden_under(way.bindings) is None:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 from harness.bugcheckcodes import bugcheck_words
 from harness.debuggers.base import Release
-from harness.errors import SearchBudgetError
 from harness.events import Bugcheck, Event, Stop
 from harness.order import CheckResult, check
 from harness.outcome import Outcome
 from harness.scenario import Scenario
 from harness.trace.loss import LossReport
+from harness.verdict.boots import BootEvents, over_boots
 from harness.verdict.ending import Ending
-from harness.verdict.survey import MAX_BOOTS, Boot, Survey
+from harness.verdict.survey import MAX_BOOTS, Survey
 
 __all__ = ["Verdict", "judge"]
 
-_CHUNK = 4096
 _IS_IT_LOADED = "is it loaded? is the print filter open?"
 
 
@@ -191,48 +189,40 @@ class _Judge:
         return None
 
     def _of_order(self) -> Verdict:
-        try:
-            checked = self._check()
-        except SearchBudgetError as error:
-            return self._is(Outcome.RIG, error.message, error.hint)
-        found, where = checked if checked is not None else (None, "")
+        found = self._check()
         self._found = replace(self._found, check=found)
-        if found is not None and found.broken and self._is_certain(found):
-            return self._is(Outcome.BROKEN, where + found.reason)
+        failures = () if found is None else found.failures
+        # A part of a trace cannot prove that something never came.
+        certain = [failure for failure in failures if not (self._found.partial and failure.waited)]
+        if certain:
+            return self._is(Outcome.BROKEN, certain[0].reason)
         uncounted = self._found.loss.uncounted
         if uncounted and "totals_count_every_line" not in self._off:
             return self._is(Outcome.BROKEN, f"totals_count_every_line: {uncounted[0]}")
-        if found is not None and found.broken:
+        if failures:
             hint = "what was not recorded may hold it"
-            return self._is(Outcome.RIG, f"not judged: {where}{found.reason}", hint)
+            return self._is(Outcome.RIG, f"not judged: {failures[0].reason}", hint)
         if found is not None and not found.passed:
-            return self._is(Outcome.RIG, where + found.reason, found.unjudged[0].hint)
+            return self._is(Outcome.RIG, found.reason, found.unjudged[0].hint)
         return self._found
 
-    def _is_certain(self, found: CheckResult) -> bool:
-        """A part of a trace cannot prove that something never came."""
-        return not self._found.partial or any(not failure.waited for failure in found.failures)
-
-    def _check(self) -> tuple[CheckResult, str] | None:
-        """The checker's result, and which boot it is of, in words."""
+    def _check(self) -> CheckResult | None:
+        """What the checker found; each boot is checked by itself."""
         if self._scenario is None:
             return None
-        boots = [boot for boot in self._survey.boots if boot.heard]
-        if len(self._survey.boots) > MAX_BOOTS:
-            raise SearchBudgetError(
-                f"the trace is of more than {MAX_BOOTS} boots of the target", hint="name a part: --from, --to"
-            )
-        if len(self._survey.boots) == 1 or not boots:
-            return check(self._scenario, self._events, self._bindings), ""
+        boots = self._survey.boots
+        heard = [(n, boot) for n, boot in enumerate(boots[:MAX_BOOTS], 1) if boot.heard]
+        more = len(boots) > MAX_BOOTS
+        if len(boots) == 1 or not (heard or more):
+            return check(self._scenario, self._events, self._bindings)
         results = [
-            (check(self._scenario, _BootEvents(self._events, boot), self._bindings), boot) for boot in boots
+            (
+                f"boot {number} of {MAX_BOOTS if more else len(boots)}{' and more' * more}",
+                check(self._scenario, BootEvents(self._events, boot), self._bindings),
+            )
+            for number, boot in heard
         ]
-        # Every boot must keep what is forbidden and the lifecycle rules; one must hold the order.
-        broken = [pair for pair in results if any(not failure.waited for failure in pair[0].failures)]
-        passed = [pair for pair in results if pair[0].passed]
-        result, boot = (broken or passed or results)[0]
-        number = self._survey.boots.index(boot) + 1
-        return result, f"boot {number} of {len(self._survey.boots)}: "
+        return over_boots(self._scenario, results, more=more)
 
     def _notes(self) -> Iterator[str]:
         survey = self._survey
@@ -251,14 +241,3 @@ class _Judge:
 
 _SHOWN_WIDTH = 160
 """Characters of a line shown in a note."""
-
-
-class _BootEvents:
-    """The events of one boot, to be iterated as often as wanted."""
-
-    def __init__(self, events: Iterable[Event], boot: Boot) -> None:
-        self._events = events
-        self._boot = boot
-
-    def __iter__(self) -> Iterator[Event]:
-        return islice(self._events, self._boot.first, self._boot.first + self._boot.events)

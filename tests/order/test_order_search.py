@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenarios_of import judge
+from scenarios_of import HEAD, judge, trace
 
-from harness.errors import SearchBudgetError
+from harness.order import check
 from harness.report.explanation import explanation_text
+from harness.scenario import parse
 
 TABLE = [
     (
@@ -248,6 +251,55 @@ DIFFERENT = any_order_of("process_create: {pid: {not: 9}}", 20)
         ),
     ],
 )
-def test_what_is_too_ambiguous_to_be_searched_is_an_error(expect: str, events: str, where: str) -> None:
-    with pytest.raises(SearchBudgetError, match=f"too ambiguous to be judged: {where} more than 20000 ways"):
-        judge(expect, events)
+def test_what_is_too_ambiguous_to_be_searched_is_not_judged(expect: str, events: str, where: str) -> None:
+    result = judge(expect, events)
+    (said,) = result.unjudged
+    assert not result.broken
+    assert not result.passed
+    assert said.ambiguous
+    place = "t.yaml:7: the trace is too ambiguous to be judged"
+    assert re.fullmatch(f"{place}: {where} more than 20000 ways to read the trace are open", said.reason)
+
+
+AMBIGUOUS = f"order: [process_exit: any, {OPTIONALS}, process_exit: any]"
+"""Too ambiguous for a trace that begins with an exit."""
+
+
+@pytest.mark.parametrize(
+    ("expect", "events", "reason"),
+    [
+        pytest.param(
+            f"- {AMBIGUOUS}\n- order: [process_create: {{pid: 9}}]",
+            "X1 X1",
+            "t.yaml:8: not found: process_create {pid: 9}",
+            id="another order",
+        ),
+        pytest.param(
+            f"- {AMBIGUOUS}\n- never: [process_create: any]",
+            "X1 X1 C1",
+            "t.yaml:8: forbidden, but it came (event 2): process_create: any",
+            id="what is forbidden in another block",
+        ),
+    ],
+)
+def test_what_is_broken_besides_stays_broken(expect: str, events: str, reason: str) -> None:
+    result = judge(expect, events)
+    assert [failure.reason for failure in result.failures] == [reason]
+    assert result.reason == reason
+    assert [said.ambiguous for said in result.unjudged] == [True]
+
+
+def test_what_is_forbidden_beside_an_order_is_found_after_its_search_gave_up() -> None:
+    expect = f"{AMBIGUOUS}\nnever: [process_create: {{pid: 9}}]"
+    assert judge(expect, "X1 X1 C1").unjudged
+    broken = judge(expect, "X1 X1 C1 C9")
+    assert broken.reason == "t.yaml:8: forbidden, but it came (event 3): process_create {pid: 9}"
+    assert not broken.unjudged
+
+
+def test_a_broken_rule_outweighs_an_order_that_is_too_ambiguous() -> None:
+    rules = parse(HEAD % "nothing_after_process_exit" + f"  {AMBIGUOUS}\n", Path("t.yaml"))
+    result = check(rules, trace("X1 X1 C2 C2"), {})
+    assert result.reason.startswith("process_created_once: ")
+    assert [said.ambiguous for said in result.unjudged] == [True]
+    assert "too ambiguous to be judged" in explanation_text(result)

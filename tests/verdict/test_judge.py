@@ -32,6 +32,13 @@ from harness.verdict.judge import Verdict, judge
 from harness.verdict.survey import MAX_BOOTS, Survey
 
 LIFE = "  order:\n    - process_create: {pid: 8}\n    - process_exit: {pid: 8}"
+TWO = f"- {LIFE.strip()}\n- order: [image_load: any]".replace("\n    ", "\n      ")
+MISSING = ", ".join(["optional: {process_create: any}"] * 40)
+AMBIGUOUS = (
+    f"  order: [one_of: [[image_load: any, image_load: any], [process_create: any, any_order: [{MISSING}],"
+    " process_exit: {pid: 12}]]]"
+)
+"""Too ambiguous for a trace in which a process is created."""
 CRASH = Bugcheck(index=0, code=0x50, parameters=(1, 2, 3, 4), module="bad.sys")
 SECOND_CHANCE = Stop(index=0, code=0xC0000005, address=0x10, first_chance=False, module="bad.sys")
 FIRST_CHANCE = Stop(index=0, code=0xC0000005, address=0x10, first_chance=True)
@@ -171,6 +178,40 @@ SITUATIONS = {
     "a reboot before the driver was loaded": Situation([NOISE, Reboot(index=0), *KEPT], P),
     "more boots than are judged": Situation(
         [*[Reboot(index=0)] * (MAX_BOOTS + 1), *KEPT], R, "more than 64 boots"
+    ),
+    "a rule broken in one of more boots than are judged": Situation(
+        [*KEPT, thread(), *[Reboot(index=0)] * (MAX_BOOTS + 1), *KEPT],
+        B,
+        "boot 1 of 64 and more: nothing_after_process_exit",
+    ),
+    "an order in none of the boots that are judged": Situation(
+        [born(), *[Reboot(index=0)] * (MAX_BOOTS + 1), *KEPT], R, "more than 64 boots"
+    ),
+    "two orders, each in a boot of its own": Situation([*KEPT, Reboot(index=0), image()], P, expect=TWO),
+    "two orders, one in no boot": Situation(
+        [*KEPT, Reboot(index=0), born(), Reboot(index=0), *KEPT], B, "s.yaml:7: not found: image", expect=TWO
+    ),
+    "what is forbidden beside the order, in a boot without it": Situation(
+        [thread(), Reboot(index=0), *KEPT],
+        B,
+        "boot 1 of 2: s.yaml:7: forbidden, but it came (event 0)",
+        expect=f"{LIFE}\n  never: [thread_create: any]",
+    ),
+    "what is forbidden in the order, in one boot of two": Situation(
+        [born(), image(), died(), Reboot(index=0), *KEPT],
+        P,
+        expect=LIFE.replace("    - process_exit", "    - never: {image_load: any}\n    - process_exit"),
+    ),
+    # what is too ambiguous
+    "too ambiguous": Situation([*KEPT, *KEPT], R, "s.yaml:4: the trace is too ambiguous", expect=AMBIGUOUS),
+    "too ambiguous, and a rule is broken": Situation(
+        [*KEPT, thread()], B, "nothing_after_process_exit: ", expect=AMBIGUOUS
+    ),
+    "too ambiguous in a boot, and the order found in the other": Situation(
+        [*KEPT, Reboot(index=0), image(8), image(8)],
+        R,
+        "boot 1 of 2: s.yaml:4: the trace is too ambiguous",
+        expect=AMBIGUOUS,
     ),
 }
 

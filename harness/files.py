@@ -1,14 +1,20 @@
-"""Files that the user named: read within limits, and whose fault it is that one cannot be written."""
+"""Files: read within limits, renamed although somebody looks at them, and whose fault it is that one cannot
+be written."""
 
 from __future__ import annotations
 
 import errno
 import stat
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import ProcnotifyError, RigError, UsageError
 
-__all__ = ["cannot_write", "read_file"]
+__all__ = ["cannot_write", "patiently", "read_file"]
+
+_PAUSES = (0.02, 0.04, 0.08, 0.16, 0.3, 0.6, 0.8)
+"""Seconds before each further try of what was refused: two in all."""
 
 _MACHINE = frozenset(
     {
@@ -45,6 +51,24 @@ def read_file(path: Path, *, limit: int) -> bytes:
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"it is larger than {limit} bytes", str(path))
     return data
+
+
+def patiently(work: Callable[[], object], *, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Rename or delete, and try again for about two seconds while that is refused.
+
+    Windows refuses it while another process has the file open, or one in the folder; a virus scanner does
+    that with whatever has just been written.
+
+    :raises OSError: the last refusal, or any other failure at once.
+    """
+    for pause in _PAUSES:
+        try:
+            work()
+        except PermissionError:
+            sleep(pause)
+        else:
+            return
+    work()
 
 
 def cannot_write(path: Path, error: OSError, *, hint: str = "") -> ProcnotifyError:

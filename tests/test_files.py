@@ -1,4 +1,4 @@
-"""Files that the user named: their limits, and whose fault it is."""
+"""Files: their limits, renames that are refused for a while, and whose fault it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import DriverFileError, RigError, ScenarioError, UsageError
-from harness.files import cannot_write, read_file
+from harness.files import cannot_write, patiently, read_file
 from harness.runs.opening import MAX_DRIVER, read_driver
 from harness.scenario import load
 
@@ -74,3 +74,47 @@ def test_whose_fault_it_is_that_a_file_cannot_be_written(number: int, kind: type
     assert type(error) is kind
     assert str(error).startswith(f"cannot write out: {os.strerror(number)}")
     assert ("choose another --out" in str(error)) == (kind is UsageError)
+
+
+class Refused:
+    """Work that is refused a number of times."""
+
+    def __init__(self, times: int, error: OSError) -> None:
+        self.left = times
+        self.error = error
+        self.slept: list[float] = []
+
+    def __call__(self) -> None:
+        if self.left:
+            self.left -= 1
+            raise self.error
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+def test_what_a_scanner_holds_is_tried_again_for_two_seconds() -> None:
+    work = Refused(3, PermissionError(errno.EACCES, "Sharing violation"))
+    patiently(work, sleep=work.sleep)
+    assert work.left == 0 and len(work.slept) == 3
+    lasting = Refused(100, PermissionError(errno.EACCES, "Sharing violation"))
+    with pytest.raises(PermissionError, match="Sharing violation"):
+        patiently(lasting, sleep=lasting.sleep)
+    assert sum(lasting.slept) == pytest.approx(2.0) and lasting.slept == sorted(lasting.slept)
+
+
+def test_any_other_failure_is_told_at_once() -> None:
+    work = Refused(1, FileNotFoundError(errno.ENOENT, "No such file"))
+    with pytest.raises(FileNotFoundError):
+        patiently(work, sleep=work.sleep)
+    assert work.slept == []
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="only Windows refuses to replace an open file")
+def test_a_file_that_somebody_has_open_is_replaced_once_it_is_closed(tmp_path: Path) -> None:
+    fresh, place = tmp_path / "fresh", tmp_path / "place"
+    fresh.write_bytes(b"fresh")
+    place.write_bytes(b"old")
+    with place.open("rb") as held:
+        patiently(lambda: fresh.replace(place), sleep=lambda seconds: held.close())
+    assert place.read_bytes() == b"fresh"

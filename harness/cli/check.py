@@ -13,6 +13,7 @@ from harness.cli._options import json_option, part_options, print_json
 from harness.outcome import Outcome
 from harness.report.text import one_line, printable
 from harness.report.verdict import verdict_as_json, verdict_text
+from harness.runs.trace_folder import through_latest
 from harness.scenario import Scenario, load
 from harness.trace.sources import open_trace
 from harness.verdict.judge import Verdict
@@ -67,7 +68,7 @@ def command(
       4  the trace holds a bugcheck
     """
     promised = load(scenario)
-    source = open_trace(trace)
+    source = open_trace(through_latest(trace))
     verdict = judge_recording(source, promised, bind=bind, first=first, last=last, partial=partial)
     _say(trace, promised, verdict, verbose, to_stderr=as_json)
     if as_json:

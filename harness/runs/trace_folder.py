@@ -8,12 +8,13 @@ import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from harness.files import cannot_write
+from harness.files import cannot_write, patiently
 from harness.outcome import Outcome, worst
 
-__all__ = ["KEPT_PASSING", "LATEST", "TraceFolder"]
+__all__ = ["KEPT_PASSING", "LATEST", "TraceFolder", "through_latest"]
 
 KEPT_PASSING = 20
 """So many folders of the newest calls in which everything passed are kept; older ones of that kind are
@@ -24,6 +25,7 @@ LATEST = "latest"
 _OUTCOME = "outcome.txt"
 """In a folder whose call has ended: the worst outcome, in words."""
 _NAME = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
+_NAME_LENGTH = 22
 _ATTEMPTS = 100
 _STEM_BYTES = 150
 """Of a scenario file's name at most so many bytes begin the trace's name: file systems allow 255."""
@@ -99,7 +101,7 @@ class TraceFolder:
                 temporary.symlink_to(name, target_is_directory=True)
             except (OSError, NotImplementedError):
                 temporary.write_text(f"{name}\n", encoding="utf-8")
-            temporary.replace(self.root / LATEST)
+            patiently(partial(_replace, temporary, self.root / LATEST))
         except OSError as error:
             temporary.unlink(missing_ok=True)
             _log.warning("%s does not stand for %s: %s", self.root / LATEST, name, error.strerror)
@@ -118,6 +120,28 @@ class TraceFolder:
                 file.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # something else was put there, which is not ours to delete
                 path.rmdir()
+
+
+def through_latest(trace: Path) -> Path:
+    """``trace``; where it leads through a :data:`LATEST` that is a file, through the folder that it names."""
+    link = trace.parent
+    if link.name == LATEST and link.is_file():
+        name = _text_of(link, _NAME_LENGTH).strip()
+        if _NAME.fullmatch(name):
+            return link.with_name(name) / trace.name
+    return trace
+
+
+def _replace(fresh: Path, link: Path) -> None:
+    """Let ``fresh`` take the place of ``link``, which may be a link to a folder: that is a folder to Windows,
+    and nothing takes the place of a folder by being renamed."""
+    try:
+        fresh.replace(link)
+    except PermissionError:
+        if not link.is_symlink():
+            raise
+        link.unlink()
+        fresh.replace(link)
 
 
 def _text_of(path: Path, length: int) -> str:

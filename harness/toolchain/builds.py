@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import shutil
 import tempfile
@@ -10,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import ToolchainError, UsageError
+from harness.files import patiently
 from harness.resources import CacheError, cache_dir, driver_sources
 from harness.toolchain import compile, driver, link, program, ziglang
 from harness.toolchain.actor import ActorBuild, build_actor
@@ -78,11 +78,26 @@ def _cached(what: str, arch: Arch, rooms: tuple[str, ...], build: Callable[[Path
         raise CacheError(parent, error) from None
     try:
         build(temporary)
-        # Fails where somebody else was faster: their result is the same.
-        with contextlib.suppress(OSError):
-            temporary.rename(final)
+        _publish(temporary, final)
     except UsageError as error:  # these sources are ours, and so is what is wrong with them
         raise ToolchainError(error.message, hint=error.hint) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return final
+
+
+def _publish(temporary: Path, final: Path) -> None:
+    """Give a build its name, unless somebody else was faster: their result is the same."""
+
+    def rename() -> None:
+        if not final.is_dir():
+            temporary.rename(final)
+
+    try:
+        patiently(rename)
+    except OSError as error:
+        if not final.is_dir():
+            raise ToolchainError(
+                f"the finished build cannot be renamed to {final}: {error.strerror or error}",
+                hint="a virus scanner may hold it: try again, or exempt the cache folder",
+            ) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from harness.toolchain.diagnostics import users_sources
 from harness.toolchain.headers import HEADERS, write_forwarders
 from harness.toolchain.importlibs import import_library_of, make_import_library
 from harness.toolchain.link import LinkJob, link
-from harness.toolchain.result import BuildResult, pdb_name_for, publish
+from harness.toolchain.result import BuildResult, build_folder, pdb_name_for, publish
 from harness.toolchain.runtime import make_runtime
 
 __all__ = ["DRIVER_DEFINES", "build_driver", "find_sources"]
@@ -85,8 +84,7 @@ def build_driver(
     files = find_sources(sources)
     ours = driver_sources() / "wdk"
     include = sources.resolve() if sources.is_dir() else files[0].parent
-    with tempfile.TemporaryDirectory(prefix="procnotify-build-") as temporary:
-        folder = Path(temporary)
+    with build_folder() as folder:
         forwarders = folder / "forwarders"
         forwarders.mkdir()
         search = [include, ours, *system_includes(kernel=True)]

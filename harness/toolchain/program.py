@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,7 +12,7 @@ from harness.toolchain.compile import Progress, compile_sources
 from harness.toolchain.diagnostics import users_sources
 from harness.toolchain.importlibs import make_import_library
 from harness.toolchain.link import LinkJob, link
-from harness.toolchain.result import BuildResult, pdb_name_for, publish
+from harness.toolchain.result import BuildResult, build_folder, pdb_name_for, publish
 from harness.toolchain.runtime import make_runtime
 
 __all__ = ["USER_DEFINES", "build_program"]
@@ -54,8 +53,7 @@ def build_program(
     flags = ["/dll"] if kind == "dll" else []
     # /noimplib: an import library of a DLL would be a stray file, nobody links against it.
     flags += ["/noimplib", *(f"/export:{name}" for name in exports)]
-    with tempfile.TemporaryDirectory(prefix="procnotify-build-") as temporary:
-        folder = Path(temporary)
+    with build_folder() as folder:
         with users_sources():
             objects = compile_sources(
                 [path.resolve() for path in sources],

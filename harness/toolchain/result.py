@@ -1,18 +1,21 @@
-"""What a build hands back, and how it leaves its temporary folder."""
+"""The temporary folder of a build, and what leaves it."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from harness.errors import UsageError
-from harness.files import cannot_write
+from harness.files import cannot_write, patiently
 
-__all__ = ["BuildResult", "describe", "pdb_name_for", "publish"]
+__all__ = ["BuildResult", "build_folder", "describe", "pdb_name_for", "publish"]
 
 
 class BuildResult(NamedTuple):
@@ -23,6 +26,14 @@ class BuildResult(NamedTuple):
     """Its debug information, under the name that the image's CodeView record has."""
     sha256: str
     """Of the image, in hexadecimal."""
+
+
+@contextlib.contextmanager
+def build_folder() -> Iterator[Path]:
+    """A temporary folder for one build. What somebody still has open when it ends (a virus scanner does that
+    with a fresh image) stays behind, and is no failure of the build."""
+    with tempfile.TemporaryDirectory(prefix="procnotify-build-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def describe(path: Path, pdb: Path) -> BuildResult:
@@ -49,11 +60,15 @@ def publish(image: Path, pdb: Path, out: Path) -> BuildResult:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         for source, target in ((pdb, out.with_name(pdb.name)), (image, out)):
-            handle, temporary = tempfile.mkstemp(dir=out.parent, prefix=f".{target.name}.")
+            handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{target.name}.")
             os.close(handle)
-            shutil.copyfile(source, temporary)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(target)
+            temporary = Path(name)
+            try:
+                shutil.copyfile(source, temporary)
+                temporary.chmod(0o644)
+                patiently(partial(temporary.replace, target))
+            finally:
+                temporary.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(out, error, hint="choose another --out") from error
     return describe(out, out.with_name(pdb.name))

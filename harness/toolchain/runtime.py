@@ -26,6 +26,7 @@ def make_runtime(arch: Arch, folder: Path, *, kernel: bool) -> Path:
     sources = [driver_sources().resolve() / "runtime" / name for name in names]
     compiled = compile_sources(sources, arch, objects, kernel=kernel)
     library = folder / "runtime.lib"
-    members = [str(path.relative_to(folder)) for path in compiled]
+    # The members' names are in the .pdb, and its hash is in the image: not with the separator of this system.
+    members = [path.relative_to(folder).as_posix() for path in compiled]
     run_tool("lld-link", ["/lib", "/nologo", f"/out:{library.name}", *members], cwd=folder)
     return library

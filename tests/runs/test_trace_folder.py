@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import sys
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ import pytest
 
 from harness.errors import RigError, UsageError
 from harness.outcome import Outcome
-from harness.runs.trace_folder import KEPT_PASSING, LATEST, TraceFolder
+from harness.runs.trace_folder import KEPT_PASSING, LATEST, TraceFolder, through_latest
 
 NOON = datetime(2026, 3, 1, 12, 30, 15, tzinfo=UTC)
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="a matter of POSIX")
@@ -138,3 +139,40 @@ def test_a_token_that_is_not_random_is_noticed(tmp_path: Path) -> None:
     first.new_trace(Path("a.yaml"), 1)
     with pytest.raises(AssertionError, match="the token is not random"):
         folder(tmp_path, *itertools.repeat("0000aa", 200)).new_trace(Path("a.yaml"), 1)
+
+
+def test_latest_leads_to_the_newest_folder_also_where_it_is_a_file(tmp_path: Path) -> None:
+    trace = folder(tmp_path).new_trace(Path("a.yaml"), 1)
+    trace.write_text("{}", encoding="utf-8")
+    for name in ("20260301-123015-0000aa\n", "20260301-123015-0000aa\r\n"):
+        (tmp_path / LATEST).unlink()
+        (tmp_path / LATEST).write_text(name, encoding="utf-8", newline="")
+        assert through_latest(tmp_path / LATEST / "a-1.jsonl") == trace
+    assert through_latest(trace) == trace
+
+
+@pytest.mark.parametrize("name", ["", "..", "20260301-123015-0000aa/../..", "elsewhere", "2" * 100])
+def test_a_file_called_latest_leads_nowhere_else(tmp_path: Path, name: str) -> None:
+    (tmp_path / LATEST).write_text(name, encoding="utf-8")
+    trace = tmp_path / LATEST / "a-1.jsonl"
+    assert through_latest(trace) == trace
+
+
+def test_a_link_to_a_folder_is_replaced_where_a_rename_cannot_do_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def as_windows(self: Path, target: Path) -> Path:
+        if target.is_dir():
+            raise PermissionError(errno.EACCES, "Access is denied")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", as_windows)
+    older = folder(tmp_path, "0000aa").new_trace(Path("a.yaml"), 1)
+    newer = folder(tmp_path, "0000bb").new_trace(Path("a.yaml"), 1)
+    assert older.parent.is_dir()
+    for trace in (older, newer):
+        trace.write_text(trace.parent.name, encoding="utf-8")
+    shown = through_latest(tmp_path / LATEST / "a-1.jsonl").read_text(encoding="utf-8")
+    assert shown == newer.parent.name

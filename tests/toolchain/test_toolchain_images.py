@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import struct
 import uuid
@@ -12,11 +14,13 @@ import pytest
 import yaml
 
 from harness.resources import driver_sources
-from harness.toolchain import Arch, build_actor, build_driver, build_program
+from harness.toolchain import Arch, build_actor, build_driver, build_program, ziglang
 
 TESTS = Path(__file__).resolve().parent.parent
 FAULTY = TESTS / "drivers"
 EXPECTED = yaml.safe_load((FAULTY / "expected.yaml").read_text(encoding="utf-8"))
+HASHES = Path(__file__).resolve().parent / "golden" / "images.json"
+"""Of what one version of the compiler makes, on whichever system."""
 MACHINE = {Arch.X64: 0x8664, Arch.X86: 0x014C, Arch.ARM64: 0xAA64}
 
 DRIVER_IMPORTS = {
@@ -110,6 +114,27 @@ def test_same_sources_and_same_name_same_image_wherever_they_lie(driver, tmp_pat
     renamed = build_driver(elsewhere, arch, tmp_path / "other.sys")
     assert renamed.pdb == tmp_path / "other.pdb"
     assert b"other.pdb\0" in renamed.path.read_bytes() and renamed.sha256 != built.sha256
+
+
+@pytest.mark.parametrize("arch", list(Arch))
+def test_driver_and_helper_are_the_same_bytes_on_every_system(
+    arch: Arch, tmp_path: Path, update: bool
+) -> None:
+    recorded = json.loads(HASHES.read_text(encoding="utf-8"))
+    if recorded["ziglang"] != ziglang.version() and not update:
+        pytest.skip(f"{HASHES.name} is of ziglang {recorded['ziglang']}, and this is {ziglang.version()}")
+    driver = build_driver(driver_sources() / "procnotify", arch, tmp_path / "procnotify.sys")
+    actor = build_actor(arch, tmp_path)
+    built = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for result in (driver, actor.exe, actor.probe)
+        for path in (result.path, result.pdb)
+    }
+    if update:
+        recorded["ziglang"] = ziglang.version()
+        recorded["sha256"][str(arch)] = built
+        HASHES.write_text(json.dumps(recorded, indent=2) + "\n", encoding="utf-8", newline="\n")
+    assert built == recorded["sha256"][str(arch)]
 
 
 def test_no_path_of_this_machine_is_in_the_files(driver, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,7 @@ from harness.debuggers.pykd.interpreters import (
     probe,
 )
 from harness.errors import RigError, UsageError
+from harness.files import patiently
 from harness.wine.pieces import IMPORT_PYKD, PYKD
 
 __all__ = ["PykdSetupError", "Ready", "import_pykd", "remove", "setup", "where"]
@@ -212,7 +214,7 @@ def _make(environment: Environment, base: Interpreter, step: Callable[[str], Non
         raise _not_importable(made, reason) from None
     stamp = environment.stamp.with_suffix(".new")
     stamp.write_text(json.dumps({"pykd": PYKD.requirement, "base": base.executable}), encoding="utf-8")
-    stamp.replace(environment.stamp)
+    patiently(partial(stamp.replace, environment.stamp))
     return ready
 
 
@@ -257,7 +259,7 @@ def _delete(environment: Environment) -> None:
     try:
         environment.stamp.unlink(missing_ok=True)
         if environment.folder.exists():
-            shutil.rmtree(environment.folder)
+            patiently(partial(shutil.rmtree, environment.folder))
     except OSError as error:
         where = os.fspath(error.filename or environment.folder)
         raise PykdSetupError(

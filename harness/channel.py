@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any
 
 from harness.errors import ProcnotifyError
+from harness.processes import ChildProcess
+from harness.waiting import is_done_within
 
 __all__ = ["JsonChannel"]
 
@@ -60,14 +60,13 @@ class JsonChannel:
         self._make_refused = refused
         self._on_event = on_event
         self._on_lost = on_lost
-        self._process = subprocess.Popen(
+        self._process = ChildProcess(
             argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment,
             cwd=cwd,
-            **_own_process_group(),
         )
         self._lock = threading.Lock()
         self._next_id = 1
@@ -127,17 +126,14 @@ class JsonChannel:
             in time; what ``refused`` makes when it refused.
         """
         future = self.ask(name, args)
-        try:
-            return future.result(timeout)
-        except FutureTimeoutError:
-            with self._lock:
-                self._waiting = {
-                    number: other for number, other in self._waiting.items() if other is not future
-                }
-            state = "runs" if self._process.poll() is None else "has ended"
-            raise self._make_lost(
-                f"{self._what} did not answer {name!r} within {timeout:g} s (process {self.pid} {state})"
-            ) from None
+        if is_done_within([future], timeout):
+            return future.result()
+        with self._lock:
+            self._waiting = {number: other for number, other in self._waiting.items() if other is not future}
+        state = "runs" if self._process.poll() is None else "has ended"
+        raise self._make_lost(
+            f"{self._what} did not answer {name!r} within {timeout:g} s (process {self.pid} {state})"
+        )
 
     def close(self, *, timeout: float = 2.0) -> None:
         """End the child: by closing its stdin, after ``timeout`` seconds by killing it. Idempotent."""
@@ -224,13 +220,6 @@ class JsonChannel:
             future.set_exception(self._make_lost(reason))
         if first:
             self._on_lost(reason)
-
-
-def _own_process_group() -> dict[str, Any]:
-    """Ctrl-C in a terminal goes to the whole group; the child is ended by us, in order."""
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"process_group": 0}
 
 
 def _shortened(line: bytes) -> str:

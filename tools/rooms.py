@@ -16,8 +16,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "harness"
 
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("bugcheckcodes",),
-    ("errors", "events", "actions"),
-    ("outcome", "numbers", "callbacks", "resources", "internal", "files"),
+    ("errors", "events", "actions", "waiting"),
+    ("outcome", "numbers", "callbacks", "resources", "internal", "files", "processes"),
     ("lines", "kd", "toolchain", "channel"),
     ("connection", "trace", "scenario"),
     ("order", "virtual"),

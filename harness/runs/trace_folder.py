@@ -99,6 +99,8 @@ class TraceFolder:
         try:
             try:
                 temporary.symlink_to(name, target_is_directory=True)
+                if not temporary.is_symlink():
+                    raise NotImplementedError  # Wine says that it has made one
             except (OSError, NotImplementedError):
                 temporary.write_text(f"{name}\n", encoding="utf-8")
             patiently(partial(_replace, temporary, self.root / LATEST))

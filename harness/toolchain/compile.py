@@ -7,11 +7,13 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from pathlib import Path
 
 from harness.toolchain.arch import Arch
 from harness.toolchain.diagnostics import refusal_of_all, warnings_that_matter
 from harness.toolchain.ziglang import CompilerRefusal, package_dir, run_tool
+from harness.waiting import is_done_within
 
 __all__ = ["LANGUAGES", "Progress", "compile_sources", "system_includes"]
 
@@ -108,7 +110,13 @@ def compile_sources(
         return result
 
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        results = list(pool.map(one, range(len(sources)), sources))
+        jobs = [pool.submit(one, number, source) for number, source in enumerate(sources)]
+        try:
+            is_done_within(jobs, inf)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        results = [job.result() for job in jobs]
     refusals = [result for result in results if isinstance(result, CompilerRefusal)]
     if refusals:
         raise refusal_of_all(refusals)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import ToolchainError
+from harness.processes import run_child
 
 __all__ = ["CompilerRefusal", "package_dir", "run_tool", "version"]
 
@@ -69,7 +70,7 @@ def run_tool(tool: str, arguments: Sequence[str], *, cwd: Path) -> str:
     """
     program = package_dir() / ("zig.exe" if sys.platform == "win32" else "zig")
     try:
-        done = subprocess.run(
+        code, said = run_child(
             [tool, tool, *arguments],
             executable=program,
             cwd=cwd,
@@ -78,7 +79,6 @@ def run_tool(tool: str, arguments: Sequence[str], *, cwd: Path) -> str:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=TOOL_SECONDS,
-            check=False,
         )
     except OSError as error:
         raise ToolchainError(f"cannot run the compiler: {error}", hint=_HINT) from error
@@ -87,9 +87,9 @@ def run_tool(tool: str, arguments: Sequence[str], *, cwd: Path) -> str:
             f"the compiler ({tool}) did not end within {TOOL_SECONDS:.0f} s",
             hint="try again on an idle machine",
         ) from None
-    output = done.stdout.decode("utf-8", "replace")
-    if done.returncode != 0:
-        raise _refusal(tool, done.returncode, output)
+    output = said.decode("utf-8", "replace")
+    if code != 0:
+        raise _refusal(tool, code, output)
     return output
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from harness.errors import ToolchainError
 from harness.files import patiently
-from harness.toolchain import Arch, builds
+from harness.toolchain import Arch, builds, compile
 from harness.toolchain.result import build_folder, publish
 
 
@@ -120,3 +121,27 @@ def test_a_build_ends_well_although_a_file_of_its_folder_cannot_be_deleted(
             (folder / "fresh.pdb").write_bytes(b"")
     assert [path.name for path in folder.iterdir()] == ["fresh.exe"]
     shutil.rmtree(folder)
+
+
+def test_ctrl_c_ends_a_compilation_and_what_has_not_begun_never_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    released = threading.Event()
+
+    def run_tool(tool: str, arguments: list[str], *, cwd: Path) -> str:
+        begun.append(tool)
+        released.wait(60)
+        return ""
+
+    def interrupted(futures: list[object], timeout: float) -> bool:
+        released.set()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compile, "run_tool", run_tool)
+    monkeypatch.setattr(compile, "is_done_within", interrupted)
+    monkeypatch.setattr(compile.os, "cpu_count", lambda: 1)
+    sources = [tmp_path / f"{number}.c" for number in range(20)]
+    with pytest.raises(KeyboardInterrupt):
+        compile.compile_sources(sources, Arch.X64, tmp_path, kernel=True)
+    assert len(begun) < len(sources)

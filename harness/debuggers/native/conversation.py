@@ -12,16 +12,11 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from time import monotonic, time
 from typing import Final, TypeVar
 
-from harness.debuggers.base import (
-    Module,
-    ModuleLoaded,
-    ModuleUnloaded,
-    PrintReceived,
-    TargetRebooted,
-)
+from harness.debuggers.base import Module, ModuleLoaded, ModuleUnloaded, PrintReceived, TargetRebooted
 from harness.debuggers.native.inbox import Halt, Inbox, InboxItem, Message
 from harness.debuggers.native.linklog import place
 from harness.debuggers.native.linkthread import LinkThread
@@ -46,6 +41,7 @@ from harness.kd.session_events import (
 from harness.kd.statechange import CommandString, Exception64, LoadSymbols, StateChange
 from harness.kd.status import DBG_CONTINUE, STATUS_NO_SUCH_FILE, STATUS_UNSUCCESSFUL
 from harness.kd.traceio import ControlRequest
+from harness.waiting import wait_in_slices
 
 __all__ = ["Conversation", "continue_record", "image_name"]
 
@@ -281,7 +277,8 @@ class Conversation:
     def wait(self, done: Callable[[], bool], timeout: float) -> bool:
         """Until ``done()`` or the timeout; whether it is done. Raises what killed the link."""
         with self._changed:
-            self._changed.wait_for(lambda: done() or self._failure is not None, timeout)
+            over = partial(self._changed.wait_for, lambda: done() or self._failure is not None)
+            wait_in_slices(over, timeout)
         if done():
             return True
         self.raise_failure()

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.errors import RigError, UsageError
+from harness.processes import run_child
 from harness.resources import cache_dir
 from harness.wine.command import Finished
 
@@ -73,15 +74,14 @@ def run_program(command: Sequence[str], timeout: float, environment: Mapping[str
     with tempfile.TemporaryFile() as output:
         code: int | None
         try:
-            code = subprocess.run(
+            code, _ = run_child(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment,
                 timeout=timeout,
-                check=False,
-            ).returncode
+            )
         except subprocess.TimeoutExpired:
             code = None
         size = output.seek(0, os.SEEK_END)

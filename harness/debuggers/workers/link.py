@@ -11,10 +11,10 @@ what the debugger said last.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,7 @@ from harness.debuggers.base import (
 from harness.debuggers.prompts import answer_prompt
 from harness.debuggers.stops import command_stop, exception_stop
 from harness.errors import ConnectionFailed, DebuggerDied, LinesLost, ProcnotifyError, TargetLost
+from harness.waiting import is_done_within, wait_in_slices
 
 __all__ = ["WORKER", "WorkerLink", "WorkerProgram"]
 
@@ -124,7 +125,7 @@ class WorkerLink:
 
     def await_listening(self) -> None:
         """Until it has bound its port; raises why it cannot."""
-        if not self._listening.wait(LISTEN_SECONDS):
+        if not wait_in_slices(self._listening.wait, LISTEN_SECONDS):
             raise self.hung(LISTEN_SECONDS)
         if self._attaching.done() and self._attaching.exception() is not None:
             self.end()
@@ -133,10 +134,9 @@ class WorkerLink:
     def await_target(self, timeout: float) -> dict[str, Any] | None:
         """What the worker says of the target once it is halted; None when none came within ``timeout``."""
         self.phase = "attach"
-        try:
-            facts = self._attaching.result(timeout)
-        except FutureTimeoutError:
+        if not is_done_within([self._attaching], timeout):
             return None
+        facts = self._attaching.result()
         self.halted = True
         return facts
 
@@ -146,10 +146,10 @@ class WorkerLink:
             raise self.error
         self.phase = call
         timeout = min(timeout, max(self.deadline - monotonic(), LEAST_SECONDS))
-        try:
-            return self._channel.ask(call, args).result(timeout)
-        except FutureTimeoutError:
-            raise self.hung(timeout) from None
+        answer = self._channel.ask(call, args)
+        if not is_done_within([answer], timeout):
+            raise self.hung(timeout)
+        return answer.result()
 
     def execute(self, command: str, timeout: float) -> tuple[dict[str, Any], bool]:
         """The worker's answer to a debugger command, and whether it had to be broken off: one that lets the
@@ -159,14 +159,12 @@ class WorkerLink:
         self.phase = f"command {command!r}"
         timeout = min(timeout, max(self.deadline - monotonic(), LEAST_SECONDS))
         answer = self._channel.ask("execute", {"command": command})
-        try:
-            return answer.result(timeout), False
-        except FutureTimeoutError:
-            self._channel.ask("break_in", {})
-        try:
-            return answer.result(BREAK_OFF_SECONDS), True
-        except FutureTimeoutError:
-            raise self.hung(timeout) from None
+        if is_done_within([answer], timeout):
+            return answer.result(), False
+        self._channel.ask("break_in", {})
+        if is_done_within([answer], BREAK_OFF_SECONDS):
+            return answer.result(), True
+        raise self.hung(timeout)
 
     def go(self, timeout: float) -> None:
         """Let the halted target run."""
@@ -176,10 +174,15 @@ class WorkerLink:
 
     def next(self, timeout: float) -> DebuggerEvent | None:
         """The next event, None after ``timeout``; raises :attr:`error` once there can be none."""
-        try:
-            event = self._inbox.get(timeout=timeout) if timeout > 0 else self._inbox.get_nowait()
-        except Empty:
-            return None
+        event: DebuggerEvent | ProcnotifyError | None = None
+
+        def come(seconds: float) -> bool:
+            nonlocal event
+            with contextlib.suppress(Empty):
+                event = self._inbox.get(timeout=seconds) if seconds > 0 else self._inbox.get_nowait()
+            return event is not None
+
+        wait_in_slices(come, timeout)
         if isinstance(event, ProcnotifyError):
             self._inbox.put(event)  # for whoever asks again
             raise event

@@ -12,7 +12,7 @@ from harness.report.console import is_live, make_console
 from harness.wine import setup as wine_setup
 from harness.wine.prefix import WinePrefix
 
-__all__ = ["command"]
+__all__ = ["Shown", "command"]
 
 
 @click.group(short_help="the private Wine prefix in which DbgEng runs on Linux")
@@ -38,7 +38,7 @@ def setup(source: Path | None, as_json: bool) -> None:
       procnotify wine setup
     """
     prefix = WinePrefix()
-    with _Shown() as reporter:
+    with Shown() as reporter:
         facts = wine_setup.setup(prefix, reporter, source=source)
     if as_json:
         print_json(exit_code=0, prefix=prefix.root, python=facts["python"], pykd=facts["pykd"])
@@ -63,7 +63,7 @@ def remove(as_json: bool) -> None:
     click.echo(f"removed {prefix.root}" if removed else f"there is no prefix in {prefix.root}")
 
 
-class _Shown:
+class Shown:
     """Steps as lines, downloads as a bar where there is a terminal."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class _Shown:
         )
         self._task: TaskID | None = None
 
-    def __enter__(self) -> _Shown:
+    def __enter__(self) -> Shown:
         self._bar.start()
         return self
 

@@ -1,4 +1,4 @@
-"""Fetch packages of Debian 11 with apt, without being root and without touching the system's own state.
+"""Fetch packages of a Debian release with apt, without being root and without touching the system's state.
 
 The archive's address is taken from the machine's own apt sources, with another suite; apt itself checks the
 signature against the machine's own Debian keyring.
@@ -21,7 +21,6 @@ from harness.wine.report import Reporter
 
 __all__ = ["archive_address", "fetch_debs"]
 
-SUITE: Final = "bullseye"
 TIMEOUT: Final = 600.0
 _KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _RELEASES: Final = {
@@ -61,7 +60,7 @@ def archive_address(targets: str) -> str | None:
 
 
 def fetch_debs(debs: Sequence[Deb], folder: Path, reporter: Reporter) -> None:
-    """Put the packages into ``folder``.
+    """Put the packages, all of one release, into ``folder``.
 
     :raises DownloadError: no apt, no Debian archive among its sources, or apt failed.
     """
@@ -69,17 +68,21 @@ def fetch_debs(debs: Sequence[Deb], folder: Path, reporter: Reporter) -> None:
         raise DownloadError(
             "there is no apt-get on this machine", hint=f"run the setup on Debian, {_OWN_FILES}"
         )
+    (release,) = {deb.release for deb in debs}
     address = _own_archive()
     if address is None:
         raise DownloadError(
-            "apt's sources name no Debian archive, from which Python 3.9's library could be taken",
+            "apt's sources name no Debian archive, from which the library of "
+            f"Python {release.python} could be taken",
             hint=f"add one, {_OWN_FILES}",
         )
     # Its own each time: apt of a setup that was killed may still be at work, and hold its locks.
     state = Path(tempfile.mkdtemp(prefix="apt-", dir=folder))
-    options = _private_apt(state, address)
-    reporter.step(f"reading the package list of Debian 11 ({SUITE})")
-    _check(run_command(["apt-get", *options, "update"], timeout=TIMEOUT), f"the package list of {SUITE}")
+    options = _private_apt(state, f"{address} {release.suite}")
+    reporter.step(f"reading the package list of Debian {release.number} ({release.suite})")
+    _check(
+        run_command(["apt-get", *options, "update"], timeout=TIMEOUT), f"the package list of {release.suite}"
+    )
     for deb in debs:
         reporter.step(f"downloading {deb.purpose}: {deb.package}")
         _check(
@@ -101,15 +104,15 @@ def _own_archive() -> str | None:
     return None
 
 
-def _private_apt(state: Path, address: str) -> list[str]:
-    """Options that give apt a source and a state of its own."""
+def _private_apt(state: Path, suite: str) -> list[str]:
+    """Options that give apt a source (``ADDRESS SUITE``) and a state of its own."""
     for part in ("lists/partial", "cache/archives/partial"):
         (state / part).mkdir(parents=True, exist_ok=True)
     status = state / "status"
     status.touch()
     key = f"[signed-by={_KEYRING}] " if _KEYRING.is_file() else ""
     sources = state / "sources.list"
-    sources.write_text(f"deb {key}{address} {SUITE} main\n", encoding="utf-8")
+    sources.write_text(f"deb {key}{suite} main\n", encoding="utf-8")
     settings = {
         "Dir::Etc::sourcelist": sources,
         "Dir::Etc::sourceparts": "-",

@@ -15,12 +15,29 @@ from typing import Final
 from harness.wine.archives import check_deb, check_zip
 from harness.wine.errors import DownloadError
 
-__all__ = ["DEBS", "IMPORT_PYKD", "PYKD", "PYTHON", "WHEELS", "Deb", "Pieces", "Wheel", "find_pieces"]
+__all__ = [
+    *("BOOKWORM", "BULLSEYE", "DEBS", "IMPORT_PYKD", "PYKD", "PYTHON", "WHEELS"),
+    *("Deb", "Pieces", "DebianRelease", "Wheel", "drop_damaged", "find_files", "find_pieces"),
+]
+
+
+@dataclass(frozen=True)
+class DebianRelease:
+    """A release of Debian, for the sake of the standard library that it carries."""
+
+    suite: str
+    number: int
+    python: str
+    """Its CPython: ``3.9``."""
+
+
+BULLSEYE: Final = DebianRelease("bullseye", 11, "3.9")
+BOOKWORM: Final = DebianRelease("bookworm", 12, "3.11")
 
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel from PyPI, for 64-bit Windows and CPython 3.9."""
+    """A wheel from PyPI, for 64-bit Windows."""
 
     requirement: str
     """As pip takes it, exact."""
@@ -29,6 +46,8 @@ class Wheel:
     pattern: str
     """File names (glob) that will do when a user brings the file along."""
     purpose: str
+    python: str = "3.9"
+    """The CPython that it is for."""
 
     def check(self, path: Path) -> None:
         """Raises :class:`DownloadError` unless ``path`` is a whole wheel, and this one if so named."""
@@ -49,14 +68,15 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Deb:
-    """A package of Debian 11, the release that had Python 3.9."""
+    """A package of Debian, with a part of the standard library of the release's CPython."""
 
     package: str
     purpose: str
+    release: DebianRelease = BULLSEYE
 
     @property
     def pattern(self) -> str:
-        return f"{self.package}_3.9.*_amd64.deb"
+        return f"{self.package}_{self.release.python}.*_amd64.deb"
 
     def check(self, path: Path) -> None:
         """Raises :class:`DownloadError` unless ``path`` is a whole Debian package."""
@@ -110,20 +130,41 @@ class Pieces:
         return ",".join(f"{path.name}:{path.stat().st_size}" for path in paths)
 
 
-def find_pieces(folder: Path) -> tuple[Pieces | None, list[Wheel | Deb]]:
-    """Look for the files in ``folder``; the pieces if all are there, and those that are missing.
+def find_files(
+    wanted: Iterable[Wheel | Deb], folder: Path
+) -> tuple[dict[Wheel | Deb, Path], list[Wheel | Deb]]:
+    """Look for ``wanted`` in ``folder``: the files, and what is missing.
 
     :raises DownloadError: a file is there but damaged.
     """
     found: dict[Wheel | Deb, Path] = {}
     missing: list[Wheel | Deb] = []
-    for piece in (*WHEELS, *DEBS):
+    for piece in wanted:
         candidates = sorted(folder.glob(piece.pattern)) if folder.is_dir() else []
         if candidates:
             piece.check(candidates[-1])
             found[piece] = candidates[-1]
         else:
             missing.append(piece)
+    return found, missing
+
+
+def drop_damaged(wanted: Iterable[Wheel | Deb], folder: Path) -> None:
+    """Remove from ``folder`` what an earlier download left half finished."""
+    for piece in wanted:
+        for path in folder.glob(piece.pattern):
+            try:
+                piece.check(path)
+            except DownloadError:
+                path.unlink()
+
+
+def find_pieces(folder: Path) -> tuple[Pieces | None, list[Wheel | Deb]]:
+    """Look for the files in ``folder``; the pieces if all are there, and those that are missing.
+
+    :raises DownloadError: a file is there but damaged.
+    """
+    found, missing = find_files((*WHEELS, *DEBS), folder)
     if missing:
         return None, missing
     return Pieces(found[PYKD], found[PYTHON], tuple(found[deb] for deb in DEBS)), []

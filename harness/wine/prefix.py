@@ -22,7 +22,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from time import monotonic, sleep
-from typing import IO, Final
+from typing import IO, ClassVar, Final
 
 from harness.resources import cache_dir
 from harness.wine.command import run_command
@@ -94,6 +94,10 @@ class WinePrefix:
     :raises PrefixError: the cache cannot be written to.
     """
 
+    home: ClassVar = PYTHON_HOME
+    drives: ClassVar[tuple[str, ...]] = ("c:",)
+    """What programs in the prefix have of the host's files."""
+
     def __init__(self, root: Path | None = None) -> None:
         with one_line_errors():
             # Wine takes only an absolute path.
@@ -110,6 +114,16 @@ class WinePrefix:
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
         """``base`` with what Wine and the Windows Python need, without the host Python's own settings."""
+        return self.wine_environment(base) | {
+            "PYTHONHOME": PYTHON_HOME,
+            "PYTHONPATH": ";".join(f"{PYTHON_HOME}\\{part}" for part in ("DLLs", "Lib", "site-packages")),
+            "PYTHONUTF8": "1",
+            "PYTHONNOUSERSITE": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def wine_environment(self, base: Mapping[str, str]) -> dict[str, str]:
+        """``base`` with what Wine needs, without the host's own settings for Wine and Python."""
         kept = {
             name: value
             for name, value in base.items()
@@ -122,11 +136,6 @@ class WinePrefix:
             "LC_ALL": "C.UTF-8",
             "WINEDEBUG": "-all",
             "WINEDLLOVERRIDES": f"{_NATIVE_DLLS};winemenubuilder.exe=d",
-            "PYTHONHOME": PYTHON_HOME,
-            "PYTHONPATH": ";".join(f"{PYTHON_HOME}\\{part}" for part in ("DLLs", "Lib", "site-packages")),
-            "PYTHONUTF8": "1",
-            "PYTHONNOUSERSITE": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
 
     def use(self) -> IO[bytes]:
@@ -196,4 +205,4 @@ class WinePrefix:
 
         :raises WineMissing: there is no Wine.
         """
-        return [str(find_wine()), f"{PYTHON_HOME}\\python.exe", *arguments]
+        return [str(find_wine()), f"{self.home}\\python.exe", *arguments]

@@ -1,7 +1,6 @@
-"""``procnotify wine setup``: build the prefix in stages, each whole or not at all, and prove that it works.
+"""``procnotify wine setup``: build the prefix in stages, and prove that pykd can be imported in it.
 
-A stage that was finished with the same ingredients is not repeated; a setup that was interrupted goes on
-where it stood. Downloads are kept until the setup is complete.
+Downloads are kept until the setup is complete.
 """
 
 from __future__ import annotations
@@ -10,28 +9,25 @@ import contextlib
 import json
 import os
 import shutil
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from harness.wine import pieces
-from harness.wine.archives import unpack_deb, unpack_zip
+from harness.wine.archives import unpack_zip
+from harness.wine.boot import replace_prefix, wine_version
 from harness.wine.command import run_command
 from harness.wine.debian import fetch_debs
 from harness.wine.errors import DownloadError, PrefixError, WineMissing, one_line_errors
+from harness.wine.interpreter import unpack_interpreter
 from harness.wine.launcher import build_launcher, launcher_fingerprint
-from harness.wine.prefix import WinePrefix, find_wine, find_wineserver
+from harness.wine.prefix import WinePrefix, find_wine
 from harness.wine.pypi import fetch_wheel
 from harness.wine.report import Reporter
+from harness.wine.stages import alone, fresh, stage, write_stamp
 
 __all__ = ["remove", "setup"]
 
-BOOT_TIMEOUT: Final = 300.0
 VERIFY_TIMEOUT: Final = 120.0
-
-_PYTHON_DLLS: Final = ("python39", "libffi", "libcrypto", "libssl", "sqlite3")
 
 
 def setup(prefix: WinePrefix, reporter: Reporter, *, source: Path | None = None) -> dict[str, str]:
@@ -41,14 +37,13 @@ def setup(prefix: WinePrefix, reporter: Reporter, *, source: Path | None = None)
     :raises WineMissing, DownloadError, PrefixError, ToolchainError: one of each stage's reasons.
     """
     wine = find_wine()
-    with one_line_errors(), _alone(prefix.root):
-        version = _wine_version(wine)
-        _stage(prefix, "prefix", version, lambda: _replace_prefix(prefix, wine, reporter))
+    with one_line_errors(), alone(prefix.root):
+        stage(prefix, "prefix", wine_version(wine), lambda: replace_prefix(prefix, wine, reporter))
         if source is not None or not _unpacked(prefix):
             _unpack(prefix, _gather(prefix, source, reporter), reporter)
-        _stage(prefix, "launcher", launcher_fingerprint(), lambda: _make_launcher(prefix, reporter))
+        stage(prefix, "launcher", launcher_fingerprint(), lambda: _make_launcher(prefix, reporter))
         facts = _verify(prefix, reporter)
-        _write_stamp(prefix, "verified", json.dumps(facts))
+        write_stamp(prefix, "verified", json.dumps(facts))
         shutil.rmtree(prefix.downloads, ignore_errors=True)
     return facts
 
@@ -61,7 +56,7 @@ def remove(prefix: WinePrefix) -> bool:
     """
     if not any(path.exists() for path in (prefix.prefix, prefix.python, prefix.downloads, prefix.stamps)):
         return False
-    with one_line_errors(), _alone(prefix.root), prefix.alone():
+    with one_line_errors(), alone(prefix.root), prefix.alone():
         with contextlib.suppress(WineMissing):  # without Wine nothing runs there
             prefix.end_programs()
         for path in (prefix.stamps, prefix.python, prefix.downloads, prefix.prefix):
@@ -70,88 +65,6 @@ def remove(prefix: WinePrefix) -> bool:
     if left:
         raise PrefixError(f"{prefix.root} could not be deleted: {', '.join(left)} is still there")
     return True
-
-
-def _wine_version(wine: Path) -> str:
-    try:
-        return run_command([str(wine), "--version"], timeout=VERIFY_TIMEOUT).last_line()
-    except OSError as error:
-        raise WineMissing(f"{wine} cannot be started: {error.strerror}") from error
-
-
-@contextlib.contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """No two setups at a time in one place."""
-    if sys.platform == "win32":
-        raise PrefixError("there is no Wine on Windows", hint="pykd runs there without it")
-    import fcntl
-
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise PrefixError(f"another setup is at work in {root}", hint="wait for its end") from None
-        yield
-
-
-def _stage(prefix: WinePrefix, name: str, fingerprint: str, build: Callable[[], None]) -> None:
-    """Do a stage unless it was done with the same ingredients."""
-    stamp = prefix.stamps / name
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == fingerprint:
-        return
-    for later in (name, "verified"):
-        (prefix.stamps / later).unlink(missing_ok=True)
-    build()
-    _write_stamp(prefix, name, fingerprint)
-
-
-def _write_stamp(prefix: WinePrefix, name: str, text: str) -> None:
-    prefix.stamps.mkdir(parents=True, exist_ok=True)
-    fresh = prefix.stamps / f".{name}"
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(prefix.stamps / name)
-
-
-def _replace_prefix(prefix: WinePrefix, wine: Path, reporter: Reporter) -> None:
-    with prefix.alone():
-        _make_prefix(prefix, wine, reporter)
-
-
-def _make_prefix(prefix: WinePrefix, wine: Path, reporter: Reporter) -> None:
-    reporter.step("creating the Wine prefix")
-    server = str(find_wineserver(wine))
-    prefix.end_programs()
-    shutil.rmtree(prefix.prefix, ignore_errors=True)
-    prefix.prefix.mkdir(parents=True)
-    environment = prefix.environment(os.environ)
-    # Without these Wine would offer to download Mono and Gecko, in a window.
-    environment["WINEDLLOVERRIDES"] = "mscoree,mshtml=;winemenubuilder.exe=d"
-    booted = run_command([str(wine), "wineboot", "-i"], timeout=BOOT_TIMEOUT, environment=environment)
-    # The server writes the registry when it ends.
-    waited = run_command([server, "-w"], timeout=BOOT_TIMEOUT, environment=environment)
-    if booted.code != 0 or waited.code != 0 or not (prefix.prefix / "system.reg").is_file():
-        failed = waited if booted.code == 0 and waited.code != 0 else booted
-        raise PrefixError(
-            f"Wine could not create its prefix in {prefix.prefix}: {failed.why()}",
-            hint="is the 64-bit Wine installed (Debian: wine64), and is there 1 GB of disk space?",
-        )
-    _fence(prefix)
-
-
-def _fence(prefix: WinePrefix) -> None:
-    """Leave the prefix drive C: alone, without links to the host's files, and with the Python in it."""
-    for link in (prefix.prefix / "dosdevices").iterdir():
-        if link.name != "c:":
-            link.unlink()
-    drive = prefix.prefix / "drive_c"
-    for folder, names, files in os.walk(drive / "users"):
-        # A link to what is not there yet counts as a file.
-        for path in (Path(folder) / name for name in (*names, *files)):
-            if path.is_symlink():
-                path.unlink()
-                path.mkdir()
-    (drive / "procnotify").symlink_to(Path("..", "..", prefix.python.name), target_is_directory=True)
 
 
 def _unpacked(prefix: WinePrefix) -> bool:
@@ -168,7 +81,7 @@ def _gather(prefix: WinePrefix, source: Path | None, reporter: Reporter) -> piec
         return found
     folder = prefix.downloads
     folder.mkdir(parents=True, exist_ok=True)
-    _drop_damaged(folder)
+    pieces.drop_damaged((*pieces.WHEELS, *pieces.DEBS), folder)
     _, missing = pieces.find_pieces(folder)
     debs = [piece for piece in missing if isinstance(piece, pieces.Deb)]
     if debs:
@@ -182,67 +95,18 @@ def _gather(prefix: WinePrefix, source: Path | None, reporter: Reporter) -> piec
     return found
 
 
-def _drop_damaged(folder: Path) -> None:
-    """Remove what an earlier download left half finished."""
-    for piece in (*pieces.WHEELS, *pieces.DEBS):
-        for path in folder.glob(piece.pattern):
-            try:
-                piece.check(path)
-            except DownloadError:
-                path.unlink()
-
-
 def _unpack(prefix: WinePrefix, found: pieces.Pieces, reporter: Reporter) -> None:
     def python() -> None:
         reporter.step("unpacking Python 3.9 for Windows")
-        with _fresh(prefix, "DLLs") as folder:
-            unpack_zip(found.python, folder, _python_module)
-            if not (folder / "python39.dll").is_file():
-                raise DownloadError(f"{found.python.name} holds no deploy_libs/python39.dll")
-        with _fresh(prefix, "Lib") as folder:
-            for deb in found.library:
-                unpack_deb(deb, folder, _library_module)
-        # Beside python.exe, where it is looked for first.
-        (prefix.python / "DLLs" / "python39.dll").replace(prefix.python / "python39.dll")
+        unpack_interpreter(prefix, pieces.BULLSEYE.python, found.python, found.library)
 
     def pykd() -> None:
         reporter.step("unpacking pykd and DbgEng")
-        with _fresh(prefix, "site-packages") as folder:
+        with fresh(prefix.python / "site-packages") as folder:
             unpack_zip(found.pykd, folder, lambda name: name)
 
-    _stage(prefix, "python", found.fingerprint([found.python, *found.library]), python)
-    _stage(prefix, "pykd", found.fingerprint([found.pykd]), pykd)
-
-
-def _python_module(name: PurePosixPath) -> PurePosixPath | None:
-    """Python's own binaries; the wheel's other contents and the C runtime, which Wine has, are left out."""
-    wanted = name.parent == PurePosixPath("deploy_libs") and (
-        name.suffix == ".pyd" or name.name.startswith(_PYTHON_DLLS)
-    )
-    return PurePosixPath(name.name) if wanted else None
-
-
-def _library_module(name: PurePosixPath) -> PurePosixPath | None:
-    """The Python files of the standard library; Linux binaries are left out."""
-    parts = [part for part in name.parts if part != "."]
-    if parts[:3] != ["usr", "lib", "python3.9"] or name.suffix != ".py":
-        return None
-    return PurePosixPath(*parts[3:])
-
-
-@contextlib.contextmanager
-def _fresh(prefix: WinePrefix, name: str) -> Iterator[Path]:
-    """A new folder that takes the place of ``python/NAME`` when the block ended well."""
-    prefix.python.mkdir(parents=True, exist_ok=True)
-    for left in prefix.python.glob(f".{name}-*"):
-        shutil.rmtree(left, ignore_errors=True)  # of a setup that was killed
-    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=prefix.python) as temporary:
-        folder = Path(temporary) / name
-        folder.mkdir()
-        yield folder
-        target = prefix.python / name
-        shutil.rmtree(target, ignore_errors=True)
-        folder.replace(target)
+    stage(prefix, "python", found.fingerprint([found.python, *found.library]), python)
+    stage(prefix, "pykd", found.fingerprint([found.pykd]), pykd)
 
 
 def _make_launcher(prefix: WinePrefix, reporter: Reporter) -> None:

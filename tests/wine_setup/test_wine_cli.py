@@ -19,6 +19,7 @@ from harness.cli.wine import command
 from harness.wine import setup as wine_setup
 from harness.wine.prefix import WinePrefix
 from harness.wine.report import Reporter
+from harness.wine.stages import write_stamp
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows needs no Wine")
 
@@ -56,7 +57,7 @@ def stamped(cache: Path) -> None:
     assert prefix.root == cache
     prefix.python.mkdir(parents=True)
     (prefix.python / "python.exe").touch()
-    wine_setup._write_stamp(prefix, "launcher", wine_setup.launcher_fingerprint())
+    write_stamp(prefix, "launcher", wine_setup.launcher_fingerprint())
 
 
 @pytest.mark.parametrize(
@@ -197,8 +198,8 @@ def test_ctrl_c_ends_the_setup_and_what_it_started_and_a_later_one_goes_on(
 
 def test_a_bar_is_drawn_on_a_terminal_and_wiped_away(cache: Path) -> None:
     code = (
-        "from pathlib import Path; from harness.cli.wine import _Shown\n"
-        "with _Shown() as shown:\n"
+        "from pathlib import Path; from harness.cli.wine import Shown\n"
+        "with Shown() as shown:\n"
         "    shown.step('downloading one')\n"
         "    shown.progress(30, 100); shown.progress(100, 100)\n"
         "    shown.step('unpacking')\n"

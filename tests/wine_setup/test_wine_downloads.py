@@ -299,7 +299,7 @@ def test_pip_is_asked_for_windows_and_python_39_and_no_source(pip: Path, tmp_pat
         fetch_wheel(wheel, tmp_path, Said())
     asked = (tmp_path / "asked").read_text()
     assert asked.startswith(
-        "download --no-deps --only-binary=:all: --platform win_amd64 --python-version 39 "
+        "download --no-deps --only-binary=:all: --platform win_amd64 --python-version 3.9 "
     )
     assert asked.endswith(f" --dest {tmp_path} made==1.0")
 

@@ -13,7 +13,7 @@ import pytest
 from fake_wine import FakeWine
 from made_pieces import MINIMAL, PYKD, PYTHON, STDLIB, make_pieces, zip_bytes
 
-from harness.wine import pieces, setup
+from harness.wine import boot, interpreter, pieces, setup
 from harness.wine.errors import DownloadError, PrefixError, WineMissing
 from harness.wine.pieces import Deb, Wheel
 from harness.wine.prefix import WinePrefix
@@ -152,14 +152,14 @@ def test_interrupted_within_an_archive_no_part_of_it_is_taken_for_whole(
     work: str,
     reason: BaseException,
 ) -> None:
-    original: Callable[..., int] = getattr(setup, work)
+    original: Callable[..., int] = getattr(interpreter, work)
 
     def stops(path: Path, destination: Path, rename: object) -> int:
         original(path, destination, rename)
         raise reason
 
     with monkeypatch.context() as patch:
-        patch.setattr(setup, work, stops)
+        patch.setattr(interpreter, work, stops)
         with pytest.raises(type(reason)):
             setup.setup(prefix, Silent(), source=source)
     assert not any(path.name.startswith(".") for path in prefix.python.iterdir())
@@ -301,7 +301,7 @@ def test_wine_never_ends_making_its_prefix(
     prefix: WinePrefix, source: Path, wine_program: FakeWine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wine_program.hook.write_text("sleep 600\n")
-    monkeypatch.setattr(setup, "BOOT_TIMEOUT", 0.2)
+    monkeypatch.setattr(boot, "BOOT_TIMEOUT", 0.2)
     with pytest.raises(PrefixError, match="no answer in time"):
         setup.setup(prefix, Silent(), source=source)
 

@@ -70,8 +70,10 @@ class Numbers:
     __slots__ = (
         "_before",
         "_began",
+        "_ceiling",
         "_closed",
         "_first",
+        "_floor",
         "_forgotten",
         "_gaps",
         "_gaps_before",
@@ -97,9 +99,27 @@ class Numbers:
         self._missing: dict[int, int] = {}  # first → last number of a range
         self._forgotten = -1
         self._closed = False
+        self._floor = 1  # a driver may count from 1
+        self._ceiling: int | None = None
+        self._forget_missing()
+
+    def _forget_missing(self) -> None:
         self._lost = self._before = 0
         self._gaps: list[tuple[int, int]] = []
         self._gaps_before: list[tuple[int, int]] = []
+
+    def begin_part(self) -> None:
+        """From here on only the numbers after the highest so far are told as missing."""
+        self._floor = max(self.next or 0, 1)
+        self._forget_missing()
+
+    def end_part(self) -> None:
+        """Numbers after the highest so far are not told as missing, should they not come in this load."""
+        self._ceiling = self.next
+
+    def is_of_part(self, seq: int) -> bool:
+        """Is it a number of this load between the beginning of the part and its end?"""
+        return self._floor <= seq and (self._ceiling is None or seq < self._ceiling)
 
     def take(self, event: Event, seq: int) -> Arrival:
         """Take the next line; ``seq`` is its number.
@@ -176,7 +196,7 @@ class Numbers:
         lost, before = self._lost, self._before
         gaps, gaps_before = list(self._gaps), list(self._gaps_before)
         for first, last in sorted(self._missing.items()):
-            first = max(first, 1)  # a driver may count from 1
+            first, last = self._in_part(first, last)
             if last < first:
                 continue
             if last < self._began:
@@ -255,12 +275,18 @@ class Numbers:
 
     def _give_up(self, first: int, last: int) -> None:
         self._forgotten = max(self._forgotten, last)
-        first = max(first, 1)
+        first, last = self._in_part(first, last)
+        if last < first:
+            return
         if last < self._began:
-            self._before += max(last - first + 1, 0)
-            if first <= last and len(self._gaps_before) < _SHOWN_GAPS:
+            self._before += last - first + 1
+            if len(self._gaps_before) < _SHOWN_GAPS:
                 self._gaps_before.append((first, last))
         else:
             self._lost += last - first + 1
             if len(self._gaps) < _SHOWN_GAPS:
                 self._gaps.append((first, last))
+
+    def _in_part(self, first: int, last: int) -> tuple[int, int]:
+        """What of a range is told as missing, if anything."""
+        return max(first, self._floor), last if self._ceiling is None else min(last, self._ceiling - 1)

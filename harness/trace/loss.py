@@ -11,7 +11,7 @@ driver's doing, and numbers that went back together with the clock are the machi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -79,12 +79,15 @@ class LossCounter:
     )
 
     def __init__(self) -> None:
+        self._numbers = Numbers()
+        self._begin()
+
+    def _begin(self) -> None:
         self._lost = self._repeated = self._before = 0
         self._gaps: list[tuple[int, int]] = []
         self._miscounted: list[str] = []
         self._went_back: list[str] = []
         self._uncounted: list[str] = []
-        self._numbers = Numbers()
         self._whole = False
         self._begin_load()
 
@@ -128,6 +131,42 @@ class LossCounter:
             self._end_load()
             self._numbers.reset()
             self._whole = False
+
+    def begin_part(self) -> None:
+        """What was taken so far came before the part of the recording that is told of."""
+        self._begin()
+        self._numbers.begin_part()
+
+    def end_part(self, after: Iterable[Event]) -> None:
+        """The part is over; a line of it that came late, among the events ``after`` it, is not lost."""
+        self._numbers.end_part()
+        if self.report().complete:
+            return
+        for event in after:
+            if self._ends_load(event) or (self._take_late(event) and self.report().complete):
+                return
+
+    def _ends_load(self, event: Event) -> bool:
+        """Is the load, or the boot, that the part ended in over?"""
+        if event.seq is None:
+            return isinstance(event, Reboot) or (
+                isinstance(event, Driver) and event.function == "DriverEntry"
+            )
+        return self._numbers.foretell(event, event.seq) in (Arrival.BEGINS, Arrival.WENT_BACK)
+
+    def _take_late(self, event: Event) -> bool:
+        """Take an event after the part; True: it is one of the part's."""
+        seq = event.seq
+        if (
+            seq is None
+            or self._numbers.take(event, seq) is not Arrival.NEW
+            or not self._numbers.is_of_part(seq)
+        ):
+            return False
+        totals = self._totals
+        if totals is not None and totals.seq is not None and seq < totals.seq:
+            self._counts[type(event)] += 1
+        return True
 
     def report(self) -> LossReport:
         """What is proved if nothing else comes."""

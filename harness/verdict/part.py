@@ -36,6 +36,15 @@ class Part:
     def __iter__(self) -> Iterator[Event]:
         return islice(self._events, self._first, self._end)
 
+    def survey(self) -> Survey:
+        """What the part holds. Of its lines those are lost that come nowhere in the recording."""
+        found = Survey()
+        events = iter(self._events)
+        found.begin_part(islice(events, self._first))
+        found.feed(events if self._end is None else islice(events, self._end - self._first))
+        found.end_part(events)
+        return found
+
 
 def judge_part(
     scenario: Scenario,
@@ -79,7 +88,14 @@ def judge_part(
     if last is not None:
         ending, unfinished = None, ""
     return judge(
-        scenario, part, bindings, ending=ending, release=release, unfinished=unfinished, partial=partial
+        scenario,
+        part,
+        bindings,
+        survey=part.survey(),
+        ending=ending,
+        release=release,
+        unfinished=unfinished,
+        partial=partial,
     )
 
 

@@ -71,6 +71,17 @@ class Survey:
         self._counts: Counter[type[Event]] = Counter()
         self._loss = LossCounter()
 
+    def begin_part(self, before: Iterable[Event]) -> None:
+        """Take the events before the part of a trace that is surveyed: what they lose is not the part's."""
+        iterator = iter(before)
+        while batch := list(islice(iterator, BATCH)):
+            self._loss.add_all(batch)
+        self._loss.begin_part()
+
+    def end_part(self, after: Iterable[Event]) -> None:
+        """Look among the events after the part for its lines that came late."""
+        self._loss.end_part(after)
+
     def feed(self, events: Iterable[Event]) -> None:
         """Take the next events of the trace."""
         iterator = iter(events)

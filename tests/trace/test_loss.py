@@ -183,3 +183,65 @@ def test_lines_before_the_capture_are_counted_once_though_the_numbers_go_back():
     events = [*(thread(n, time=n * SECOND) for n in range(21, 26)), thread(21, 21 * SECOND, tid=99)]
     found = report(events)
     assert (len(found.went_back), found.before) == (1, 20)
+
+
+def part_report(before, part, after):
+    counter = LossCounter()
+    for event in before:
+        counter.add(event)
+    counter.begin_part()
+    for event in part:
+        counter.add(event)
+    counter.end_part(iter(after))
+    return counter.report()
+
+
+PARTS = [
+    pytest.param([], [1, 2, 4], [3, 5], 0, id="late, after the end"),
+    pytest.param([1, 3], [2, 4, 5], [6], 0, id="early, before the beginning"),
+    pytest.param([1, 2, 4], [5, 7], [6, 3, 8], 0, id="early and late"),
+    pytest.param([1, 4], [5, 6], [8], 0, id="lost before the beginning"),
+    pytest.param([1], [2, 3], [9], 0, id="lost after the end"),
+    pytest.param([1], [2, 4], [5, 6], 1, id="lost in it"),
+    pytest.param([1, 2], [4, 6], [7, 5], 1, id="one lost and one late"),
+]
+
+
+@pytest.mark.parametrize(("before", "part", "after", "lost"), PARTS)
+def test_of_a_part_those_lines_are_lost_that_come_nowhere(before, part, after, lost):
+    sections = [[thread(seq, time=20 + seq) for seq in numbers] for numbers in (before, part, after)]
+    assert part_report(*sections).lost == lost
+    assert part_report(*sections).before == 0
+
+
+def test_another_loads_number_is_no_late_line():
+    part = [registration(), thread(2), thread(4)]
+    again = [registration(time=10**9), thread(2, time=10**9), thread(3, time=10**9)]
+    assert part_report([], part, again).gaps == ((3, 3),)
+    assert part_report([], part, [Reboot(index=0), thread(3)]).gaps == ((3, 3),)
+    assert part_report([], part, [thread(3), *again]).complete
+
+
+def test_a_late_line_counts_for_the_totals_of_its_part():
+    load = [registration(), thread(2), totals(seq=4, thread_create=2)]
+    assert not part_report([], load, []).complete
+    assert part_report([], load, [thread(3)]).complete
+    assert not part_report([], load, [thread(5)]).complete
+
+
+@given(st.permutations(range(1, 30)), st.integers(0, 29), st.integers(0, 29))
+def test_a_whole_recording_has_no_part_with_a_loss(order, one, other):
+    first, end = sorted((one, other))
+    events = [thread(seq, time=20 + seq) for seq in order]
+    assert part_report(events[:first], events[first:end], events[end:]).complete
+
+
+@given(st.permutations(range(1, 30)), st.integers(0, 29), st.integers(0, 29), st.integers(2, 28))
+def test_a_number_that_never_came_is_lost_in_one_part_at_most(order, one, other, lost):
+    first, end = sorted((one, other))
+    events = [thread(seq, time=20 + seq) for seq in order if seq != lost]
+    parts = [
+        part_report(events[:a], events[a:b], events[b:])
+        for a, b in ((0, first), (first, end), (end, len(events)))
+    ]
+    assert sum(part.lost for part in parts) <= 1

@@ -174,6 +174,22 @@ def test_what_the_driver_did_to_the_target_outside_the_part_is_not_passed_over(
     assert judge_recording(open_trace(trace), NAMED, **part).outcome is outcome
 
 
+def test_a_line_that_comes_late_is_not_lost_in_a_part(tmp_path: Path) -> None:
+    """Two processors print at once: a line of the part arrives after the marker that ends it, or before."""
+    first, last = step(1), step(2)
+    for late in (
+        [first, born(8, seq=1, time=1), died(8, seq=3, time=3), last, image(seq=2, time=2)],
+        [image(seq=2, time=2), first, born(8, seq=1, time=1), died(8, seq=3, time=3), last],
+    ):
+        trace = recorded(tmp_path, late)
+        part = {"bind": ["notepad=8"], "first": "begin launch id=1", "last": "begin launch id=2"}
+        assert judge_recording(open_trace(trace), NAMED, **part).outcome is Outcome.PASSED
+        missing = recorded(tmp_path, [event for event in late if event.seq != 2])
+        verdict = judge_recording(open_trace(missing), NAMED, **part)
+        assert verdict.outcome is Outcome.RIG
+        assert "seq 2" in verdict.reason
+
+
 def test_a_binding_outweighs_the_footers(tmp_path: Path) -> None:
     trace = recorded(tmp_path, [born(8), died(8)], bindings={"notepad": 9})
     assert judge_recording(open_trace(trace), NAMED).outcome is Outcome.BROKEN

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from harness.debuggers import debugger_factory
 from harness.debuggers.native.debugger import NativeDebugger
-from harness.errors import UsageError
+from harness.errors import InternalError, UsageError
 from harness.events import Event
 from harness.recorder import Recorder, Recording
 from harness.recording import Tape
@@ -185,7 +185,8 @@ def record(
     :param bind: as for :func:`check`; so are ``first`` and ``last``.
     :param debugger: ``native``, ``pykd`` or ``ntoseye``.
     :param wait: seconds to wait for the target.
-    :param on_event: called with each event, on the thread of this call.
+    :param on_event: called with each event, on the thread of this call. What it raises ends the recording,
+        and is raised here once the target was let go and the trace has its footer.
     :raises UsageError: an argument or the scenario is wrong.
     :raises RigError: no target came; what goes wrong after that is in the verdict.
     :raises KeyboardInterrupt: Ctrl-C before the target came.
@@ -199,14 +200,17 @@ def record(
         # A reboot may take minutes in which nothing is heard, and is no failure here.
         open_debugger = partial(NativeDebugger, silence=None)
     path = Path(out) if out is not None else None
-    tape = Tape(path, connection, keep=promised is not None, show=on_event or (lambda event: None))
-    recorder = Recorder(open_debugger(connection), tape.begin, tape.record)
-    recording = recorder.run(attach_timeout=wait, duration=duration)
-    if recording.interrupted and not tape.began:
-        raise KeyboardInterrupt
-    verdict = tape.finish(recording)
-    if promised is not None:
-        verdict = tape.check(promised, recording, bindings=bindings, first=first, last=last)
+    show = on_event or (lambda event: None)
+    with Tape(path, connection, keep=promised is not None, show=show) as tape:
+        recorder = Recorder(open_debugger(connection), tape.begin, tape.record)
+        recording = recorder.run(attach_timeout=wait, duration=duration)
+        if recording.interrupted and not tape.began:
+            raise KeyboardInterrupt
+        verdict = tape.finish(recording)
+        if isinstance(recording.error, InternalError) and recording.error.__cause__ is not None:
+            raise recording.error.__cause__
+        if promised is not None:
+            verdict = tape.check(promised, recording, bindings=bindings, first=first, last=last)
     return Recorded(verdict, recording, tape.trace)
 
 

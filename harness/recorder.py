@@ -7,7 +7,7 @@ bugcheck is let go at once; a reboot is waited through; however the recording en
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import monotonic
 
@@ -28,6 +28,7 @@ from harness.debuggers.release import last_prints
 from harness.debuggers.stops import StopTally, stop_events, unhandled_exception
 from harness.errors import DriverFault, ProcnotifyError, TargetLost, UsageError
 from harness.events import Bugcheck, Event
+from harness.internal import internal_error
 from harness.lines import EventAssembler
 
 __all__ = ["DETACH_SECONDS", "Recorder", "Recording"]
@@ -52,7 +53,7 @@ class Recording:
     interrupted: bool
     """Ctrl-C ended it."""
     error: ProcnotifyError | None
-    """What ended it early: the link died, the target fell silent."""
+    """What ended it early: the link died, the target fell silent, or something that nobody foresaw."""
 
 
 class Recorder:
@@ -76,44 +77,65 @@ class Recorder:
         self._stops = StopTally()
         self._images = LoadedImages(debugger)
         self._unhandled: DriverFault | None = None
+        self._error: ProcnotifyError | None = None
 
     def run(self, *, attach_timeout: float, duration: float | None) -> Recording:
         """Attach and record for ``duration`` seconds, or until Ctrl-C.
 
         :param attach_timeout: seconds to wait for the target.
-        :raises ProcnotifyError: no target came; whatever ends a recording after that is in the result.
+        :raises ProcnotifyError: no target came; whatever ends a recording after that is in the result, what
+            nobody foresaw as an :class:`~harness.errors.InternalError`.
         """
-        interrupted = False
-        error: ProcnotifyError | None = None
-        attached = False
+        interrupted = attached = False
         try:
-            self._debugger.listen()
-            info = self._debugger.attach(timeout=attach_timeout)
-            attached = True
-            self._attached(info)
-            if info.stop is not None:
-                self._record_stop(info.stop)
-            self._debugger.go()
-            self._listen(None if duration is None else monotonic() + duration)
+            with self._keeping_error():
+                self._debugger.listen()
+                info = self._debugger.attach(timeout=attach_timeout)
+                attached = True
+                self._attached(info)
+                if info.stop is not None:
+                    self._record_stop(info.stop)
+                self._debugger.go()
+                self._listen(None if duration is None else monotonic() + duration)
         except KeyboardInterrupt:
             interrupted = True
-        except ProcnotifyError as reason:
-            error = reason
         finally:
             release = self._release()
-        if error is not None and not attached:
+        if self._error is not None and not attached:
             if release.running is not None:
-                error.message += f"; {release}"
-            raise error
-        for event in last_prints(self._debugger):
-            self._handle(event)
-        self._emit(self._assembler.flush())
-        self._see_release(release)
-        if error is None and not release.running and not release.crashed:
-            error = TargetLost(str(release), hint=release.way_out)
+                self._error.message += f"; {release}"
+            raise self._error
+        with self._keeping_error():
+            for event in last_prints(self._debugger):
+                with self._keeping_error():
+                    self._handle(event)
+        with self._keeping_error():
+            self._emit(self._assembler.flush())
+        with self._keeping_error():
+            self._see_release(release)
+        if self._error is None and not release.running and not release.crashed:
+            self._error = TargetLost(str(release), hint=release.way_out)
         return Recording(
-            release, self._bugcheck, self._reboots, self._stops, self._unhandled, interrupted, error
+            release, self._bugcheck, self._reboots, self._stops, self._unhandled, interrupted, self._error
         )
+
+    @contextlib.contextmanager
+    def _keeping_error(self) -> Iterator[None]:
+        """What is raised ends what is inside, and not the recording: that is brought to its end."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  # it is in the result
+            self._keep(error)
+
+    def _keep(self, error: Exception) -> None:
+        """The first error is the one that ended the recording."""
+        if self._error is not None:
+            return
+        if isinstance(error, ProcnotifyError):
+            self._error = error
+        else:
+            self._error = internal_error(error)
+            self._error.__cause__ = error
 
     def _listen(self, deadline: float | None) -> None:
         while deadline is None or monotonic() < deadline:
@@ -176,6 +198,13 @@ class Recorder:
             self._record(event)
 
     def _release(self) -> Release:
+        try:
+            return self._detach()
+        except Exception as error:  # noqa: BLE001  # the recording is brought to its end all the same
+            self._keep(error)
+            return Release(None, "the debugger failed while it let the target go")
+
+    def _detach(self) -> Release:
         try:
             return self._debugger.detach(timeout=DETACH_SECONDS)
         except KeyboardInterrupt:

@@ -1,11 +1,14 @@
-"""The tape of a recording: events counted, kept for a check, written to a trace, and judged at the end."""
+"""The tape of a recording: events counted, written to a trace, and judged at the end from there."""
 
 from __future__ import annotations
 
 import platform
+import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 
 import harness
 from harness.debuggers.base import TargetInfo
@@ -13,7 +16,7 @@ from harness.errors import UsageError
 from harness.events import Event
 from harness.recorder import Recording
 from harness.scenario import Scenario
-from harness.trace import Header, TraceWriter
+from harness.trace import Header, TraceReader, TraceWriter
 from harness.verdict.ending import Ending
 from harness.verdict.judge import Verdict, judge
 from harness.verdict.part import judge_part
@@ -23,11 +26,14 @@ __all__ = ["Tape"]
 
 
 class Tape:
-    """Takes the events of one recording.
+    """Takes the events of one recording; memory does not grow with their number.
+
+    A context manager: left without :meth:`finish`, the trace stays cut off.
 
     :param out: the trace to write; None: none.
     :param connection: the target's, as the user wrote it; the trace has its kind only, for it holds the key.
-    :param keep: keep the events in memory, for :meth:`check`.
+    :param keep: keep the events for :meth:`check`: where no trace is asked for, in one in the temporary
+        folder, which is gone afterwards.
     :param show: called with each event once it is kept.
     """
 
@@ -37,17 +43,25 @@ class Tape:
         self.survey = Survey()
         self.began = False
         """The target was there."""
-        self._events: list[Event] = []
         self._keep = keep
         self._show = show
         self._out = out
+        self._afterwards = ExitStack()
         self._transport = connection.partition(":")[0]
         self._writer: TraceWriter | None = None
 
+    def __enter__(self) -> Tape:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._afterwards.close()
+
     @property
     def trace(self) -> Path | None:
-        """The trace, once it was begun."""
-        return self._writer.path if self._writer is not None else None
+        """The trace that was asked for, once it was begun."""
+        return self._out if self._writer is not None else None
 
     def begin(self, info: TargetInfo) -> None:
         """The target is known: begin the trace.
@@ -56,7 +70,7 @@ class Tape:
         :raises TraceError: the disk is full.
         """
         self.began = True
-        if self._out is None:
+        if self._out is None and not self._keep:
             return
         header = Header(
             machine={"type": "recorded", "transport": self._transport},
@@ -66,11 +80,16 @@ class Tape:
             started=_now(),
         )
         try:
-            self._writer = TraceWriter(self._out, header)
+            self._writer = TraceWriter(self._out or self._temporary(), header)
         except OSError as error:
             raise UsageError(
-                f"cannot write {self._out}: {error.strerror}", hint="choose another --out"
+                f"cannot write {error.filename}: {error.strerror}", hint="choose another --out"
             ) from None
+        self._afterwards.callback(self._writer.close)
+
+    def _temporary(self) -> Path:
+        folder = tempfile.TemporaryDirectory(prefix="procnotify-recording-")
+        return Path(self._afterwards.enter_context(folder)) / "recording.jsonl"
 
     def record(self, event: Event) -> None:
         """Take one event.
@@ -78,8 +97,6 @@ class Tape:
         :raises TraceError: it cannot be written.
         """
         self.survey.feed((event,))
-        if self._keep:
-            self._events.append(event)
         if self._writer is not None:
             self._writer.write((event,))
         self._show(event)  # last: what was shown is kept
@@ -109,15 +126,16 @@ class Tape:
         first: str | None = None,
         last: str | None = None,
     ) -> Verdict:
-        """Hold what was recorded, or the part between two lines, to ``scenario``.
+        """Hold what was recorded, or the part between two lines, to ``scenario``; after :meth:`finish`.
 
         :param first: text of the line with which the part begins; None: the beginning.
         :param last: text of the line with which it ends; None: the end.
         :raises UsageError: no such line.
+        :raises TraceError: the trace can no longer be read.
         """
         return judge_part(
             scenario,
-            self._events,
+            () if self._writer is None else TraceReader(self._writer.path),
             bindings,
             survey=self.survey,
             first=first,

@@ -99,21 +99,21 @@ def command(
         # A reboot may take minutes in which nothing is heard, and is no failure here.
         open_debugger = partial(NativeDebugger, silence=None)
     say = partial(click.echo, err=as_json)
-    tape = Tape(
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with Tape(
         out,
         connection,
         keep=scenario is not None,
         show=lambda event: say(printable(event.line)) if event.line else None,
-    )
-    recorder = Recorder(open_debugger(connection), partial(_attached, tape), tape.record)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    recording = recorder.run(attach_timeout=wait, duration=length)
-    if recording.interrupted and not tape.began:
-        raise click.Abort
-    verdict = tape.finish(recording)
-    _tell(recording, tape)
-    if scenario is not None:
-        verdict = tape.check(scenario, recording, bindings=bindings, first=first, last=last)
+    ) as tape:
+        recorder = Recorder(open_debugger(connection), partial(_attached, tape), tape.record)
+        recording = recorder.run(attach_timeout=wait, duration=length)
+        if recording.interrupted and not tape.began:
+            raise click.Abort
+        verdict = tape.finish(recording)
+        _tell(recording, tape)
+        if scenario is not None:
+            verdict = tape.check(scenario, recording, bindings=bindings, first=first, last=last)
     if recording.error is not None and verdict.outcome is not Outcome.of(recording.error):
         click.echo(f"procnotify: {one_line(str(recording.error))}", err=True)
     _tell_verdict(verdict, scenario, to_stderr=as_json)

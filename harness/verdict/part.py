@@ -66,7 +66,7 @@ def judge_part(
     :param survey: of all events.
     :param first: text of the line with which the part begins; None: the beginning.
     :param last: text of the line with which it ends; None: the end.
-    :raises UsageError: no such line.
+    :raises UsageError: no such line, though the recording came to its end.
 
     The other parameters are those of :func:`harness.verdict.judge.judge`.
     """
@@ -81,10 +81,16 @@ def judge_part(
             unfinished=unfinished,
             partial=partial,
         )
-    part = part_between(events, first, last)
     fault = ending if ending is not None and ending.outcome in (Outcome.BROKEN, Outcome.BUGCHECK) else None
     if survey.bugcheck is not None or survey.unhandled is not None or fault is not None:
         return judge(None, (), {}, survey=survey, ending=fault)
+    try:
+        part = part_between(events, first, last)
+    except UsageError:
+        if partial or (ending is None and not unfinished):
+            raise
+        # The line may have been to come.
+        return judge(None, (), {}, survey=survey, ending=ending, release=release, unfinished=unfinished)
     if last is not None:
         ending, unfinished = None, ""
     return judge(

@@ -29,6 +29,8 @@ SHARED_DATA = 0xFFFFF780_00000000
 INTERRUPT_TIME, BUILD_NUMBER, PROCESSOR_COUNT = 0x08, 0x260, 0x3C0
 MACHINE_TYPES = {"AMD64": 0x8664, "ARM64": 0xAA64}
 MAX_MODULES = 2048
+MODULE_READINGS = 3
+"""How often the list of loaded images is read until it has one: the kernel is always in it."""
 MAX_EXPORTS = 65536
 BASE, NAME, ENTRY_SIZE = 0x30, 0x58, 0x68
 """KLDR_DATA_TABLE_ENTRY on 64-bit kernels."""
@@ -122,7 +124,19 @@ class NtoseyeEngine(Engine):
 
     def modules(self) -> list[list[Any]]:
         """See :class:`engine.Engine`. Walks PsLoadedModuleList, which the kernel exports."""
-        head = self._export("PsLoadedModuleList")
+        said = "the list of loaded images is empty"
+        for _ in range(MODULE_READINGS):
+            try:
+                if found := self._loaded_images(self._export("PsLoadedModuleList")):
+                    return found
+            except Refused as refusal:
+                said = str(refusal)
+        raise Refused(
+            f"ntoseye finds no image, not even the kernel at 0x{self._base:x} ({said}): break in again, "
+            "or use another debugger"
+        )
+
+    def _loaded_images(self, head: int) -> list[list[Any]]:
         found: list[list[Any]] = []
         link = self._number(head, 8) if head else 0
         while link not in (0, head) and len(found) < MAX_MODULES:
@@ -228,9 +242,12 @@ class NtoseyeEngine(Engine):
 
     def _read(self, address: int, size: int) -> bytes:
         try:
-            return bytes(self._debugger.memory.read(address, size))
+            data = bytes(self._debugger.memory.read(address, size))
         except ntoseye.NtoseyeError as error:
             raise Refused(_words(error)) from None
+        if len(data) != size:
+            raise Refused(f"ntoseye reads {len(data)} of {size} bytes at 0x{address:x}")
+        return data
 
 
 def _words(error: Exception) -> str:

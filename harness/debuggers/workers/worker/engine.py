@@ -22,9 +22,17 @@ class Engine(ABC):
         """Wait for the target, without end; it is halted then. Facts about it, see :mod:`main`."""
 
     @abstractmethod
-    def wait(self) -> dict[str, Any] | None:
-        """Let the target run until it stops: why. None when the session is over. An exception that it stands
+    def wait(self) -> bool:
+        """Let the target run until it stops; False when the session is over. An exception that it stands
         at is passed on to it as not handled, unless it is one of :data:`DEBUGGER_EXCEPTIONS`."""
+
+    @abstractmethod
+    def settle(self) -> None:
+        """No break-in is asked for any more: rid the halted debugger of what they have left in it."""
+
+    @abstractmethod
+    def stop(self) -> dict[str, Any]:
+        """Why the target stopped, see :mod:`main`; asked once after each :meth:`wait`."""
 
     @abstractmethod
     def break_in(self) -> None:

@@ -133,6 +133,8 @@ class Worker:
             with self._lock:
                 over.set()
         gone = self._engine.gone()
+        if not gone:
+            self._engine.settle()
         bugcheck = None if gone else self._engine.bugcheck()
         return {"output": output, "failed": failed, "bugcheck": bugcheck, "gone": gone}
 
@@ -164,14 +166,15 @@ class Worker:
 
     def _wait(self, over: threading.Event) -> None:
         self._halted = False
-        stop = self._engine.wait()
+        stopped = self._engine.wait()
         with self._lock:
             over.set()
-        self._halted = stop is not None
-        if stop is None:
-            self._wire.emit("gone")
+        self._halted = stopped
+        if stopped:
+            self._engine.settle()
+            self._wire.emit("stopped", **self._engine.stop())
         else:
-            self._wire.emit("stopped", **stop)
+            self._wire.emit("gone")
 
 
 def protocol_streams() -> tuple[IO[bytes], IO[bytes]]:

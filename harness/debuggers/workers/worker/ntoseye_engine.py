@@ -42,6 +42,7 @@ class NtoseyeEngine(Engine):
     def __init__(self, emit: Callable[..., None]) -> None:
         self._emit = emit
         self._debugger: Any = None
+        self._stop: Any = None
         self._seen = 0
         self._base = 0
 
@@ -75,7 +76,7 @@ class NtoseyeEngine(Engine):
             "version": "ntoseye " + facts.get("ntoseye", "of unknown version"),
         }
 
-    def wait(self) -> dict[str, Any] | None:
+    def wait(self) -> bool:
         """See :class:`engine.Engine`."""
         try:
             stop = self._debugger.run(timeout=POLL, disposition=self._disposition())
@@ -89,9 +90,33 @@ class NtoseyeEngine(Engine):
                     stop = self._debugger.run(timeout=POLL)
         except ntoseye.NtoseyeError as error:
             self._emit("output", text=_words(error))
-            return None
+            return False
         self._drain()
-        return self._describe(stop)
+        self._stop = stop
+        return True
+
+    def settle(self) -> None:
+        """See :class:`engine.Engine`. A break-in leaves nothing in ntoseye."""
+
+    def stop(self) -> dict[str, Any]:
+        """See :class:`engine.Engine`."""
+        stop = self._stop
+        found = {
+            "code": 0,
+            "address": stop.rip or 0,
+            "first_chance": True,
+            "bugcheck": None,
+            "break_in": stop.kind == "interrupt",
+            "command": False,
+            "kind": stop.kind,
+        }
+        if stop.kind == "exception":
+            found["code"] = stop.exception.code
+            found["first_chance"] = stop.exception.first_chance is not False
+        elif stop.kind in ("breakpoint", "interrupt", "bugcheck"):
+            found["code"] = 0x80000003
+        found["bugcheck"] = self.bugcheck()
+        return found
 
     def break_in(self) -> None:
         """See :class:`engine.Engine`."""
@@ -200,24 +225,6 @@ class NtoseyeEngine(Engine):
             stop is not None and stop.kind == "exception" and stop.exception.code not in DEBUGGER_EXCEPTIONS
         )
         return "not_handled" if foreign else None
-
-    def _describe(self, stop: Any) -> dict[str, Any]:
-        found = {
-            "code": 0,
-            "address": stop.rip or 0,
-            "first_chance": True,
-            "bugcheck": None,
-            "break_in": stop.kind == "interrupt",
-            "command": False,
-            "kind": stop.kind,
-        }
-        if stop.kind == "exception":
-            found["code"] = stop.exception.code
-            found["first_chance"] = stop.exception.first_chance is not False
-        elif stop.kind in ("breakpoint", "interrupt", "bugcheck"):
-            found["code"] = 0x80000003
-        found["bugcheck"] = self.bugcheck()
-        return found
 
     def _export(self, wanted: str) -> int:
         """Address of what the kernel exports by this name, 0 when it does not (Microsoft, PE Format)."""

@@ -240,7 +240,7 @@ class TestCommand:
     def test_wrong_key(self) -> None:
         port = free_udp_port()
         with ThinTarget.kdnet(port, key=Key.parse("9.9.9.9")):
-            result = invoke(f"net:port={port},key=1.2.3.4", "--for", "1s")
+            result = invoke(f"net:port={port},key=1.2.3.4", "--for", "1s", "--wait", "4s")
         assert isinstance(result.exception, ConnectionFailed)
         assert "key is wrong" in str(result.exception)
 

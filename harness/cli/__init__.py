@@ -9,6 +9,7 @@ import threading
 import click
 
 import harness
+from harness.cli._interrupts import hear_all_interrupts
 from harness.cli._options import json_asked, print_json
 from harness.cli._streams import StandardStreams
 from harness.errors import ProcnotifyError, ScenarioError
@@ -19,7 +20,7 @@ from harness.report.text import one_line
 __all__ = ["COMMANDS", "INTERRUPTED", "cli", "main"]
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells count: 128 + SIGINT."""
+"""Exit code after Ctrl-C and all that means the same, as shells count: 128 + SIGINT."""
 
 COMMANDS = {
     "run": "run scenarios on a machine and check the callback order",
@@ -91,6 +92,7 @@ def main() -> None:
     """
     streams = StandardStreams()
     reserve_descriptor()
+    hear_all_interrupts()
     failed_threads: list[str] = []
     threading.excepthook = lambda ended: failed_threads.append(_say_thread_failed(ended))
     code = _run()

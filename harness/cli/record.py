@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from functools import partial
 from pathlib import Path
 
@@ -99,7 +98,6 @@ def command(
         # A reboot may take minutes in which nothing is heard, and is no failure here.
         open_debugger = partial(NativeDebugger, silence=None)
     say = partial(click.echo, err=as_json)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Tape(
         out,
         connection,

@@ -77,7 +77,7 @@ def command(
     under_test = _driver(driver, wanted=scenario is not None)
     if seed is None:
         seed = DEFAULT_SEED if scenario is None else seed_of(scenario, None)
-    switch = TargetSwitch(dialling, seed, now=time.monotonic, nonce=partial(secrets.token_bytes, 32))
+    switch = TargetSwitch(dialling, seed, now=time.perf_counter, nonce=partial(secrets.token_bytes, 32))
     try:
         bindings = serve(switch, scenario, under_test, _helper, _say)
     finally:

@@ -62,7 +62,7 @@ class TargetProcess:
         self,
         control: ControlServer,
         *,
-        now: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.perf_counter,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._control = control

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from time import monotonic
+from time import perf_counter
 from typing import Final
 
 from harness.connection import Connection, NetConnection
@@ -39,14 +39,14 @@ def await_session(talk: Conversation, connection: NetConnection, deadline: float
     That is said at the deadline and no sooner: a datagram that fails authentication may be anybody's, and the
     target with the right key may still be on its way.
     """
-    started = monotonic()
+    started = perf_counter()
     link = talk.link
     assert link is not None
     if connection.target is not None and isinstance(link.transport, UdpTransport):
         address = link.transport.address(connection.target, connection.port)
         link.post(lambda now: link.session.call_target(address))
     if not talk.wait(lambda: talk.sessions > 0, max(deadline - started, 0.0)):
-        raise _what_was_seen(link.log, connection.port, monotonic() - started)
+        raise _what_was_seen(link.log, connection.port, perf_counter() - started)
 
 
 def _what_was_seen(seen: LinkLog, port: int, waited: float) -> ConnectionFailed:
@@ -87,7 +87,7 @@ def break_in_until_halted(talk: Conversation, deadline: float, timeout: float) -
     Raises :class:`TargetLost` (:class:`ConnectionFailed` when nothing was ever heard).
     """
     while talk.halt is None:
-        left = deadline - monotonic()
+        left = deadline - perf_counter()
         if left <= 0:
             if talk.sessions or talk.heard:
                 raise TargetLost(f"the target did not break in within {timeout:g} s")

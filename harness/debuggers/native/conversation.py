@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from time import monotonic, time
+from time import perf_counter, time
 from typing import Final, TypeVar
 
 from harness.debuggers.base import Module, ModuleLoaded, ModuleUnloaded, PrintReceived, TargetRebooted
@@ -86,7 +86,7 @@ class Conversation:
         self.machine = 0
         """PE machine type, 0 until it is known."""
         self.deadline = float("inf")
-        """No request waits beyond this moment of the monotonic clock."""
+        """No request waits beyond this moment of ``perf_counter``."""
         self.continue_loads = False
         """Let the target run on after a load-symbols stop."""
         self._answer_prompt = answer_prompt
@@ -240,7 +240,7 @@ class Conversation:
 
     def _send(self, packet_type: PacketType, record: Record) -> int:
         session = self._require_link().session
-        return session.send_packet(packet_type, record.encode(), monotonic())
+        return session.send_packet(packet_type, record.encode(), perf_counter())
 
     def _require_link(self) -> LinkThread:
         if self.link is None:
@@ -358,9 +358,9 @@ class Conversation:
                 raise UsageError("the target is running", hint="break in first")
             self._reply, self._request = None, request
             timeout *= self._require_link().patience
-            deadline = min(monotonic() + timeout, self.deadline)
+            deadline = min(perf_counter() + timeout, self.deadline)
             try:
-                while (left := deadline - monotonic()) > 0:
+                while (left := deadline - perf_counter()) > 0:
                     self._post_packet(request)
                     self.wait(lambda: self._reply is not None, min(left, REQUEST_AGAIN))
                     reply = self._answer()
@@ -380,7 +380,7 @@ class Conversation:
         self._halt = None
         token = self._post_packet(request)
         timeout *= self._require_link().patience
-        timeout = max(min(timeout, self.deadline - monotonic()), 0.0)
+        timeout = max(min(timeout, self.deadline - perf_counter()), 0.0)
         if not self.wait(lambda: 0 < token[0] <= self._settled, timeout):
             raise TargetLost(f"the target did not acknowledge {type(request).__name__} in time")
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from time import monotonic
+from time import perf_counter
 from typing import Final
 
 import harness
@@ -119,7 +119,7 @@ class NativeDebugger:
 
     def attach(self, *, timeout: float) -> TargetInfo:
         """See :meth:`harness.debuggers.base.Debugger.attach`."""
-        deadline = monotonic() + timeout
+        deadline = perf_counter() + timeout
         if self._link is None:
             transport = await_transport(self._connection, deadline)
             self._link = start_link(self._connection, transport, self._talk, self._spin)
@@ -127,7 +127,7 @@ class NativeDebugger:
         if isinstance(self._connection, NetConnection):
             await_session(self._talk, self._connection, deadline)
         change = break_in_until_halted(self._talk, deadline, timeout)
-        version = self._talk.request(GetVersion64(), max(deadline - monotonic(), 1.0))
+        version = self._talk.request(GetVersion64(), max(deadline - perf_counter(), 1.0))
         if not version.succeeded:
             raise ConnectionFailed(f"the target refuses GetVersion (status 0x{version.status:08x})")
         self._version = version
@@ -164,7 +164,7 @@ class NativeDebugger:
 
     def break_in(self, *, timeout: float) -> Stopped:
         """See :meth:`harness.debuggers.base.Debugger.break_in`."""
-        change = break_in_until_halted(self._talk, monotonic() + timeout, timeout)
+        change = break_in_until_halted(self._talk, perf_counter() + timeout, timeout)
         self._require_link().busy = False
         for item in self._talk.unread():
             if isinstance(item, PrintReceived):
@@ -197,7 +197,7 @@ class NativeDebugger:
             return Release(None, "the debugger was never connected")
         talk = self._talk
         timeout *= self._link.patience
-        talk.deadline = monotonic() + timeout
+        talk.deadline = perf_counter() + timeout
         try:
             if not talk.sessions and not talk.heard:
                 return Release(None, "no target was ever connected")
@@ -226,12 +226,12 @@ class NativeDebugger:
 
     def stacks(self, *, timeout: float) -> list[tuple[int, ...]]:
         """See :class:`harness.debuggers.whereabouts.StackDebugger`."""
-        deadline = monotonic() + timeout
+        deadline = perf_counter() + timeout
         first = self._talk.processor
         others = (number for number in range(min(self._processors, MAX_PROCESSORS)) if number != first)
         stacks = [stack_words(self._registers, self._memory, first)]
         for number in others:
-            if monotonic() < deadline:
+            if perf_counter() < deadline:
                 stacks.append(stack_words(self._registers, self._memory, number))
         return [words for words in stacks if words]
 
@@ -285,7 +285,7 @@ class NativeDebugger:
         return self._link
 
     def _require_sign_of_life(self, link: LinkThread) -> None:
-        silent = monotonic() - link.heard_at
+        silent = perf_counter() - link.heard_at
         if self._silence is not None and silent > self._silence and self._talk.sessions:
             raise TargetLost(
                 f"nothing came from the target for {silent:.0f} s",

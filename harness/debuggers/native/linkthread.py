@@ -16,7 +16,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable
-from time import monotonic
+from time import perf_counter
 from typing import Final, Protocol
 
 from harness.debuggers.native.linklog import LinkLog
@@ -65,8 +65,8 @@ class LinkThread:
         self.session = session
         self.transport = transport
         self.busy = False
-        self.heard_at = monotonic()
-        """When the last bytes came, on the monotonic clock."""
+        self.heard_at = perf_counter()
+        """When the last bytes came, by ``perf_counter``."""
         self.log = LinkLog(transport.name)
         self._listener = listener
         self._spin = spin
@@ -128,12 +128,12 @@ class LinkThread:
 
     def _loop(self, selector: selectors.BaseSelector) -> None:
         session, listener, posted = self.session, self._listener, self._posted
-        quiet_at = sleep_at = monotonic()
+        quiet_at = sleep_at = perf_counter()
         gathered = spinning = full = False
         while not self._stopping:
             received = None if full else self._look(LOOKS if spinning else 1)
             if received is not None:
-                now = monotonic()
+                now = perf_counter()
                 session.receive(received[0], now, received[1])
                 self._send()
                 session.prepare()
@@ -144,7 +144,7 @@ class LinkThread:
                 self._send()  # what the listener answered
                 full = listener.full
                 continue
-            now = monotonic()
+            now = perf_counter()
             while posted:
                 posted.popleft()(now)
                 self._say()

@@ -15,7 +15,7 @@ import select
 import socket
 import sys
 from pathlib import Path
-from time import monotonic, sleep
+from time import perf_counter, sleep
 from typing import Final, Protocol
 
 from harness.connection import (
@@ -64,6 +64,17 @@ _LASTING: Final = (
 )
 """Errors of a serial port's path that do not go away when the machine is started."""
 
+
+_ONE_DATAGRAMS: Final = (
+    errno.ECONNRESET,
+    errno.ENETRESET,
+    errno.ECONNREFUSED,
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+    errno.EMSGSIZE,
+)
+"""Errors of one datagram, not of the socket: one of ours found nobody, which Windows reports where the next
+is received (Microsoft, "recvfrom function"), or one that came is longer than any of KDNET."""
 
 _AGAIN: Final = 0.2
 """Seconds between two tries of a serial port."""
@@ -139,11 +150,8 @@ class UdpTransport:
             return self._socket.recvfrom(MAX_DATAGRAM + 1)
         except BlockingIOError:
             return None
-        except ConnectionResetError:
-            # Windows reports here that an earlier datagram of ours found nobody.
-            return None
         except OSError as error:
-            if sys.platform == "win32" and error.errno == errno.WSAEMSGSIZE:
+            if error.errno in _ONE_DATAGRAMS:
                 return None
             raise TargetLost(f"{self.name} failed: {error}") from error
 
@@ -290,15 +298,15 @@ def open_transport(connection: Connection, *, timeout: float = 10.0) -> Transpor
 
 def await_transport(connection: Connection, deadline: float) -> Transport:
     """As :func:`open_transport`, but a serial port that is not there yet is tried again until ``deadline``, a
-    moment of the monotonic clock."""
-    started = monotonic()
+    moment of ``perf_counter``."""
+    started = perf_counter()
     while True:
-        left = deadline - monotonic()
+        left = deadline - perf_counter()
         try:
             return open_transport(connection, timeout=min(max(left, _AGAIN), 10.0))
         except PortRefused as error:
             if left <= _AGAIN:
-                waited = monotonic() - started
+                waited = perf_counter() - started
                 raise ConnectionFailed(
                     f"{error.message} (tried for {waited:.0f} s)", hint=error.hint
                 ) from error

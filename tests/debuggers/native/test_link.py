@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import inspect
 import logging
+import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Address
@@ -16,13 +20,15 @@ import pytest
 from kd_peer import KEY, ThinTarget, free_udp_port
 
 from harness.debuggers.base import PrintReceived
-from harness.debuggers.native import inbox
+from harness.debuggers.native import attaching, conversation, inbox, linkthread, transport
 from harness.debuggers.native.debugger import NativeDebugger
+from harness.debuggers.native.transport import UdpTransport
 from harness.errors import ConnectionFailed, ProcnotifyError, TargetLost
 from harness.kd.debugio import PrintString
 from harness.kd.handshake import Endpoint, Poke
 from harness.kd.kdnet import Channel, Direction, Drop, Key, Sealer
 from harness.kd.packets import PacketType
+from harness.virtual.process import TargetProcess
 
 OTHER_KEY = Key.parse("9.9.9.9")
 HERE = Endpoint(IPv4Address("127.0.0.1"), 50000)
@@ -219,6 +225,57 @@ class TestAddresses:
                 assert f"127.0.0.1 port {second.own_port}" in str(raised.value)
                 assert raised.value.exit_code == 3
                 assert debugger.detach(timeout=10).running is True
+
+
+class _Failing:
+    """A socket whose next reads fail, each in another way."""
+
+    def __init__(self, *numbers: int) -> None:
+        self.numbers = list(numbers)
+
+    def recvfrom(self, size: int) -> tuple[bytes, tuple[str, int]]:
+        if self.numbers:
+            number = self.numbers.pop(0)
+            raise OSError(number, os.strerror(number))
+        return b"a datagram", ("127.0.0.1", 50000)
+
+
+class TestErrorsOfThePort:
+    """A datagram of ours that found nobody (a target that was switched off) ends nothing."""
+
+    def failing(self, *numbers: int) -> UdpTransport:
+        port = UdpTransport(0)
+        port.close()
+        port._socket = _Failing(*numbers)  # type: ignore[assignment]
+        return port
+
+    def test_what_became_of_one_datagram_does_not_end_the_receiver(self) -> None:
+        numbers = (errno.ECONNRESET, errno.ENETRESET, errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EMSGSIZE)
+        port = self.failing(*numbers)
+        assert [port.receive() for _ in numbers] == [None] * len(numbers)
+        assert port.receive() == (b"a datagram", ("127.0.0.1", 50000))
+
+    def test_a_dead_socket_does(self) -> None:
+        with pytest.raises(TargetLost, match="UDP port 0 failed"):
+            self.failing(errno.ENETDOWN).receive()
+
+    def test_a_port_is_had_by_one_debugger_alone(self) -> None:
+        first = UdpTransport(0)
+        try:
+            with pytest.raises(ConnectionFailed, match=f"UDP port {first.port} is in use") as raised:
+                UdpTransport(first.port)
+        finally:
+            first.close()
+        assert "another port" in raised.value.hint
+
+
+def test_the_link_counts_with_a_clock_of_fine_grain() -> None:
+    """``time.monotonic`` moves in steps of 15.6 ms on Windows before Python 3.13, and the end of a burst is
+    counted in fractions of one."""
+    assert time.get_clock_info("perf_counter").resolution < linkthread.QUIET
+    for module in (linkthread, conversation, attaching, transport):
+        assert "monotonic" not in vars(module)
+    assert inspect.signature(TargetProcess.__init__).parameters["now"].default is time.perf_counter
 
 
 class TestUnread:

@@ -86,7 +86,7 @@ class TestWaiting:
             raise TimeoutError("timed out")
 
         times = iter([0.0, 0.0, 9.0, 9.0, 9.95, 9.95])
-        monkeypatch.setattr(transport, "monotonic", lambda: next(times))
+        monkeypatch.setattr(transport, "perf_counter", lambda: next(times))
         monkeypatch.setattr(transport, "sleep", lambda seconds: None)
         monkeypatch.setattr(socket, "create_connection", never)
         with pytest.raises(ConnectionFailed, match="timed out"):

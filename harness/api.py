@@ -80,7 +80,8 @@ def run(
     :param trace_dir: where the folder with this call's traces is made.
     :param on_progress: called with what happens, on the thread of this call.
     :raises UsageError: a scenario, the driver file or an argument is wrong. Of several wrong scenarios the
-        first is raised, with a note for each of the others.
+        first is raised, with a note for each of the others. Where only a run finds it out, what came of the
+        runs before was told to ``on_progress``.
     :raises RunInterrupted: Ctrl-C; the target was let go. It is a :class:`KeyboardInterrupt`.
     """
     wanted = _scenarios(scenarios)
@@ -101,6 +102,8 @@ def run(
         series = run_series(rig, wanted, seed=seed, repeat=repeat, fail_fast=fail_fast)
     if series.interrupted is not None:
         raise RunInterrupted(series.interrupted)
+    if series.refused is not None:
+        raise series.refused
     return series
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from harness.cli import INTERRUPTED
 from harness.cli._options import connection_text, debugger_option, json_option, log_options, print_json
 from harness.errors import ProcnotifyError
 from harness.files import cannot_write
+from harness.internal import internal_error
 from harness.machines import MACHINES
 from harness.outcome import Outcome, worst
 from harness.report.console import make_console
@@ -134,38 +136,55 @@ def command(
     if junit is not None:
         _begin_junit(junit)
     report = TerminalReport(make_console(stderr=as_json), runs=len(scenarios) * repeat, quiet=quiet)
-    with (
-        open_rig(
-            machine=machine,
-            debugger=debugger,
-            driver=driver,
-            trace_folder=trace_dir,
-            connection=connection,
-            watch=Watch(silence=timeout),
-            subscribers=(report,),
-            building=say,
-        ) as rig,
-        report,
-    ):
-        series = run_series(rig, scenarios, seed=seed, repeat=repeat, fail_fast=fail_fast)
+    series = Series(())
+    failed: list[ProcnotifyError] = []
+    try:
+        with (
+            open_rig(
+                machine=machine,
+                debugger=debugger,
+                driver=driver,
+                trace_folder=trace_dir,
+                connection=connection,
+                watch=Watch(silence=timeout),
+                subscribers=(report,),
+                building=say,
+            ) as rig,
+            report,
+        ):
+            series = run_series(rig, scenarios, seed=seed, repeat=repeat, fail_fast=fail_fast)
+            if series.refused is not None:
+                raise series.refused
+    except Exception as error:
+        # Whatever it is, what came of the runs before it is told.
+        if not series.results and series.interrupted is None:
+            raise
+        failed.append(error if isinstance(error, ProcnotifyError) else internal_error(error))
     if series.interrupted is not None:
         say(f"procnotify: {one_line(series.interrupted.reason)}; {series.interrupted.left}")
     report.summary()
     if rig.traces.path is not None:
         click.echo(f"traces: {one_line(str(rig.traces.path))}", err=as_json)
-    code = INTERRUPTED if series.interrupted is not None else int(series.outcome)
-    failed = _finish_junit(junit, series) if junit is not None else None
-    if failed is not None and series.interrupted is None:
-        code = worst((series.outcome, Outcome.of(failed)))
+    if junit is not None:
+        failed += _finish_junit(junit, series)
+    for failure in failed:
+        say(f"procnotify: {one_line(str(failure))}")
+    code = INTERRUPTED if series.interrupted is not None else _code(series, failed)
     if as_json:
-        _print_json(series, code, rig.traces.path)
+        _print_json(series, code, rig.traces.path, failed)
     return code
 
 
-def _print_json(series: Series, code: int, traces: Path | None) -> None:
+def _code(series: Series, failed: Iterable[ProcnotifyError]) -> int:
+    return worst((series.outcome, *map(Outcome.of, failed)))
+
+
+def _print_json(series: Series, code: int, traces: Path | None, failed: Sequence[ProcnotifyError]) -> None:
     interrupted = series.interrupted
+    error = {"error": one_line(str(failed[0]))} if failed else {}
     print_json(
         exit_code=code,
+        **error,
         traces=traces,
         results=[result_as_json(result) for result in series.results],
         interrupted=None if interrupted is None else result_as_json(interrupted),
@@ -182,12 +201,10 @@ def _begin_junit(path: Path) -> None:
         raise cannot_write(path, error, hint="choose another --junit") from None
 
 
-def _finish_junit(path: Path, series: Series) -> ProcnotifyError | None:
-    """Write the report; why it cannot be written, after saying so."""
+def _finish_junit(path: Path, series: Series) -> list[ProcnotifyError]:
+    """Write the report; why it cannot be written."""
     try:
         write_junit(path, series.results)
     except OSError as error:
-        failed = cannot_write(path, error, hint="choose another --junit")
-        click.echo(f"procnotify: {one_line(str(failed))}", err=True)
-        return failed
-    return None
+        return [cannot_write(path, error, hint="choose another --junit")]
+    return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -98,7 +98,9 @@ def open_rig(
     open_debugger = debugger_factory(debugger)
     host = open_machine(machine)
     traces = TraceFolder(trace_folder, now=now, token=token)
-    try:
+    with ExitStack() as closing:
+        closing.callback(traces.close)
+        closing.callback(host.close)
         under_test = _read_for(host, driver or default_driver(progress=building).path)
         others = tuple(_read_for(host, path) for path in other_drivers)
         _check_names((under_test, *others))
@@ -114,6 +116,3 @@ def open_rig(
             subscribers=subscribers,
             other_drivers=others,
         )
-    finally:
-        host.close()
-        traces.close()

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.errors import UsageError
 from harness.outcome import Outcome, worst
 from harness.runs.result import RunResult
 from harness.runs.rig import Rig
@@ -23,11 +24,14 @@ class Series:
     """Of the runs that came to their end."""
     interrupted: RunResult | None = None
     """What there is of the run that Ctrl-C ended."""
+    refused: UsageError | None = None
+    """What is wrong with the input, where only a run could find it out; that run was the last."""
 
     @property
     def outcome(self) -> Outcome:
         """The one outcome that stands for all."""
-        return worst(result.outcome for result in self.results)
+        refused = () if self.refused is None else (Outcome.of(self.refused),)
+        return worst((*(result.outcome for result in self.results), *refused))
 
 
 def run_series(
@@ -38,11 +42,12 @@ def run_series(
     repeat: int = 1,
     fail_fast: bool = False,
 ) -> Series:
-    """Run everything ``repeat`` times, with seed, seed+1, ...; Ctrl-C ends it and is in the result.
+    """Run everything ``repeat`` times, with seed, seed+1, ...
+
+    Ctrl-C ends it and is in the result; so is wrong input that only a run finds out.
 
     :param seed: of the first repetition; None for each scenario's own.
     :param fail_fast: stop after the first run that does not pass.
-    :raises UsageError: the input turned out to be wrong.
     """
     results: list[RunResult] = []
     try:
@@ -51,5 +56,7 @@ def run_series(
             if fail_fast and results[-1].outcome is not Outcome.PASSED:
                 break
     except RunInterrupted as error:
-        return Series(tuple(results), error.result)
+        return Series(tuple(results), interrupted=error.result)
+    except UsageError as error:
+        return Series(tuple(results), refused=error)
     return Series(tuple(results))

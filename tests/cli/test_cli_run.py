@@ -1,0 +1,124 @@
+"""``procnotify run`` when something goes wrong after some runs: what came of those is told all the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import CliRunner, Result
+
+import harness
+import harness.api
+import harness.cli.run
+import harness.runs.series
+from harness.errors import UsageError
+from harness.outcome import Outcome
+from harness.runs.progress import Progress, RunFinished
+from harness.runs.result import RunResult
+from harness.scenario import Scenario
+
+TEXT = "scenario: s\nsummary: s.\nexpect:\n  order: [process_create: any]\n"
+
+
+class ScriptedRuns:
+    """Stands in for rig and runs: the run with seed 3 finds that the input is wrong."""
+
+    def __init__(self) -> None:
+        self.at_closing: Exception | None = None
+        """What closing the rig raises."""
+        self._subscribers: tuple[Any, ...] = ()
+
+    @contextmanager
+    def open_rig(self, *, subscribers: tuple[Any, ...], **_: object) -> Iterator[object]:
+        self._subscribers = subscribers
+        yield SimpleNamespace(traces=SimpleNamespace(path=None))
+        if self.at_closing is not None:
+            raise self.at_closing
+
+    def run_scenario(self, rig: object, scenario: Scenario, *, seed: int) -> RunResult:
+        if seed == 3:
+            raise UsageError("no such profile", hint="take another")
+        result = RunResult(scenario.name, scenario.path, seed, Outcome.PASSED)
+        for subscriber in self._subscribers:
+            subscriber(RunFinished(result))
+        return result
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ScriptedRuns:
+    scripted = ScriptedRuns()
+    monkeypatch.setattr(harness.runs.series, "run_scenario", scripted.run_scenario)
+    monkeypatch.setattr(harness.cli.run, "open_rig", scripted.open_rig)
+    monkeypatch.setattr(harness.api, "open_rig", scripted.open_rig)
+    monkeypatch.chdir(tmp_path)
+    Path("s.yaml").write_text(TEXT, encoding="utf-8")
+    return scripted
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(harness.cli.run.command, ["s.yaml", *words], standalone_mode=False)
+
+
+def junit_names() -> list[str | None]:
+    return [case.get("name") for case in ElementTree.parse("junit.xml").iter("testcase")]
+
+
+@pytest.mark.usefixtures("runs")
+def test_wrong_input_that_a_run_finds_out_drops_no_earlier_result() -> None:
+    result = run("--seed", "1", "--repeat", "5", "--junit", "junit.xml")
+    assert result.return_value == Outcome.USAGE
+    assert [line.split()[:4] for line in result.stdout.splitlines()[:2]] == [
+        ["passed", "s", "seed", "1"],
+        ["passed", "s", "seed", "2"],
+    ]
+    assert "2 passed in" in result.stdout
+    assert result.stderr == "procnotify: no such profile; take another\n"
+    assert junit_names() == ["s[seed=1]", "s[seed=2]"]
+
+
+@pytest.mark.usefixtures("runs")
+def test_the_document_has_the_results_and_the_error() -> None:
+    result = run("--seed", "1", "--repeat", "5", "--json")
+    document = json.loads(result.stdout)
+    assert (result.return_value, document["exit_code"]) == (2, 2)
+    assert document["error"] == "no such profile; take another"
+    assert [one["seed"] for one in document["results"]] == [1, 2]
+
+
+@pytest.mark.usefixtures("runs")
+def test_wrong_input_that_the_first_run_finds_out_is_raised() -> None:
+    result = run("--seed", "3")
+    assert isinstance(result.exception, UsageError)
+    assert "ran" not in result.stdout
+
+
+def test_python_hears_of_the_runs_before(runs: ScriptedRuns) -> None:
+    heard: list[Progress] = []
+    with pytest.raises(UsageError, match="no such profile"):
+        harness.run("s.yaml", seed=1, repeat=5, on_progress=heard.append)
+    assert [one.result.seed for one in heard if isinstance(one, RunFinished)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OSError(5, "Input/output error"),
+            "procnotify: internal error: OSError: [Errno 5] Input/output error",
+        ),
+        (harness.RigError("the machine did not stop"), "procnotify: the machine did not stop"),
+    ],
+)
+def test_a_rig_that_cannot_be_closed_drops_no_result(runs: ScriptedRuns, error: Exception, said: str) -> None:
+    runs.at_closing = error
+    result = run("--seed", "1", "--repeat", "2", "--junit", "junit.xml")
+    assert result.return_value == Outcome.RIG
+    assert "2 passed in" in result.stdout
+    assert result.stderr.startswith(said)
+    assert junit_names() == ["s[seed=1]", "s[seed=2]"]

@@ -9,7 +9,7 @@ from itertools import islice
 from harness.callbacks import CALLBACK_KINDS
 from harness.errors import SearchBudgetError
 from harness.events import KINDS, Event
-from harness.order.explain import explain_order, explain_violation
+from harness.order.explain import explain_order, explain_violations
 from harness.order.lifecycle import Lifecycle
 from harness.order.ops import Compiler
 from harness.order.patterns import Bindings, CompiledPattern, compile_pattern, field_of, kinds_of
@@ -46,7 +46,7 @@ def check(scenario: Scenario, events: Iterable[Event], bindings: Mapping[str, in
         for search in searches:
             if search is not None:
                 search.feed(chunk)
-    failures = [explain_violation(violation, events) for violation in lifecycle.violations]
+    failures = explain_violations(lifecycle.violations, events)
     witnesses = []
     unjudged = []
     if not count:

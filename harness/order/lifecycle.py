@@ -42,6 +42,8 @@ class Violation:
     message: str
     before: int | None = None
     """An earlier event that it contradicts."""
+    seq: int | None = None
+    """The number that an earlier event, which one is not remembered, has too."""
 
 
 @dataclass(slots=True)
@@ -128,14 +130,17 @@ class Lifecycle:
             if self._refused:
                 self._registration(event)
 
-    def _broken(self, rule: str, event: Event, message: str, before: int | None = None) -> None:
+    def _broken(
+        self, rule: str, event: Event, message: str, before: int | None = None, seq: int | None = None
+    ) -> None:
         if rule not in self._off and len(self.violations) < MAX_VIOLATIONS:
-            self.violations.append(Violation(rule, event.index, message, before))
+            self.violations.append(Violation(rule, event.index, message, before, seq))
 
     def _number(self, event: Event, arrival: Arrival) -> None:
         """What the transport or the machine did to a number is no broken promise."""
         if arrival is Arrival.REUSED:
-            self._broken("seq_unique", event, f"seq {event.seq} is the number of an earlier line too")
+            message = f"seq {event.seq} is the number of an earlier line too"
+            self._broken("seq_unique", event, message, seq=event.seq)
         elif arrival is not Arrival.REPEATED:
             self._begin_clock()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.events import Event, kind_of
 from harness.order.patterns import show
-from harness.order.result import CheckResult, Failure, Mark, Row, Unjudged
+from harness.order.result import CheckResult, Failure, Mark, Row
 from harness.runs.result import RunResult
 from harness.scenario.rules import RULES
 
@@ -22,29 +22,27 @@ _SIGNS = {
 }
 
 
-def explanation_text(result: CheckResult) -> str:
-    """Everything that did not hold or was not judged, at length; of the first its reason is left out.
+def explanation_text(result: CheckResult, told: str = "") -> str:
+    """Everything that did not hold or was not judged, each with its reason and at length.
 
     The text holds what the target printed: hand it to :func:`harness.report.text.printable` before it is
     shown.
+
+    :param told: the line that is shown before it; a reason or a way out that stands there is not repeated.
     """
     said = [(failure.reason, _failure(failure)) for failure in result.failures]
-    said += [(unjudged.reason, _unjudged(unjudged)) for unjudged in result.unjudged]
-    first = [text for _, text in said[:1] if text]
-    return "\n\n".join([*first, *(f"{reason}\n{text}".rstrip("\n") for reason, text in said[1:])])
+    said += [(unjudged.reason, f"  {unjudged.hint}") for unjudged in result.unjudged]
+    texts = ("\n".join(part for part in parts if part.strip() not in told) for parts in said)
+    return "\n\n".join(text for text in texts if text)
 
 
 def account_text(result: RunResult) -> str:
     """Everything to be said about a run that did not pass, in lines."""
-    explained = "" if result.check is None else explanation_text(result.check)
+    explained = "" if result.check is None else explanation_text(result.check, result.reason)
     lines = [result.reason, explained, *result.notes, result.left]
     if result.trace is not None:
         lines.append(f"trace: {result.trace}")
     return "\n".join(line for line in lines if line)
-
-
-def _unjudged(unjudged: Unjudged) -> str:
-    return f"  {unjudged.hint}" if unjudged.hint else ""
 
 
 def _failure(failure: Failure) -> str:

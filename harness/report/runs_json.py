@@ -18,7 +18,7 @@ def result_as_json(result: RunResult) -> dict[str, object]:
         "outcome": result.outcome.words,
         "exit_code": int(result.outcome),
         "reason": result.reason,
-        "explanation": "" if result.check is None else explanation_text(result.check),
+        "explanation": "" if result.check is None else explanation_text(result.check, result.reason),
         "notes": list(result.notes),
         "events": result.events,
         "seconds": round(result.seconds, 3),

@@ -18,7 +18,9 @@ def verdict_text(verdict: Verdict) -> str:
     The text holds what the target printed: hand it to :func:`harness.report.text.printable` before it is
     shown.
     """
-    explained = "" if verdict.check is None or verdict.check.passed else explanation_text(verdict.check)
+    explained = (
+        "" if verdict.check is None or verdict.check.passed else explanation_text(verdict.check, verdict.line)
+    )
     return "\n".join(line for line in (verdict.line, explained, *verdict.notes) if line)
 
 
@@ -38,7 +40,7 @@ def verdict_as_json(verdict: Verdict) -> dict[str, object]:
         "unhandled": _event(verdict.unhandled),
         "bugcheck": _event(verdict.bugcheck),
         "notes": list(verdict.notes),
-        "check": None if verdict.check is None else _check(verdict.check),
+        "check": None if verdict.check is None else _check(verdict.check, verdict.line),
     }
 
 
@@ -46,7 +48,7 @@ def _event(event: Event | None) -> object:
     return None if event is None else msgspec.to_builtins(event)
 
 
-def _check(result: CheckResult) -> dict[str, object]:
+def _check(result: CheckResult, told: str) -> dict[str, object]:
     return {
         "passed": result.passed,
         "failures": [
@@ -72,5 +74,5 @@ def _check(result: CheckResult) -> dict[str, object]:
             }
             for witness in result.witnesses
         ],
-        "explanation": explanation_text(result),
+        "explanation": explanation_text(result, told),
     }

@@ -205,7 +205,7 @@ def test_what_a_failure_says(case: str, update: bool) -> None:
     scenario = parse(HEAD + CASES[case], Path("notepad.yaml"))
     result = check(scenario, trace(case), {"notepad": 812, "notepad.tid": 816, "agent": 400})
     assert not result.passed
-    said = f"{result.reason}\n{explanation_text(result)}\n"
+    said = f"{result.reason}\n{explanation_text(result, result.reason)}\n"
     path = GOLDEN / f"{case}.txt"
     if update:
         path.write_text(said, encoding="utf-8")

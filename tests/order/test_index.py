@@ -139,4 +139,4 @@ def everything(index):
 
 def verdict(scenario: Scenario, events: list[Event]) -> tuple[object, ...]:
     result = check(scenario, events, GIVEN)
-    return result, explanation_text(result)
+    return result, explanation_text(result, result.reason)

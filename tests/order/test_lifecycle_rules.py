@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from harness.events import (
 )
 from harness.order import CheckResult, Lifecycle, check
 from harness.order.lifecycle import MAX_VIOLATIONS
+from harness.order.result import Failure, Mark
 from harness.report.explanation import explanation_text
 from harness.scenario import RULES, parse
 from harness.trace import Header, TraceWriter
@@ -409,7 +411,7 @@ def test_a_trace_that_breaks_the_rule(rule: str, broken: Broken) -> None:
     assert not result.passed
     assert [(v.rule, v.index, v.message) for v in result.violations] == [(rule, culprit, broken.message)]
     assert result.reason == f"{rule}: {broken.message}"
-    said = explanation_text(result).splitlines()
+    said = explanation_text(result, result.reason).splitlines()
     assert f"  {RULES[rule].sentence}" in said
     assert f"  source: {RULES[rule].source}" in said
     assert f"  switch it off with: lifecycle: {{off: [{rule}]}}" in said
@@ -445,6 +447,45 @@ def test_all_that_broke_is_said_and_the_first_comes_first() -> None:
     assert [violation.rule for violation in result.violations] == rules
     assert result.reason.startswith("process_created_once: ")
     assert "\n\nthread_created_before_exit: thread 9 of process 8" in explanation_text(result)
+
+
+class Counted:
+    """Events, and how often they were gone over."""
+
+    def __init__(self, events: list[Event]) -> None:
+        self.passes = 0
+        self._events = events
+
+    def __iter__(self) -> Iterator[Event]:
+        self.passes += 1
+        return iter(self._events)
+
+
+def test_however_many_rules_are_broken_the_trace_is_gone_over_three_times() -> None:
+    """Once to check it, once for the numbers that came twice, once for what is shown of it."""
+    twice = [event for n in range(8) for event in (image(seq=n + 1, time=n), image(8, seq=n + 1, time=n))]
+    events = Counted([msgspec.structs.replace(e, index=n, line=f"{n}") for n, e in enumerate(twice)])
+    rules = parse("scenario: t\nsummary: t.\nexpect:\n  order: [image_load: any]\n", Path("t.yaml"))
+    result = check(rules, events, {})
+    assert [violation.index for violation in result.violations] == [1, 3, 5, 7, 9, 11, 13, 15]
+    marks = [
+        [(row.event.index, row.mark) for row in failure.rows if row.mark is not None]
+        for failure in result.failures
+    ]
+    assert marks == [[(n - 1, Mark.EARLIER), (n, Mark.BREAKING)] for n in range(1, 16, 2)]
+    assert events.passes == 3
+
+
+def test_an_event_that_breaks_two_rules_contradicts_an_earlier_one_by_each() -> None:
+    result = judge([*numbered(1, 2, 3), died(8), image(8, seq=2, time=30_000)])
+    assert [(f.violation.rule, _earlier(f)) for f in result.failures if f.violation is not None] == [
+        ("seq_unique", [1]),
+        ("nothing_after_process_exit", [3]),
+    ]
+
+
+def _earlier(failure: Failure) -> list[int]:
+    return [row.event.index for row in failure.rows if row.mark is Mark.EARLIER]
 
 
 def test_another_boot_of_the_target_begins_anew() -> None:

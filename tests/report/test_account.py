@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from harness.debuggers.base import Release
-from harness.order import CheckResult, Unjudged
-from harness.order.result import Place
+from harness.events import Print
+from harness.order import CheckResult, Failure, Unjudged
+from harness.order.result import Mark, Place, Row
 from harness.outcome import Outcome
-from harness.report.explanation import account_text
+from harness.report.explanation import account_text, explanation_text
 from harness.runs.result import RunResult
 
 CHECK = CheckResult((), (), (Unjudged("why", Place(Path("a.yaml"), 1), "at length"),), (), 1)
@@ -40,3 +41,35 @@ def test_the_account_says_how_the_target_was_left(release: Release | None, words
     )
     told = ["why", "  at length", "1 line fits no form", words, "trace: t.jsonl"]
     assert account_text(result).splitlines() == told
+
+
+def failing(reason: str, shown: str) -> Failure:
+    return Failure(reason, (Row(Print(index=1, line=shown), Mark.BREAKING),), place=PLACE)
+
+
+PLACE = Place(Path("a.yaml"), 1)
+TWO = CheckResult((), (failing("a.yaml:1: one", "first"), failing("a.yaml:2: two", "second")), (), (), 2)
+ONE = "  with nothing bound\n  the trace there (! breaks it):\n  !      1  first"
+OTHER = ONE.replace("first", "second")
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        ("a.yaml:1: one", f"{ONE}\n\na.yaml:2: two\n{OTHER}"),
+        # A part of a trace is judged by the second, what the totals say by none of them.
+        ("a.yaml:2: two", f"a.yaml:1: one\n{ONE}\n\n{OTHER}"),
+        ("totals_count_every_line: 3", f"a.yaml:1: one\n{ONE}\n\na.yaml:2: two\n{OTHER}"),
+        ("not judged: a.yaml:1: one; look", f"{ONE}\n\na.yaml:2: two\n{OTHER}"),
+    ],
+)
+def test_a_reason_is_told_once_and_never_left_out(told: str, text: str) -> None:
+    assert explanation_text(TWO, told) == text
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [("", "why\n  at length"), ("why", "  at length"), ("why; at length", ""), ("else", "why\n  at length")],
+)
+def test_a_way_out_is_told_once(told: str, text: str) -> None:
+    assert explanation_text(CHECK, told) == text

@@ -88,7 +88,11 @@ def file_check(folder: Path, patterns: int) -> tuple[float | None, str]:
     if program is None:
         return None, "no FileCheck here (Debian's package llvm has it)"
     checks = folder / "checks.txt"
-    checks.write_text("".join(f"CHECK: loaded a/an {probe}\n" for probe in _probes(patterns)))
+    checks.write_text(
+        "".join(f"CHECK: loaded a/an {probe}\n" for probe in _probes(patterns)),
+        encoding="utf-8",
+        newline="\n",
+    )
     start = perf_counter()
     done = subprocess.run(
         [program, f"--input-file={folder / LINES}", str(checks)],
@@ -106,7 +110,7 @@ LINES = "lines.txt"
 def _trace(folder: Path, events: int) -> Path:
     trace = folder / "trace.jsonl"
     with (
-        (folder / LINES).open("w") as lines,
+        (folder / LINES).open("w", encoding="utf-8", newline="\n") as lines,
         TraceWriter(trace, Header(scenario="needle")) as writer,
     ):
         for event in _lives(events):
@@ -118,7 +122,7 @@ def _trace(folder: Path, events: int) -> Path:
 
 def _checked(trace: Path, scenario: str, events: int, patterns: int = 0) -> Measured:
     path = trace.with_name("scenario.yaml")
-    path.write_text(scenario)
+    path.write_text(scenario, encoding="utf-8", newline="\n")
     with running("benchmarks.check", str(trace), str(path)) as child:
         found = child.answer(timeout=CHECK_SECONDS)
     if found["events"] != events:
@@ -191,7 +195,7 @@ def _peak() -> int:
     status = Path("/proc/self/status")
     if status.is_file():
         # On Linux getrusage would give the parent's where that was more: it is handed down through exec.
-        found = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE)
+        found = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(encoding="utf-8"), re.MULTILINE)
         return int(found.group(1)) * 1024 if found else 0
     import resource  # not on Windows, where this measurement cannot be made
 

@@ -185,7 +185,10 @@ def _check(form: _Form, written: str, options: Mapping[str, str]) -> tuple[str, 
             raise _wrong(f"{_named(name)} is no option of {written} (its options: {known})")
     for name in form.needs:
         if name not in options:
-            raise _wrong(f"{written} lacks the option {name!r}")
+            quotes = (
+                "" if len(options) > 1 else "; in PowerShell it needs quotes, because a comma parts arguments"
+            )
+            raise _wrong(f"{written} lacks the option {name!r}{quotes}")
     for name, value in options.items():
         if name in _FLAGS and value:
             raise _wrong(f"the option {name!r} takes no value")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import stat
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,10 @@ __all__ = ["cannot_write", "patiently", "read_file"]
 
 _PAUSES = (0.02, 0.04, 0.08, 0.16, 0.3, 0.6, 0.8)
 """Seconds before each further try of what was refused: two in all."""
+
+_MAX_PATH = 259 if sys.platform == "win32" else None
+"""Characters of a path that Windows takes unless long paths are enabled (Microsoft, "Maximum Path Length
+Limitation"); None: no such limit."""
 
 _MACHINE = frozenset(
     {
@@ -82,4 +87,7 @@ def cannot_write(path: Path, error: OSError, *, hint: str = "") -> ProcnotifyErr
     message = f"cannot write {path}: {error.strerror or error}"
     if error.errno in _MACHINE:
         return RigError(message)
+    length = len(str(path.absolute()))
+    if _MAX_PATH is not None and length > _MAX_PATH:
+        hint = f"the path has {length} characters: shorten it, or set LongPathsEnabled in Windows"
     return UsageError(message, hint=hint)

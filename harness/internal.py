@@ -67,7 +67,7 @@ def _kept(error: BaseException) -> str:
     )
     try:
         handle, path = tempfile.mkstemp(prefix="procnotify-error-", suffix=".txt")
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.write(text)
     except OSError as failed:
         if sys.stderr is not None:

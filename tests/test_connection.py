@@ -124,6 +124,15 @@ def test_what_is_wrong_is_said_with_a_way_out(text: str, message: str) -> None:
     assert raised.value.hint
 
 
+@pytest.mark.parametrize(
+    ("text", "told"), [("net:port=50000", True), ("com:pipe", True), ("net:port=5,x", False)]
+)
+def test_what_powershell_makes_of_a_comma_is_said(text: str, told: bool) -> None:
+    with pytest.raises(UsageError) as raised:
+        parse_connection(text)
+    assert ("in PowerShell it needs quotes" in raised.value.message) == told
+
+
 def test_the_key_is_not_shown_to_people() -> None:
     with pytest.raises(UsageError) as raised:
         parse_connection("net:port=x,key=secretsecret.2.3.4")

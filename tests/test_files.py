@@ -118,3 +118,15 @@ def test_a_file_that_somebody_has_open_is_replaced_once_it_is_closed(tmp_path: P
     with place.open("rb") as held:
         patiently(lambda: fresh.replace(place), sleep=lambda seconds: held.close())
     assert place.read_bytes() == b"fresh"
+
+
+def test_a_path_that_is_too_long_for_windows_is_named_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = OSError(errno.ENOENT, "The system cannot find the path specified")
+    long = Path("n" * 200, "n" * 200)
+    monkeypatch.setattr("harness.files._MAX_PATH", None)
+    assert "LongPathsEnabled" not in str(cannot_write(long, missing, hint="choose another --out"))
+    monkeypatch.setattr("harness.files._MAX_PATH", 259)
+    error = cannot_write(long, missing, hint="choose another --out")
+    assert type(error) is UsageError and "LongPathsEnabled" in error.hint
+    assert cannot_write(Path("out"), missing, hint="choose another --out").message.endswith("specified")
+    assert "LongPathsEnabled" not in str(cannot_write(Path("out"), missing, hint="choose another --out"))

@@ -21,6 +21,21 @@ def test_ci_calls_the_test_command_of_the_readme() -> None:
     assert commands[1] in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
 
 
+def test_the_lines_for_windows_are_the_same_in_cmd_and_in_powershell() -> None:
+    lines = [line.strip() for line in README.splitlines() if line.startswith(("    py ", "    .venv\\"))]
+    assert lines[0] == "py -m venv .venv"
+    for line in lines:
+        # Windows PowerShell 5.1 has no &&, and takes a comma, a semicolon, $ and more for its own.
+        assert re.fullmatch(r"[\w .\\-]+", line), line
+    assert [line.split()[2] for line in lines[1:]] == ["pip", "harness", "pip", "tox"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_connections_are_written_so_that_powershell_does_not_part_them(page: Path) -> None:
+    commands = re.findall(r"procnotify [^`|\n]*(?:net|com):[^`|\n]*", page.read_text(encoding="utf-8"))
+    assert [found for found in commands if not re.search(r"[\"'](?:net|com):[^ ]*[\"']", found)] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_named_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")

@@ -151,7 +151,7 @@ def main(arguments: list[str]) -> int:
         new = redraw(old)
         stale += old != new
         if arguments != ["--check"]:
-            page.write_text(new, encoding="utf-8")
+            page.write_text(new, encoding="utf-8", newline="\n")
     return int(stale > 0 and arguments == ["--check"])
 
 

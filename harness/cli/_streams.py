@@ -76,7 +76,7 @@ class StandardStreams:
 
     def _guard(self, name: str, stream: TextIO | None) -> TextIO:
         if stream is None:
-            return Path(os.devnull).open("w", encoding="utf-8")
+            return Path(os.devnull).open("w", encoding="utf-8", newline=None)
         if not isinstance(stream, io.TextIOWrapper):
             return stream
         raw = getattr(stream.buffer, "raw", stream.buffer)  # unbuffered, they are one
@@ -90,6 +90,7 @@ class StandardStreams:
             encoding=stream.encoding,
             errors="backslashreplace",
             line_buffering=stream.line_buffering or stream.write_through,
+            newline=None,
         )
 
 

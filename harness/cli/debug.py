@@ -83,7 +83,7 @@ def command(
     Examples:
       procnotify debug -c lm -c "r rip"
       procnotify debug --debugger pykd -c k -c "bp nt!DbgPrintEx" -c g
-      procnotify debug net:port=50000,key=1.2.3.4 --debugger ntoseye -c r
+      procnotify debug "net:port=50000,key=1.2.3.4" --debugger ntoseye -c r
 
     \b
     Exit codes:

@@ -75,9 +75,10 @@ def command(
 
     \b
     Examples:
-      procnotify record net:port=50000,key=1.2.3.4 --for 60s --out run.jsonl
-      procnotify record com:pipe,port=/run/vm/com1 --check scenarios/notepad-launch.yaml
-      procnotify record net:port=50000,key=1.2.3.4 --for 60s --check life.yaml --bind notepad=1560 \\
+      procnotify record "net:port=50000,key=1.2.3.4" --for 60s --out run.jsonl
+      procnotify record "com:pipe,port=/run/vm/com1" --check scenarios/notepad-launch.yaml
+      procnotify record "com:pipe,port=\\\\.\\pipe\\kd1"
+      procnotify record "net:port=50000,key=1.2.3.4" --for 60s --check life.yaml --bind notepad=1560 \\
         --from "PID(1560)" --to "PID(1560) was terminated"
 
     \b

@@ -74,7 +74,9 @@ class TraceFolder:
         if self.path is None or not self._outcomes:
             return
         try:
-            (self.path / _OUTCOME).write_text(f"{worst(self._outcomes).words}\n", encoding="utf-8")
+            (self.path / _OUTCOME).write_text(
+                f"{worst(self._outcomes).words}\n", encoding="utf-8", newline="\n"
+            )
             self._prune()
         except OSError as error:
             _log.warning("cannot tidy up %s: %s", self.root, error.strerror)
@@ -102,7 +104,7 @@ class TraceFolder:
                 if not temporary.is_symlink():
                     raise NotImplementedError  # Wine says that it has made one
             except (OSError, NotImplementedError):
-                temporary.write_text(f"{name}\n", encoding="utf-8")
+                temporary.write_text(f"{name}\n", encoding="utf-8", newline="\n")
             patiently(partial(_replace, temporary, self.root / LATEST))
         except OSError as error:
             temporary.unlink(missing_ok=True)

@@ -34,7 +34,7 @@ def write_forwarders(files: Iterable[Path], search: Sequence[Path], folder: Path
             # A name that climbs out of the folder is left to the compiler to refuse.
             if target is not None and forwarder.resolve().is_relative_to(folder.resolve()):
                 forwarder.parent.mkdir(parents=True, exist_ok=True)
-                forwarder.write_text(f'#include "{target.as_posix()}"\n', encoding="utf-8")
+                forwarder.write_text(f'#include "{target.as_posix()}"\n', encoding="utf-8", newline="\n")
 
 
 def _find(name: str, places: Sequence[Path]) -> Path | None:

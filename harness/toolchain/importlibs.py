@@ -27,7 +27,7 @@ def import_library_of(definition: Path, arch: Arch, folder: Path) -> Path:
     """The same for an export list of our own, written as for x86: ``Function@BYTES_OF_ARGUMENTS``."""
     text = definition.read_text(encoding="ascii")
     copy = folder / definition.name
-    copy.write_text(text if arch is Arch.X86 else _DECORATION.sub("", text), encoding="ascii")
+    copy.write_text(text if arch is Arch.X86 else _DECORATION.sub("", text), encoding="ascii", newline="\n")
     return _library(copy, copy.with_suffix(".lib"), arch)
 
 

@@ -112,7 +112,7 @@ def _private_apt(state: Path, suite: str) -> list[str]:
     status.touch()
     key = f"[signed-by={_KEYRING}] " if _KEYRING.is_file() else ""
     sources = state / "sources.list"
-    sources.write_text(f"deb {key}{suite} main\n", encoding="utf-8")
+    sources.write_text(f"deb {key}{suite} main\n", encoding="utf-8", newline="\n")
     settings = {
         "Dir::Etc::sourcelist": sources,
         "Dir::Etc::sourceparts": "-",

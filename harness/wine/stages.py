@@ -27,7 +27,7 @@ def alone(root: Path) -> Iterator[None]:
     import fcntl
 
     root.mkdir(parents=True, exist_ok=True)
-    with (root / "lock").open("w") as lock:
+    with (root / "lock").open("w", encoding="utf-8", newline="\n") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -50,7 +50,7 @@ def write_stamp(prefix: WinePrefix, name: str, text: str) -> None:
     """Note that a stage is done."""
     prefix.stamps.mkdir(parents=True, exist_ok=True)
     fresh = prefix.stamps / f".{name}"
-    fresh.write_text(text, encoding="utf-8")
+    fresh.write_text(text, encoding="utf-8", newline="\n")
     fresh.replace(prefix.stamps / name)
 
 

@@ -69,10 +69,10 @@ class Trial:
         if file.read_text(encoding="utf-8") != mutation.before:
             raise MutationError(f"{mutation.path} is not what the change was made for")
         try:
-            file.write_text(mutation.after, encoding="utf-8")
+            file.write_text(mutation.after, encoding="utf-8", newline="\n")
             fate, _ = self._run(mutation.tests)
         finally:
-            file.write_text(mutation.before, encoding="utf-8")
+            file.write_text(mutation.before, encoding="utf-8", newline="\n")
         return fate
 
     def _run(self, tests: Sequence[str]) -> tuple[Fate, str]:

@@ -44,7 +44,7 @@ def lock(root: Path) -> int:
             )
         lines = lines_of(json.loads(report.read_text(encoding="utf-8")))
     pieces.REQUIREMENTS.write_text(
-        _HEAD.format(version=pieces.VERSION) + "\n".join(lines) + "\n", encoding="utf-8"
+        _HEAD.format(version=pieces.VERSION) + "\n".join(lines) + "\n", encoding="utf-8", newline="\n"
     )
     return len(lines)
 

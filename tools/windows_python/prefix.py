@@ -70,5 +70,5 @@ class WindowsPython(WinePrefix):
         with one_line_errors():
             folder.mkdir(parents=True, exist_ok=True)
             for file, text in texts.items():
-                (folder / file).write_text(text, encoding="utf-8")
+                (folder / file).write_text(text, encoding="utf-8", newline="\n")
         return folder.parent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from time import perf_counter
 from typing import Final
 
@@ -18,6 +19,14 @@ from harness.kd.statechange import StateChange
 
 __all__ = ["await_session", "break_in_until_halted", "start_link"]
 
+_LET_IN: Final = (
+    " As an administrator: netsh advfirewall firewall add rule name=procnotify dir=in action=allow "
+    "protocol=UDP localport={port}"
+    if sys.platform == "win32"
+    else ""
+)
+"""What Windows' own firewall takes to let a target's datagrams in: it drops those for a program that its user
+did not allow, and asks nobody about one without a window (a service, CI)."""
 BREAK_IN_AGAIN: Final = 0.485
 """Seconds between break-ins, as Microsoft's host."""
 
@@ -77,7 +86,7 @@ def _what_was_seen(seen: LinkLog, port: int, waited: float) -> ConnectionFailed:
     return ConnectionFailed(
         f"no target dialled UDP port {port} within {waited:.0f} s",
         hint="is it on, with `bcdedit /debug on`, hostip this machine, this port, "
-        "and does the firewall let UDP in?",
+        f"and does the firewall let UDP in?{_LET_IN.format(port=port) if _LET_IN else ''}",
     )
 
 

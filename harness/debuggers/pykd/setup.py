@@ -129,7 +129,7 @@ def _require_windows(host: Host, subcommand: str) -> None:
 @contextlib.contextmanager
 def _alone(root: Path) -> Iterator[None]:
     """No two setups at a time in one place; the system frees the lock of one that died."""
-    with (root / "lock").open("a", encoding="ascii") as lock:
+    with (root / "lock").open("a", encoding="ascii", newline="\n") as lock:
         try:
             if sys.platform == "win32":
                 import msvcrt
@@ -213,7 +213,9 @@ def _make(environment: Environment, base: Interpreter, step: Callable[[str], Non
     except NoAnswer as reason:
         raise _not_importable(made, reason) from None
     stamp = environment.stamp.with_suffix(".new")
-    stamp.write_text(json.dumps({"pykd": PYKD.requirement, "base": base.executable}), encoding="utf-8")
+    stamp.write_text(
+        json.dumps({"pykd": PYKD.requirement, "base": base.executable}), encoding="utf-8", newline="\n"
+    )
     patiently(partial(stamp.replace, environment.stamp))
     return ready
 

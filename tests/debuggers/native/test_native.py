@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import struct
 import sys
@@ -27,6 +28,7 @@ from harness.debuggers.base import (
     Stopped,
     TargetRebooted,
 )
+from harness.debuggers.native.byteport import socket_over
 from harness.debuggers.native.debugger import NativeDebugger
 from harness.debuggers.native.stackwords import STACK_BYTES
 from harness.debuggers.native.targetmemory import PIECE, UnreadableMemory
@@ -510,6 +512,44 @@ class TestSerial:
             connection, _ = server.accept()
             check_serial(debugger, connection)
 
+    @pytest.mark.skipif(sys.platform != "win32", reason="named pipes are Windows'")
+    def test_named_pipe(self) -> None:
+        path = rf"\\.\pipe\procnotify-{secrets.token_hex(8)}"
+        debugger = NativeDebugger(f"com:pipe,port={path},resets=0,reconnect")
+        with machine_port(path) as connection:
+            debugger.listen()
+            check_serial(debugger, connection)
+
+    @pytest.mark.skipif(sys.platform != "win32", reason="named pipes are Windows'")
+    def test_a_named_pipe_that_its_machine_makes_later_is_waited_for(self) -> None:
+        path = rf"\\.\pipe\procnotify-{secrets.token_hex(8)}"
+        debugger = NativeDebugger(f"com:pipe,port={path}")
+        served = threading.Event()
+
+        def attach() -> None:
+            debugger.attach(timeout=60)
+            served.set()
+
+        attaching = threading.Thread(target=attach)
+        attaching.start()
+        assert not served.wait(0.5)
+        with machine_port(path) as connection, ThinTarget.kdcom(connection):
+            assert served.wait(60)
+            debugger.go()
+            assert debugger.detach(timeout=5).running is True
+        attaching.join(timeout=20)
+
+    @pytest.mark.skipif(sys.platform != "win32", reason="named pipes are Windows'")
+    def test_a_named_pipe_whose_machine_goes_away(self) -> None:
+        path = rf"\\.\pipe\procnotify-{secrets.token_hex(8)}"
+        debugger = NativeDebugger(f"com:pipe,port={path}")
+        with machine_port(path) as connection, ThinTarget.kdcom(connection):
+            debugger.attach(timeout=10)
+            debugger.go()
+        with pytest.raises(TargetLost, match="closed"):
+            debugger.receive(timeout=20)
+        assert debugger.detach(timeout=1).running is None
+
     @pytest.mark.parametrize("form", ["com:pipe,port={}", "com:port={},baud=115200"])
     @pytest.mark.skipif(sys.platform == "win32", reason="pseudo terminals are POSIX")
     def test_pseudo_terminal(self, form: str) -> None:
@@ -567,6 +607,33 @@ class TestSerial:
             with pytest.raises(TargetLost, match="closed"):
                 debugger.receive(timeout=5)
             assert debugger.detach(timeout=1).running is None
+
+
+@contextmanager
+def machine_port(path: str) -> Iterator[socket.socket]:
+    """The machine's end of a named pipe that it serves, as a socket."""
+    assert sys.platform == "win32"
+    import _winapi
+
+    from harness.debuggers.native.windowspipe import NamedPipe
+
+    class Served(NamedPipe):
+        def __init__(self) -> None:
+            duplex = _winapi.PIPE_ACCESS_DUPLEX | _winapi.FILE_FLAG_OVERLAPPED
+            self._handle = _winapi.CreateNamedPipe(path, duplex, 0, 1, 4096, 4096, 0, _winapi.NULL)
+            self._reading = None
+            self._connecting = _winapi.ConnectNamedPipe(self._handle, overlapped=True)
+
+        def read(self) -> bytes:
+            if self._connecting is not None:
+                if _winapi.WaitForSingleObject(self._connecting.event, 100) == _winapi.WAIT_TIMEOUT:
+                    return b""
+                self._connecting.GetOverlappedResult(True)
+                self._connecting = None
+            return super().read()
+
+    with socket_over(Served(), path) as connection:
+        yield connection
 
 
 def check_serial(debugger: NativeDebugger, connection: socket.socket) -> None:

@@ -7,7 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import harness.debuggers.native
+from harness.debuggers.native.transport import PortRefused, _no_port
+from harness.debuggers.native.windowspipe import check_pipe_name
+from harness.errors import ConnectionFailed
 from harness.wine.prefix import WinePrefix
 
 FOLDER = Path(harness.debuggers.native.__file__).parent
@@ -64,6 +69,30 @@ for thread in copiers:
     thread.join(30)
 print("copiers left:", sum(thread.is_alive() for thread in copiers))
 """
+
+
+PIPE_NAMES = [r"\\.\pipe\kd1", r"\\VMHOST\pipe\kd 1", r"\\.\PIPE\com_1"]
+NO_PIPE_NAMES = [
+    "kd1",
+    r"C:\pipe\kd1",
+    r"\\.\kd1",
+    r"\\.\pipe\ ".rstrip(),
+    r"\\.\C:\pipe\kd1",
+    "/run/vm/com1",
+]
+
+
+@pytest.mark.parametrize("name", PIPE_NAMES)
+def test_names_of_pipes(name: str) -> None:
+    check_pipe_name(name)
+
+
+@pytest.mark.parametrize("name", NO_PIPE_NAMES)
+def test_what_is_no_name_of_a_pipe_is_not_opened_as_a_file(name: str) -> None:
+    with pytest.raises(OSError, match="no name of a pipe") as raised:
+        check_pipe_name(name)
+    assert isinstance(_no_port(name, raised.value, ""), ConnectionFailed)
+    assert not isinstance(_no_port(name, raised.value, ""), PortRefused), "it is not worth another try"
 
 
 def play(*, close_ours: bool) -> list[str]:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from harness.errors import DriverBugcheck, DriverHang, GuestError, TargetLost
 from harness.virtual.clock import SECOND, Clock
 from harness.virtual.dispatcher.dispatcher import Activity, Dispatcher
+from harness.virtual.dispatcher.policy import POLICIES, make_policy
 from harness.virtual.dispatcher.program import Program, ended
 from harness.virtual.interfaces import DebugPort, NotifyRoutines
+from harness.virtual.kernel.systemthreads import SystemThreads
 from harness.virtual.nt.actions import Actor
 from harness.virtual.nt.profile import load_profile
 from harness.virtual.nt.system import NtSystem
 
-__all__ = ["DEFAULT_PROFILE", "TargetStatus", "VirtualTarget"]
+__all__ = ["DEFAULT_PROFILE", "TargetKernel", "TargetStatus", "VirtualTarget"]
 
 DEFAULT_PROFILE = "win10-1903"
 PROCESSORS = 2
@@ -42,6 +44,13 @@ class TargetStatus(NamedTuple):
     detail: str = ""
 
 
+class TargetKernel(NotifyRoutines, Protocol):
+    """The kernel of a target."""
+
+    def attach(self, dispatcher: Dispatcher, threads: SystemThreads) -> None:
+        """Run on ``dispatcher``, with the System process's threads from ``threads``."""
+
+
 class VirtualTarget:
     """A booted machine.
 
@@ -50,6 +59,7 @@ class VirtualTarget:
     :param clock: moved by this target only.
     :param seed: two targets with the same seed and the same commands do the same at the same times.
     :param profile: name of the Windows version to model.
+    :param policy: one of :data:`~harness.virtual.dispatcher.policy.POLICIES`.
 
     Every command may raise :class:`~harness.errors.DriverBugcheck` or :class:`~harness.errors.DriverHang`;
     the target is dead then and refuses all further ones with :class:`~harness.errors.TargetLost`.
@@ -57,19 +67,27 @@ class VirtualTarget:
 
     def __init__(
         self,
-        kernel: NotifyRoutines,
+        kernel: TargetKernel,
         port: DebugPort,
         clock: Clock,
         *,
         seed: int = 0,
         profile: str = DEFAULT_PROFILE,
         processors: int = PROCESSORS,
+        policy: str = POLICIES[0],
     ) -> None:
         self._kernel = kernel
         self._clock = clock
-        self._dispatcher = Dispatcher(clock, Random(seed), processors=processors, between=port.poll)
+        self._dispatcher = Dispatcher(
+            clock,
+            Random(seed),
+            processors=processors,
+            between=port.poll,
+            policy=make_policy(policy, seed),
+        )
         self.system = NtSystem(self._dispatcher, load_profile(profile), kernel)
         """The model: its processes, threads and files."""
+        kernel.attach(self._dispatcher, self.system)
         self._actor = Actor(self.system)
         self._services: dict[str, str] = {}
         self._death: TargetStatus | None = None

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from harness.virtual.clock import Clock
+from harness.virtual.dispatcher.dispatcher import Dispatcher
 from harness.virtual.interfaces import ImageModule, ThreadContext
+from harness.virtual.kernel.systemthreads import SystemThreads
 
 
 class Report(NamedTuple):
@@ -46,6 +48,9 @@ class Recorder:
         base: int = 0,
     ) -> None:
         self.reports.append(Report(kind, pid, tid, parent_pid, image, base, context, self.clock.now))
+
+    def attach(self, dispatcher: Dispatcher, threads: SystemThreads) -> None:
+        """No driver runs here."""
 
     def create_process_object(self, *, pid: int, parent_pid: int, name: str, image: str | None) -> None:
         """Objects are the kernel's."""

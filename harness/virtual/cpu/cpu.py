@@ -11,7 +11,7 @@ import contextlib
 import re
 import struct
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import unicorn
 from unicorn import x86_const
@@ -21,18 +21,25 @@ from harness.virtual.cpu.kernel_image import KernelImage
 from harness.virtual.cpu.machine_code import TRANSFER_SIZE, Transfer
 from harness.virtual.cpu.memory import PAGE, Memory
 from harness.virtual.cpu.registers import TRAP_FLAG, RegisterFile
+from harness.virtual.cpu.stacks import STACK_BASE, KernelStacks, Stack
 from harness.virtual.cpu.traps import Access, TrapError
 from harness.virtual.windows.symbols18362 import KPCR
 
-__all__ = ["MAX_ARGUMENTS", "Cpu", "Exhausted", "Faulted", "Interrupted", "Stop", "Trapped"]
+__all__ = [
+    "MAX_ARGUMENTS",
+    "Cpu",
+    "Exhausted",
+    "Faulted",
+    "Interrupted",
+    "IrqlLowered",
+    "ProcessorContext",
+    "Stop",
+    "Trapped",
+]
 
 MAX_ARGUMENTS: Final = 12
 """Arguments a call may pass."""
 
-_STACK_BASE: Final = 0xFFFFFB00_00000000
-_STACK_STRIDE: Final = 0x100000
-KERNEL_STACK_SIZE: Final = 0x6000
-"""24 KB, as on x64 Windows; one unmapped page below it catches an overflow."""
 _STACK_ROOM: Final = 0x100
 """Left above the first frame: shadow space and stack arguments."""
 
@@ -102,7 +109,22 @@ class Trapped(NamedTuple):
     caller: int
 
 
-Stop: TypeAlias = Interrupted | Faulted | Exhausted | Trapped
+class IrqlLowered(NamedTuple):
+    """The code itself lowered the IRQL, as KeLowerIrql does inline; it stands behind that instruction."""
+
+    level: int
+
+
+Stop: TypeAlias = Interrupted | Faulted | Exhausted | Trapped | IrqlLowered
+
+
+class ProcessorContext(NamedTuple):
+    """Everything that a processor holds of what stands in the middle."""
+
+    engine: Any
+    cr2: int
+    irql: int
+    undelivered: bool
 
 
 class Cpu:
@@ -131,9 +153,9 @@ class Cpu:
         self.registers = RegisterFile(engine)
         self.processor = 0
         self._blocks = processor_blocks
-        for number in range(len(processor_blocks)):
-            low, high = self.stack(number)
-            memory.map(low, high - low)
+        self.stacks = KernelStacks(memory, len(processor_blocks))
+        self.watch_irql: Callable[[int], bool] = lambda _level: False
+        """Asked when code lowers the IRQL itself: whether to stop there."""
         self._enter_ring0()
         self._blank = engine.context_save()
         self._undelivered = False
@@ -147,12 +169,6 @@ class Cpu:
         """Serve exports: ``service`` gets an export's number, its RSP and its four register arguments;
         its result goes to RAX. A :class:`~harness.virtual.cpu.traps.TrapError` ends the call."""
         self._service = service
-
-    @staticmethod
-    def stack(processor: int) -> tuple[int, int]:
-        """The processor's kernel stack: lowest address and the address behind it."""
-        base = _STACK_BASE + processor * _STACK_STRIDE
-        return base, base + KERNEL_STACK_SIZE
 
     @property
     def irql(self) -> int:
@@ -169,13 +185,31 @@ class Cpu:
             self.registers["gs_base"] = self._blocks[processor]
             self.processor = processor
 
-    def call(self, function: int, arguments: Sequence[int], *, budget: int) -> Stop | None:
-        """Call ``function`` on the current processor's stack with up to :data:`MAX_ARGUMENTS` arguments.
+    def save(self) -> ProcessorContext:
+        """What the processor holds, between :meth:`call` or :meth:`resume` and the next one."""
+        return ProcessorContext(self._engine.context_save(), self.registers.cr2, self.irql, self._undelivered)
+
+    def restore(self, saved: ProcessorContext) -> None:
+        """Put back what :meth:`save` gave, on the current processor."""
+        self._engine.context_restore(saved.engine)
+        self.registers.cr2, self.irql, self._undelivered = saved.cr2, saved.irql, saved.undelivered
+        self.registers["gs_base"] = self._blocks[self.processor]
+
+    def return_from_export(self, result: int) -> None:
+        """An export that trapped is done: its caller goes on with ``result``."""
+        registers = self.registers
+        rsp = registers["rsp"]
+        registers["rip"] = int.from_bytes(self._memory.read(rsp, 8), "little")
+        registers["rsp"] = rsp + 8
+        registers["rax"] = result & 0xFFFF_FFFF_FFFF_FFFF
+
+    def call(self, function: int, arguments: Sequence[int], *, stack: Stack, budget: int) -> Stop | None:
+        """Call ``function`` on ``stack`` with up to :data:`MAX_ARGUMENTS` arguments.
 
         :param budget: instructions it may execute.
         :returns: None when it returned (:attr:`result` is RAX), else why it stopped: :meth:`resume` goes on.
         """
-        top = self.stack(self.processor)[1] - _STACK_ROOM
+        top = stack.high - _STACK_ROOM
         padded = (*arguments, 0, 0, 0, 0)
         _ARGUMENT_WORDS.pack_into(self._transfer, Transfer.TARGET, function, top, *padded[:4])
         for index, argument in enumerate(arguments[4:MAX_ARGUMENTS]):
@@ -227,9 +261,9 @@ class Cpu:
         gdt, idt = (self._memory.u64(block + KPCR.offset(field)) for field in ("GdtBase", "IdtBase"))
         self._engine.reg_write(x86_const.UC_X86_REG_GDTR, (0, gdt, _GDT_LIMIT, 0))
         self._engine.reg_write(x86_const.UC_X86_REG_IDTR, (0, idt, _IDT_LIMIT, 0))
-        start = _STACK_BASE - 0x10 * PAGE
+        start = STACK_BASE - 0x10 * PAGE
         self._memory.map(start, PAGE, "rx", content=_IRETQ)
-        top = self.stack(0)[1] - _STACK_ROOM
+        top = self.stacks.own[0].high - _STACK_ROOM
         frame = (self._image.call_done, _RING0_CODE, _INTERRUPTS_ENABLED, top, _RING0_DATA)
         for index, word in enumerate(frame):
             self._memory.put_u64(top - 0x28 + 8 * index, word)
@@ -256,7 +290,8 @@ class Cpu:
             return self._settle()
         if self._transfer[:8] == _RETURNED:
             return None
-        return self._exhausted(self.registers["rip"])
+        pc = self.registers["rip"]
+        return Exhausted(pc, pc)
 
     def _stopped(self) -> bool:
         return self._stop is not None
@@ -288,11 +323,11 @@ class Cpu:
         self.registers.update(values)
         self._undelivered = False
 
-    def _exhausted(self, pc: int) -> Exhausted:
-        """A second sample a little later: a loop shows as two places in one function."""
+    def look_again(self, stop: Exhausted) -> Exhausted:
+        """A second sample a little later, of code that is not to go on: a loop shows as two places."""
         with contextlib.suppress(EngineError):
-            self._engine.emu_start(pc, self._image.call_done, 0, 997)
-        return Exhausted(pc, self.registers["rip"])
+            self._engine.emu_start(stop.pc, self._image.call_done, 0, 997)
+        return Exhausted(stop.pc, self.registers["rip"])
 
     def _on_service(self, _uc: object, _address: int, _size: int, _data: object) -> None:
         number, rsp, rcx, rdx, r8, r9 = _ARGUMENT_WORDS.unpack_from(self._transfer, Transfer.SERVICE)
@@ -327,5 +362,8 @@ class Cpu:
         if opcode == 0x20:
             self.registers[name] = self.irql
         else:
-            self.irql = self.registers[name] & 0xF
+            before, self.irql = self.irql, self.registers[name] & 0xF
+            if self.irql < before and self.watch_irql(self.irql):
+                self._stop = IrqlLowered(self.irql)
+                self._engine.emu_stop()
         self.registers["rip"] = address + 4

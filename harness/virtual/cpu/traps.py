@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-__all__ = ["Access", "BugcheckRaised", "Hung", "MemoryFault", "StatusRaised", "TrapError"]
+from harness.virtual.dispatcher.program import Program
+
+__all__ = [
+    "Access",
+    "BugcheckRaised",
+    "Continued",
+    "Hung",
+    "MemoryFault",
+    "StatusRaised",
+    "ThreadEnded",
+    "TrapError",
+]
 
 Access: TypeAlias = Literal["read", "write", "execute"]
 
@@ -56,3 +67,19 @@ class Hung(TrapError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class Continued(TrapError):
+    """The export stands in the middle: ``program`` is the rest of it, and ends with its result."""
+
+    def __init__(self, program: Program[int]) -> None:
+        super().__init__("the export goes on later")
+        self.program = program
+
+
+class ThreadEnded(TrapError):
+    """PsTerminateSystemThread: the thread is done, with the NTSTATUS ``status``."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the thread ends with 0x{status:08x}")
+        self.status = status

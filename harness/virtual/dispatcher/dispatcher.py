@@ -133,6 +133,11 @@ class Dispatcher:
             raise LookupError("no thread is running")
         return self._contexts[-1]
 
+    @property
+    def running(self) -> ThreadContext | None:
+        """The thread that runs now; None between events."""
+        return self._contexts[-1] if self._contexts else None
+
     def call(
         self,
         delay: int,

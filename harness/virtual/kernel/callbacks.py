@@ -7,12 +7,9 @@ Sources: *PsSetCreateProcessNotifyRoutine(Ex, Ex2)*, *PsSetCreateThreadNotifyRou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from harness.callbacks import GROUPS
-from harness.virtual.cpu.traps import Hung
 from harness.virtual.windows.status import (
     STATUS_INSUFFICIENT_RESOURCES,
     STATUS_INVALID_PARAMETER,
@@ -45,7 +42,6 @@ class Callbacks:
 
     def __init__(self) -> None:
         self._registered: dict[str, list[Callback]] = {group: [] for group in GROUPS}
-        self._active: list[tuple[str, int]] = []
 
     def of(self, group: str) -> tuple[Callback, ...]:
         """The routines of one group."""
@@ -67,22 +63,10 @@ class Callbacks:
         """Take a routine out; the NTSTATUS.
 
         :param extended: which of the two forms; None for groups where removal does not tell them apart.
-        :raises Hung: called from that routine: removal waits until it has returned.
         """
         routines = self._registered[group]
         for index, callback in enumerate(routines):
             if callback.routine == routine and extended in (None, callback.extended):
-                if (group, routine) in self._active:
-                    raise Hung(f"removes its {group} callback from inside it, which waits for it to return")
                 del routines[index]
                 return STATUS_SUCCESS
         return STATUS_PROCEDURE_NOT_FOUND
-
-    @contextmanager
-    def active(self, group: str, routine: int) -> Iterator[None]:
-        """While the routine runs."""
-        self._active.append((group, routine))
-        try:
-            yield
-        finally:
-            self._active.pop()

@@ -1,289 +1,58 @@
-"""Runs driver code and judges how it ended: a result, a stop in the debugger, a bugcheck, a hang.
+"""One run of driver code: a callback, DriverEntry, a DPC, a work item, a system thread.
 
-Every entry into driver code goes through :meth:`Execution.enter`: thread context, IRQL, clocks and the
-current KTHREAD are set first; afterwards the IRQL must be what it was, and deferred calls (DPCs, work
-items) that the code queued are run.
-
-An exception is dispatched as KiDispatchException does it (ReactOS, ntoskrnl/ke/amd64/except.c): the debugger
-has a first chance, then the handlers of the thread's frames, then the debugger a second one, and what nobody
-handled is a bugcheck. Frames have no handlers here, because structured exception handling is not emulated.
-That the debugger sees first chances of faults at all is what Windows does with the global flag *Stop on
-exception* (gflags, soe); what a debugger continues with DBG_CONTINUE executes the faulting instruction again.
+Each has its own stack, IRQL and thread, and can stand in the middle while others run.
 """
 
 from __future__ import annotations
 
-import struct
-from typing import Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
-from harness.errors import DriverBugcheck, DriverFault, DriverHang
-from harness.virtual.cpu.cpu import Exhausted, Faulted, Interrupted, Stop, Trapped
-from harness.virtual.cpu.traps import BugcheckRaised, Hung, MemoryFault, StatusRaised
+from harness.virtual.cpu.stacks import Stack
 from harness.virtual.interfaces import ThreadContext
-from harness.virtual.kernel.bugcheck import (
-    DISPATCH_LEVEL,
-    RaisedException,
-    Scene,
-    access_fault,
-    context_record,
-    exception_record,
-    processor_fault,
-    unhandled,
-)
-from harness.virtual.kernel.system import SYSTEM_CONTEXT, System
-from harness.virtual.windows.status import (
-    STATUS_ASSERTION_FAILURE,
-    STATUS_STACK_BUFFER_OVERRUN,
-)
 
-__all__ = ["INSTRUCTION_BUDGET", "Execution"]
+if TYPE_CHECKING:
+    from harness.virtual.kernel.waits import WaitBlock
 
-INSTRUCTION_BUDGET: Final = 20_000_000
-"""Instructions one callback may execute; as many take a quarter of a second here."""
-MAX_DEFERRED: Final = 10_000
-"""DPCs and work items that run one after another without anything else happening."""
-_ASSERTION_LENGTH: Final = 2
-"""Bytes of ``int 2Ch``; a debugger that continues goes on behind it."""
-_WARNING: Final = 0x8000_0000
-"""The least NTSTATUS with the severity of a warning: first chances of lesser ones pass the debugger by."""
-_IRQL_GT_ZERO_AT_SYSTEM_SERVICE: Final = 0x4A
-_WORKER_THREAD_RETURNED_AT_BAD_IRQL: Final = 0xE1
-_IRQL_UNEXPECTED_VALUE: Final = 0xC8
-_GUARD_PAGE: Final = 0x1000
-_RETURN_ADDRESS: Final = 8
-"""Bytes that a call pushes."""
+__all__ = ["CallbackKey", "Execution"]
 
 
+class CallbackKey(NamedTuple):
+    """A notify routine: its group and its address."""
+
+    group: str
+    routine: int
+
+
+@dataclass(eq=False)
 class Execution:
-    """Enters driver code on behalf of the kernel."""
+    """Driver code that was entered and has not returned."""
 
-    def __init__(self, system: System) -> None:
-        self._system = system
-        self._dead: DriverFault | None = None
-        self._routine = 0
-        self.last_driver: str | None = None
-        """The driver that was entered last."""
+    what: str
+    """``DriverEntry``, ``a thread callback``, ``a DPC`` ..."""
+    routine: int
+    """Where it was entered."""
+    context: ThreadContext
+    """The thread it runs in, and on which processor it was last."""
+    stack: Stack
+    irql: int
+    """At which it was entered."""
+    driver: str | None
+    """Name of the image that ``routine`` lies in."""
+    callback: CallbackKey | None = None
+    """Which notify routine it is, if it is one."""
+    awaited: bool = True
+    """Somebody cannot go on before it has returned: it may not wait for ever."""
+    wait: WaitBlock | None = None
+    """What it waits for."""
+    place: int = 0
+    """Where it called the kernel last to wait there."""
+    holds: list[int] = field(default_factory=list)
+    """Addresses of the locks that it holds, oldest first."""
+    critical_regions: int = 0
+    """KeEnterCriticalRegion calls that were not left yet."""
+    guarded_regions: int = 0
+    ended: bool = False
 
-    def refuse_when_dead(self) -> None:
-        """A machine that stopped stays stopped: the same error again."""
-        if self._dead is not None:
-            raise self._dead
-
-    def enter(self, routine: int, arguments: tuple[int, ...], context: ThreadContext, irql: int) -> int:
-        """Call ``routine`` in that thread at that IRQL; its RAX.
-
-        :raises DriverBugcheck: the target stopped; the debugger has seen it.
-        :raises DriverHang: the routine did not return.
-        """
-        system, cpu = self._system, self._system.cpu
-        system.context = context
-        cpu.irql = irql
-        system.shared_data.refresh()
-        system.objects.run(context)
-        cpu.switch(context.cpu)
-        self._routine = routine
-        driver = system.module_at(routine)
-        if driver is not None:
-            self.last_driver = driver.module.name
-        stop = cpu.call(routine, arguments, budget=INSTRUCTION_BUDGET)
-        while stop is not None:
-            self._resolve(stop)
-            stop = cpu.resume(budget=INSTRUCTION_BUDGET)
-        result = cpu.result
-        system.user_images.hide()
-        if cpu.irql != irql:
-            self._die(self._left_irql(routine, irql), pc=routine)
-        return result
-
-    def run_deferred(self) -> None:
-        """Run timers that are due, then DPCs and work items in the order in which they were queued."""
-        system = self._system
-        self._fire_timers()
-        for _ in range(MAX_DEFERRED):
-            if not system.deferred:
-                return
-            call = system.deferred.popleft()
-            if call.release:
-                system.memory.put_u64(call.release, 0)
-            context = SYSTEM_CONTEXT._replace(cpu=system.context.cpu)
-            self.enter(call.routine, call.arguments, context, call.irql)
-        self._hang("queues DPCs or work items without end", system.deferred[0].routine)
-
-    def report_bugcheck(self, raised: BugcheckRaised, module: str | None) -> None:
-        """KeBugCheckEx: record it, tell the debugger, end the machine.
-
-        :raises DriverBugcheck: always.
-        """
-        system = self._system
-        code, parameters = raised.code, raised.parameters
-        system.shared_data.refresh()
-        self.write_bugcheck_data(code, parameters)
-        if module is not None:
-            name = system.heap.unicode_string(module)
-            system.memory.put_u64(system.symbol("KiBugCheckDriver"), name)
-        self._dead = DriverBugcheck(code, parameters, module=module)
-        system.port.bugcheck(code, parameters, module=module, cpu=system.context.cpu)
-        raise self._dead
-
-    def write_bugcheck_data(self, code: int, parameters: tuple[int, int, int, int]) -> None:
-        """KiBugCheckData: what a debugger reads when the target has stopped."""
-        system = self._system
-        system.memory.store(system.symbol("KiBugCheckData"), struct.pack("<5Q", code, *parameters))
-
-    def _fire_timers(self) -> None:
-        system = self._system
-        now = system.clock.now
-        due = sorted((t.due, address) for address, t in system.timers.items() if t.due <= now)
-        for _, address in due:
-            timer = system.timers.pop(address)
-            if timer.period:
-                system.timers[address] = timer._replace(due=now + timer.period)
-            if system.memory.is_mapped(address, 8):
-                system.memory.put_u32(address + 4, 1)
-            if timer.dpc and system.memory.is_mapped(timer.dpc, 0x40):
-                routine, context = (system.memory.u64(timer.dpc + at) for at in (0x18, 0x20))
-                thread = SYSTEM_CONTEXT._replace(cpu=system.context.cpu)
-                self.enter(routine, (timer.dpc, context, 0, 0), thread, DISPATCH_LEVEL)
-            elif timer.dpc:
-                # The kernel itself, which runs expired timers at DISPATCH_LEVEL, reads it.
-                scene = self._scene(0)._replace(irql=DISPATCH_LEVEL, in_kernel=True)
-                self._judge(access_fault(Faulted(timer.dpc, "read", False, 0), scene), timer.dpc)
-
-    def _resolve(self, stop: Stop) -> None:
-        """Returns where the driver goes on, with the registers as they are then; everything else raises."""
-        if isinstance(stop, Interrupted):
-            rcx = self._system.cpu.registers["rcx"]
-            raised = processor_fault(stop, rcx, self._scene(stop.pc))
-            if isinstance(raised, BugcheckRaised):
-                self._record(RaisedException(STATUS_STACK_BUFFER_OVERRUN, stop.pc, (rcx & 0xFFFF_FFFF,)))
-            self._judge(raised, stop.pc)
-        elif isinstance(stop, Faulted):
-            self._fault(stop)
-        elif isinstance(stop, Exhausted):
-            later = self._place(stop.later_pc)
-            reason = f"was still executing after {INSTRUCTION_BUDGET} instructions, last at {later}"
-            self._hang(reason, stop.pc)
-        else:
-            self._trapped(stop)
-
-    def _trapped(self, stop: Trapped) -> None:
-        reason, registers = stop.reason, self._system.cpu.registers
-        if isinstance(reason, BugcheckRaised):
-            self._die(reason, pc=stop.caller)
-        elif isinstance(reason, Hung):
-            self._hang(reason.reason, stop.caller)
-        elif isinstance(reason, StatusRaised):
-            # ExRaiseStatus returns to its caller when the debugger continues.
-            registers["rip"], registers["rsp"] = stop.caller, registers["rsp"] + _RETURN_ADDRESS
-            self._judge(RaisedException(reason.status, stop.caller), stop.caller)
-        elif isinstance(reason, MemoryFault):
-            # The export itself is where Windows would fault; its name says more than the gate's address.
-            # Its entry changes nothing but RAX, so that the export can be executed again from there.
-            registers["rip"] = pc = self._system.symbol(self._system.image.functions[stop.service])
-            self._fault(Faulted(reason.address, reason.access, reason.present, pc), caller=stop.caller)
-        else:
-            raise reason
-
-    def _fault(self, fault: Faulted, caller: int | None = None) -> None:
-        if fault.access == "execute" and caller is None:
-            # The processor stands at the target already; who jumped there is on top of the stack.
-            top = self._system.memory.read(self._system.cpu.registers["rsp"], 8)
-            caller = int.from_bytes(top, "little")
-        raised = access_fault(fault, self._scene(fault.pc))
-        self._judge(raised, fault.pc, address=fault.address, caller=caller)
-
-    def _judge(
-        self,
-        raised: BugcheckRaised | RaisedException,
-        pc: int,
-        *,
-        address: int | None = None,
-        caller: int | None = None,
-    ) -> None:
-        """Dispatch an exception; end with what is none, or what nobody handles.
-
-        :param address: what was accessed, :param caller: who called, for whose fault it is.
-        """
-        if isinstance(raised, RaisedException):
-            self._record(raised)
-            if self._debugger_handles(raised):
-                return
-            raised = unhandled(raised, self._scene(pc))
-        self._die(raised, pc=pc, address=address, caller=caller)
-
-    def _debugger_handles(self, raised: RaisedException) -> bool:
-        """Offer an exception to the debugger twice, as there is no frame to handle it in between."""
-        registers, port = self._system.cpu.registers, self._system.port
-        for first_chance in (True, False) if raised.status >= _WARNING else (False,):
-            if port.exception(
-                raised.status,
-                raised.pc,
-                information=raised.information,
-                first_chance=first_chance,
-                cpu=self._system.context.cpu,
-            ):
-                if raised.status == STATUS_ASSERTION_FAILURE and registers["rip"] == raised.pc:
-                    registers["rip"] = raised.pc + _ASSERTION_LENGTH
-                return True
-        return False
-
-    def _record(self, raised: RaisedException) -> None:
-        """Leave exception and context records where the bugcheck's parameters point."""
-        system = self._system
-        system.memory.write(system.symbol("ExceptionRecord"), exception_record(raised))
-        registers = {**system.cpu.registers.all(), "rip": raised.pc}
-        system.memory.write(system.symbol("ContextRecord"), context_record(registers))
-
-    def _scene(self, pc: int) -> Scene:
-        system = self._system
-        bottom = system.cpu.stack(system.context.cpu)[0]
-        return Scene(
-            irql=system.cpu.irql,
-            system_thread=system.context.pid == SYSTEM_CONTEXT.pid,
-            in_kernel=system.is_kernel_code(pc),
-            verifier=system.verifier,
-            unloaded=system.unloaded_at,
-            pool_state=system.pool.state_of,
-            exception_record=system.symbol("ExceptionRecord"),
-            context_record=system.symbol("ContextRecord"),
-            on_stack_guard=lambda address: bottom - _GUARD_PAGE <= address < bottom,
-        )
-
-    def _left_irql(self, routine: int, irql: int) -> BugcheckRaised:
-        now, context = self._system.cpu.irql, self._system.context
-        if irql:
-            return BugcheckRaised(_IRQL_UNEXPECTED_VALUE, now << 16 | irql << 8, routine, 0, 0)
-        if context.pid == SYSTEM_CONTEXT.pid:
-            return BugcheckRaised(_WORKER_THREAD_RETURNED_AT_BAD_IRQL, routine, now, 0, 0)
-        return BugcheckRaised(_IRQL_GT_ZERO_AT_SYSTEM_SERVICE, routine, now, 0, 0)
-
-    def _die(
-        self, raised: BugcheckRaised, *, pc: int, address: int | None = None, caller: int | None = None
-    ) -> None:
-        candidates = (address, pc) if raised.code == 0xCE else (pc, caller, address)
-        names = (self._driver_name(place) for place in candidates if place is not None)
-        module = next((name for name in names if name is not None), self.last_driver)
-        self.report_bugcheck(raised, module)
-
-    def _hang(self, reason: str, address: int) -> None:
-        if self._system.is_kernel_code(address):
-            # A tail call: the export would return straight to the kernel, so only the routine is known.
-            address = self._routine
-        name = self._driver_name(address) or self.last_driver or "the driver"
-        self._dead = DriverHang(
-            f"{name} hangs at {self._place(address)}: it {reason}",
-            address=address,
-            hint="a callback has to return; look at the loop or the wait at that address",
-        )
-        raise self._dead
-
-    def _driver_name(self, address: int) -> str | None:
-        driver = self._system.module_at(address)
-        return driver.module.name if driver is not None else self._system.unloaded_at(address)
-
-    def _place(self, address: int) -> str:
-        """``procnotify.sys+0x1234``."""
-        driver = self._system.module_at(address)
-        if driver is None:
-            return f"0x{address:016x}"
-        return f"{driver.module.name}+0x{address - driver.module.base:x}"
+    def __str__(self) -> str:
+        return f"{self.what} in thread {self.context.pid}.{self.context.tid}"

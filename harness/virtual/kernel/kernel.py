@@ -9,26 +9,30 @@ out through
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Mapping, Sequence
+from random import Random
+from typing import Any, Final, TypeVar
 
+from harness.virtual.clock import MICROSECOND, Clock
 from harness.virtual.cpu.kernel_image import build_kernel_image
 from harness.virtual.cpu.memory import Memory
-from harness.virtual.cpu.traps import BugcheckRaised
+from harness.virtual.cpu.traps import BugcheckRaised, TrapError
+from harness.virtual.dispatcher.dispatcher import Dispatcher
+from harness.virtual.dispatcher.program import Program, ThreadWait, begin
 from harness.virtual.interfaces import (
     DebugPort,
     ImageModule,
-    KernelClock,
     ThreadContext,
 )
-from harness.virtual.kernel.callbacks import Callback
 from harness.virtual.kernel.dbgprint import BUFFER_SIZE
-from harness.virtual.kernel.execution import Execution
+from harness.virtual.kernel.executor import Executor
 from harness.virtual.kernel.exports import DATA, EXPORTS, ServiceTable
+from harness.virtual.kernel.faults import Faults
 from harness.virtual.kernel.loader import DRIVER_UNLOAD, Loader, check_driver_file
-from harness.virtual.kernel.notifydata import NotifyData
+from harness.virtual.kernel.notifications import Notifications
 from harness.virtual.kernel.printfilter import DEFAULT_COMPONENT, INFO_LEVEL, PrintFilter
 from harness.virtual.kernel.system import SYSTEM_CONTEXT, LoadedDriver, System
+from harness.virtual.kernel.systemthreads import LoneThread, LoneThreads, SystemThreads
 from harness.virtual.windows.status import (
     STATUS_IMAGE_ALREADY_LOADED,
     STATUS_INVALID_DEVICE_REQUEST,
@@ -49,10 +53,16 @@ _TYPE_OBJECTS = (
     *("IoFileObjectType", "IoDeviceObjectType", "IoDriverObjectType"),
 )
 _PRINT_CHUNK = BUFFER_SIZE - 1
+_SOON: Final = 100 * MICROSECOND
+"""What a kernel alone lets happen after each call."""
+_T = TypeVar("_T")
 
 
 class Kernel:
     """One booted kernel; constructing it takes some ten milliseconds.
+
+    What enters driver code ends at once, or hands back a program for the rest of itself where the code waits.
+    A kernel alone, to which nobody attached a dispatcher, lets time pass until it has ended.
 
     :param port: the debugger.
     :param clock: the target's time.
@@ -60,13 +70,12 @@ class Kernel:
     :param print_filter: which debug prints pass; by default all of component DEFAULT and every error.
     :param verifier: Driver Verifier is on: pool faults are reported as such (0xD5, 0xD6), and a driver that
         leaves pool behind is a bugcheck (0xC4, 0x62).
-    :ivar creation_status: NTSTATUS that Ex callbacks left for the process created last.
     """
 
     def __init__(
         self,
         port: DebugPort,
-        clock: KernelClock,
+        clock: Clock,
         *,
         processors: int = 2,
         print_filter: PrintFilter | None = None,
@@ -78,19 +87,27 @@ class Kernel:
         image = build_kernel_image(tuple(EXPORTS), sizes)
         self.processors = processors
         self.kernel_base = image.base
-        self.creation_status = STATUS_SUCCESS
+        self._attached = False
+        dispatcher = Dispatcher(clock, Random(0), processors=processors)
         self._system = System(
             image,
             port,
             clock,
+            dispatcher,
             processors=processors,
             print_filter=print_filter or PrintFilter(),
             verifier=verifier,
         )
         self._system.cpu.connect(ServiceTable(self._system).serve)
-        self._execution = Execution(self._system)
+        self._faults = Faults(self._system)
+        executor = Executor(self._system, self._faults)
+        self._system.enter = self._enter = executor.enter
+        self._system.hang = lambda reason, who: self._faults.hang(reason, who.place, routine=who.routine)
+        self._system.place = self._faults.place
+        self._system.kernel_code = self._kernel_code
         self._loader = Loader(self._system)
-        self._data = NotifyData(self._system.memory, self._system.heap)
+        self._notifications = Notifications(self._system, self._change)
+        self._use(dispatcher, LoneThreads(dispatcher, self.delete_thread_object))
         self._kernel_module = ImageModule(
             name="ntoskrnl.exe",
             path=_KERNEL_PATH,
@@ -101,6 +118,12 @@ class Kernel:
         )
         self._system.modules.add(self._kernel_module, timestamp=image.timestamp)
         self._fill_exported_data()
+
+    def attach(self, dispatcher: Dispatcher, threads: SystemThreads) -> None:
+        """Run on ``dispatcher`` from now on, with the System process's threads from ``threads``."""
+        self._attached = True
+        self._system.preemptive = dispatcher.policy.preempts
+        self._use(dispatcher, threads)
 
     # What the NT model does and reports (NotifyRoutines).
 
@@ -114,11 +137,17 @@ class Kernel:
 
     def delete_thread_object(self, tid: int) -> None:
         """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
+        thread = self._system.objects.find_thread(tid)
         self._change(self._system.objects.delete_thread, tid)
+        if thread is not None:
+            self._system.waits.signalled(thread.address)
 
     def delete_process_object(self, pid: int) -> None:
         """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
+        process = self._system.objects.find_process(pid)
         self._change(self._system.objects.delete_process, pid)
+        if process is not None:
+            self._system.waits.signalled(process.address)
 
     def process_notify(
         self,
@@ -129,49 +158,22 @@ class Kernel:
         context: ThreadContext,
         image: str | None = None,
         command_line: str | None = None,
-    ) -> None:
+    ) -> Program[None] | None:
         """A process was created, or is about to be gone.
 
         :param image: NT path of its executable, for Ex callbacks; None: not known (FileOpenNameAvailable
             FALSE).
         :param command_line: None is passed on as NULL.
         """
-        self._execution.refuse_when_dead()
-        objects = self._system.objects
-        if create:
-            process = objects.start_process(pid, parent_pid)
-            process.image_path = image = image or process.image_path
-            command_line = command_line or process.command_line
-        process_object = objects.process(pid).address
-        self.creation_status = STATUS_SUCCESS
-        for callback in self._system.callbacks.of("process"):
-            if callback.extended:
-                info = 0
-                if create:
-                    creator = (context.pid, context.tid)
-                    info = self._data.process(parent_pid, creator, image, command_line)
-                self._call("process", callback, (process_object, pid, info), context)
-                if create and failed(self._data.creation_status()):
-                    self.creation_status = self._data.creation_status()
-            else:
-                self._call("process", callback, (parent_pid, pid, int(create)), context)
-        self._execution.run_deferred()
-        if not create:
-            self._change(objects.exit_process, pid)
-            self._system.user_images.forget(pid)
+        self._faults.refuse_when_dead()
+        return self._run(self._notifications.process(parent_pid, pid, create, context, image, command_line))
 
-    def thread_notify(self, *, pid: int, tid: int, create: bool, context: ThreadContext) -> None:
+    def thread_notify(
+        self, *, pid: int, tid: int, create: bool, context: ThreadContext
+    ) -> Program[None] | None:
         """A thread was created, or ends in its own context."""
-        self._execution.refuse_when_dead()
-        self._system.objects.thread(pid, tid)
-        for callback in self._system.callbacks.of("thread"):
-            # Non-system registration: the new thread itself runs the callback (ThreadEx, Remarks).
-            own = callback.extended and create
-            where = context._replace(pid=pid, tid=tid) if own else context
-            self._call("thread", callback, (pid, tid, int(create)), where)
-        self._execution.run_deferred()
-        if not create:
-            self._change(self._system.objects.exit_thread, pid, tid)
+        self._faults.refuse_when_dead()
+        return self._run(self._notifications.thread(pid, tid, create, context))
 
     def image_notify(
         self,
@@ -182,70 +184,38 @@ class Kernel:
         size: int,
         system_mode: bool,
         context: ThreadContext,
-    ) -> None:
+    ) -> Program[None] | None:
         """An image was mapped; ``pid`` 0 for a driver."""
-        self._execution.refuse_when_dead()
-        if pid and name is not None:
-            self._learn_executable(pid, name, base)
-        if pid:
-            self._system.user_images.add(pid, base, size)
-        callbacks = self._system.callbacks.of("image")
-        for callback in callbacks:
-            full_name, info = self._data.image(name, base, size, system_mode=system_mode)
-            self._call("image", callback, (full_name, pid, info), context)
-        self._execution.run_deferred()
+        self._faults.refuse_when_dead()
+        return self._run(self._notifications.image(name, pid, base, size, system_mode, context))
 
-    def load_driver(self, *, path: str, data: bytes, context: ThreadContext) -> int:
+    def load_driver(self, *, path: str, data: bytes, context: ThreadContext) -> int | Program[int]:
         """Map the image, report it, call its DriverEntry; the NTSTATUS. A failure unmaps it again.
 
         :raises DriverFileError: the file is no driver for this target.
         """
-        self._execution.refuse_when_dead()
-        system = self._system
-        if path.replace("/", "\\").rsplit("\\", 1)[-1].lower() in system.drivers:
-            return STATUS_IMAGE_ALREADY_LOADED
-        driver = self._loader.load(path, data)
-        module = driver.module
-        self._tell_symbols(module, context, unload=False)
-        self.image_notify(
-            name=path, pid=0, base=module.base, size=module.size, system_mode=True, context=context
-        )
-        registry_path = system.heap.unicode_string(_SERVICES + module.name.rsplit(".", 1)[0])
-        arguments = (driver.driver_object, registry_path)
-        status = self._execution.enter(module.entry_point, arguments, context, 0) & 0xFFFF_FFFF
-        self._execution.run_deferred()
-        if failed(status):
-            self._take_away(driver, context)
-        else:
-            self._loader.discard(driver)
-        return status
+        self._faults.refuse_when_dead()
+        return self._run(self._load_driver(path, data, context))
 
-    def unload_driver(self, *, name: str, context: ThreadContext) -> int:
+    def unload_driver(self, *, name: str, context: ThreadContext) -> int | Program[int]:
         """Call DriverUnload and unmap; STATUS_INVALID_DEVICE_REQUEST without an unload routine,
         STATUS_OBJECT_NAME_NOT_FOUND for a driver that is not loaded."""
-        self._execution.refuse_when_dead()
-        system = self._system
-        driver = system.drivers.get(name.lower()) or system.drivers.get(f"{name.lower()}.sys")
-        if driver is None:
-            return STATUS_OBJECT_NAME_NOT_FOUND
-        routine = system.memory.u64(driver.driver_object + DRIVER_UNLOAD)
-        if routine == 0:
-            return STATUS_INVALID_DEVICE_REQUEST
-        self._execution.enter(routine, (driver.driver_object,), context, 0)
-        self._execution.run_deferred()
-        if system.verifier:
-            self._demand_freed_pool(driver)
-        self._take_away(driver, context)
-        return STATUS_SUCCESS
+        self._faults.refuse_when_dead()
+        return self._run(self._unload_driver(name, context))
 
     def debug_print(self, text: str, context: ThreadContext) -> None:
         """OutputDebugString of a user-mode thread: DbgPrints of at most 511 characters each."""
-        self._execution.refuse_when_dead()
+        self._faults.refuse_when_dead()
         if not self._system.print_filter.passes(DEFAULT_COMPONENT, INFO_LEVEL):
             return
         ansi = text.encode("cp1252", "replace")
         for start in range(0, len(ansi), _PRINT_CHUNK):
             self._system.port.print_string(ansi[start : start + _PRINT_CHUNK], context.cpu)
+
+    @property
+    def creation_status(self) -> int:
+        """NTSTATUS that Ex callbacks left for the process created last."""
+        return self._notifications.creation_status
 
     # What the KD stub sees (KernelView).
 
@@ -277,11 +247,13 @@ class Kernel:
 
     def stack(self, cpu: int) -> tuple[int, int]:
         """That processor's kernel stack: its lowest address and the address behind it."""
-        return self._system.cpu.stack(cpu)
+        if cpu == self._system.context.cpu:
+            return self._system.stack
+        return self._system.cpu.stacks.own[cpu]
 
     def write_bugcheck_data(self, code: int, parameters: tuple[int, int, int, int]) -> None:
         """KiBugCheckData, for a bugcheck that the debugger caused."""
-        self._execution.write_bugcheck_data(code, parameters)
+        self._faults.write_bugcheck_data(code, parameters)
 
     def break_in(self) -> None:
         """Run nt!DbgBreakPointWithStatus(1): now, or when the export that is being called returns."""
@@ -289,20 +261,80 @@ class Kernel:
             self._system.cpu.request_break_in()
             return
         routine = self._system.symbol("DbgBreakPointWithStatus")
-        self._execution.enter(routine, (1,), self._system.context, self._system.cpu.irql)
+        begin(self._enter(routine, (1,), self._system.context, self._system.cpu.irql, what="the break-in"))
 
     # Inside.
 
-    def _call(
-        self, group: str, callback: Callback, arguments: tuple[int, ...], context: ThreadContext
-    ) -> None:
-        system = self._system
-        system.in_callback = True
-        with system.callbacks.active(group, callback.routine):
-            self._execution.enter(callback.routine, arguments, context, context.irql)
-        system.in_callback = False
+    def _use(self, dispatcher: Dispatcher, threads: SystemThreads) -> None:
+        self._system.dispatcher, self._system.threads = dispatcher, threads
+        dispatcher.when_stuck = self._system.waits.report_stuck
+        self._system.work.hire(threads.system_workers())
 
-    def _take_away(self, driver: LoadedDriver, context: ThreadContext) -> None:
+    def _run(self, program: Program[_T]) -> _T | Program[_T]:
+        rest = begin(program)
+        if self._attached:
+            return rest
+        if isinstance(rest, Generator):
+            rest = self._alone(rest)
+        dispatcher = self._system.dispatcher
+        while (due := dispatcher.next_time()) is not None and due <= self._system.clock.now + _SOON:
+            dispatcher.step()
+        return rest
+
+    def _alone(self, rest: Program[_T]) -> _T:
+        dispatcher, results = self._system.dispatcher, list[_T]()
+
+        def whole() -> Program[None]:
+            results.append((yield from rest))
+
+        dispatcher.run_thread(LoneThread.of(self._system.context), whole())
+        while not results:
+            dispatcher.step()
+        return results[0]
+
+    def _kernel_code(self, program: Program[None]) -> Program[None]:
+        try:
+            yield from program
+        except TrapError as reason:
+            self._faults.kernel_trap(reason)
+
+    def _load_driver(self, path: str, data: bytes, context: ThreadContext) -> Program[int]:
+        system = self._system
+        if path.replace("/", "\\").rsplit("\\", 1)[-1].lower() in system.drivers:
+            return STATUS_IMAGE_ALREADY_LOADED
+        driver = self._loader.load(path, data)
+        module = driver.module
+        self._tell_symbols(module, context, unload=False)
+        yield from self._notifications.image(path, 0, module.base, module.size, True, context)
+        registry_path = system.heap.unicode_string(_SERVICES + module.name.rsplit(".", 1)[0])
+        arguments = (driver.driver_object, registry_path)
+        result = yield from self._enter(module.entry_point, arguments, context, 0, what="DriverEntry")
+        status = result & 0xFFFF_FFFF
+        if failed(status):
+            yield from self._take_away(driver, context)
+        else:
+            self._loader.discard(driver)
+        return status
+
+    def _unload_driver(self, name: str, context: ThreadContext) -> Program[int]:
+        system = self._system
+        driver = system.drivers.get(name.lower()) or system.drivers.get(f"{name.lower()}.sys")
+        if driver is None:
+            return STATUS_OBJECT_NAME_NOT_FOUND
+        routine = system.memory.u64(driver.driver_object + DRIVER_UNLOAD)
+        if routine == 0:
+            return STATUS_INVALID_DEVICE_REQUEST
+        yield from self._enter(routine, (driver.driver_object,), context, 0, what="DriverUnload")
+        if system.verifier:
+            self._demand_freed_pool(driver)
+        yield from self._take_away(driver, context)
+        return STATUS_SUCCESS
+
+    def _take_away(self, driver: LoadedDriver, context: ThreadContext) -> Program[None]:
+        """Unmap the image, once the I/O work items have ended that keep its driver object alive."""
+        work = self._system.work
+        while work.busy(driver.driver_object):
+            yield ThreadWait(work.next_end())
         self._tell_symbols(driver.module, context, unload=True)
         self._change(self._loader.unload, driver)
 
@@ -313,24 +345,14 @@ class Kernel:
             violation = BugcheckRaised(
                 _DRIVER_VERIFIER_DETECTED_VIOLATION, _POOL_NOT_FREED, name, 0, len(left)
             )
-            self._execution.report_bugcheck(violation, driver.module.name)
-
-    def _learn_executable(self, pid: int, path: str, base: int) -> None:
-        """The first image a process maps is its executable."""
-        objects = self._system.objects
-        process = objects.process(pid)
-        if not process.image_base:
-            objects.set_image_base(process, base)
-        if not process.name:
-            process.image_path = process.image_path or path
-            objects.set_name(process, path.rsplit("\\", 1)[-1])
+            self._faults.report_bugcheck(violation, driver.module.name)
 
     def _change(self, change: Callable[..., None], *arguments: Any) -> None:
         """The kernel's own work on lists that a driver can have broken."""
         try:
             change(*arguments)
         except BugcheckRaised as raised:
-            self._execution.report_bugcheck(raised, self._execution.last_driver)
+            self._faults.report_bugcheck(raised, self._faults.last_driver)
 
     def _tell_symbols(self, module: ImageModule, context: ThreadContext, *, unload: bool) -> None:
         self._system.shared_data.refresh()

@@ -1,7 +1,7 @@
 """The structures that notify callbacks are handed: names, IMAGE_INFO_EX, PS_CREATE_NOTIFY_INFO.
 
-One block serves all calls, because callbacks run one after another and what they are handed is theirs
-only until they return. Layouts: ntddk.h, x64.
+One block serves all the calls of one notification, because they come one after another and what they are
+handed is theirs only until they return. Layouts: ntddk.h, x64.
 """
 
 from __future__ import annotations

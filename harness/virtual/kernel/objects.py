@@ -148,6 +148,12 @@ class Objects:
             if before in self._by_address:
                 self._ethread.wait(before)
 
+    def leave(self, context: ThreadContext) -> None:
+        """The context's thread waits: its processor is idle."""
+        thread = self.thread(context.pid, context.tid).address
+        self._processors.leave(thread)
+        self._ethread.wait(thread)
+
     def set_name(self, process: ProcessObject, name: str) -> None:
         """Base name of the executable."""
         process.name = name[: IMAGE_FILE_NAME_SIZE - 1]

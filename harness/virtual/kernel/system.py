@@ -9,30 +9,42 @@ from __future__ import annotations
 
 import struct
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn, Protocol
 
 from harness.virtual.cpu.cpu import Cpu
 from harness.virtual.cpu.engine import open_engine
 from harness.virtual.cpu.kernel_image import KernelImage
 from harness.virtual.cpu.memory import Memory
+from harness.virtual.cpu.stacks import Stack
+from harness.virtual.dispatcher.dispatcher import Activity, Dispatcher, Entry
+from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import DebugPort, ImageModule, KernelClock, ThreadContext
 from harness.virtual.kernel.callbacks import Callbacks
 from harness.virtual.kernel.dbgprint import Format
+from harness.virtual.kernel.deferred import Dpcs, Timers, WorkQueue
+from harness.virtual.kernel.execution import CallbackKey, Execution
 from harness.virtual.kernel.heap import KernelHeap
-from harness.virtual.kernel.objects import Objects
+from harness.virtual.kernel.locks import Locks
+from harness.virtual.kernel.objects import Objects, ProcessObject, ThreadObject
 from harness.virtual.kernel.pool import Pool
 from harness.virtual.kernel.printfilter import PrintFilter
 from harness.virtual.kernel.structures.debuggerdata import write_debugger_data
 from harness.virtual.kernel.structures.modules import LoadedModules
 from harness.virtual.kernel.structures.processor import ProcessorBlocks
 from harness.virtual.kernel.structures.shareddata import SharedData
+from harness.virtual.kernel.systemthreads import SystemThreads
 from harness.virtual.kernel.userimages import UserImages
+from harness.virtual.kernel.waits import Waits
 
-__all__ = ["SYSTEM_CONTEXT", "GuestCall", "LoadedDriver", "System", "Timer", "UnloadedImage", "VarArgs"]
+__all__ = ["SYSTEM_CONTEXT", "Enter", "LoadedDriver", "System", "UnloadedImage", "VarArgs"]
 
 SYSTEM_CONTEXT = ThreadContext(pid=4, tid=8, cpu=0)
 """A system worker thread on processor 0."""
+_FIRST_HANDLE = 0xFFFF_FFFF_8000_0000
+"""What kernel handles begin with (OBJ_KERNEL_HANDLE)."""
+_HANDLE_STEP = 4
 _UNLOADED_REMEMBERED = 50
 """Windows keeps as many in MmUnloadedDrivers."""
 
@@ -58,24 +70,30 @@ class UnloadedImage(NamedTuple):
     size: int
 
 
-class GuestCall(NamedTuple):
-    """Driver code to be called later: a DPC, a work item."""
+class Enter(Protocol):
+    """Enters driver code: see :meth:`harness.virtual.kernel.executor.Executor.enter`."""
 
-    routine: int
-    arguments: tuple[int, ...]
-    irql: int
-    release: int = 0
-    """Word to clear when it starts: the mark that a DPC is queued. 0 for none."""
+    def __call__(
+        self,
+        routine: int,
+        arguments: tuple[int, ...],
+        context: ThreadContext,
+        irql: int,
+        *,
+        what: str,
+        callback: CallbackKey | None = None,
+        awaited: bool = True,
+    ) -> Program[int]: ...
 
 
-class Timer(NamedTuple):
-    """A KTIMER that has been set."""
+@dataclass(eq=False)
+class _ClockThread:
+    """Whatever thread a processor's clock interrupt comes in."""
 
-    due: int
-    """Interrupt time."""
-    dpc: int
-    period: int
-    """100 ns units; 0 for a timer that fires once."""
+    processor: int
+    pid: int = SYSTEM_CONTEXT.pid
+    tid: int = SYSTEM_CONTEXT.tid
+    busy_until: int = 0
 
 
 class VarArgs:
@@ -103,6 +121,7 @@ class System:
         image: KernelImage,
         port: DebugPort,
         clock: KernelClock,
+        dispatcher: Dispatcher,
         *,
         processors: int,
         print_filter: PrintFilter,
@@ -112,6 +131,7 @@ class System:
         self.image = image
         self.port = port
         self.clock = clock
+        self.dispatcher = dispatcher
         self.processors = processors
         self.print_filter = print_filter
         self.verifier = verifier
@@ -136,19 +156,83 @@ class System:
         self.context = SYSTEM_CONTEXT
         self.drivers: dict[str, LoadedDriver] = {}
         self.unloaded: deque[UnloadedImage] = deque(maxlen=_UNLOADED_REMEMBERED)
-        self.deferred: deque[GuestCall] = deque()
-        self.timers: dict[int, Timer] = {}
-        self.in_callback = False
+        self.current: Execution | None = None
+        """The driver code that the processor executes; None between two of them."""
+        self.executions: list[Execution] = []
+        """All that were entered and have not returned, oldest first."""
+        self.preemptive = False
+        """The dispatcher's policy is asked at every call into the kernel whether others go first."""
+        self.enter: Enter
+        self.threads: SystemThreads
+        self.kernel_code: Callable[[Program[None]], Program[None]]
+        """Runs a program of the kernel's own, which is no export's: what it traps on ends the machine."""
+        self.hang: Callable[[str, Execution], NoReturn]
+        """Ends the machine: ``(reason, who)``."""
+        self.place: Callable[[int], str]
+        """An address as ``driver.sys+0x1234``."""
+        self.locks = Locks()
+        self.waits = Waits(self)
+        self.dpcs = Dpcs(self)
+        self.cpu.watch_irql = self.dpcs.due
+        self.timers = Timers(self)
+        self.work = WorkQueue(self)
+        self._clock_threads = [_ClockThread(number) for number in range(processors)]
         self.uuids = 0
         """Given out by ExUuidCreate."""
         self.other_objects: set[int] = set()
         """Addresses of device, driver, file and type objects."""
+        self.handles: dict[int, ProcessObject | ThreadObject] = {}
+        """Kernel handles of the System process."""
+        self._next_handle = _FIRST_HANDLE
         self.names: dict[str, int] = {}
         """Object names in lower case: devices with their address, symbolic links with 0."""
         self.service_rsp = 0
         """RSP at the entry of the export that is being served."""
         self.formats: dict[int, Format] = {}
         """Compiled format strings of read-only sections; forgotten when an image comes or goes."""
+
+    @property
+    def stack(self) -> Stack:
+        """The kernel stack of what runs now."""
+        if self.current is not None:
+            return self.current.stack
+        return self.cpu.stacks.own[self.context.cpu]
+
+    def current_thread(self) -> int:
+        """KTHREAD of what runs now."""
+        return self.objects.thread(self.context.pid, self.context.tid).address
+
+    def enter_region(self, *, guarded: bool) -> None:
+        """The current thread holds off normal kernel APCs, in a guarded region special ones too."""
+        if self.current is not None:
+            if guarded:
+                self.current.guarded_regions += 1
+            else:
+                self.current.critical_regions += 1
+
+    def leave_region(self, *, guarded: bool) -> None:
+        """One :meth:`enter_region` fewer."""
+        if self.current is not None:
+            if guarded:
+                self.current.guarded_regions -= 1
+            else:
+                self.current.critical_regions -= 1
+
+    def open_handle(self, item: ProcessObject | ThreadObject) -> int:
+        """A kernel handle that holds a reference to the object."""
+        self._next_handle += _HANDLE_STEP
+        self.handles[self._next_handle] = item
+        self.objects.reference(item)
+        return self._next_handle
+
+    def call_later(
+        self, delay: int, action: Callable[[], Program[None] | None], *, processor: int | None = None
+    ) -> Entry:
+        """Let the clock interrupt of ``processor``, or of the one that is current, do something in ``delay``
+        (100 ns units)."""
+        number = self.context.cpu if processor is None else processor
+        thread = self._clock_threads[number]
+        return self.dispatcher.call(delay, thread, action, Activity.BACKGROUND, processor=number)
 
     def symbol(self, name: str) -> int:
         """Address of an export or of reserved data; KeyError if there is none."""

@@ -7,11 +7,12 @@ a thread's exit in itself, a process's exit in one of its own threads after all 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from subprocess import list2cmdline
 
 from harness.virtual.clock import MICROSECOND
-from harness.virtual.dispatcher.dispatcher import Dispatcher
+from harness.virtual.dispatcher.dispatcher import Activity, Dispatcher
 from harness.virtual.dispatcher.program import Program, ThreadWait, ended
 from harness.virtual.interfaces import NotifyRoutines
 from harness.virtual.nt.ids import CidTable
@@ -24,6 +25,8 @@ __all__ = ["GUEST_SERVICE", "NtSystem"]
 GUEST_SERVICE = "guestsvc.exe"
 """The service that starts the guest helper; parent of every actor process."""
 CONFLICT_STEP = 0x1_0000
+FIRST_WORKER = 2
+"""Which of the System process's threads is the first that runs work items."""
 BOOT_TIME = 40_000_000
 """The boot processes started within the first four seconds (100 ns units)."""
 
@@ -70,6 +73,23 @@ class NtSystem:
     def system_thread(self) -> Thread:
         """A worker thread of the System process: drivers are loaded and unloaded in it."""
         return self.named("System").threads[1]
+
+    def system_workers(self) -> list[Thread]:
+        """The System process's worker threads, apart from the one that loads drivers."""
+        return list(self.named("System").threads.values())[FIRST_WORKER:]
+
+    def create_system_thread(self, body: Callable[[Thread], Program[None]]) -> Program[int]:
+        """Make a thread of the System process, report it in the thread that runs now, and let it execute
+        ``body`` and exit; its TID."""
+        thread = self.new_thread(self.named("System"))
+        yield from self.announce(thread)
+
+        def whole() -> Program[None]:
+            yield from body(thread)
+            yield from self.exit_thread(thread)
+
+        self.dispatcher.run_thread(thread, whole(), Activity.BACKGROUND)
+        return thread.tid
 
     def new_process(self, image: ImageFile, creator: Thread, arguments: tuple[str, ...]) -> Program[Process]:
         """Make a process with its first thread's object and report its creation in ``creator``; the thread is

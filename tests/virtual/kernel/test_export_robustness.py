@@ -15,7 +15,7 @@ BOOTED = Booted()
 SYSTEM = BOOTED.kernel._system
 BUFFER = SYSTEM.heap.put(bytes(range(1, 128)) * 4)
 STRING = SYSTEM.heap.unicode_string("some text")
-SYSTEM.service_rsp = SYSTEM.cpu.stack(0)[1] - 0x200
+SYSTEM.service_rsp = SYSTEM.stack.high - 0x200
 
 WORDS = st.one_of(
     st.sampled_from([0, 1, 2, 8, 16, BUFFER, STRING, BUFFER + 64, SYSTEM.objects.process(4).address]),

@@ -82,7 +82,7 @@ def test_a_timer_left_behind_runs_in_unloaded_code(tmp_path: Path) -> None:
         "static VOID NTAPI On(PKDPC a, PVOID b, PVOID c, PVOID d) { (void)a; (void)b; (void)c; (void)d; }\n"
         "static VOID NTAPI Un(PDRIVER_OBJECT a) { (void)a; }\n"
         "NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT a, PUNICODE_STRING b)\n"
-        "{ LARGE_INTEGER t = {.QuadPart = -10}; (void)b; a->DriverUnload = Un; KeInitializeTimer(&T);\n"
+        "{ LARGE_INTEGER t = {.QuadPart = -5000}; (void)b; a->DriverUnload = Un; KeInitializeTimer(&T);\n"
         "  KeInitializeDpc(&D, On, 0); KeSetTimer(&T, t, &D); return 0; }\n"
     )
     build_driver(source, Arch.X64, tmp_path / "leaves.sys")

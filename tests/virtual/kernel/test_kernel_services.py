@@ -42,8 +42,10 @@ def test_services(booted, misbehave) -> None:
         "upcase 0 MIXEDCASE equal=1",
         "routine 1 0",
         "cpu 1 of 2, thread 1004",
-        "queued 1 0",
+        # Below DISPATCH_LEVEL a DPC runs before KeInsertQueueDpc returns, so that it can be queued again.
         "dpc 0000000000000001 0000000000000002 0000000000000003 irql=2",
+        "dpc 0000000000000001 0000000000000000 0000000000000000 irql=2",
+        "queued 1 1",
     ]
 
 

@@ -7,12 +7,16 @@ from harness.virtual.kernel.exports import (
     dbg,
     ex,
     exlists,
+    exlocks,
     io,
     ke,
-    kesync,
+    kedpc,
+    kespin,
+    kewait,
     mm,
     ob,
     ps,
+    psthreads,
     rtl,
     rtlstrings,
     se,
@@ -22,5 +26,8 @@ from harness.virtual.kernel.exports.services import ServiceTable
 
 __all__ = ["DATA", "EXPORTS", "SUBSYSTEMS", "Export", "ServiceTable"]
 
-SUBSYSTEMS = (crt, dbg, ex, exlists, io, ke, kesync, mm, ob, ps, rtl, rtlstrings, se)
+SUBSYSTEMS = (
+    *(crt, dbg, ex, exlists, exlocks, io, ke, kedpc, kespin, kewait),
+    *(mm, ob, ps, psthreads, rtl, rtlstrings, se),
+)
 """The modules whose import declares the exports."""

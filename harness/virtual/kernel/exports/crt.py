@@ -7,7 +7,7 @@ Sources: Microsoft, *C Run-Time Library Reference*; formatted output is DbgPrint
 from __future__ import annotations
 
 from harness.virtual.kernel.exports.dbg import format_text
-from harness.virtual.kernel.exports.ke import signed
+from harness.virtual.kernel.exports.irql import signed
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.exports.rtl import copy, fill
 from harness.virtual.kernel.exports.rtlstrings import upcase

@@ -9,9 +9,10 @@ from __future__ import annotations
 import struct
 
 from harness.virtual.cpu.traps import BugcheckRaised, StatusRaised
-from harness.virtual.kernel.exports.ke import DISPATCH_LEVEL
+from harness.virtual.kernel.deferred import WorkItem
+from harness.virtual.kernel.exports.irql import DISPATCH_LEVEL
 from harness.virtual.kernel.exports.registry import export
-from harness.virtual.kernel.system import GuestCall, System
+from harness.virtual.kernel.system import System
 from harness.virtual.windows.status import STATUS_ACCESS_VIOLATION, STATUS_INSUFFICIENT_RESOURCES
 
 __all__: list[str] = []
@@ -117,6 +118,8 @@ def _free(system: System, address: int, tag: bytes | None) -> None:
     if system.cpu.irql > limit:
         raise BugcheckRaised(_BAD_POOL_CALLER, 0x9, system.cpu.irql, int(limit == _APC_LEVEL), address)
     system.pool.free(address, tag)
+    if block is not None:
+        system.locks.forget(address, block.size)
 
 
 @export("ExInitializeNPagedLookasideList", 7)
@@ -156,7 +159,7 @@ def ex_delete_lookaside_list(_system: System, _lookaside: int) -> None:
 def ex_queue_work_item(system: System, item: int, _queue: int) -> None:
     routine = system.memory.u64(item + _WORK_ROUTINE)
     parameter = system.memory.u64(item + _WORK_PARAMETER)
-    system.deferred.append(GuestCall(routine, (parameter,), irql=0))
+    system.work.queue(WorkItem(routine, (parameter,)))
 
 
 @export("ExRaiseStatus", 1)

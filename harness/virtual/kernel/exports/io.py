@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 from harness.virtual.cpu.traps import BugcheckRaised
+from harness.virtual.kernel.deferred import WorkItem
 from harness.virtual.kernel.exports.registry import data, export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
-from harness.virtual.kernel.system import GuestCall, System
+from harness.virtual.kernel.system import System
 from harness.virtual.windows.status import (
     STATUS_INSUFFICIENT_RESOURCES,
     STATUS_INVALID_DEVICE_REQUEST,
@@ -128,13 +129,18 @@ def io_free_work_item(system: System, item: int) -> None:
 @export("IoQueueWorkItem", 4)
 def io_queue_work_item(system: System, item: int, routine: int, _queue: int, context: int) -> None:
     device = system.memory.u64(item + _WORK_DEVICE)
-    system.deferred.append(GuestCall(routine, (device, context), irql=0))
+    _queue_item(system, device, routine, (device, context))
 
 
 @export("IoQueueWorkItemEx", 4)
 def io_queue_work_item_ex(system: System, item: int, routine: int, _queue: int, context: int) -> None:
     device = system.memory.u64(item + _WORK_DEVICE)
-    system.deferred.append(GuestCall(routine, (device, context, item), irql=0))
+    _queue_item(system, device, routine, (device, context, item))
+
+
+def _queue_item(system: System, device: int, routine: int, arguments: tuple[int, ...]) -> None:
+    """The device's driver object stays until the item has ended (IoQueueWorkItem, Remarks)."""
+    system.work.queue(WorkItem(routine, arguments, driver=system.memory.u64(device + _DRIVER)))
 
 
 @export("IofCompleteRequest", "IoCompleteRequest", 2)
@@ -161,11 +167,10 @@ def io_unregister_shutdown_notification(_system: System, _device: int) -> None:
 
 @export("IoGetStackLimits", 2)
 def io_get_stack_limits(system: System, low: int, high: int) -> None:
-    bottom, top = system.cpu.stack(system.context.cpu)
-    system.memory.put_u64(low, bottom)
-    system.memory.put_u64(high, top)
+    system.memory.put_u64(low, system.stack.low)
+    system.memory.put_u64(high, system.stack.high)
 
 
 @export("IoGetRemainingStackSize", 0)
 def io_get_remaining_stack_size(system: System) -> int:
-    return system.service_rsp - system.cpu.stack(system.context.cpu)[0]
+    return system.service_rsp - system.stack.low

@@ -1,4 +1,4 @@
-"""Kernel core: IRQL, time, processors, DPCs, timers, bugchecks.
+"""Kernel core: IRQL, time, processors, bugchecks.
 
 Sources: Microsoft, wdm.h and ntddk.h pages of each routine; *Bug Check Code Reference*.
 """
@@ -6,32 +6,22 @@ Sources: Microsoft, wdm.h and ntddk.h pages of each routine; *Bug Check Code Ref
 from __future__ import annotations
 
 from harness.virtual.cpu.traps import BugcheckRaised
+from harness.virtual.kernel.exports.irql import APC_LEVEL, DISPATCH_LEVEL, lower_to
 from harness.virtual.kernel.exports.registry import data, export
 from harness.virtual.kernel.structures.shareddata import TICK
-from harness.virtual.kernel.system import GuestCall, System, Timer
-from harness.virtual.windows.status import STATUS_SUCCESS
+from harness.virtual.kernel.system import System
 
-__all__ = ["signed"]
+__all__: list[str] = []
 
 _IRQL_NOT_GREATER_OR_EQUAL = 0x09
 _IRQL_NOT_LESS_OR_EQUAL = 0x0A
 _QPC_FREQUENCY = 10_000_000
-_DPC_OBJECT = 0x13
-_DPC_LINK, _DPC_ROUTINE, _DPC_CONTEXT, _DPC_FIRST, _DPC_SECOND, _DPC_DATA = 0x08, 0x18, 0x20, 0x28, 0x30, 0x38
-_TIMER_OBJECT = 8
-DISPATCH_LEVEL = 2
 
 data("KeNumberProcessors", 1)
 data("NtBuildNumber", 4, 0xF000_47BA)
 data("KeTickCount", 16)
 data("InitSafeBootMode", 4)
 data("NtGlobalFlag", 4)
-
-
-def signed(value: int, bits: int = 64) -> int:
-    """The two's complement value of the low ``bits``."""
-    value &= (1 << bits) - 1
-    return value - (1 << bits) if value >> (bits - 1) else value
 
 
 @export("KeGetCurrentIrql", 0)
@@ -59,30 +49,50 @@ def ke_raise_irql_to_dpc_level(system: System) -> int:
 
 
 @export("KfLowerIrql", "KeLowerIrql", 1)
-def ke_lower_irql(system: System, level: int) -> None:
+def ke_lower_irql(system: System, level: int) -> int:
     level &= 0xFF
     if level > system.cpu.irql:
         raise BugcheckRaised(_IRQL_NOT_LESS_OR_EQUAL, system.cpu.irql, level, 0, system.caller())
-    system.cpu.irql = level
+    return lower_to(system, level)
 
 
-@export("KeAreApcsDisabled", "KeAreAllApcsDisabled", 0)
+@export("KeAreApcsDisabled", 0)
 def ke_are_apcs_disabled(system: System) -> int:
-    """Notify callbacks run inside a critical region (PCREATE_PROCESS_NOTIFY_ROUTINE, Remarks)."""
-    return int(system.in_callback)
+    """Normal kernel APCs: inside a critical or guarded region, or from APC_LEVEL on. Notify callbacks run
+    inside a critical region (PCREATE_PROCESS_NOTIFY_ROUTINE, Remarks)."""
+    execution = system.current
+    in_region = execution is not None and (
+        execution.callback is not None or execution.critical_regions > 0 or execution.guarded_regions > 0
+    )
+    return int(in_region or system.cpu.irql >= APC_LEVEL)
 
 
-@export(
-    "KeEnterCriticalRegion",
-    "KeLeaveCriticalRegion",
-    "KeEnterGuardedRegion",
-    "KeLeaveGuardedRegion",
-    "FsRtlEnterFileSystem",
-    "FsRtlExitFileSystem",
-    0,
-)
-def ke_enter_critical_region(_system: System) -> None:
-    """No APCs are modelled, so there is nothing to hold off."""
+@export("KeAreAllApcsDisabled", 0)
+def ke_are_all_apcs_disabled(system: System) -> int:
+    """Special kernel APCs too: inside a guarded region, or from APC_LEVEL on."""
+    execution = system.current
+    in_region = execution is not None and execution.guarded_regions > 0
+    return int(in_region or system.cpu.irql >= APC_LEVEL)
+
+
+@export("KeEnterCriticalRegion", "FsRtlEnterFileSystem", 0)
+def ke_enter_critical_region(system: System) -> None:
+    system.enter_region(guarded=False)
+
+
+@export("KeLeaveCriticalRegion", "FsRtlExitFileSystem", 0)
+def ke_leave_critical_region(system: System) -> None:
+    system.leave_region(guarded=False)
+
+
+@export("KeEnterGuardedRegion", 0)
+def ke_enter_guarded_region(system: System) -> None:
+    system.enter_region(guarded=True)
+
+
+@export("KeLeaveGuardedRegion", 0)
+def ke_leave_guarded_region(system: System) -> None:
+    system.leave_region(guarded=True)
 
 
 @export("KeQueryPerformanceCounter", 1)
@@ -121,11 +131,6 @@ def ke_query_tick_count(system: System, result: int) -> None:
 @export("KeQueryTimeIncrement", 0)
 def ke_query_time_increment(_system: System) -> int:
     return TICK
-
-
-@export("KeStallExecutionProcessor", 1)
-def ke_stall_execution_processor(_system: System, _microseconds: int) -> None:
-    """The model alone moves the clock: a stall takes no target time."""
 
 
 @export("KeGetCurrentProcessorNumber", 0)
@@ -173,86 +178,3 @@ def ke_bug_check_ex(_system: System, code: int, p1: int, p2: int, p3: int, p4: i
 @export("KeBugCheck", 1)
 def ke_bug_check(_system: System, code: int) -> None:
     raise BugcheckRaised(code & 0xFFFF_FFFF)
-
-
-@export("KeInitializeDpc", "KeInitializeThreadedDpc", 3)
-def ke_initialize_dpc(system: System, dpc: int, routine: int, context: int) -> None:
-    memory = system.memory
-    memory.store(dpc, bytes((_DPC_OBJECT, 1, 0, 0)) + bytes(0x3C))
-    memory.put_u64(dpc + _DPC_ROUTINE, routine)
-    memory.put_u64(dpc + _DPC_CONTEXT, context)
-
-
-@export("KeSetImportanceDpc", "KeSetTargetProcessorDpc", 2)
-def ke_set_importance_dpc(_system: System, _dpc: int, _value: int) -> None:
-    """DPCs run in the order in which they were queued, on the processor that queued them."""
-
-
-@export("KeInsertQueueDpc", 3)
-def ke_insert_queue_dpc(system: System, dpc: int, first: int, second: int) -> int:
-    memory = system.memory
-    if memory.u64(dpc + _DPC_DATA):
-        return 0  # queued already
-    memory.put_u64(dpc + _DPC_FIRST, first)
-    memory.put_u64(dpc + _DPC_SECOND, second)
-    memory.put_u64(dpc + _DPC_DATA, dpc)
-    arguments = (dpc, memory.u64(dpc + _DPC_CONTEXT), first, second)
-    routine = memory.u64(dpc + _DPC_ROUTINE)
-    system.deferred.append(GuestCall(routine, arguments, irql=DISPATCH_LEVEL, release=dpc + _DPC_DATA))
-    return 1
-
-
-@export("KeRemoveQueueDpc", 1)
-def ke_remove_queue_dpc(system: System, dpc: int) -> int:
-    queued = [call for call in system.deferred if call.release == dpc + _DPC_DATA]
-    for call in queued:
-        system.deferred.remove(call)
-        system.memory.put_u64(dpc + _DPC_DATA, 0)
-    return int(bool(queued))
-
-
-@export("KeFlushQueuedDpcs", 0)
-def ke_flush_queued_dpcs(_system: System) -> None:
-    """DPCs run before the caller's next instruction would see them; what is queued runs when it returns."""
-
-
-@export("KeInitializeTimer", 1)
-def ke_initialize_timer(system: System, timer: int) -> None:
-    ke_initialize_timer_ex(system, timer, 0)
-
-
-@export("KeInitializeTimerEx", 2)
-def ke_initialize_timer_ex(system: System, timer: int, kind: int) -> None:
-    system.memory.store(timer, bytes((_TIMER_OBJECT + (kind & 1), 0, 0, 0)) + bytes(0x3C))
-
-
-@export("KeSetTimer", 3)
-def ke_set_timer(system: System, timer: int, due: int, dpc: int) -> int:
-    return ke_set_timer_ex(system, timer, due, 0, dpc)
-
-
-@export("KeSetTimerEx", 4)
-def ke_set_timer_ex(system: System, timer: int, due: int, period: int, dpc: int) -> int:
-    """Negative due times are relative; absolute ones are system time. The period is in milliseconds."""
-    was_set = timer in system.timers
-    due = signed(due)
-    moment = system.clock.now - due if due < 0 else due - system.clock.system_time + system.clock.now
-    system.timers[timer] = Timer(moment, dpc, (period & 0xFFFF_FFFF) * 10_000)
-    system.memory.put_u32(timer + 4, 0)
-    return int(was_set)
-
-
-@export("KeCancelTimer", 1)
-def ke_cancel_timer(system: System, timer: int) -> int:
-    return int(system.timers.pop(timer, None) is not None)
-
-
-@export("KeReadStateTimer", 1)
-def ke_read_state_timer(system: System, timer: int) -> int:
-    return int(system.memory.u32(timer + 4) != 0)
-
-
-@export("KeDelayExecutionThread", 3)
-def ke_delay_execution_thread(_system: System, _mode: int, _alertable: int, _interval: int) -> int:
-    """The model alone moves the clock: a delay takes no target time."""
-    return STATUS_SUCCESS

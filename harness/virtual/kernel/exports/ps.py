@@ -6,7 +6,9 @@ Sources: Microsoft, the ``PsSet...NotifyRoutine`` pages of ntddk.h, *PsLookupPro
 
 from __future__ import annotations
 
+from harness.virtual.cpu.traps import Hung
 from harness.virtual.kernel.callbacks import Callback
+from harness.virtual.kernel.execution import CallbackKey
 from harness.virtual.kernel.exports.registry import data, export
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
 from harness.virtual.kernel.structures.modules import ENTRY_FLAGS, INTEGRITY_FORCED
@@ -47,9 +49,28 @@ def _may_register_extended(system: System, routine: int) -> bool:
     return bool(system.memory.u32(driver.loader_entry + ENTRY_FLAGS) & INTEGRITY_FORCED)
 
 
+def _remove(system: System, group: str, routine: int, *, extended: bool | None = None) -> int:
+    """The NTSTATUS, once every call of the routine that is running has returned."""
+    status = system.callbacks.remove(group, routine, extended=extended)
+    if status != STATUS_SUCCESS:
+        return status
+    key = CallbackKey(group, routine)
+    running = tuple(found for found in system.executions if found.callback == key)
+    if system.current in running:
+        raise Hung(f"removes its {group} callback from inside it, which waits for it to return")
+
+    def attempt() -> int | None:
+        return STATUS_SUCCESS if all(found.ended for found in running) else None
+
+    what = f"waits for its {group} callback to return"
+    return system.waits.until(
+        attempt, running, what, holders=lambda: [f for f in running if not f.ended], held="that is"
+    )
+
+
 def _set_extended_process_routine(system: System, routine: int, remove: int) -> int:
     if remove & 0xFF:
-        return system.callbacks.remove("process", routine, extended=True)
+        return _remove(system, "process", routine, extended=True)
     if not _may_register_extended(system, routine):
         return STATUS_ACCESS_DENIED
     return _register(system, "process", routine, extended=True)
@@ -58,7 +79,7 @@ def _set_extended_process_routine(system: System, routine: int, remove: int) -> 
 @export("PsSetCreateProcessNotifyRoutine", 2)
 def ps_set_create_process_notify_routine(system: System, routine: int, remove: int) -> int:
     if remove & 0xFF:
-        return system.callbacks.remove("process", routine, extended=False)
+        return _remove(system, "process", routine, extended=False)
     return _register(system, "process", routine, extended=False)
 
 
@@ -89,7 +110,7 @@ def ps_set_create_thread_notify_routine_ex(system: System, kind: int, routine: i
 
 @export("PsRemoveCreateThreadNotifyRoutine", 1)
 def ps_remove_create_thread_notify_routine(system: System, routine: int) -> int:
-    return system.callbacks.remove("thread", routine)
+    return _remove(system, "thread", routine)
 
 
 @export("PsSetLoadImageNotifyRoutine", 1)
@@ -106,7 +127,7 @@ def ps_set_load_image_notify_routine_ex(system: System, routine: int, flags: int
 
 @export("PsRemoveLoadImageNotifyRoutine", 1)
 def ps_remove_load_image_notify_routine(system: System, routine: int) -> int:
-    return system.callbacks.remove("image", routine)
+    return _remove(system, "image", routine)
 
 
 @export("PsGetCurrentProcessId", 0)

@@ -9,7 +9,7 @@ import struct
 
 from harness.virtual.cpu.traps import BugcheckRaised
 from harness.virtual.kernel.bugcheck import context_record
-from harness.virtual.kernel.exports.ke import signed
+from harness.virtual.kernel.exports.irql import signed
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.status import STATUS_SUCCESS

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 
 from harness.virtual.kernel.dbgprint import to_ansi
-from harness.virtual.kernel.exports.ke import signed
+from harness.virtual.kernel.exports.irql import signed
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.heap import encode_unicode_string
 from harness.virtual.kernel.system import System

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import struct
 
+from harness.virtual.cpu.traps import Continued
+from harness.virtual.dispatcher.policy import Point
+from harness.virtual.dispatcher.program import Program
+from harness.virtual.kernel.execution import Execution
 from harness.virtual.kernel.exports.registry import EXPORTS
 from harness.virtual.kernel.system import System, VarArgs
+from harness.virtual.kernel.waits import stand
 
 __all__ = ["ServiceTable"]
 
@@ -42,4 +47,14 @@ class ServiceTable:
             more = count - _REGISTER_ARGUMENTS
             raw = self._memory.load(rsp + _STACK_ARGUMENTS, 8 * more)
             result = handler(system, *registers, *struct.unpack(f"<{more}Q", raw))
-        return 0 if result is None else result
+        result = 0 if result is None else result
+        if system.preemptive and system.current is not None:
+            pause = system.dispatcher.stand_aside(Point.KERNEL_CALL)
+            if pause:
+                raise Continued(_after_pause(system, system.current, pause, result))
+        return result
+
+
+def _after_pause(system: System, execution: Execution, pause: int, result: int) -> Program[int]:
+    yield from stand(system, execution, pause)
+    return result

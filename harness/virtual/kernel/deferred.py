@@ -1,0 +1,208 @@
+"""What a driver leaves for later: DPCs, timers, work items.
+
+A DPC runs on the processor whose queue it is in as soon as that is below DISPATCH_LEVEL: at once when it was
+queued below, else when the IRQL is lowered. A timer expires in the clock interrupt at its time. A work item
+runs in one of the System process's worker threads. Sources: Microsoft, *KeInsertQueueDpc*, *KeSetTimerEx*,
+*ExQueueWorkItem* (wdm.h).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from harness.virtual.cpu.traps import MemoryFault
+from harness.virtual.dispatcher.dispatcher import Activity, DispatchedThread, Entry
+from harness.virtual.dispatcher.program import Program, Signal
+from harness.virtual.interfaces import ThreadContext
+
+if TYPE_CHECKING:
+    from harness.virtual.kernel.system import System
+
+__all__ = ["MAX_WORKERS", "Dpcs", "KDpc", "Timers", "WorkItem", "WorkQueue"]
+
+MAX_WORKERS: Final = 32
+"""Worker threads: as many work items can stand in the middle at a time; further ones wait for one of them."""
+DISPATCH_LEVEL: Final = 2
+_SIGNAL_STATE: Final = 4
+
+
+class KDpc:
+    """Offsets in KDPC."""
+
+    ROUTINE: Final = 0x18
+    CONTEXT: Final = 0x20
+    FIRST: Final = 0x28
+    SECOND: Final = 0x30
+    QUEUED: Final = 0x38
+    """DpcData: not 0 while it is queued."""
+    SIZE: Final = 0x40
+
+
+class Dpcs:
+    """Each processor's queue."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._queues: list[deque[int]] = [deque() for _ in range(system.processors)]
+
+    def insert(self, dpc: int, first: int, second: int, processor: int) -> bool:
+        """Queue a KDPC; False when it is queued already."""
+        memory = self._system.memory
+        if memory.u64(dpc + KDpc.QUEUED):
+            return False
+        memory.put_u64(dpc + KDpc.FIRST, first)
+        memory.put_u64(dpc + KDpc.SECOND, second)
+        memory.put_u64(dpc + KDpc.QUEUED, dpc)
+        self._queues[processor].append(dpc)
+        if processor != self._system.context.cpu:
+            self._system.call_later(0, self._interrupt, processor=processor)
+        return True
+
+    def _interrupt(self) -> Program[None]:
+        """Another processor queued one here."""
+        return self._system.kernel_code(self.drain())
+
+    def remove(self, dpc: int) -> bool:
+        """Take a KDPC out of its queue; False when it was in none."""
+        for queue in self._queues:
+            if dpc in queue:
+                queue.remove(dpc)
+                self._system.memory.put_u64(dpc + KDpc.QUEUED, 0)
+                return True
+        return False
+
+    def due(self, level: int) -> bool:
+        """The current processor has to run DPCs before it goes on at ``level``."""
+        return level < DISPATCH_LEVEL and bool(self._queues[self._system.context.cpu])
+
+    def drain(self) -> Program[None]:
+        """Run the current processor's DPCs in the order in which they were queued."""
+        system = self._system
+        running = system.dispatcher.running
+        context = system.context if system.current is not None or running is None else running
+        queue = self._queues[context.cpu]
+        while queue:
+            dpc = queue.popleft()
+            memory = system.memory
+            if not memory.is_mapped(dpc, KDpc.SIZE):
+                # The kernel itself, which runs the queue at DISPATCH_LEVEL, reads it.
+                raise MemoryFault(dpc, "read", present=False)
+            routine, argument, first, second = (
+                memory.u64(dpc + at) for at in (KDpc.ROUTINE, KDpc.CONTEXT, KDpc.FIRST, KDpc.SECOND)
+            )
+            memory.put_u64(dpc + KDpc.QUEUED, 0)
+            arguments = (dpc, argument, first, second)
+            yield from system.enter(routine, arguments, context, DISPATCH_LEVEL, what="a DPC")
+
+
+class _Timer(NamedTuple):
+    entry: Entry
+    dpc: int
+    period: int
+
+
+class Timers:
+    """Every KTIMER that is set, by its address."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._set: dict[int, _Timer] = {}
+
+    def set(self, timer: int, delay: int, period: int, dpc: int) -> bool:
+        """Let ``timer`` expire in ``delay`` and then every ``period`` (100 ns units; 0: once); whether it was
+        set already."""
+        was_set = self.cancel(timer)
+        self._start(timer, delay, period, dpc)
+        return was_set
+
+    def cancel(self, timer: int) -> bool:
+        """It will not expire; whether it was going to."""
+        found = self._set.pop(timer, None)
+        if found is not None:
+            self._system.dispatcher.cancel(found.entry)
+        return found is not None
+
+    def _start(self, timer: int, delay: int, period: int, dpc: int) -> None:
+        entry = self._system.call_later(max(delay, 0), lambda: self._expire(timer))
+        self._set[timer] = _Timer(entry, dpc, period)
+
+    def _expire(self, timer: int) -> Program[None] | None:
+        system, (_, dpc, period) = self._system, self._set.pop(timer)
+        if period:
+            self._start(timer, period, period, dpc)
+        if system.memory.is_mapped(timer, 8):
+            system.memory.put_u32(timer + _SIGNAL_STATE, 1)
+            system.waits.signalled(timer)
+        return system.kernel_code(self._run(dpc)) if dpc else None
+
+    def _run(self, dpc: int) -> Program[None]:
+        system = self._system
+        running = system.dispatcher.running
+        assert running is not None
+        system.context = running
+        if not system.memory.is_mapped(dpc, KDpc.SIZE):
+            raise MemoryFault(dpc, "read", present=False)
+        system.dpcs.insert(dpc, 0, 0, running.cpu)
+        yield from system.dpcs.drain()
+
+
+class WorkItem(NamedTuple):
+    """A routine for a worker thread."""
+
+    routine: int
+    arguments: tuple[int, ...]
+    driver: int = 0
+    """DRIVER_OBJECT that an I/O work item keeps alive until it has ended; 0 for none."""
+
+
+class WorkQueue:
+    """Work items, and the threads that run them."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._waiting: deque[WorkItem] = deque()
+        self._idle: list[DispatchedThread] = []
+        self._drivers: list[int] = []
+        self._ended: list[Signal] = []
+
+    def hire(self, threads: Sequence[DispatchedThread]) -> None:
+        """These are the worker threads."""
+        self._idle = list(threads[:MAX_WORKERS])
+
+    def queue(self, item: WorkItem) -> None:
+        """Let a worker thread run ``item`` as soon as one is free."""
+        self._waiting.append(item)
+        if item.driver:
+            self._drivers.append(item.driver)
+        if self._idle:
+            worker = self._idle.pop(0)
+            self._system.dispatcher.run_thread(worker, self._work(worker), Activity.BACKGROUND)
+
+    def busy(self, driver: int) -> bool:
+        """An I/O work item of that driver (its DRIVER_OBJECT) has not ended."""
+        return driver in self._drivers
+
+    def next_end(self) -> Signal:
+        """Set when an I/O work item has ended."""
+        signal = Signal()
+        self._ended.append(signal)
+        return signal
+
+    def _work(self, worker: DispatchedThread) -> Program[None]:
+        system = self._system
+        while self._waiting:
+            item = self._waiting.popleft()
+            running = system.dispatcher.running
+            assert running is not None
+            context = ThreadContext(worker.pid, worker.tid, running.cpu)
+            yield from system.enter(
+                item.routine, item.arguments, context, 0, what="a work item", awaited=False
+            )
+            if item.driver:
+                self._drivers.remove(item.driver)
+                ended, self._ended = self._ended, []
+                for signal in ended:
+                    signal.set()
+        self._idle.append(worker)

@@ -1,0 +1,104 @@
+"""System threads, and handles to them.
+
+Sources: Microsoft, *PsCreateSystemThread*, *PsTerminateSystemThread*, *ObReferenceObjectByHandle*, *ZwClose*
+(wdm.h).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from harness.virtual.cpu.traps import BugcheckRaised, Continued, ThreadEnded
+from harness.virtual.dispatcher.dispatcher import DispatchedThread
+from harness.virtual.dispatcher.program import Program
+from harness.virtual.interfaces import ThreadContext
+from harness.virtual.kernel.exports.irql import APC_LEVEL
+from harness.virtual.kernel.exports.registry import export
+from harness.virtual.kernel.objects import ProcessObject, ThreadObject
+from harness.virtual.kernel.system import System
+from harness.virtual.windows.status import (
+    STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_INVALID_HANDLE,
+    STATUS_INVALID_PARAMETER,
+    STATUS_OBJECT_TYPE_MISMATCH,
+    STATUS_SUCCESS,
+)
+
+__all__: list[str] = []
+
+MAX_SYSTEM_THREADS: Final = 256
+"""Threads of drivers that exist at a time; creating further ones fails."""
+_CURRENT_PROCESS, _CURRENT_THREAD = (1 << 64) - 1, (1 << 64) - 2
+SYSTEM_THREAD: Final = "a system thread"
+_IRQL_GT_ZERO_AT_SYSTEM_SERVICE: Final = 0x4A
+
+
+@export("PsCreateSystemThread", 7)
+def ps_create_system_thread(
+    system: System,
+    handle: int,
+    _access: int,
+    _attributes: int,
+    _process: int,
+    client_id: int,
+    routine: int,
+    argument: int,
+) -> int:
+    system.memory.u64(handle)
+    if sum(found.what == SYSTEM_THREAD for found in system.executions) >= MAX_SYSTEM_THREADS:
+        return STATUS_INSUFFICIENT_RESOURCES
+    raise Continued(_create(system, handle, client_id, routine, argument))
+
+
+def _create(system: System, handle: int, client_id: int, routine: int, argument: int) -> Program[int]:
+    def body(thread: DispatchedThread) -> Program[None]:
+        running = system.dispatcher.running
+        assert running is not None
+        context = ThreadContext(thread.pid, thread.tid, running.cpu)
+        yield from system.enter(routine, (argument,), context, 0, what=SYSTEM_THREAD, awaited=False)
+
+    tid = yield from system.threads.create_system_thread(body)
+    thread = system.objects.thread(4, tid)
+    system.memory.put_u64(handle, system.open_handle(thread))
+    if client_id:
+        system.memory.put_u64(client_id, thread.pid)
+        system.memory.put_u64(client_id + 8, tid)
+    return STATUS_SUCCESS
+
+
+@export("PsTerminateSystemThread", 1)
+def ps_terminate_system_thread(system: System, status: int) -> int:
+    if system.current is None or system.current.what != SYSTEM_THREAD:
+        return STATUS_INVALID_PARAMETER
+    if system.cpu.irql > APC_LEVEL:
+        raise BugcheckRaised(_IRQL_GT_ZERO_AT_SYSTEM_SERVICE, system.caller(), system.cpu.irql)
+    raise ThreadEnded(status & 0xFFFF_FFFF)
+
+
+@export("ObReferenceObjectByHandle", 6)
+def ob_reference_object_by_handle(
+    system: System, handle: int, _access: int, kind: int, _mode: int, result: int, _information: int
+) -> int:
+    item: ProcessObject | ThreadObject | None
+    if handle == _CURRENT_THREAD:
+        item = system.objects.thread(system.context.pid, system.context.tid)
+    elif handle == _CURRENT_PROCESS:
+        item = system.objects.process(system.context.pid)
+    else:
+        item = system.handles.get(handle)
+    if item is None:
+        return STATUS_INVALID_HANDLE
+    wanted = "PsThreadType" if isinstance(item, ThreadObject) else "PsProcessType"
+    if kind and kind != system.memory.u64(system.symbol(wanted)):
+        return STATUS_OBJECT_TYPE_MISMATCH
+    system.memory.put_u64(result, system.objects.reference(item))
+    return STATUS_SUCCESS
+
+
+@export("ZwClose", "NtClose", 1)
+def zw_close(system: System, handle: int) -> int:
+    item = system.handles.pop(handle, None)
+    if item is None:
+        return STATUS_INVALID_HANDLE
+    system.objects.dereference(item)
+    return STATUS_SUCCESS

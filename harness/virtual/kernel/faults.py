@@ -1,0 +1,242 @@
+"""What becomes of driver code that stops: a stop in the debugger, a bugcheck, a hang.
+
+An exception is dispatched as KiDispatchException does it (ReactOS, ntoskrnl/ke/amd64/except.c): the debugger
+has a first chance, then the handlers of the thread's frames, then the debugger a second one, and what nobody
+handled is a bugcheck. Frames have no handlers here, because structured exception handling is not emulated.
+That the debugger sees first chances of faults at all is what Windows does with the global flag *Stop on
+exception* (gflags, soe); what a debugger continues with DBG_CONTINUE executes the faulting instruction again.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final, NoReturn
+
+from harness.errors import DriverBugcheck, DriverFault, DriverHang
+from harness.virtual.cpu.cpu import Exhausted, Faulted, Interrupted, Stop, Trapped
+from harness.virtual.cpu.traps import BugcheckRaised, Hung, MemoryFault, StatusRaised, TrapError
+from harness.virtual.kernel.bugcheck import (
+    DISPATCH_LEVEL,
+    RaisedException,
+    Scene,
+    access_fault,
+    context_record,
+    exception_record,
+    processor_fault,
+    unhandled,
+)
+from harness.virtual.kernel.system import SYSTEM_CONTEXT, System
+from harness.virtual.windows.status import (
+    STATUS_ASSERTION_FAILURE,
+    STATUS_STACK_BUFFER_OVERRUN,
+)
+
+__all__ = ["INSTRUCTION_BUDGET", "Faults"]
+
+INSTRUCTION_BUDGET: Final = 20_000_000
+"""Instructions one callback may execute; as many take a quarter of a second here."""
+_ASSERTION_LENGTH: Final = 2
+"""Bytes of ``int 2Ch``; a debugger that continues goes on behind it."""
+_WARNING: Final = 0x8000_0000
+"""The least NTSTATUS with the severity of a warning: first chances of lesser ones pass the debugger by."""
+_IRQL_GT_ZERO_AT_SYSTEM_SERVICE: Final = 0x4A
+_WORKER_THREAD_RETURNED_AT_BAD_IRQL: Final = 0xE1
+_IRQL_UNEXPECTED_VALUE: Final = 0xC8
+_GUARD_PAGE: Final = 0x1000
+_RETURN_ADDRESS: Final = 8
+"""Bytes that a call pushes."""
+
+
+class Faults:
+    """Judges stops on behalf of the kernel."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._dead: DriverFault | None = None
+        self.last_driver: str | None = None
+        """The driver that was entered last."""
+
+    def refuse_when_dead(self) -> None:
+        """A machine that stopped stays stopped: the same error again."""
+        if self._dead is not None:
+            raise self._dead
+
+    def report_bugcheck(self, raised: BugcheckRaised, module: str | None) -> None:
+        """KeBugCheckEx: record it, tell the debugger, end the machine.
+
+        :raises DriverBugcheck: always.
+        """
+        system = self._system
+        code, parameters = raised.code, raised.parameters
+        system.shared_data.refresh()
+        self.write_bugcheck_data(code, parameters)
+        if module is not None:
+            name = system.heap.unicode_string(module)
+            system.memory.put_u64(system.symbol("KiBugCheckDriver"), name)
+        self._dead = DriverBugcheck(code, parameters, module=module)
+        system.port.bugcheck(code, parameters, module=module, cpu=system.context.cpu)
+        raise self._dead
+
+    def write_bugcheck_data(self, code: int, parameters: tuple[int, int, int, int]) -> None:
+        """KiBugCheckData: what a debugger reads when the target has stopped."""
+        system = self._system
+        system.memory.store(system.symbol("KiBugCheckData"), struct.pack("<5Q", code, *parameters))
+
+    def resolve(self, stop: Stop) -> None:
+        """Returns where the driver goes on, with the registers as they are then; everything else raises."""
+        if isinstance(stop, Interrupted):
+            rcx = self._system.cpu.registers["rcx"]
+            raised = processor_fault(stop, rcx, self._scene(stop.pc))
+            if isinstance(raised, BugcheckRaised):
+                self._record(RaisedException(STATUS_STACK_BUFFER_OVERRUN, stop.pc, (rcx & 0xFFFF_FFFF,)))
+            self._judge(raised, stop.pc)
+        elif isinstance(stop, Faulted):
+            self._fault(stop)
+        elif isinstance(stop, Exhausted):
+            later = self.place(stop.later_pc)
+            reason = f"was still executing after {INSTRUCTION_BUDGET} instructions, last at {later}"
+            self.hang(reason, stop.pc)
+        elif isinstance(stop, Trapped):
+            self.trapped(stop)
+        else:
+            raise TypeError(f"{stop} is no fault")
+
+    def trapped(self, stop: Trapped) -> None:
+        """What an export found."""
+        reason, registers = stop.reason, self._system.cpu.registers
+        if isinstance(reason, BugcheckRaised):
+            self.die(reason, pc=stop.caller)
+        elif isinstance(reason, Hung):
+            self.hang(reason.reason, stop.caller)
+        elif isinstance(reason, StatusRaised):
+            # ExRaiseStatus returns to its caller when the debugger continues.
+            registers["rip"], registers["rsp"] = stop.caller, registers["rsp"] + _RETURN_ADDRESS
+            self._judge(RaisedException(reason.status, stop.caller), stop.caller)
+        elif isinstance(reason, MemoryFault):
+            # The export itself is where Windows would fault; its name says more than the gate's address.
+            # Its entry changes nothing but RAX, so that the export can be executed again from there.
+            registers["rip"] = pc = self._system.symbol(self._system.image.functions[stop.service])
+            self._fault(Faulted(reason.address, reason.access, reason.present, pc), caller=stop.caller)
+        else:
+            raise reason
+
+    def kernel_trap(self, reason: TrapError, caller: int | None = None) -> None:
+        """What the kernel itself trapped on, for driver code that called it at ``caller``, if any did."""
+        if isinstance(reason, MemoryFault):
+            scene = self._scene(0)._replace(irql=max(self._system.cpu.irql, DISPATCH_LEVEL), in_kernel=True)
+            fault = Faulted(reason.address, reason.access, reason.present, 0)
+            self._judge(access_fault(fault, scene), reason.address, caller=caller)
+        elif isinstance(reason, BugcheckRaised):
+            self.die(reason, pc=caller or 0)
+        elif isinstance(reason, Hung):
+            self.hang(reason.reason, caller or 0)
+        else:
+            raise reason
+
+    def _fault(self, fault: Faulted, caller: int | None = None) -> None:
+        if fault.access == "execute" and caller is None:
+            # The processor stands at the target already; who jumped there is on top of the stack.
+            top = self._system.memory.read(self._system.cpu.registers["rsp"], 8)
+            caller = int.from_bytes(top, "little")
+        raised = access_fault(fault, self._scene(fault.pc))
+        self._judge(raised, fault.pc, address=fault.address, caller=caller)
+
+    def _judge(
+        self,
+        raised: BugcheckRaised | RaisedException,
+        pc: int,
+        *,
+        address: int | None = None,
+        caller: int | None = None,
+    ) -> None:
+        """Dispatch an exception; end with what is none, or what nobody handles.
+
+        :param address: what was accessed, :param caller: who called, for whose fault it is.
+        """
+        if isinstance(raised, RaisedException):
+            self._record(raised)
+            if self._debugger_handles(raised):
+                return
+            raised = unhandled(raised, self._scene(pc))
+        self.die(raised, pc=pc, address=address, caller=caller)
+
+    def _debugger_handles(self, raised: RaisedException) -> bool:
+        """Offer an exception to the debugger twice, as there is no frame to handle it in between."""
+        registers, port = self._system.cpu.registers, self._system.port
+        for first_chance in (True, False) if raised.status >= _WARNING else (False,):
+            if port.exception(
+                raised.status,
+                raised.pc,
+                information=raised.information,
+                first_chance=first_chance,
+                cpu=self._system.context.cpu,
+            ):
+                if raised.status == STATUS_ASSERTION_FAILURE and registers["rip"] == raised.pc:
+                    registers["rip"] = raised.pc + _ASSERTION_LENGTH
+                return True
+        return False
+
+    def _record(self, raised: RaisedException) -> None:
+        """Leave exception and context records where the bugcheck's parameters point."""
+        system = self._system
+        system.memory.write(system.symbol("ExceptionRecord"), exception_record(raised))
+        registers = {**system.cpu.registers.all(), "rip": raised.pc}
+        system.memory.write(system.symbol("ContextRecord"), context_record(registers))
+
+    def _scene(self, pc: int) -> Scene:
+        system = self._system
+        bottom = system.stack.low
+        return Scene(
+            irql=system.cpu.irql,
+            system_thread=system.context.pid == SYSTEM_CONTEXT.pid,
+            in_kernel=system.is_kernel_code(pc),
+            verifier=system.verifier,
+            unloaded=system.unloaded_at,
+            pool_state=system.pool.state_of,
+            exception_record=system.symbol("ExceptionRecord"),
+            context_record=system.symbol("ContextRecord"),
+            on_stack_guard=lambda address: bottom - _GUARD_PAGE <= address < bottom,
+        )
+
+    def left_irql(self, routine: int, irql: int) -> BugcheckRaised:
+        now, context = self._system.cpu.irql, self._system.context
+        if irql:
+            return BugcheckRaised(_IRQL_UNEXPECTED_VALUE, now << 16 | irql << 8, routine, 0, 0)
+        if context.pid == SYSTEM_CONTEXT.pid:
+            return BugcheckRaised(_WORKER_THREAD_RETURNED_AT_BAD_IRQL, routine, now, 0, 0)
+        return BugcheckRaised(_IRQL_GT_ZERO_AT_SYSTEM_SERVICE, routine, now, 0, 0)
+
+    def die(
+        self, raised: BugcheckRaised, *, pc: int, address: int | None = None, caller: int | None = None
+    ) -> None:
+        candidates = (address, pc) if raised.code == 0xCE else (pc, caller, address)
+        names = (self._driver_name(place) for place in candidates if place is not None)
+        module = next((name for name in names if name is not None), self.last_driver)
+        self.report_bugcheck(raised, module)
+
+    def hang(self, reason: str, address: int, *, routine: int = 0) -> NoReturn:
+        """The driver's code at ``address`` never goes on.
+
+        :param routine: where it was entered; that of the current execution if it is 0.
+        """
+        if self._system.is_kernel_code(address):
+            # A tail call: the export would return straight to the kernel, so only the routine is known.
+            address = routine or (self._system.current.routine if self._system.current is not None else 0)
+        name = self._driver_name(address) or self.last_driver or "the driver"
+        self._dead = DriverHang(
+            f"{name} hangs at {self.place(address)}: it {reason}",
+            address=address,
+            hint="a callback has to return; look at the loop or the wait at that address",
+        )
+        raise self._dead
+
+    def _driver_name(self, address: int) -> str | None:
+        driver = self._system.module_at(address)
+        return driver.module.name if driver is not None else self._system.unloaded_at(address)
+
+    def place(self, address: int) -> str:
+        """``procnotify.sys+0x1234``."""
+        driver = self._system.module_at(address)
+        if driver is None:
+            return f"0x{address:016x}"
+        return f"{driver.module.name}+0x{address - driver.module.base:x}"

@@ -1,0 +1,122 @@
+"""Calls the registered notify routines, one after another, in the thread that something happened in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from harness.virtual.dispatcher.program import Program
+from harness.virtual.interfaces import ThreadContext
+from harness.virtual.kernel.callbacks import Callback
+from harness.virtual.kernel.execution import CallbackKey
+from harness.virtual.kernel.notifydata import NotifyData
+from harness.virtual.kernel.system import System
+from harness.virtual.windows.status import STATUS_SUCCESS, failed
+
+__all__ = ["Notifications"]
+
+_CALLBACK_WORDS: Final = {
+    "process": "a process callback",
+    "thread": "a thread callback",
+    "image": "an image callback",
+}
+
+
+class Notifications:
+    """What the model reports, as the registered routines are told it.
+
+    :param change: makes a change of the kernel's lists, which a driver can have broken.
+    """
+
+    def __init__(self, system: System, change: Callable[..., Any]) -> None:
+        self._system = system
+        self._change = change
+        self._data = [NotifyData(system.memory, system.heap)]
+        self.creation_status = STATUS_SUCCESS
+        """NTSTATUS that Ex callbacks left for the process created last."""
+
+    def process(
+        self,
+        parent_pid: int,
+        pid: int,
+        create: bool,
+        context: ThreadContext,
+        image: str | None,
+        command_line: str | None,
+    ) -> Program[None]:
+        """Call the process callbacks."""
+        objects = self._system.objects
+        if create:
+            process = objects.start_process(pid, parent_pid)
+            process.image_path = image = image or process.image_path
+            command_line = command_line or process.command_line
+        process_object = objects.process(pid).address
+        self.creation_status = STATUS_SUCCESS
+        data = self._take_data()
+        for callback in self._system.callbacks.of("process"):
+            if callback.extended:
+                info = 0
+                if create:
+                    creator = (context.pid, context.tid)
+                    info = data.process(parent_pid, creator, image, command_line)
+                yield from self._call("process", callback, (process_object, pid, info), context)
+                if create and failed(data.creation_status()):
+                    self.creation_status = data.creation_status()
+            else:
+                yield from self._call("process", callback, (parent_pid, pid, int(create)), context)
+        self._data.append(data)
+        if not create:
+            self._change(objects.exit_process, pid)
+            self._system.user_images.forget(pid)
+
+    def thread(self, pid: int, tid: int, create: bool, context: ThreadContext) -> Program[None]:
+        """Call the thread callbacks."""
+        self._system.objects.thread(pid, tid)
+        for callback in self._system.callbacks.of("thread"):
+            # Non-system registration: the new thread itself runs the callback (ThreadEx, Remarks).
+            own = callback.extended and create
+            where = context._replace(pid=pid, tid=tid) if own else context
+            yield from self._call("thread", callback, (pid, tid, int(create)), where)
+        if not create:
+            self._change(self._system.objects.exit_thread, pid, tid)
+
+    def image(
+        self, name: str | None, pid: int, base: int, size: int, system_mode: bool, context: ThreadContext
+    ) -> Program[None]:
+        """Call the image callbacks."""
+        if pid and name is not None:
+            self._learn_executable(pid, name, base)
+        if pid:
+            self._system.user_images.add(pid, base, size)
+        data = self._take_data()
+        for callback in self._system.callbacks.of("image"):
+            full_name, info = data.image(name, base, size, system_mode=system_mode)
+            yield from self._call("image", callback, (full_name, pid, info), context)
+        self._data.append(data)
+
+    def _learn_executable(self, pid: int, path: str, base: int) -> None:
+        """The first image a process maps is its executable."""
+        objects = self._system.objects
+        process = objects.process(pid)
+        if not process.image_base:
+            objects.set_image_base(process, base)
+        if not process.name:
+            process.image_path = process.image_path or path
+            objects.set_name(process, path.rsplit("\\", 1)[-1])
+
+    def _call(
+        self, group: str, callback: Callback, arguments: tuple[int, ...], context: ThreadContext
+    ) -> Program[None]:
+        if callback not in self._system.callbacks.of(group):
+            return  # removed while one before it stood in the middle
+        yield from self._system.enter(
+            callback.routine,
+            arguments,
+            context,
+            context.irql,
+            what=_CALLBACK_WORDS[group],
+            callback=CallbackKey(group, callback.routine),
+        )
+
+    def _take_data(self) -> NotifyData:
+        return self._data.pop() if self._data else NotifyData(self._system.memory, self._system.heap)

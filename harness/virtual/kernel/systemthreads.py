@@ -1,0 +1,76 @@
+"""The System process's threads, as the kernel asks for them.
+
+With a model of processes and threads above it the kernel gets them from there; alone it makes do with its
+own, which nobody is told of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
+
+from harness.virtual.dispatcher.dispatcher import Activity, DispatchedThread, Dispatcher
+from harness.virtual.dispatcher.program import Program
+from harness.virtual.interfaces import ThreadContext
+
+__all__ = ["LoneThread", "LoneThreads", "SystemThreads", "ThreadBody"]
+
+ThreadBody: TypeAlias = Callable[[DispatchedThread], Program[None]]
+_SYSTEM_PID: Final = 4
+_FIRST_TID: Final = 0x1_0000
+_LONE_WORKERS: Final = 8
+
+
+class SystemThreads(Protocol):
+    """Who makes threads in the System process."""
+
+    def system_workers(self) -> Sequence[DispatchedThread]:
+        """Its worker threads."""
+
+    def create_system_thread(self, body: ThreadBody) -> Program[int]:
+        """Make a thread, report it in the thread that runs now, and let it execute ``body`` and exit; its
+        TID."""
+
+
+@dataclass(eq=False)
+class LoneThread:
+    """A thread of which only the dispatcher knows."""
+
+    pid: int
+    tid: int
+    processor: int = 0
+    busy_until: int = 0
+
+    @classmethod
+    def of(cls, context: ThreadContext) -> LoneThread:
+        """The thread of a context."""
+        return cls(context.pid, context.tid, context.cpu)
+
+
+class LoneThreads:
+    """A kernel's own :class:`SystemThreads`."""
+
+    def __init__(self, dispatcher: Dispatcher, ended: Callable[[int], None]) -> None:
+        self._dispatcher = dispatcher
+        self._ended = ended
+        self._next = _FIRST_TID
+
+    def system_workers(self) -> Sequence[DispatchedThread]:
+        """See :class:`SystemThreads`."""
+        return [LoneThread(_SYSTEM_PID, self._tid()) for _ in range(_LONE_WORKERS)]
+
+    def create_system_thread(self, body: ThreadBody) -> Program[int]:
+        """See :class:`SystemThreads`."""
+        thread = LoneThread(_SYSTEM_PID, self._tid())
+        self._dispatcher.run_thread(thread, self._whole(thread, body), Activity.BACKGROUND)
+        yield from ()  # a program, like the model's
+        return thread.tid
+
+    def _whole(self, thread: LoneThread, body: ThreadBody) -> Program[None]:
+        yield from body(thread)
+        self._ended(thread.tid)
+
+    def _tid(self) -> int:
+        self._next += 4
+        return self._next

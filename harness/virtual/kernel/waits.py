@@ -1,0 +1,197 @@
+"""What executions wait for, who can end it, and when nobody can.
+
+A wait is satisfied at the moment at which its object is signalled, in the order in which the waits began, as
+KiWaitTest does it; the waiting thread only runs later. So an event that is reset right after it was set has
+let its waiters go all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from harness.virtual.clock import SECOND
+from harness.virtual.cpu.traps import Continued, Hung, MemoryFault
+from harness.virtual.dispatcher.program import Program, Signal, ThreadWait
+from harness.virtual.kernel.execution import Execution
+
+if TYPE_CHECKING:
+    from harness.virtual.kernel.system import System
+
+__all__ = ["PATIENCE", "WaitBlock", "Waits", "stand"]
+
+PATIENCE: Final = 30 * SECOND
+"""Target time after which a wait without a time-out, of a callback or an entry point that somebody waits for,
+is a hang although other callbacks might still come and end it."""
+DISPATCH_LEVEL: Final = 2
+Waitable = int | Execution
+"""The address of a dispatcher object or lock, or an execution whose end is waited for."""
+
+
+class WaitBlock:
+    """One wait.
+
+    :param attempt: takes what is waited for: the result of the wait, or None where it cannot be had now.
+    :param objects: what may change that.
+    :param what: completes "it ...": ``waits for the event at 0x...``.
+    :param holders: the executions that have what is waited for, or are it.
+    :param held: how to say that: ``held by``.
+    """
+
+    def __init__(
+        self,
+        execution: Execution,
+        attempt: Callable[[], int | None],
+        objects: tuple[Waitable, ...],
+        what: str,
+        holders: Callable[[], Iterable[Execution]],
+        held: str,
+    ) -> None:
+        self.execution = execution
+        self.attempt = attempt
+        self.objects = objects
+        self.what = what
+        self.holders = holders
+        self.held = held
+        self.signal = Signal()
+        self.result: int | None = None
+        self.fault: MemoryFault | None = None
+
+
+class Waits:
+    """Every wait that stands, oldest first."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._blocks: list[WaitBlock] = []
+
+    def until(
+        self,
+        attempt: Callable[[], int | None],
+        objects: tuple[Waitable, ...],
+        what: str,
+        *,
+        due: int | None = None,
+        late: int = 0,
+        holders: Callable[[], Iterable[Execution]] = lambda: (),
+        held: str = "held by",
+    ) -> int:
+        """Take something now, or wait for it; for an export.
+
+        :param due: interrupt time at which to give up with the result ``late``; None: never.
+        :raises Continued: the export goes on when it could be taken.
+        """
+        result = attempt()
+        if result is not None:
+            return result
+        system = self._system
+        if due is not None and due <= system.clock.now:
+            return late
+        execution = system.current
+        if execution is None:
+            raise Hung(f"{what} outside every thread")
+        raise Continued(self._stand(WaitBlock(execution, attempt, objects, what, holders, held), due, late))
+
+    def signalled(self, changed: Waitable) -> None:
+        """An object's state has changed: satisfy whoever can be satisfied now."""
+        for block in [block for block in self._blocks if changed in block.objects]:
+            try:
+                result = block.attempt()
+            except MemoryFault as fault:
+                # Of several objects one is gone: the waiting thread's fault, not the signalling one's.
+                block.fault, result = fault, 0
+            if result is not None:
+                self._end(block, result)
+
+    def report_stuck(self) -> None:
+        """Nothing can happen any more: whoever waits waits for ever.
+
+        :raises DriverHang: somebody does.
+        """
+        for block in self._blocks:
+            self._hang(block)
+
+    def _stand(self, block: WaitBlock, due: int | None, late: int) -> Program[int]:
+        system, execution = self._system, block.execution
+        if due is None:
+            circle = self._circle(block)
+            if circle:
+                raise Hung(self._story(block, circle))
+        self._blocks.append(block)
+        execution.wait = block
+        entry = None
+        if due is not None:
+            entry = system.call_later(due - system.clock.now, lambda: self._end(block, late))
+        elif execution.awaited:
+            entry = system.call_later(PATIENCE, lambda: self._hang(block))
+        yield from stand(system, execution, block.signal)
+        execution.wait = None
+        if entry is not None:
+            system.dispatcher.cancel(entry)
+        if block.fault is not None:
+            raise block.fault
+        assert block.result is not None
+        return block.result
+
+    def _end(self, block: WaitBlock, result: int) -> None:
+        if block in self._blocks:
+            self._blocks.remove(block)
+            block.result = result
+            block.signal.set()
+
+    def _hang(self, block: WaitBlock) -> None:
+        if block in self._blocks:
+            story = self._story(block, self._chain(block))
+            self._system.hang(story, block.execution)
+
+    def _circle(self, block: WaitBlock) -> list[Execution]:
+        """Who waits for whom, from a holder of what ``block`` waits for back to the one that waits; empty
+        where that does not close."""
+        start, seen = block.execution, set[Execution]()
+
+        def follow(blocked: WaitBlock) -> Iterator[list[Execution]]:
+            for holder in blocked.holders():
+                if holder is start:
+                    yield [holder]
+                elif holder.wait is not None and holder not in seen:
+                    seen.add(holder)
+                    yield from ([holder, *rest] for rest in follow(holder.wait))
+
+        return next(follow(block), [])
+
+    def _chain(self, block: WaitBlock) -> list[Execution]:
+        """Who has what is waited for, and who has what that one waits for, as far as it goes."""
+        chain: list[Execution] = []
+        blocked: WaitBlock | None = block
+        while blocked is not None:
+            holder = next(iter(blocked.holders()), None)
+            if holder is None or holder in chain:
+                break
+            chain.append(holder)
+            blocked = holder.wait
+        return chain
+
+    def _story(self, block: WaitBlock, chain: list[Execution]) -> str:
+        if not chain:
+            return f"{block.what}, which nobody will signal"
+        story, blocked = block.what, block
+        for holder in chain:
+            if holder is block.execution:
+                story += f", {blocked.held} the first one"
+                break
+            story += f", {blocked.held} {holder}"
+            if holder.wait is None:
+                break
+            blocked = holder.wait
+            story += f", which {blocked.what} at {self._system.place(holder.place)}"
+        return story
+
+
+def stand(system: System, execution: Execution, until: Signal | int) -> Program[None]:
+    """The execution that runs stands still, with its processor from DISPATCH_LEVEL on."""
+    held = system.cpu.irql >= DISPATCH_LEVEL
+    system.user_images.hide()
+    system.current = None
+    if not held:
+        system.objects.leave(execution.context)
+    yield ThreadWait(until, holds_processor=held)

@@ -8,13 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from this_system import FIFOS
 
 from harness.errors import DriverFileError, RigError, ScenarioError, UsageError
 from harness.files import cannot_write, patiently, read_file
 from harness.runs.opening import MAX_DRIVER, read_driver
 from harness.scenario import load
-
-POSIX = pytest.mark.skipif(sys.platform == "win32", reason="a matter of POSIX")
 
 
 def test_a_file_of_the_limit_is_read_and_one_more_byte_refused(tmp_path: Path) -> None:
@@ -30,7 +29,7 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
         read_file(tmp_path, limit=5)
 
 
-@POSIX
+@FIFOS
 def test_what_never_ends_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="it is a named pipe, not a file"):
@@ -39,7 +38,7 @@ def test_what_never_ends_is_not_opened(tmp_path: Path) -> None:
         read_file(Path("/dev/zero"), limit=5)
 
 
-@POSIX
+@FIFOS
 def test_neither_a_driver_nor_a_scenario_is_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(

@@ -25,6 +25,7 @@ def make_console(*, stderr: bool = False) -> Console:
             markup=False,
             emoji=False,
             force_terminal=True,
+            legacy_windows=False,  # it is no console of Windows, whose colours are calls
             color_system="standard",
         )
     return console

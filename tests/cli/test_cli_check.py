@@ -198,13 +198,13 @@ def test_what_is_no_whole_trace_is_one_line_and_exit_code_3(
 @pytest.mark.parametrize(
     ("trace", "scenario", "code", "message"),
     [
-        pytest.param("none", "s.yaml", 3, "procnotify: {}/none: cannot be read: No such file", id="no trace"),
-        pytest.param(".", "s.yaml", 3, "procnotify: {}: cannot be read: ", id="a directory"),
+        pytest.param("none", "s.yaml", 3, "procnotify: {trace}: cannot be read: No such file", id="no trace"),
+        pytest.param(".", "s.yaml", 3, "procnotify: {trace}: cannot be read: ", id="a directory"),
         pytest.param(
-            "t.jsonl", "none", 2, "procnotify: {}/none:1: cannot be read: No such file", id="no scenario"
+            "t.jsonl", "none", 2, "procnotify: {scenario}:1: cannot be read: No such file", id="no scenario"
         ),
         pytest.param(
-            "t.jsonl", "t.jsonl", 2, "procnotify: {}/t.jsonl:2: not YAML: ", id="the trace as scenario"
+            "t.jsonl", "t.jsonl", 2, "procnotify: {scenario}:2: not YAML: ", id="the trace as scenario"
         ),
     ],
 )
@@ -218,9 +218,10 @@ def test_what_cannot_be_read_is_one_line(
     message: str,
 ) -> None:
     whole(tmp_path)
-    found, said = run(capsys, monkeypatch, tmp_path / trace, tmp_path / scenario)
+    files = {"trace": tmp_path / trace, "scenario": tmp_path / scenario}
+    found, said = run(capsys, monkeypatch, *files.values())
     assert found == code
-    assert said.startswith(message.format(tmp_path))
+    assert said.startswith(message.format_map(files))
     assert said.removesuffix("\n").isprintable()
 
 

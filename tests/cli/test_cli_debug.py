@@ -158,11 +158,13 @@ def test_a_driver_goes_with_the_virtual_target_only() -> None:
 
 def test_what_is_missing_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("PROCNOTIFY_WINE", "/nowhere/wine")
+    # On Windows a Python with pykd is looked for, elsewhere Wine with one.
+    variable, code = ("PROCNOTIFY_PYKD_PYTHON", 2) if sys.platform == "win32" else ("PROCNOTIFY_WINE", 3)
+    monkeypatch.setenv(variable, str(tmp_path / "nowhere"))
     done = debug("--debugger", "pykd", "-c", "r")
-    assert done.returncode == 3
+    assert done.returncode == code
     (line,) = done.stderr.splitlines()
-    assert line.startswith("procnotify: PROCNOTIFY_WINE names /nowhere/wine, which is no program; ")
+    assert line.startswith(f"procnotify: {variable} names {tmp_path / 'nowhere'}, ")
 
 
 def test_the_first_example_works_where_no_other_debugger_is_set_up(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
+from this_system import DEV_FULL, SHELL
 
 import harness.cli
 from harness import internal
@@ -28,8 +29,6 @@ expect:
       - process_create: {pid: $p}
       - process_exit: {pid: $p}
 """
-POSIX = pytest.mark.skipif(sys.platform == "win32", reason="a matter of POSIX")
-FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 
 
 def called(
@@ -158,7 +157,7 @@ def check(folder: Path, name: str, shell: str, **environment: str) -> subprocess
     )
 
 
-@POSIX
+@SHELL
 @pytest.mark.parametrize(("name", "code"), [("good", 0), ("bad", 1)])
 @pytest.mark.parametrize(
     ("shell", "unbuffered"), [("| true", ""), ("| true", "1"), (">&- 2>&-", ""), ("2>/dev/full | true", "")]
@@ -171,7 +170,8 @@ def test_who_reads_the_output_changes_no_verdict(
     assert done.stderr == b""
 
 
-@FULL
+@DEV_FULL
+@SHELL
 @pytest.mark.parametrize("name", ["good", "bad"])
 def test_results_that_find_no_room_are_the_rigs_failure(traces: Path, name: str) -> None:
     done = check(traces, name, "> /dev/full")
@@ -199,7 +199,7 @@ def test_an_output_that_lacks_a_character_gets_its_escape(traces: Path, encoding
     assert done.stderr == b""
 
 
-@POSIX
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit for descriptors")
 def test_no_descriptors_left_is_the_rigs_failure(traces: Path) -> None:
     program = (
         "import os, resource, sys\n"

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from this_system import DEV_FULL
 
 from harness.cli import cli
 from harness.cli._options import log_options
@@ -64,7 +65,7 @@ def test_a_log_that_cannot_be_written_is_a_wrong_command_line(tmp_path: Path) ->
     assert "cannot write" in done.stderr and "No such file" in done.stderr
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@DEV_FULL
 def test_a_full_disk_ends_the_log_and_not_the_command() -> None:
     done = CliRunner().invoke(talking, ["--log", "/dev/full"])
     assert (done.exit_code, done.stdout) == (0, "done\n")

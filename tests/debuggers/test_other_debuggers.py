@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from this_system import KILL, KILLED
 
 from harness.connection import NetConnection, free_connection, parse_connection
 from harness.debuggers import debugger_factory
@@ -361,7 +361,7 @@ def test_a_worker_killed_at_any_moment_costs_its_run_and_nothing_else(
     def counted(self: WorkerLink, event: dict[str, object]) -> None:
         victims[-1] -= 1
         if victims[-1] == 0:
-            os.kill(self.pid, signal.SIGKILL)
+            os.kill(self.pid, KILL)
         on_event(self, event)
 
     monkeypatch.setattr(WorkerLink, "on_event", counted)
@@ -378,7 +378,7 @@ def test_a_worker_killed_at_any_moment_costs_its_run_and_nothing_else(
                 # A worker that dies at the very end may have done all its work.
                 killed += 1
                 assert result.outcome is Outcome.RIG, (moment, result.reason)
-                assert "worker ended with exit code -9" in result.reason, moment
+                assert f"worker ended with exit code {KILLED}" in result.reason, moment
             if result.trace is not None:
                 assert result.release is not None, moment
                 assert result.release.running, (moment, result.left)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.runs.trace_folder import through_latest
 from harness.toolchain import Arch, build_driver, default_driver
 
 pytest_plugins = ["pytester"]
@@ -29,7 +30,7 @@ def test_a_folder_of_scenarios_is_collected_and_passes(pytester: pytest.Pytester
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["scenarios/good.yaml::create-thread PASSED*"])
     assert 'property name="trace"' in (pytester.path / "junit.xml").read_text(encoding="utf-8")
-    assert (pytester.path / "traces" / "latest" / "good-1.jsonl").exists()
+    assert through_latest(pytester.path / "traces" / "latest" / "good-1.jsonl").exists()
 
 
 def test_a_broken_promise_is_a_failure_with_the_explanation(pytester: pytest.Pytester, folder: Path) -> None:
@@ -83,7 +84,7 @@ def test_the_options_of_run_have_their_twins(pytester: pytest.Pytester, folder: 
     )
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["*good.yml::create-thread[[]seed=5[]] PASSED*", "*seed=6[]] PASSED*"])
-    names = {path.name for path in (pytester.path / "kept" / "latest").iterdir()}
+    names = {path.name for path in through_latest(pytester.path / "kept" / "latest" / "any").parent.iterdir()}
     assert names == {"good-5.jsonl", "good-6.jsonl", "outcome.txt"}
     refused = pytester.runpytest_subprocess("scenarios", "--procnotify-connection=net:port=1")
     refused.assert_outcomes(errors=1)

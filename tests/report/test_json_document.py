@@ -27,7 +27,7 @@ def test_paths_and_outcomes_are_written_as_what_they_are() -> None:
 
 
 def test_any_output_can_carry_it_whatever_the_names() -> None:
-    text = json_document("run", file=os.fsdecode(b"caf\xe9\xff"), words="漢字\x1b[2J")
+    text = json_document("run", file="caf\udce9\udcff", words="漢字\x1b[2J")
     text.encode("ascii")
     found = json.loads(text)
     assert "\\udcff" in found["file"], "an undecodable byte is an escape in the text"

@@ -73,12 +73,12 @@ def test_a_log_has_a_line_a_run_the_failure_at_its_place_and_the_table() -> None
         "      the trace there (! breaks it):",
         "      !     13  \\x07rings",
         "    the target was left running: its clock moved",
-        "    trace: traces/wild-2.jsonl",
+        f"    trace: {Path('traces/wild-2.jsonl')}",
         "scenario  result          runs  passed  seconds  events",
         "calm      passed             1       1     0.25       3",
         "wild      broken promise     1       0     1.50      20",
         "broken promise wild (seed 2): wild.yaml:7: nothing fits [bold]\\x1b[2J",
-        "    trace: traces/wild-2.jsonl",
+        f"    trace: {Path('traces/wild-2.jsonl')}",
         "1 passed, 1 broken promise in 1.75 s",
     ]
 
@@ -112,10 +112,10 @@ def test_what_has_one_cause_is_told_at_length_once_and_named_in_the_summary() ->
     named = ", ".join(f"s{n} (seed 1)" for n in range(1, 1 + NAMED))
     assert summary == [
         "broken promise s0 (seed 1): s0.yaml: process_created_first: process 0 is created late",
-        "    trace: traces/s0-1.jsonl",
+        f"    trace: {Path('traces/s0-1.jsonl')}",
         f"    the same in 19 more run(s): {named} and {19 - NAMED} more",
         "broken promise wild (seed 2): wild.yaml:7: not found: thread_exit {pid: 1552}",
-        "    trace: traces/wild-2.jsonl",
+        f"    trace: {Path('traces/wild-2.jsonl')}",
         "21 broken promise in 0.00 s",
     ]
     assert len(lines) < 21 * 5
@@ -153,7 +153,7 @@ def test_reasons_that_differ_in_numbers_and_names_have_one_cause(
 def test_quiet_says_the_failures_and_the_totals() -> None:
     assert shown(quiet=True).splitlines() == [
         "broken promise wild (seed 2): wild.yaml:7: nothing fits [bold]\\x1b[2J",
-        "    trace: traces/wild-2.jsonl",
+        f"    trace: {Path('traces/wild-2.jsonl')}",
         "1 passed, 1 broken promise in 1.75 s",
     ]
     assert shown(PASSED, quiet=True) == "1 passed in 0.25 s\n"

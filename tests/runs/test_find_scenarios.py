@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
+from this_system import FIFOS
 
 from harness.errors import UsageError
 from harness.runs.scenarios import find_scenarios
-
-POSIX = pytest.mark.skipif(sys.platform == "win32", reason="a matter of POSIX")
 
 
 def tree(root: Path, *names: str, text: str = "# first\nscenario: x\n") -> None:
@@ -70,7 +68,7 @@ def test_a_byte_order_mark_hides_nothing(tmp_path: Path) -> None:
     assert names(tmp_path, ".") == ["a.yaml"]
 
 
-@POSIX
+@FIFOS
 def test_a_pipe_and_a_loop_of_links_are_not_waited_for(tmp_path: Path) -> None:
     tree(tmp_path, "s/a.yaml")
     os.mkfifo(tmp_path / "s" / "pipe.yaml")

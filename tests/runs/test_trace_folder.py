@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import errno
 import itertools
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from this_system import LINKS
 
 from harness.errors import RigError, UsageError
 from harness.outcome import Outcome
 from harness.runs.trace_folder import KEPT_PASSING, LATEST, TraceFolder, through_latest
 
 NOON = datetime(2026, 3, 1, 12, 30, 15, tzinfo=UTC)
-POSIX = pytest.mark.skipif(sys.platform == "win32", reason="a matter of POSIX")
 
 
 def folder(root: Path, *tokens: str, time: datetime = NOON) -> TraceFolder:
@@ -40,7 +39,8 @@ def test_a_folder_has_its_time_and_an_id_and_latest_beside_it(tmp_path: Path) ->
     trace = made.new_trace(Path("some/launch.yaml"), 7)
     assert trace == tmp_path / "traces" / "20260301-123015-0000aa" / "launch-7.jsonl"
     trace.write_text("mine", encoding="utf-8")
-    assert (tmp_path / "traces" / LATEST / "launch-7.jsonl").read_text(encoding="utf-8") == "mine"
+    latest = through_latest(tmp_path / "traces" / LATEST / "launch-7.jsonl")
+    assert latest.read_text(encoding="utf-8") == "mine"
 
 
 def test_two_calls_in_one_second_with_one_id_never_meet(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_two_calls_in_one_second_with_one_id_never_meet(tmp_path: Path) -> None:
     one, two = first.new_trace(Path("a.yaml"), 1), second.new_trace(Path("a.yaml"), 1)
     assert one.parent.name == "20260301-123015-0000aa"
     assert two.parent.name == "20260301-123015-0000bb"
-    assert (tmp_path / LATEST).resolve() == two.parent.resolve()
+    assert through_latest(tmp_path / LATEST / two.name).resolve() == two.resolve()
 
 
 def test_names_that_a_file_system_may_take_for_one_are_told_apart(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_name_of_any_length_has_a_trace(tmp_path: Path) -> None:
         made.new_trace(Path(f"{stem}.yaml"), number).write_text("{}", encoding="utf-8")
 
 
-@POSIX
+@LINKS
 def test_what_lies_in_the_place_of_latest_is_replaced_and_not_followed(tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_text("mine", encoding="utf-8")
@@ -105,7 +105,7 @@ def test_old_folders_in_which_all_passed_are_deleted_and_no_others(tmp_path: Pat
     assert [path.name for path in noted.iterdir()] == ["notes.txt"], "what is not ours stays"
 
 
-@POSIX
+@LINKS
 def test_pruning_does_not_follow_a_link(tmp_path: Path) -> None:
     root = tmp_path / "traces"
     elsewhere = tmp_path / "elsewhere"

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from scenario_texts import topped
+from this_system import NO_SUCH_FILE
 
 from harness.errors import ScenarioError
 from harness.scenario import Scenario, load, parse
@@ -71,7 +72,7 @@ def test_a_byte_order_mark_and_crlf_are_read_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        pytest.param("none.yaml", "No such file or directory", id="no file"),
+        pytest.param("none.yaml", NO_SUCH_FILE, id="no file"),
         pytest.param(".", "", id="a directory"),
     ],
 )

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from this_system import FIFOS
 
 from harness.errors import TraceError
 from harness.events import ImageLoad, Print, ProcessExit
@@ -77,7 +78,7 @@ def test_what_nobody_knows_is_not_a_trace(tmp_path: Path, text: str) -> None:
         open_trace(path)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs")
+@FIFOS
 def test_what_can_be_read_only_once_is_refused(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)

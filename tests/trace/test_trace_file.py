@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
+from this_system import DEV_FULL
 
 from harness.callbacks import COUNTERS
 from harness.errors import TraceError
@@ -263,7 +264,7 @@ def test_totals_keep_the_order_of_the_line_and_every_counter(trace):
     assert event.totals == counts
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@DEV_FULL
 def test_a_full_disk_is_the_rigs_and_one_line():
     with pytest.raises(TraceError, match=r"^cannot write the trace /dev/full: No space left on device$"):
         TraceWriter(Path("/dev/full"), HEADER)

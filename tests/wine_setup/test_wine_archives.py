@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from made_pieces import ar_member, deb_bytes, deb_of_data, deb_of_tar, tar_bytes, zip_bytes
+from this_system import DEV_FULL, LINKS
 
 from harness.wine import archives
 from harness.wine.archives import check_deb, check_zip, unpack_deb, unpack_zip
@@ -55,7 +56,7 @@ def destination(tmp_path: Path) -> Path:
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def refused(path: Path, *checks: Check) -> str:
@@ -304,6 +305,7 @@ def test_no_archive_at_all(archive, contents: bytes) -> None:
     refused(archive, check_zip)
 
 
+@LINKS
 @pytest.mark.parametrize("check", [check_zip, check_deb])
 def test_a_folder_and_a_dangling_link(check, archive) -> None:
     archive.symlink_to("nowhere")
@@ -313,10 +315,9 @@ def test_a_folder_and_a_dangling_link(check, archive) -> None:
     refused(archive, check)
 
 
+@DEV_FULL
 @BOTH
 def test_a_full_disk_is_not_blamed_on_the_archive(make, check, unpack, archive, destination) -> None:
-    if not Path("/dev/full").exists():
-        pytest.skip("no /dev/full on this system")
     archive.write_bytes(make(FILES))
     full = destination / "full"
     full.symlink_to("/dev")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from made_pieces import MINIMAL, PYKD, PYTHON, STDLIB, make_pieces, zip_bytes
+from this_system import LINKS
 
 from harness.wine import pieces
 from harness.wine.errors import DownloadError
@@ -94,6 +95,7 @@ def test_the_pinned_wheel_is_known_by_its_contents_alone(tmp_path: Path) -> None
     Wheel("some==1", path.name, sha256, "some.whl", "a test").check(path)
 
 
+@LINKS
 def test_a_folder_or_a_dangling_link_in_the_place_of_a_wheel(tmp_path: Path) -> None:
     path = tmp_path / pieces.PYKD.filename
     path.symlink_to("nowhere")

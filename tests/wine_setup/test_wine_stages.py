@@ -82,7 +82,7 @@ def run(prefix: WinePrefix, source: Path | None) -> list[str]:
 
 def contents(prefix: WinePrefix) -> dict[str, bytes]:
     return {
-        str(path.relative_to(prefix.python)): path.read_bytes()
+        path.relative_to(prefix.python).as_posix(): path.read_bytes()
         for path in prefix.python.rglob("*")
         if path.is_file()
     }
@@ -225,7 +225,7 @@ def test_the_prefix_is_fenced(prefix: WinePrefix, source: Path, wine_program: Fa
     run(prefix, source)
     assert [link.name for link in (prefix.prefix / "dosdevices").iterdir()] == ["c:"]
     links = {
-        str(path.relative_to(prefix.prefix)): str(path.readlink())
+        path.relative_to(prefix.prefix).as_posix(): str(path.readlink())
         for path in prefix.prefix.rglob("*")
         if path.is_symlink()
     }

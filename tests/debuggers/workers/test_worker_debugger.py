@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from this_system import KILL, NO_SUCH_FILE, is_running
 
 from harness.connection import free_connection
 from harness.debuggers import rescue
@@ -85,14 +85,6 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     bench.close()
 
 
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def test_it_keeps_the_contract(bench: Bench) -> None:
     assert isinstance(bench.debugger(), CommandDebugger)
     debugger: Debugger = bench.attached()
@@ -117,7 +109,7 @@ def test_a_port_in_use_is_said_before_anything_is_started(bench: Bench) -> None:
 
 def test_a_program_that_is_not_there_is_the_rig_s_fault() -> None:
     missing = WorkerProgram(["/nowhere/python", "main.py"])
-    with pytest.raises(DebuggerDied, match=r"fake's worker cannot be started: .*No such file"):
+    with pytest.raises(DebuggerDied, match=f"fake's worker cannot be started: .*{NO_SUCH_FILE}"):
         WorkerDebugger("fake", str(free_connection()), lambda: missing).listen()
 
 
@@ -176,7 +168,7 @@ def test_a_break_in_that_never_comes_kills_the_worker_and_the_target_is_looked_a
     pid = debugger._link.pid
     with pytest.raises(DebuggerDied, match=r"fake hung in phase 'break_in' for 0.5 s and was killed"):
         debugger.break_in(timeout=0.5)
-    assert not alive(pid)
+    assert not is_running(pid)
     release = debugger.detach(timeout=0.1)
     assert release.running is None
     assert "the native debugger could not take the target over: no target dialled" in release.proof
@@ -308,7 +300,7 @@ def test_what_a_worker_needs_is_held_for_as_long_as_it_lives() -> None:
     )
     link.await_listening()
     assert notes == ["held"]
-    os.kill(link.pid, signal.SIGTERM)
+    os.kill(link.pid, KILL)
     with pytest.raises(DebuggerDied):
         link.next(30)
     assert notes == ["held", "released"]

@@ -35,12 +35,10 @@ def poll(process: subprocess.Popen[str], ready: Callable[[], bool]) -> None:
 
 
 def taken(port: int) -> bool:
-    """Whether somebody listens on a UDP port."""
-    with socket.socket(
-        socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET, socket.SOCK_DGRAM
-    ) as s:
+    """Whether somebody listens on a UDP port; by IPv4, which DbgEng has alone."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            s.bind(("", port))
+            probe.bind(("", port))
         except OSError as error:
             assert error.errno in (errno.EADDRINUSE, errno.EACCES)
             return True

@@ -22,6 +22,7 @@ from harness.debuggers.pykd.interpreters import PykdMissing, find_interpreter
 from harness.debuggers.workers.debugger import WorkerDebugger
 from harness.debuggers.workers.link import WORKER, WorkerProgram
 from harness.errors import RigError, UsageError
+from harness.resources import cache_dir
 from harness.wine.errors import one_line_errors
 from harness.wine.prefix import PYTHON_HOME, WinePrefix, find_wine
 
@@ -40,9 +41,7 @@ class PykdDebugger(WorkerDebugger):
 
     def use_symbols(self, pdb: Path) -> None:
         """See :meth:`harness.debuggers.base.SymbolDebugger.use_symbols`."""
-        folder = (
-            str(pdb.absolute().parent) if sys.platform == "win32" else _link_symbols(WinePrefix().python, pdb)
-        )
+        folder = _symbol_folder(pdb) if sys.platform == "win32" else _link_symbols(WinePrefix().python, pdb)
         self.execute(f".sympath+ {folder}", timeout=SYMPATH_SECONDS)
 
 
@@ -146,6 +145,26 @@ def _link_engine(parent: Path, folder: Path) -> str:
         with _replacing(link) as fresh:
             fresh.symlink_to(folder, target_is_directory=True)
     return link.name
+
+
+def _symbol_folder(pdb: Path) -> str:
+    """The folder of the .pdb as it may stand in a symbol path: its own, or that of a copy in the cache."""
+    folder = str(pdb.absolute().parent)
+    if _is_element(folder):
+        return folder
+    with one_line_errors():
+        data = pdb.read_bytes()
+        copy = cache_dir("symbols", hashlib.sha256(data).hexdigest()[:16]) / pdb.name
+        if not copy.is_file():
+            with _replacing(copy) as fresh:
+                fresh.write_bytes(data)
+    return str(copy.parent)
+
+
+def _is_element(folder: str) -> bool:
+    """Whether a folder may be an element of a symbol path: a semicolon parts elements, and from UNC and
+    device paths nothing is read (:mod:`harness.debuggers.workers.worker.seal`)."""
+    return ";" not in folder and not folder.startswith("\\\\")
 
 
 def _link_symbols(parent: Path, pdb: Path) -> str:

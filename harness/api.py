@@ -59,6 +59,7 @@ def run(
     seed: int | None = None,
     repeat: int = 1,
     fail_fast: bool = False,
+    policy: str | None = None,
     timeout: float = Watch.silence,
     trace_dir: FilePath = "traces",
     on_progress: Callable[[Progress], None] | None = None,
@@ -76,6 +77,8 @@ def run(
     :param seed: of the first repetition; None for each scenario's own, or 1.
     :param repeat: run everything so often, with seed, seed+1, ...
     :param fail_fast: stop after the first run that does not pass.
+    :param policy: who goes first in the virtual target where the order is open: ``default`` or ``random``;
+        None for each scenario's own, or ``default``.
     :param timeout: seconds after which a target that neither prints nor answers is lost.
     :param trace_dir: where the folder with this call's traces is made.
     :param on_progress: called with what happens, on the thread of this call.
@@ -97,6 +100,7 @@ def run(
         trace_folder=Path(trace_dir),
         connection=connection,
         watch=Watch(silence=timeout),
+        policy=policy,
         subscribers=(on_progress,) if on_progress is not None else (),
     ) as rig:
         series = run_series(rig, wanted, seed=seed, repeat=repeat, fail_fast=fail_fast)

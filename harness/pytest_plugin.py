@@ -51,6 +51,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="seed of the virtual target (default: the scenario's own, or 1)",
     )
     group.addoption(
+        "--procnotify-policy",
+        metavar="NAME",
+        help="who goes first in the virtual target where the order is open: default, random"
+        " (default: the scenario's own, or default)",
+    )
+    group.addoption(
         "--procnotify-repeat",
         type=_at_least(1),
         default=1,
@@ -200,6 +206,7 @@ class _SharedRig:
                 trace_folder=Path(option("--procnotify-trace-dir")),
                 connection=option("--procnotify-connection"),
                 watch=Watch() if timeout is None else Watch(silence=timeout),
+                policy=option("--procnotify-policy"),
             )
             try:
                 self._rig = self._stack.enter_context(opening)

@@ -12,6 +12,7 @@ from harness.cli._logging import Command, log_options
 from harness.connection import parse_connection
 from harness.debuggers import DEBUGGERS
 from harness.report.json_document import json_document
+from harness.virtual.dispatcher.policy import POLICIES
 
 __all__ = [
     "connection_argument",
@@ -22,6 +23,7 @@ __all__ = [
     "json_option",
     "log_options",
     "part_options",
+    "policy_option",
     "print_json",
     "wait_option",
 ]
@@ -58,6 +60,12 @@ wait_option = click.option(
     show_default=True,
     metavar="TIME",
     help="How long to wait for the target.",
+)
+policy_option = click.option(
+    "--policy",
+    type=click.Choice(POLICIES),
+    help="Who goes first in the virtual target where the order is open; random lets the driver's code stand"
+    " aside at its calls into the kernel. Without it the scenario's own, or default.",
 )
 debugger_option = click.option(
     "--debugger",

@@ -9,7 +9,14 @@ from pathlib import Path
 import click
 
 from harness.cli import INTERRUPTED
-from harness.cli._options import connection_text, debugger_option, json_option, log_options, print_json
+from harness.cli._options import (
+    connection_text,
+    debugger_option,
+    json_option,
+    log_options,
+    policy_option,
+    print_json,
+)
 from harness.errors import ProcnotifyError
 from harness.files import cannot_write
 from harness.internal import internal_error
@@ -83,6 +90,7 @@ __all__ = ["command"]
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")
 @click.option("--fail-fast", is_flag=True, help="Stop after the first run that does not pass.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what did not pass, and the totals.")
+@policy_option
 @json_option
 @log_options
 def command(
@@ -91,6 +99,7 @@ def command(
     debugger: str,
     driver: Path | None,
     seed: int | None,
+    policy: str | None,
     repeat: int,
     connection: str | None,
     timeout: float,
@@ -112,6 +121,7 @@ def command(
     Examples:
       procnotify run scenarios
       procnotify run scenarios --repeat 50 --seed 1 --junit results.xml
+      procnotify run scenarios --policy random --repeat 100
       procnotify run scenarios --json > results.json
 
     \b
@@ -147,6 +157,7 @@ def command(
                 trace_folder=trace_dir,
                 connection=connection,
                 watch=Watch(silence=timeout),
+                policy=policy,
                 subscribers=(report,),
                 building=say,
             ) as rig,

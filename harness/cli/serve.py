@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli._options import json_option, log_options, print_json
+from harness.cli._options import json_option, log_options, policy_option, print_json
 from harness.report.text import one_line
 from harness.runs.opening import read_driver
 from harness.runs.rig import GuestFiles
@@ -18,6 +18,7 @@ from harness.runs.serving import TargetSwitch, serve
 from harness.runs.steps import GuestDriver
 from harness.scenario import load
 from harness.toolchain import default_actor, default_driver
+from harness.virtual.dispatcher.policy import POLICIES
 from harness.virtual.kernel.loader import check_driver_file
 from harness.virtual.served import Dialling
 
@@ -42,6 +43,7 @@ __all__ = ["command"]
     help="Load this driver once the debugger has let the target go; with --run the project's own by default.",
 )
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of the target; by default 1.")
+@policy_option
 @json_option
 @log_options
 def command(
@@ -51,6 +53,7 @@ def command(
     scenario_file: Path | None,
     driver: Path | None,
     seed: int | None,
+    policy: str | None,
     as_json: bool,
 ) -> int:
     """Boot the virtual target and dial a debugger over KDNET, as Windows does after
@@ -77,7 +80,13 @@ def command(
     under_test = _driver(driver, wanted=scenario is not None)
     if seed is None:
         seed = DEFAULT_SEED if scenario is None else seed_of(scenario, None)
-    switch = TargetSwitch(dialling, seed, now=time.perf_counter, nonce=partial(secrets.token_bytes, 32))
+    switch = TargetSwitch(
+        dialling,
+        seed,
+        policy=policy or (None if scenario is None else scenario.policy) or POLICIES[0],
+        now=time.perf_counter,
+        nonce=partial(secrets.token_bytes, 32),
+    )
     try:
         bindings = serve(switch, scenario, under_test, _helper, _say)
     finally:

@@ -20,6 +20,8 @@ class BootOptions:
     """Where the debugger and the machine meet."""
     profile: str | None = None
     """Which Windows the scenario needs the virtual target to be like; None: the machine's own choice."""
+    policy: str | None = None
+    """Who goes first in the virtual target where the order is open; None: ``default``."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Machine(Protocol):
         """Running or not, as the machine knows it."""
 
     def describe(self) -> dict[str, str]:
-        """Facts for the trace header (type, profile, version)."""
+        """Facts for the trace header (type, profile, policy, version)."""
 
     def stop(self) -> None:
         """End it; the next ``start`` begins from the same clean state. Idempotent."""

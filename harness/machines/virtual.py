@@ -12,6 +12,7 @@ from harness.guests.base import Guest
 from harness.guests.control import ControlChannel
 from harness.guests.virtual import VirtualGuest
 from harness.machines.base import BootOptions, MachineStatus
+from harness.virtual.dispatcher.policy import POLICIES
 from harness.virtual.kernel.loader import check_driver_file
 from harness.virtual.nt.profile import profile_names
 
@@ -40,7 +41,7 @@ class VirtualMachine:
         self._argv = argv or (sys.executable, "-m", "harness.virtual.process")
         self._channel: ControlChannel | None = None
         self._booted = False
-        self._running_profile = profile
+        self._running_profile, self._running_policy = profile, POLICIES[0]
 
     @property
     def pid(self) -> int | None:
@@ -67,6 +68,11 @@ class VirtualMachine:
             raise UsageError(
                 f"the virtual target has no profile {profile!r}", hint=f"known: {', '.join(profile_names())}"
             )
+        policy = boot.policy or POLICIES[0]
+        if policy not in POLICIES:
+            raise UsageError(
+                f"the virtual target has no policy {policy!r}", hint=f"known: {', '.join(POLICIES)}"
+            )
         self.stop()
         if self._channel is None:
             self._channel = ControlChannel(self._argv, what=WHAT)
@@ -75,6 +81,7 @@ class VirtualMachine:
             {
                 "seed": boot.seed,
                 "profile": profile,
+                "policy": policy,
                 "hostip": "127.0.0.1",
                 "port": connection.port,
                 "key": connection.key.format(),
@@ -82,7 +89,7 @@ class VirtualMachine:
             timeout=BOOT_SECONDS,
         )
         self._booted = True
-        self._running_profile = profile
+        self._running_profile, self._running_policy = profile, policy
 
     def guest(self) -> Guest:
         """See :meth:`harness.machines.base.Machine.guest`."""
@@ -98,7 +105,12 @@ class VirtualMachine:
 
     def describe(self) -> dict[str, str]:
         """See :meth:`harness.machines.base.Machine.describe`."""
-        return {"type": self.name, "profile": self._running_profile, "version": harness.__version__}
+        return {
+            "type": self.name,
+            "profile": self._running_profile,
+            "policy": self._running_policy,
+            "version": harness.__version__,
+        }
 
     def stop(self) -> None:
         """See :meth:`harness.machines.base.Machine.stop`. A child that cannot be stopped in order is killed,

@@ -60,7 +60,7 @@ class Capture:
         :raises ProcnotifyError: what went wrong, and whose fault it was.
         """
         rig = self._rig
-        boot = rig.boot(self._seed, self._scenario.profile)
+        boot = rig.boot(self._seed, self._scenario.profile, self._scenario.policy)
         debugger = rig.open_debugger(str(boot.connection))
         rig.emit(PhaseEntered("boot"))
         if boot.connection.debugger_first:

@@ -76,6 +76,7 @@ def open_rig(
     trace_folder: Path,
     connection: str | None = None,
     watch: Watch | None = None,
+    policy: str | None = None,
     subscribers: tuple[Subscriber, ...] = (),
     building: Callable[[str], None] | None = None,
     now: Callable[[], datetime] = _now,
@@ -88,6 +89,7 @@ def open_rig(
     :param driver: the .sys to test; None for the project's own, which is built if need be.
     :param other_drivers: drivers that are loaded before it and unloaded after it, in this order.
     :param connection: between machine and debugger, as for WinDbg's ``-k``; None: the machine's own choice.
+    :param policy: who goes first in the virtual target where the order is open; None: each scenario's own.
     :param trace_folder: where the folder with this rig's traces is made, once there is one; see
         :class:`harness.runs.trace_folder.TraceFolder`, also for ``now`` and ``token``.
     :param building: told what is being done, a line a file, when something has to be built.
@@ -115,4 +117,5 @@ def open_rig(
             watch=watch or Watch(),
             subscribers=subscribers,
             other_drivers=others,
+            policy=policy,
         )

@@ -50,15 +50,18 @@ class Rig:
     other_drivers: tuple[GuestDriver, ...] = ()
     """Loaded before the first step in this order, before the driver under test, and unloaded after it."""
 
+    policy: str | None = None
+    """See :class:`~harness.machines.base.BootOptions`; None: each scenario's own."""
+
     def emit(self, progress: Progress) -> None:
         """Tell every subscriber."""
         for subscriber in self.subscribers:
             subscriber(progress)
 
-    def boot(self, seed: int, profile: str | None = None) -> BootOptions:
-        """How to start the machine for one run."""
+    def boot(self, seed: int, profile: str | None = None, policy: str | None = None) -> BootOptions:
+        """How to start the machine for one run, whose scenario asks for this profile and policy."""
         connection = self.connection if self.connection is not None else self.machine.connection()
-        return BootOptions(seed, connection, profile)
+        return BootOptions(seed, connection, profile, self.policy or policy)
 
     def driver_sha256(self) -> str:
         """Of the driver's file, in hexadecimal."""

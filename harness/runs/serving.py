@@ -13,6 +13,7 @@ from harness.runs.steps import GuestDriver, Markers, StepRunner, loads_driver_it
 from harness.scenario import Scenario
 from harness.toolchain.windows_errors import ntstatus_words
 from harness.virtual.clock import SECOND
+from harness.virtual.dispatcher.policy import POLICIES
 from harness.virtual.served import Dialling, ServedTarget
 from harness.virtual.stub.stub import RebootedByDebugger, TargetCrashed, TargetEnded
 from harness.virtual.stub.wire import UdpWire
@@ -41,15 +42,23 @@ class TargetSwitch:
     """One wire, and a fresh boot on it whenever one is wanted.
 
     :param seed: of every boot.
+    :param policy: who goes first in it where the order is open.
     :param now: a clock in seconds.
     :param nonce: 32 random bytes for each boot.
     """
 
     def __init__(
-        self, dialling: Dialling, seed: int, *, now: Callable[[], float], nonce: Callable[[], bytes]
+        self,
+        dialling: Dialling,
+        seed: int,
+        *,
+        policy: str = POLICIES[0],
+        now: Callable[[], float],
+        nonce: Callable[[], bytes],
     ) -> None:
         self.dialling = dialling
         self._seed = seed
+        self._policy = policy
         self._now = now
         self._nonce = nonce
         self._wire = UdpWire(dialling.hostip, dialling.port)
@@ -63,6 +72,7 @@ class TargetSwitch:
             now=self._now,
             nonce=self._nonce(),
             seed=self._seed,
+            policy=self._policy,
             idle_clock=lambda: round((self._now() - started) * SECOND),
         )
 

@@ -49,7 +49,7 @@ def parse(text: str, path: Path) -> Scenario:
 
 
 _REQUIRED = ("scenario", "summary", "expect")
-_OPTIONAL = ("steps", "lifecycle", "seed", "profile")
+_OPTIONAL = ("steps", "lifecycle", "seed", "profile", "policy")
 
 
 def _read(source: Source, text: str) -> Scenario:
@@ -71,6 +71,7 @@ def _read(source: Source, text: str) -> Scenario:
         lifecycle_off=source.entry(entries, "lifecycle", lambda node: _lifecycle(source, node), frozenset()),
         seed=source.entry(entries, "seed", lambda node: _seed(source, node), None),
         profile=source.entry(entries, "profile", lambda node: source.text(node, "profile"), None),
+        policy=source.entry(entries, "policy", lambda node: source.text(node, "policy"), None),
     )
 
 

@@ -293,6 +293,8 @@ class Scenario:
     seed: int | None
     """Seed to use where the command line gives none."""
     profile: str | None
+    policy: str | None = None
+    """Who goes first in the virtual target where the order is open; None: ``default``."""
     """Profile of the virtual target that the scenario needs, for example ``win10-1903``."""
 
     def names(self) -> dict[str, int]:

@@ -8,7 +8,7 @@ stands still.
 ==================  ========================================  =============================================
 call                arguments                                 result
 ==================  ========================================  =============================================
-``boot``            seed, profile, hostip, port, key          {}: the target dials the debugger
+``boot``            seed, profile, policy, hostip, port, key  {}: the target dials the debugger
 ``put``             name, data (base64)                       path
 ``load_driver``     name, path                                status (NTSTATUS)
 ``unload_driver``   name                                      status
@@ -189,6 +189,7 @@ class TargetProcess:
             nonce=self._random_bytes(32),
             seed=int(settings["seed"]),
             profile=str(settings["profile"]),
+            policy=str(settings["policy"]),
         )
 
     def _power_off(self) -> None:

@@ -20,6 +20,7 @@ from harness.errors import UsageError
 from harness.kd.kdnet import Key
 from harness.kd.session import Session
 from harness.virtual.clock import Clock
+from harness.virtual.dispatcher.policy import POLICIES
 from harness.virtual.kernel.kernel import Kernel
 from harness.virtual.kernel.structures.shareddata import TICK
 from harness.virtual.stub.link import MAX_TRIES, TargetLink
@@ -81,6 +82,7 @@ class ServedTarget:
     :param wire: the socket; outlives the boot.
     :param now: a monotonic clock in seconds, for the link's timers only.
     :param nonce: 32 random bytes, new for every boot.
+    :param policy: who goes first where the order is open.
     :param idle_clock: target time (100 ns units) that passed while nothing ran; see the module's text.
     """
 
@@ -93,6 +95,7 @@ class ServedTarget:
         nonce: bytes,
         seed: int,
         profile: str = DEFAULT_PROFILE,
+        policy: str = POLICIES[0],
         idle_clock: Callable[[], int] = lambda: 0,
     ) -> None:
         session = Session.kdnet_target(
@@ -109,7 +112,13 @@ class ServedTarget:
         self.stub = KdStub(self._link, now)
         self._kernel = Kernel(self.stub, self._clock, processors=PROCESSORS)
         self._target = VirtualTarget(
-            self._kernel, self.stub, self._clock, seed=seed, profile=profile, processors=PROCESSORS
+            self._kernel,
+            self.stub,
+            self._clock,
+            seed=seed,
+            profile=profile,
+            processors=PROCESSORS,
+            policy=policy,
         )
         shown_times = _DebuggerClock(self._clock, self.stub, idle_clock)
         self.stub.attach(self._kernel, DebuggerView(self._kernel, shown_times))

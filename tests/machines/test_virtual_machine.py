@@ -73,6 +73,17 @@ def test_a_profile_that_it_does_not_have_is_named(machine: VirtualMachine, boot:
     assert machine.describe()["profile"] == "win10-1903"
 
 
+def test_a_policy_that_it_does_not_have_is_named_and_the_one_it_follows_is_told(
+    machine: VirtualMachine, boot: BootOptions
+) -> None:
+    with pytest.raises(UsageError, match=r"no policy 'chaos'; known: default, random"):
+        machine.start(replace(boot, policy="chaos"))
+    machine.start(boot)
+    assert machine.describe()["policy"] == "default"
+    machine.start(replace(boot, policy="random"))
+    assert machine.describe()["policy"] == "random"
+
+
 def test_before_the_start_there_is_nothing_to_ask(machine: VirtualMachine) -> None:
     with pytest.raises(TargetLost, match="is not started"):
         machine.guest()

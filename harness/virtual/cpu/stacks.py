@@ -33,7 +33,7 @@ class KernelStacks:
         self._memory = memory
         self._mapped = 0
         self._used: set[Stack] = set()
-        self._spare: list[Stack] = []
+        self._spare: set[Stack] = set()
         self.own = tuple(self._map() for _ in range(processors))
         """Of the processors."""
 
@@ -41,7 +41,9 @@ class KernelStacks:
         """A stack for what begins on ``processor``; to be given back when that has ended."""
         stack = self.own[processor]
         if stack in self._used:
-            stack = self._spare.pop() if self._spare else self._map()
+            # The lowest one, so that what came and went before does not matter.
+            stack = min(self._spare, default=None) or self._map()
+            self._spare.discard(stack)
         self._used.add(stack)
         return stack
 
@@ -49,7 +51,7 @@ class KernelStacks:
         """Nothing is on it any more."""
         self._used.discard(stack)
         if stack not in self.own:
-            self._spare.append(stack)
+            self._spare.add(stack)
 
     def _map(self) -> Stack:
         low = STACK_BASE + self._mapped * _STRIDE

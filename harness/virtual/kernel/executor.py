@@ -21,6 +21,8 @@ from harness.virtual.kernel.waits import stand
 
 __all__ = ["Executor"]
 
+_CONTROL_C: Final = 1
+"""DBG_STATUS_CONTROL_C."""
 _SLICES: Final = 20
 _SLICE_BUDGET: Final = INSTRUCTION_BUDGET // _SLICES
 """Instructions after which others get their turn."""
@@ -105,6 +107,18 @@ class Executor:
         system.current = interrupted
         system.waits.signalled(execution)
         return result
+
+    def break_in(self, routine: int) -> None:
+        """Stop in nt!DbgBreakPointWithStatus(1) at ``routine`` between two executions. Nothing changes that a
+        driver could see."""
+        system, cpu = self._system, self._system.cpu
+        system.shared_data.refresh()
+        stack = cpu.stacks.take(system.context.cpu)
+        stop = cpu.call(routine, (_CONTROL_C,), stack=stack, budget=_SLICE_BUDGET)
+        while stop is not None:
+            self._faults.resolve(stop)
+            stop = cpu.resume(budget=_SLICE_BUDGET)
+        cpu.stacks.give_back(stack)
 
     def _aside(self, execution: Execution, program: Program[int] | Program[None]) -> Program[int]:
         """Run ``program`` while the execution stands still; what it ended with, 0 for nothing."""

@@ -100,8 +100,8 @@ class Kernel:
         )
         self._system.cpu.connect(ServiceTable(self._system).serve)
         self._faults = Faults(self._system)
-        executor = Executor(self._system, self._faults)
-        self._system.enter = self._enter = executor.enter
+        self._executor = Executor(self._system, self._faults)
+        self._system.enter = self._enter = self._executor.enter
         self._system.hang = lambda reason, who: self._faults.hang(reason, who.place, routine=who.routine)
         self._system.place = self._faults.place
         self._system.kernel_code = self._kernel_code
@@ -260,8 +260,7 @@ class Kernel:
         if self._system.cpu.running:
             self._system.cpu.request_break_in()
             return
-        routine = self._system.symbol("DbgBreakPointWithStatus")
-        begin(self._enter(routine, (1,), self._system.context, self._system.cpu.irql, what="the break-in"))
+        self._executor.break_in(self._system.symbol("DbgBreakPointWithStatus"))
 
     # Inside.
 

@@ -30,6 +30,7 @@ from harness.virtual.kernel.locks import Locks
 from harness.virtual.kernel.objects import Objects, ProcessObject, ThreadObject
 from harness.virtual.kernel.pool import Pool
 from harness.virtual.kernel.printfilter import PrintFilter
+from harness.virtual.kernel.resources import Resource
 from harness.virtual.kernel.structures.debuggerdata import write_debugger_data
 from harness.virtual.kernel.structures.modules import LoadedModules
 from harness.virtual.kernel.structures.processor import ProcessorBlocks
@@ -171,6 +172,8 @@ class System:
         self.place: Callable[[int], str]
         """An address as ``driver.sys+0x1234``."""
         self.locks = Locks()
+        self.resources: dict[int, Resource] = {}
+        """Every ERESOURCE by its address."""
         self.waits = Waits(self)
         self.dpcs = Dpcs(self)
         self.cpu.watch_irql = self.dpcs.due

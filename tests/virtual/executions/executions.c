@@ -4,6 +4,11 @@
  */
 #include <ntddk.h>
 
+/* Exported, and declared nowhere: what the push locks of ntifs.h come to. */
+NTKERNELAPI VOID NTAPI ExfAcquirePushLockExclusive(ULONG_PTR *PushLock);
+NTKERNELAPI VOID NTAPI ExfAcquirePushLockShared(ULONG_PTR *PushLock);
+NTKERNELAPI VOID NTAPI ExfReleasePushLock(ULONG_PTR *PushLock);
+
 #define MILLISECONDS(n) (-10000LL * (n))
 #define TAG 'cexE'
 
@@ -28,6 +33,9 @@ static WORK_QUEUE_ITEM WorkItem;
 static PETHREAD Thread;
 static volatile LONG Stop, Calls, Inside, MostInside;
 static ULONG *Table;
+static ERESOURCE Resource, OtherResource;
+static ULONG_PTR PushLock;
+static EX_RUNDOWN_REF Rundown;
 
 static ULONG Now(VOID)
 {
@@ -480,6 +488,82 @@ static NTSTATUS SpinsOnFlag(VOID)
     return STATUS_SUCCESS;
 }
 
+/* Locks with shared owners. */
+
+static VOID SharesResource(HANDLE ThreadId, BOOLEAN Create)
+{
+    ExAcquireResourceExclusiveLite(&Resource, TRUE);
+    ExAcquireResourceSharedLite(&Resource, TRUE);
+    SleepsInCallback(ThreadId, Create);
+    ExReleaseResourceLite(&Resource);
+    ExReleaseResourceLite(&Resource);
+}
+
+static VOID ReadsResource(HANDLE ThreadId, BOOLEAN Create)
+{
+    ExAcquireResourceSharedLite(&Resource, TRUE);
+    SleepsInCallback(ThreadId, Create);
+    ExReleaseResourceLite(&Resource);
+}
+
+static VOID ReleasesTwice(HANDLE ThreadId, BOOLEAN Create)
+{
+    UNREFERENCED_PARAMETER(ThreadId);
+    UNREFERENCED_PARAMETER(Create);
+    ExAcquireResourceSharedLite(&Resource, TRUE);
+    ExReleaseResourceLite(&Resource);
+    ExReleaseResourceLite(&Resource);
+}
+
+static NTSTATUS TakesResourceWithApcs(VOID)
+{
+    ExAcquireResourceExclusiveLite(&Resource, TRUE);
+    return STATUS_SUCCESS;
+}
+
+static VOID SharesPushLock(HANDLE ThreadId, BOOLEAN Create)
+{
+    ExfAcquirePushLockExclusive(&PushLock);
+    SleepsInCallback(ThreadId, Create);
+    ExfReleasePushLock(&PushLock);
+}
+
+static VOID ReadsUnderPushLock(HANDLE ThreadId, BOOLEAN Create)
+{
+    ExfAcquirePushLockShared(&PushLock);
+    SleepsInCallback(ThreadId, Create);
+    ExfReleasePushLock(&PushLock);
+}
+
+static VOID IsRunDown(HANDLE ThreadId, BOOLEAN Create)
+{
+    if (!ExAcquireRundownProtection(&Rundown))
+        return;
+    SleepsInCallback(ThreadId, Create);
+    ExReleaseRundownProtection(&Rundown);
+}
+
+static VOID RunsDown(VOID)
+{
+    ExWaitForRundownProtectionRelease(&Rundown);
+    DbgPrint("run down, %u inside, again %u\n", Inside, ExAcquireRundownProtection(&Rundown));
+}
+
+/* Wrong: two that wait for each other, for certain. */
+
+static VOID WaitsInACircle(HANDLE ThreadId, BOOLEAN Create)
+{
+    BOOLEAN Odd = InterlockedIncrement(&Calls) & 1;
+
+    UNREFERENCED_PARAMETER(ThreadId);
+    UNREFERENCED_PARAMETER(Create);
+    ExAcquireResourceExclusiveLite(Odd ? &Resource : &OtherResource, TRUE);
+    Sleep(2000);
+    ExAcquireResourceExclusiveLite(Odd ? &OtherResource : &Resource, TRUE);
+    ExReleaseResourceLite(&Resource);
+    ExReleaseResourceLite(&OtherResource);
+}
+
 static const DRIVER_CASE Cases[] = {
     {L"waits-for-work-item", WaitsForWorkItem, NULL, NULL},
     {L"waits-for-timer", WaitsForTimer, NULL, UnloadWaitsForTimer},
@@ -507,6 +591,14 @@ static const DRIVER_CASE Cases[] = {
     {L"leaves-work-item", NULL, NULL, LeavesWorkItem},
     {L"leaves-io-work-item", MakesDevice, NULL, LeavesIoWorkItem},
     {L"queues-dpcs", QueuesDpcs, NULL, NULL},
+    {L"shares-resource", NULL, SharesResource, SaysHowManyOverlapped},
+    {L"reads-resource", NULL, ReadsResource, SaysHowManyOverlapped},
+    {L"releases-twice", NULL, ReleasesTwice, NULL},
+    {L"takes-resource-with-apcs", TakesResourceWithApcs, NULL, NULL},
+    {L"shares-push-lock", NULL, SharesPushLock, SaysHowManyOverlapped},
+    {L"reads-under-push-lock", NULL, ReadsUnderPushLock, SaysHowManyOverlapped},
+    {L"runs-down", NULL, IsRunDown, RunsDown},
+    {L"waits-in-a-circle", NULL, WaitsInACircle, NULL},
     {L"spins-on-flag", SpinsOnFlag, NULL, NULL},
 };
 
@@ -567,6 +659,9 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING Registry
     ExInitializeFastMutex(&FastMutex);
     ExInitializeFastMutex(&OtherFastMutex);
     KeInitializeSpinLock(&SpinLock);
+    ExInitializeResourceLite(&Resource);
+    ExInitializeResourceLite(&OtherResource);
+    ExInitializeRundownProtection(&Rundown);
     Status = Case->Entry != NULL ? Case->Entry() : STATUS_SUCCESS;
     if (NT_SUCCESS(Status) && Case->Callback != NULL)
         Status = PsSetCreateThreadNotifyRoutine(OnThread);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -37,10 +38,20 @@ class Life(NamedTuple):
 
 
 def live(
-    image: bytes, case: str, *, seed: int = 1, policy: str = POLICIES[0], verifier: bool = False
+    image: bytes,
+    case: str,
+    *,
+    seed: int = 1,
+    policy: str = POLICIES[0],
+    verifier: bool = False,
+    break_in_every: int = 0,
 ) -> Life:
     debugger, clock = ListedDebugger(), Clock()
     kernel = Kernel(debugger, clock, verifier=verifier)
+    debugger.kernel = kernel
+    if break_in_every:
+        polls = itertools.count(1)
+        debugger.poll = lambda: None if next(polls) % break_in_every else kernel.break_in()
     target = VirtualTarget(kernel, debugger, clock, seed=seed, policy=policy)
     end: DriverBugcheck | DriverHang | None = None
     try:
@@ -88,6 +99,11 @@ PRINTS = {
     "shares-fast-mutex": ["at most 1 inside, 0 now", "unloaded"],
     "shares-spin-lock": ["at most 1 inside, 0 now", "unloaded"],
     "shares-semaphore": ["at most 2 inside, 0 now", "unloaded"],
+    "shares-resource": ["at most 1 inside, 0 now", "unloaded"],
+    "reads-resource": ["at most [2-9] inside, 0 now", "unloaded"],
+    "shares-push-lock": ["at most 1 inside, 0 now", "unloaded"],
+    "reads-under-push-lock": ["at most [2-9] inside, 0 now", "unloaded"],
+    "runs-down": ["run down, 0 inside, again 0", "unloaded"],
     "sleeps-in-callback": [r"at most [2-9] inside, 0 now", "unloaded"],
 }
 
@@ -105,6 +121,11 @@ def test_what_is_right_on_windows_is_right_here(image: bytes, case: str) -> None
 HANGS = {
     "entry-never-signalled": "waits for the event at 0x[0-9a-f]+, which nobody will signal",
     "callback-never-signalled": "waits for the event at 0x[0-9a-f]+, which nobody will signal",
+    "waits-in-a-circle": (
+        r"waits for the ERESOURCE at 0x[0-9a-f]+ exclusively, held by a thread callback in thread \d+\.\d+, "
+        r"which waits for the ERESOURCE at 0x[0-9a-f]+ exclusively at waits-in-a-circle.sys\+0x[0-9a-f]+, "
+        r"held by the first one"
+    ),
     "takes-twice": "waits for the mutex at 0x[0-9a-f]+, which is already held by itself",
     "waits-for-deaf-thread": (
         r"waits for the end of thread 4\.\d+, that is a system thread in thread 4\.\d+, which waits for "
@@ -126,6 +147,8 @@ BUGCHECKS = {
     "fast-mutex-at-dispatch": (0xC4, {0: 0x33, 1: 2}),
     "takes-in-either-order": (0xC4, {0: 0x1001}),
     "frees-first": (0x50, {}),
+    "releases-twice": (0xE3, {}),
+    "takes-resource-with-apcs": (0xC4, {0: 0x37}),
     "leaves-timer": (0xCE, {}),
     "leaves-work-item": (0xCE, {}),
     "leaves-thread": (0xCE, {}),
@@ -154,3 +177,11 @@ def test_the_same_seed_and_policy_give_the_same_run(image: bytes, case: str, pol
     assert lives[0].lines == lives[1].lines
     assert lives[0].time == lives[1].time
     assert str(lives[0].end) == str(lives[1].end)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("case", ["shares-mutex", "ends-its-thread", "waits-for-timer", "sleeps-in-callback"])
+def test_a_debugger_that_breaks_in_changes_nothing(image: bytes, case: str, policy: str) -> None:
+    alone = live(image, case, seed=5, policy=policy)
+    watched = live(image, case, seed=5, policy=policy, break_in_every=7)
+    assert watched == alone

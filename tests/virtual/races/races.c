@@ -120,13 +120,12 @@ static VOID Publishes(HANDLE ThreadId, BOOLEAN Create)
     UNREFERENCED_PARAMETER(ThreadId);
     UNREFERENCED_PARAMETER(Create);
     Enter();
-    if (!Published) {
-        Published = TRUE;
-        PsGetCurrentProcessId();
-        Text = "ready";
-    }
-    if (Text == NULL)
+    if (Published && Text == NULL)
         DbgPrint("wrong: not there\n");
+    Text = NULL;
+    Published = TRUE;
+    PsGetCurrentProcessId();
+    Text = "ready";
     Leave();
 }
 

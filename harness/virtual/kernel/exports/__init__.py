@@ -8,6 +8,7 @@ from harness.virtual.kernel.exports import (
     ex,
     exlists,
     exlocks,
+    exresource,
     io,
     ke,
     kedpc,
@@ -27,7 +28,7 @@ from harness.virtual.kernel.exports.services import ServiceTable
 __all__ = ["DATA", "EXPORTS", "SUBSYSTEMS", "Export", "ServiceTable"]
 
 SUBSYSTEMS = (
-    *(crt, dbg, ex, exlists, exlocks, io, ke, kedpc, kespin, kewait),
+    *(crt, dbg, ex, exlists, exlocks, exresource, io, ke, kedpc, kespin, kewait),
     *(mm, ob, ps, psthreads, rtl, rtlstrings, se),
 )
 """The modules whose import declares the exports."""

@@ -1,7 +1,17 @@
 """The order checker: pattern → frozen operations → pure search → witness or explanation; lifecycle rules."""
 
-from harness.order.check import check
+from harness.order.check import Check, check
 from harness.order.lifecycle import Lifecycle, Violation
 from harness.order.result import CheckResult, Failure, Match, Unjudged, Witness
 
-__all__ = ["CheckResult", "Failure", "Lifecycle", "Match", "Unjudged", "Violation", "Witness", "check"]
+__all__ = [
+    "Check",
+    "CheckResult",
+    "Failure",
+    "Lifecycle",
+    "Match",
+    "Unjudged",
+    "Violation",
+    "Witness",
+    "check",
+]

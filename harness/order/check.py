@@ -20,11 +20,70 @@ from harness.scenario.expect import patterns_of
 from harness.scenario.model import Expectation, Pattern, Repeat, Scenario
 from harness.scenario.variables import count_uses, local_variables
 
-__all__ = ["MAX_SCOPES", "check"]
+__all__ = ["MAX_SCOPES", "Check", "check"]
 
 MAX_SCOPES = 1_000
 """Values tried for a variable that only the trace can give to a scope."""
 _CHUNK = 4096
+
+
+class Check:
+    """Feed it the events of a trace, then ask for the :meth:`result`.
+
+    :param bindings: what the steps bound.
+    """
+
+    def __init__(self, scenario: Scenario, bindings: Mapping[str, int]) -> None:
+        self._scenario = scenario
+        self._bindings: Bindings = dict(bindings)
+        self._lifecycle = Lifecycle(scenario.lifecycle_off)
+        self._blocks = [_compile(scenario, expectation, self._bindings) for expectation in scenario.expect]
+        self._searches = [
+            None if _scope_variables(block) else Search(block, self._bindings) for block in self._blocks
+        ]
+        self._count = 0
+
+    def feed(self, events: Iterable[Event]) -> None:
+        """Take the next events of the trace, in capture order."""
+        for chunk in _chunks(events):
+            self._count += len(chunk)
+            self._lifecycle.feed(chunk)
+            for search in self._searches:
+                if search is not None:
+                    search.feed(chunk)
+
+    def result(self, events: Iterable[Event]) -> CheckResult:
+        """What is proved. An expectation for which the trace is too ambiguous is not judged; what the trace
+        breaks besides stays broken.
+
+        :param events: those that were fed; gone over again where a failure has to be explained.
+        """
+        scenario = self._scenario
+        failures = explain_violations(self._lifecycle.violations, events)
+        witnesses = []
+        unjudged = []
+        if not self._count:
+            place = Place(scenario.path, 1)
+            unjudged.append(Unjudged(f"{place}: the trace holds no events", place))
+        for expectation, block, ready in zip(scenario.expect, self._blocks, self._searches, strict=True):
+            search = ready or _search_scopes(block, events, self._bindings)
+            standing = search.witness()
+            if standing is not None and search.nothing_in_scope:
+                unjudged.append(_nothing_in_scope(scenario, expectation))
+            elif standing is not None:
+                witnesses.append(_witness(expectation, standing))
+            elif search.exhausted is not None and search.forbidden is None:
+                unjudged.append(_too_ambiguous(scenario, expectation, search.exhausted))
+            else:
+                failure = explain_order(scenario, expectation, block, search, events, self._bindings)
+                failures.append(replace(failure, expectation=expectation))
+        return CheckResult(
+            witnesses=tuple(witnesses),
+            failures=tuple(failures),
+            unjudged=tuple(unjudged),
+            violations=tuple(self._lifecycle.violations),
+            events=self._count,
+        )
 
 
 def check(scenario: Scenario, events: Iterable[Event], bindings: Mapping[str, int]) -> CheckResult:
@@ -32,45 +91,10 @@ def check(scenario: Scenario, events: Iterable[Event], bindings: Mapping[str, in
 
     :param events: in capture order; iterated again where a failure has to be explained.
     :param bindings: what the steps bound.
-    :returns: what is proved. An expectation for which the trace is too ambiguous is not judged; what the
-        trace breaks besides stays broken.
     """
-    lifecycle = Lifecycle(scenario.lifecycle_off)
-    constants: Bindings = dict(bindings)
-    blocks = [_compile(scenario, expectation, constants) for expectation in scenario.expect]
-    searches = [None if _scope_variables(block) else Search(block, constants) for block in blocks]
-    count = 0
-    for chunk in _chunks(events):
-        count += len(chunk)
-        lifecycle.feed(chunk)
-        for search in searches:
-            if search is not None:
-                search.feed(chunk)
-    failures = explain_violations(lifecycle.violations, events)
-    witnesses = []
-    unjudged = []
-    if not count:
-        place = Place(scenario.path, 1)
-        unjudged.append(Unjudged(f"{place}: the trace holds no events", place))
-    for expectation, block, ready in zip(scenario.expect, blocks, searches, strict=True):
-        search = ready or _search_scopes(block, events, constants)
-        standing = search.witness()
-        if standing is not None and search.nothing_in_scope:
-            unjudged.append(_nothing_in_scope(scenario, expectation))
-        elif standing is not None:
-            witnesses.append(_witness(expectation, standing))
-        elif search.exhausted is not None and search.forbidden is None:
-            unjudged.append(_too_ambiguous(scenario, expectation, search.exhausted))
-        else:
-            failure = explain_order(scenario, expectation, block, search, events, constants)
-            failures.append(replace(failure, expectation=expectation))
-    return CheckResult(
-        witnesses=tuple(witnesses),
-        failures=tuple(failures),
-        unjudged=tuple(unjudged),
-        violations=tuple(lifecycle.violations),
-        events=count,
-    )
+    checking = Check(scenario, bindings)
+    checking.feed(events)
+    return checking.result(events)
 
 
 def _nothing_in_scope(scenario: Scenario, expectation: Expectation) -> Unjudged:

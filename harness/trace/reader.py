@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from operator import attrgetter
 from pathlib import Path
@@ -19,22 +20,24 @@ MAX_RECORD = 4 << 20
 """Bytes of one line; six a character of the longest line, and room for the other fields."""
 
 _CHUNK = 1 << 18
+_FOOTER = 1 << 16
+"""Bytes at the end of a file in which a footer is looked for before the events are read."""
 
 
 class TraceReader:
     """One pass over a trace file.
 
-    The header is read at once; ``for event in reader`` gives the events; afterwards :attr:`footer` is the
-    footer, or None and :attr:`cut_off` is true.
+    The header is read at once; ``for event in reader`` gives the events.
 
+    :ivar footer: after an iteration to the end the footer, or None: the file was cut off. Before one, what
+        the end of the file looks like, whatever stands before it.
     :raises TraceError: the file cannot be read, is damaged, or is not a trace; with file and line.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.header = self._read_header()
-        self.footer: Footer | None = None
-        self.cut_off = False
+        self.footer = self._foretell_footer()
 
     def __iter__(self) -> Iterator[Event]:
         for chunk in self.chunks():
@@ -42,7 +45,7 @@ class TraceReader:
 
     def chunks(self) -> Iterator[list[Event]]:
         """The events in lists of some hundreds: as they come from the file, for whoever is in a hurry."""
-        self.footer, self.cut_off = None, False
+        self.footer = None
         index = 0
         for line, records in self._records():
             if self.footer is not None:
@@ -58,7 +61,6 @@ class TraceReader:
                     )
                 self.footer = footer
             yield events
-        self.cut_off = self.footer is None
 
     def _events(self, records: list[Record], line: int, index: int) -> list[Event]:
         if Footer in map(type, records):
@@ -98,6 +100,15 @@ class TraceReader:
         except msgspec.ValidationError as error:
             raise self._error(1, f"damaged header: {error}") from None
 
+    def _foretell_footer(self) -> Footer | None:
+        try:
+            with self.path.open("rb") as file:
+                file.seek(max(file.seek(0, os.SEEK_END) - _FOOTER, 0))
+                line = file.read(_FOOTER).rstrip(b"\n").rpartition(b"\n")[2]
+            return _footer_decoder.decode(line)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None  # what is wrong with the file is said where its events are read
+
     def _records(self) -> Iterator[tuple[int, list[Record]]]:
         """Lists of records, each with the line number of its first; never an empty list."""
         line = 2
@@ -135,6 +146,7 @@ class TraceReader:
 
 
 _index = attrgetter("index")
+_footer_decoder = msgspec.json.Decoder(Footer)
 _decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 
 

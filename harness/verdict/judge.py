@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from harness.bugcheckcodes import bugcheck_words
 from harness.debuggers.base import Release
 from harness.events import Bugcheck, Event, Stop
-from harness.order import CheckResult, check
+from harness.order import Check, CheckResult, check
 from harness.outcome import Outcome
 from harness.scenario import Scenario
 from harness.trace.loss import LossReport
@@ -63,6 +63,7 @@ def judge(
     bindings: Mapping[str, int],
     *,
     survey: Survey | None = None,
+    checking: Check | None = None,
     ending: Ending | None = None,
     release: Release | None = None,
     unfinished: str = "",
@@ -79,6 +80,7 @@ def judge(
     :param events: in capture order. Iterated several times, and never held: memory does not grow with them.
     :param bindings: what the steps bound.
     :param survey: of these events, where somebody has made it already.
+    :param checking: has been fed these events, with this scenario and these bindings; None: it is done here.
     :param ending: what ended the capture early.
     :param release: how the target was left; None where no target was.
     :param unfinished: why the end of the capture is not known; empty: it is.
@@ -87,7 +89,7 @@ def judge(
     if survey is None:
         survey = Survey()
         survey.feed(events)
-    judged = _Judge(scenario, events, bindings, survey)
+    judged = _Judge(scenario, events, bindings, survey, checking)
     return judged.verdict(ending, release, unfinished, partial)
 
 
@@ -100,11 +102,13 @@ class _Judge:
         events: Iterable[Event],
         bindings: Mapping[str, int],
         survey: Survey,
+        checking: Check | None,
     ) -> None:
         self._scenario = scenario
         self._events = events
         self._bindings = bindings
         self._survey = survey
+        self._checking = checking
         self._off = scenario.lifecycle_off if scenario is not None else frozenset()
         self._found = Verdict(
             Outcome.PASSED,
@@ -214,6 +218,8 @@ class _Judge:
         heard = [(n, boot) for n, boot in enumerate(boots[:MAX_BOOTS], 1) if boot.heard]
         more = len(boots) > MAX_BOOTS
         if len(boots) == 1 or not (heard or more):
+            if self._checking is not None:
+                return self._checking.result(self._events)
             return check(self._scenario, self._events, self._bindings)
         results = [
             (

@@ -10,6 +10,7 @@ from itertools import islice
 from harness.debuggers.base import Release
 from harness.errors import UsageError
 from harness.events import Event
+from harness.order import Check
 from harness.outcome import Outcome
 from harness.scenario import Scenario
 from harness.scenario.expect import patterns_of
@@ -52,6 +53,7 @@ def judge_part(
     bindings: Mapping[str, int],
     *,
     survey: Survey,
+    checking: Check | None = None,
     first: str | None,
     last: str | None,
     ending: Ending | None,
@@ -63,7 +65,7 @@ def judge_part(
 
     A part that has its end is whole, however the recording ended.
 
-    :param survey: of all events.
+    :param survey: of all events; so is ``checking``.
     :param first: text of the line with which the part begins; None: the beginning.
     :param last: text of the line with which it ends; None: the end.
     :raises UsageError: no such line, though the recording came to its end.
@@ -76,6 +78,7 @@ def judge_part(
             events,
             bindings,
             survey=survey,
+            checking=checking,
             ending=ending,
             release=release,
             unfinished=unfinished,

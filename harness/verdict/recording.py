@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from harness.errors import TraceError
+from harness.order import Check
 from harness.scenario import Scenario
 from harness.trace.format import Footer
 from harness.trace.sources import TraceSource
@@ -15,6 +17,7 @@ from harness.verdict.survey import Survey
 
 __all__ = ["NO_END", "judge_recording"]
 
+_CHUNK = 4096
 NO_END = "the recording has no footer, so it may have been cut off"
 
 
@@ -38,26 +41,39 @@ def judge_recording(
     """
     by_hand = bound_by_hand(scenario, bind)
     survey = Survey()
-    survey.feed(source)
+    foretold = _bindings(source.footer, by_hand)
+    # The one pass that most recordings need: counted and checked together.
+    checking = Check(scenario, foretold) if first is None and last is None else None
+    iterator = iter(source)
+    while chunk := list(islice(iterator, _CHUNK)):
+        survey.feed(chunk)
+        if checking is not None:
+            checking.feed(chunk)
     footer = source.footer
     ending = None
-    bindings: Mapping[str, int] = by_hand
+    bindings = _bindings(footer, by_hand)
+    if bindings != foretold:
+        checking = None
     if footer is not None:
         _hold_to(source, footer, survey.counts)
         ending = Ending.of_footer(footer)
-        bindings = {**footer.bindings, **by_hand}
     unfinished = NO_END if footer is None else ""
     return judge_part(
         scenario,
         source,
         bindings,
         survey=survey,
+        checking=checking,
         first=first,
         last=last,
         ending=ending,
         unfinished=unfinished,
         partial=partial,
     )
+
+
+def _bindings(footer: Footer | None, by_hand: Mapping[str, int]) -> dict[str, int]:
+    return {**(footer.bindings if footer is not None else {}), **by_hand}
 
 
 def _hold_to(source: TraceSource, footer: Footer, counts: Mapping[str, int]) -> None:

@@ -86,27 +86,28 @@ class Survey:
         """Take the next events of the trace."""
         iterator = iter(events)
         while batch := list(islice(iterator, BATCH)):
-            self._counts.update(map(type, batch))
-            self._loss.add_all(batch)
             kinds = list(map(type, batch))
+            self._counts.update(kinds)
+            self._loss.add_all(batch)
             start = 0
-            while Reboot in kinds[start:]:
+            for _ in range(kinds.count(Reboot)):
                 end = kinds.index(Reboot, start) + 1
-                self._add_to_boot(batch[start:end])
+                self._add_to_boot(batch[start:end], kinds[start:end])
                 if len(self.boots) <= MAX_BOOTS:
                     self.boots.append(Boot(self.events))
                 start = end
-            self._add_to_boot(batch[start:])
+            self._add_to_boot(batch[start:], kinds[start:])
 
-    def _add_to_boot(self, events: list[Event]) -> None:
+    def _add_to_boot(self, events: list[Event], kinds: list[type[Event]]) -> None:
         self.events += len(events)
         boot = self.boots[-1]
         boot.events += len(events)
-        for event in events:
-            if type(event) in _CALLBACKS:
-                boot.heard = True
-            else:
-                self._other(event)
+        present = set(kinds)
+        boot.heard = boot.heard or not present.isdisjoint(_CALLBACKS)
+        if not present <= _CALLBACKS:
+            for event in events:
+                if type(event) not in _CALLBACKS:
+                    self._other(event)
 
     @property
     def counts(self) -> dict[str, int]:

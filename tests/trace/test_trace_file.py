@@ -53,7 +53,20 @@ def test_what_is_written_is_read_again(trace):
     assert reader.footer.counts == {"driver": 1, "process_create": 1, "print": 1, "thread_exit": 1}
     assert reader.footer.bindings == {"notepad": 8}
     assert reader.footer.loss.complete
-    assert not reader.cut_off
+
+
+def test_what_the_end_of_a_file_looks_like_is_no_footer_before_the_events_were_read(trace):
+    lines = write(trace, bindings={"notepad": 8}).read_bytes().splitlines(keepends=True)
+    reader = TraceReader(trace)
+    assert reader.footer is not None
+    assert reader.footer.bindings == {"notepad": 8}
+    trace.write_bytes(b"".join([lines[0], lines[-1]]))
+    reader = TraceReader(trace)
+    with pytest.raises(TraceError, match="the footer counts 4 events, the file holds 0"):
+        list(reader)
+    assert reader.footer is None
+    trace.write_bytes(b"".join(lines[:-1]))
+    assert TraceReader(trace).footer is None
 
 
 def test_same_events_same_bytes(tmp_path):
@@ -70,7 +83,7 @@ def test_every_write_can_be_read_while_the_run_goes_on(trace):
             writer.write([event])
             reader = TraceReader(trace)
             assert list(reader) == EVENTS[:number]
-            assert reader.cut_off
+            assert reader.footer is None
 
 
 @pytest.mark.parametrize("keep", ["nothing of the footer", "half of the footer", "half of an event"])
@@ -84,7 +97,6 @@ def test_a_file_that_was_cut_off_is_readable_and_says_so(trace, keep):
     trace.write_bytes(b"".join(kept))
     reader = TraceReader(trace)
     assert list(reader) == EVENTS[:count]
-    assert reader.cut_off
     assert reader.footer is None
 
 
@@ -96,7 +108,7 @@ def test_a_trace_cut_at_every_byte_never_yields_a_wrong_event(trace):
         reader = TraceReader(trace)
         events = list(reader)
         assert events == EVENTS[: len(events)]
-        assert reader.cut_off
+        assert reader.footer is None
 
 
 def lines_of(trace):

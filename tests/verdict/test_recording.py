@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ from harness.errors import TraceError, UsageError
 from harness.events import Bugcheck, Event, Marker, Print, Stop
 from harness.outcome import Outcome
 from harness.scenario import parse
-from harness.trace import Header, LossReport, TraceWriter
+from harness.trace import Header, LossReport, TraceReader, TraceWriter
 from harness.trace.sources import open_trace
 from harness.verdict.judge import Verdict
 from harness.verdict.part import bound_by_hand, part_between
@@ -188,6 +189,26 @@ def test_a_line_that_comes_late_is_not_lost_in_a_part(tmp_path: Path) -> None:
         verdict = judge_recording(open_trace(missing), NAMED, **part)
         assert verdict.outcome is Outcome.RIG
         assert "seq 2" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("more", "passes"), [({}, 1), ({f"other[{n}]": n for n in range(9_000)}, 2)], ids=["small", "large"]
+)
+def test_the_footers_names_are_known_before_the_events_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, int], passes: int
+) -> None:
+    """A footer too long to be found beforehand costs a second pass, and gives the same verdict."""
+    done: list[Path] = []
+
+    def chunks(reader: TraceReader) -> Iterator[list[Event]]:
+        done.append(reader.path)
+        return read(reader)
+
+    read = TraceReader.chunks
+    monkeypatch.setattr(TraceReader, "chunks", chunks)
+    trace = recorded(tmp_path, [born(8), died(8)], bindings={"notepad": 8, **more})
+    assert judge_recording(open_trace(trace), NAMED).outcome is Outcome.PASSED
+    assert len(done) == passes
 
 
 def test_a_binding_outweighs_the_footers(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ class TraceSource(Protocol):
     path: Path
     header: Header
     footer: Footer | None
-    """After an iteration to the end: what the recorder knew then; None: the end is not known."""
+    """After an iteration to the end: what the recorder knew then; None: the end is not known. Before one
+    it may be there already, and need not be the truth."""
 
     def __iter__(self) -> Iterator[Event]: ...
 

@@ -61,6 +61,7 @@ def run(
     fail_fast: bool = False,
     policy: str | None = None,
     timeout: float = Watch.silence,
+    step_timeout: float = Watch.printing,
     trace_dir: FilePath = "traces",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Series:
@@ -80,6 +81,8 @@ def run(
     :param policy: who goes first in the virtual target where the order is open: ``default`` or ``random``;
         None for each scenario's own, or ``default``.
     :param timeout: seconds after which a target that neither prints nor answers is lost.
+    :param step_timeout: seconds of one step, besides what it sleeps, after which a driver that still prints
+        hangs.
     :param trace_dir: where the folder with this call's traces is made.
     :param on_progress: called with what happens, on the thread of this call.
     :raises UsageError: a scenario, the driver file or an argument is wrong. Of several wrong scenarios the
@@ -99,7 +102,7 @@ def run(
         other_drivers=[Path(path) for path in other_drivers],
         trace_folder=Path(trace_dir),
         connection=connection,
-        watch=Watch(silence=timeout),
+        watch=Watch(silence=timeout, printing=step_timeout),
         policy=policy,
         subscribers=(on_progress,) if on_progress is not None else (),
     ) as rig:

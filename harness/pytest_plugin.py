@@ -75,6 +75,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="a target that neither prints nor answers for this long is lost (10)",
     )
     group.addoption(
+        "--procnotify-step-timeout",
+        type=float,
+        metavar="SECONDS",
+        help="a driver that prints without end during one step hangs after this long (60)",
+    )
+    group.addoption(
         "--procnotify-trace-dir",
         default="traces",
         metavar="DIR",
@@ -198,14 +204,17 @@ class _SharedRig:
         if self._rig is None:
             option = self._config.getoption
             driver = option("--procnotify-driver")
-            timeout = option("--procnotify-timeout")
+            given = {
+                "silence": option("--procnotify-timeout"),
+                "printing": option("--procnotify-step-timeout"),
+            }
             opening = open_rig(
                 machine=option("--procnotify-machine"),
                 debugger=option("--procnotify-debugger"),
                 driver=Path(driver) if driver is not None else None,
                 trace_folder=Path(option("--procnotify-trace-dir")),
                 connection=option("--procnotify-connection"),
-                watch=Watch() if timeout is None else Watch(silence=timeout),
+                watch=Watch(**{name: seconds for name, seconds in given.items() if seconds is not None}),
                 policy=option("--procnotify-policy"),
             )
             try:

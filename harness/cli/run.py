@@ -80,6 +80,14 @@ __all__ = ["command"]
     help="A target that neither prints nor answers for this long is lost.",
 )
 @click.option(
+    "--step-timeout",
+    type=click.FloatRange(min=0.1),
+    default=Watch.printing,
+    show_default=True,
+    metavar="SECONDS",
+    help="A driver that prints without end during one step hangs after this long, and what the step sleeps.",
+)
+@click.option(
     "--trace-dir",
     type=click.Path(path_type=Path),
     default=Path("traces"),
@@ -103,6 +111,7 @@ def command(
     repeat: int,
     connection: str | None,
     timeout: float,
+    step_timeout: float,
     trace_dir: Path,
     junit: Path | None,
     fail_fast: bool,
@@ -156,7 +165,7 @@ def command(
                 driver=driver,
                 trace_folder=trace_dir,
                 connection=connection,
-                watch=Watch(silence=timeout),
+                watch=Watch(silence=timeout, printing=step_timeout),
                 policy=policy,
                 subscribers=(report,),
                 building=say,

@@ -151,7 +151,15 @@ class Capture:
 
     def _steps(self, live: LiveTarget) -> None:
         rig, guest = self._rig, self._rig.machine.guest()
-        steps = StepRunner(self._scenario, live, guest, rig.driver, self._markers, rig.subscribers)
+        steps = StepRunner(
+            self._scenario,
+            live,
+            guest,
+            rig.driver,
+            self._markers,
+            rig.subscribers,
+            action_seconds=2 * rig.watch.printing,
+        )
         self.bindings = steps.bindings
         files = {"actor.exe": rig.files.actor, "probe.dll": rig.files.probe}
         files |= dict.fromkeys(probe_names(self._scenario.steps), rig.files.probe)

@@ -61,7 +61,8 @@ class Watch:
     """A line that must come (an end marker, the totals) is missing after this long without any other."""
     printing: float = 60.0
     """One thing that the guest does is under way, and the target prints all this time without end: its driver
-    hangs. What the guest sleeps, and each marker that comes, make it longer."""
+    hangs. What the guest sleeps, and each marker that comes, make it longer; a step that is known to print
+    for longer wants a longer time here."""
     bugcheck: float = 5.0
     """The guest says that the target bugchecked; the debugger hears it at the latest after this long."""
 
@@ -255,7 +256,8 @@ class LiveTarget:
         raise DriverHang(
             f"{story}; {where}",
             address=address,
-            hint="does a callback of the driver print in a loop that does not end?",
+            hint="does a callback of the driver print in a loop that does not end? a step that takes long"
+            " wants a longer --step-timeout",
         )
 
     def _break_in(self) -> Whereabouts:

@@ -9,7 +9,7 @@ from harness.actions import ActionField, FieldType
 from harness.errors import DriverFault, GuestError, LinesLost
 from harness.events import Event, Marker
 from harness.guests.base import ActionResult, Guest, SettlingGuest
-from harness.runs.livetarget import Caller
+from harness.runs.livetarget import Caller, Watch
 from harness.runs.progress import StepStarted, Subscriber
 from harness.scenario.model import (
     ActionValue,
@@ -39,8 +39,6 @@ __all__ = [
     "store_driver",
 ]
 
-ACTION_SECONDS = 120.0
-"""Deadline of one action, besides what it sleeps; a silent target is noticed long before."""
 _LOAD_HINTS = {
     0xC000_0022: "PsSetCreateProcessNotifyRoutineEx and Ex2 want a driver linked with /INTEGRITYCHECK",
     0xC000_0035: "something of that name is still there; does the driver's unload delete what it created?",
@@ -78,6 +76,8 @@ class StepRunner:
 
     :param place: puts where a step stands before a message, ``scenarios/a.yaml:7``.
     :param markers: fed with every event that is recorded.
+    :param action_seconds: deadline of one action, besides what it sleeps; a target that is silent or prints
+        without end is noticed long before.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class StepRunner:
         driver: GuestDriver,
         markers: Markers,
         subscribers: tuple[Subscriber, ...] = (),
+        action_seconds: float = 2 * Watch.printing,
     ) -> None:
         self._scenario = scenario
         self._caller = caller
@@ -95,6 +96,7 @@ class StepRunner:
         self._driver = driver
         self._markers = markers
         self._subscribers = subscribers
+        self._action_seconds = action_seconds
         self._repeated = {name for name, rounds in scenario.names().items() if rounds}
         self._rounds: Counter[str] = Counter()
         self._latest: dict[str, int] = {}
@@ -182,7 +184,7 @@ class StepRunner:
         action = self._action
         result = self._caller.call(
             what,
-            lambda: self._guest.act(argv, step=action, timeout=ACTION_SECONDS + sleeping),
+            lambda: self._guest.act(argv, step=action, timeout=self._action_seconds + sleeping),
             quiet=sleeping,
         )
         if not self._caller.wait_for(what, lambda: action in self._markers.ended):

@@ -19,6 +19,7 @@ import harness.cli.run
 import harness.runs.series
 from harness.errors import UsageError
 from harness.outcome import Outcome
+from harness.runs.livetarget import Watch
 from harness.runs.progress import Progress, RunFinished
 from harness.runs.result import RunResult
 from harness.scenario import Scenario
@@ -32,11 +33,12 @@ class ScriptedRuns:
     def __init__(self) -> None:
         self.at_closing: Exception | None = None
         """What closing the rig raises."""
+        self.watch: Watch | None = None
         self._subscribers: tuple[Any, ...] = ()
 
     @contextmanager
-    def open_rig(self, *, subscribers: tuple[Any, ...], **_: object) -> Iterator[object]:
-        self._subscribers = subscribers
+    def open_rig(self, *, subscribers: tuple[Any, ...], watch: Watch, **_: object) -> Iterator[object]:
+        self._subscribers, self.watch = subscribers, watch
         yield SimpleNamespace(traces=SimpleNamespace(path=None))
         if self.at_closing is not None:
             raise self.at_closing
@@ -67,6 +69,15 @@ def run(*words: str) -> Result:
 
 def junit_names() -> list[str | None]:
     return [case.get("name") for case in ElementTree.parse("junit.xml").iter("testcase")]
+
+
+def test_how_long_a_target_is_waited_for_can_be_said(runs: ScriptedRuns) -> None:
+    assert run("--timeout", "20", "--step-timeout", "90").return_value == Outcome.PASSED
+    assert runs.watch == Watch(silence=20.0, printing=90.0)
+    harness.run("s.yaml", timeout=30, step_timeout=40)
+    assert runs.watch == Watch(silence=30, printing=40)
+    assert run().return_value == Outcome.PASSED
+    assert runs.watch == Watch()
 
 
 @pytest.mark.usefixtures("runs")

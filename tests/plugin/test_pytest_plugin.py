@@ -80,6 +80,7 @@ def test_the_options_of_run_have_their_twins(pytester: pytest.Pytester, folder: 
         "--procnotify-seed=5",
         "--procnotify-repeat=2",
         "--procnotify-timeout=20",
+        "--procnotify-step-timeout=90",
         "--procnotify-trace-dir=kept",
     )
     result.assert_outcomes(passed=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -146,6 +147,25 @@ def test_a_guest_is_given_up_when_nothing_came_for_long_enough(
                 live.call("step", over.wait)
         else:
             live.call("step", over.wait, quiet=quiet)
+
+
+BUSY = [(5.0, f"line {n}\n") for n in range(14)]
+"""Seventy seconds of lines."""
+
+
+@pytest.mark.parametrize(("printing", "hangs"), [(60.0, True), (69.0, True), (71.0, False)])
+def test_a_step_that_prints_for_long_is_given_the_time_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, printing: float, hangs: bool
+) -> None:
+    debugger = TimedDebugger(monkeypatch, BUSY)
+    watch = dataclasses.replace(PATIENT, printing=printing)
+    with set_at_the_end(debugger.over) as over, session(debugger, watch=watch) as (live, events):
+        if hangs:
+            with pytest.raises(DriverHang, match=r"without end during step; .*--step-timeout"):
+                live.call("step", over.wait)
+        else:
+            live.call("step", over.wait)
+            assert len(events) == len(BUSY)
 
 
 def test_a_guest_error_reaches_the_caller() -> None:

@@ -234,3 +234,19 @@ def test_only_bare_probe_names_are_copies_of_the_probe() -> None:
         "  - load_library: version.dll"
     ).steps
     assert probe_names(steps) == {"probe-one.dll", "probe2.dll"}
+
+
+def test_an_action_has_its_deadline_besides_what_it_sleeps() -> None:
+    class Timing(ScriptedGuest):
+        def act(self, argv: list[str], *, step: int, timeout: float) -> ActionResult:
+            deadlines.append(timeout)
+            return super().act(argv, step=step, timeout=timeout)
+
+    deadlines: list[float] = []
+    debugger, markers = ScriptedDebugger(), Markers()
+    driver = GuestDriver("bad", "bad.sys", b"MZ")
+    machine = ScriptedMachine(MachineStatus("running", 0))
+    with LiveTarget(debugger, machine, markers.see, Watch(lines=0.1)) as live:
+        scenario = scenario_of("  - exit: 0\n  - sleep: 2s")
+        StepRunner(scenario, live, Timing(debugger), driver, markers, action_seconds=50.0).run()
+    assert deadlines[:2] == [50.0, 52.0]

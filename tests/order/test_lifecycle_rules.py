@@ -9,20 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner
+from lives import born, died, thread, thread_end
 
 from harness.callbacks import CALLBACK_KINDS
 from harness.cli.check import command
 from harness.errors import ScenarioError
-from harness.events import (
-    Driver,
-    Event,
-    ImageLoad,
-    ProcessCreate,
-    ProcessExit,
-    Reboot,
-    ThreadCreate,
-    ThreadExit,
-)
+from harness.events import Driver, Event, ImageLoad, Reboot
 from harness.order import CheckResult, Lifecycle, check
 from harness.order.lifecycle import MAX_VIOLATIONS
 from harness.order.result import Failure, Mark
@@ -34,22 +26,6 @@ SECOND = 10_000_000
 NONE = dict.fromkeys(CALLBACK_KINDS, 0)
 
 # --- events, their index aside ---
-
-
-def born(pid: int = 8, **more: int) -> Event:
-    return ProcessCreate(index=0, pid=pid, parent_pid=4, **more)
-
-
-def died(pid: int = 8, **more: int) -> Event:
-    return ProcessExit(index=0, pid=pid, **more)
-
-
-def thread(tid: int = 9, pid: int = 8, **more: int) -> Event:
-    return ThreadCreate(index=0, pid=pid, tid=tid, **more)
-
-
-def thread_end(tid: int = 9, pid: int = 8, **more: int) -> Event:
-    return ThreadExit(index=0, pid=pid, tid=tid, **more)
 
 
 def image(pid: int = 8, **more: int) -> Event:

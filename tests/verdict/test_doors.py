@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 import pytest
 from click.testing import CliRunner
-from traces import BREAKING, born, died, image, placed, scenario_text
+from lives import born, died
+from traces import BREAKING, image, placed, scenario_text
 
 import harness.cli.record
 import harness.runs.opening

@@ -6,20 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from traces import (
-    BREAKING,
-    SECOND,
-    born,
-    died,
-    entry,
-    image,
-    placed,
-    removal,
-    scenario,
-    thread,
-    thread_end,
-    totals,
-)
+from lives import born, died, thread, thread_end
+from traces import BREAKING, SECOND, entry, image, placed, removal, scenario, totals
 
 from harness.debuggers.base import Release
 from harness.errors import DriverHang, TargetLost

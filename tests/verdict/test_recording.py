@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from traces import born, died, entry, image, placed, scenario, thread
+from lives import born, died, thread
+from traces import entry, image, placed, scenario
 
 from harness.errors import TraceError, UsageError
 from harness.events import Bugcheck, Event, Marker, Print, Stop

@@ -6,28 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
+from lives import born, died, thread, thread_end
 
 from harness.callbacks import COUNTERS
-from harness.events import Driver, Event, ImageLoad, ProcessCreate, ProcessExit, ThreadCreate, ThreadExit
+from harness.events import Driver, Event, ImageLoad
 from harness.scenario import Scenario, parse
 
 SECOND = 10_000_000
-
-
-def born(pid: int = 8, **more: int) -> Event:
-    return ProcessCreate(index=0, pid=pid, parent_pid=4, **more)
-
-
-def died(pid: int = 8, **more: int) -> Event:
-    return ProcessExit(index=0, pid=pid, **more)
-
-
-def thread(tid: int = 9, pid: int = 8, **more: int) -> Event:
-    return ThreadCreate(index=0, pid=pid, tid=tid, **more)
-
-
-def thread_end(tid: int = 9, pid: int = 8, **more: int) -> Event:
-    return ThreadExit(index=0, pid=pid, tid=tid, **more)
 
 
 def image(pid: int = 99, **more: int) -> Event:

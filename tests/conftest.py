@@ -1,7 +1,8 @@
 """Fixtures for what lies outside the project: recorded data and Wine.
 
 ``PROCNOTIFY_REQUIRE`` names what may not be missing (``shared_data``, ``wine``, ``pykd``, ``ntoseye``, or
-``all``): a skip for that reason becomes a failure. ``.ci/run`` sets it.
+``all``): a skip for that reason becomes a failure. ``.ci/run`` sets it. On Windows ``all`` is what there is
+for Windows: the recorded data and pykd.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from limits_of_wine import LIMITS, expect_limits
+from this_system import under_wine
 
 from harness.debuggers.pykd.debugger import require
 from harness.errors import RigError
@@ -47,6 +50,8 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def wine() -> str:
     """Path of a ``wine`` that runs 64-bit programs."""
+    if sys.platform == "win32":
+        pytest.skip("there is no Wine on Windows")
     found = shutil.which("wine") or shutil.which("wine64")
     if found is None:
         skip_or_fail("wine", "Wine is not installed")
@@ -95,6 +100,8 @@ def any_debugger(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def ntoseye() -> ModuleType:
     """The KDNET debugger of the optional extra (not for Windows)."""
+    if sys.platform == "win32":
+        pytest.skip("ntoseye is not for Windows")
     try:
         return importlib.import_module("ntoseye")
     except ImportError:
@@ -104,6 +111,12 @@ def ntoseye() -> ModuleType:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="rewrite golden files instead of comparing")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -k and -m take tests away
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if under_wine():
+        expect_limits(config, items, LIMITS)
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ KILLED: Final = int(KILL) if sys.platform == "win32" else -KILL
 
 def _no_such_file() -> str:
     try:
-        Path("there", "is", "none").stat()
+        Path("no file has this name").stat()
     except OSError as error:
         return error.strerror or ""
     raise AssertionError("there is one")

@@ -12,7 +12,7 @@ from harness.wine.errors import PrefixError, WineMissing
 from harness.wine.prefix import WinePrefix, find_wineserver
 from harness.wine.report import Reporter
 
-__all__ = ["replace_prefix", "wine_version"]
+__all__ = ["make_prefix", "wine_version"]
 
 BOOT_TIMEOUT: Final = 300.0
 ANSWER_TIMEOUT: Final = 120.0
@@ -29,16 +29,11 @@ def wine_version(wine: Path) -> str:
         raise WineMissing(f"{wine} cannot be started: {error.strerror}") from error
 
 
-def replace_prefix(prefix: WinePrefix, wine: Path, reporter: Reporter) -> None:
-    """Create the prefix anew.
+def make_prefix(prefix: WinePrefix, wine: Path, reporter: Reporter) -> None:
+    """Create the prefix anew. Whoever calls it has it :meth:`~harness.wine.prefix.WinePrefix.alone`.
 
-    :raises PrefixError: somebody is at work in it, or Wine failed.
+    :raises PrefixError: Wine failed.
     """
-    with prefix.alone():
-        _make_prefix(prefix, wine, reporter)
-
-
-def _make_prefix(prefix: WinePrefix, wine: Path, reporter: Reporter) -> None:
     reporter.step("creating the Wine prefix")
     server = str(find_wineserver(wine))
     prefix.end_programs()

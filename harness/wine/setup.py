@@ -14,7 +14,7 @@ from typing import Final
 
 from harness.wine import pieces
 from harness.wine.archives import unpack_zip
-from harness.wine.boot import replace_prefix, wine_version
+from harness.wine.boot import make_prefix, wine_version
 from harness.wine.command import run_command
 from harness.wine.debian import fetch_debs
 from harness.wine.errors import DownloadError, PrefixError, WineMissing, one_line_errors
@@ -38,7 +38,7 @@ def setup(prefix: WinePrefix, reporter: Reporter, *, source: Path | None = None)
     """
     wine = find_wine()
     with one_line_errors(), alone(prefix.root):
-        stage(prefix, "prefix", wine_version(wine), lambda: replace_prefix(prefix, wine, reporter))
+        stage(prefix, "prefix", wine_version(wine), lambda: _replace_prefix(prefix, wine, reporter))
         if source is not None or not _unpacked(prefix):
             _unpack(prefix, _gather(prefix, source, reporter), reporter)
         stage(prefix, "launcher", launcher_fingerprint(), lambda: _make_launcher(prefix, reporter))
@@ -65,6 +65,11 @@ def remove(prefix: WinePrefix) -> bool:
     if left:
         raise PrefixError(f"{prefix.root} could not be deleted: {', '.join(left)} is still there")
     return True
+
+
+def _replace_prefix(prefix: WinePrefix, wine: Path, reporter: Reporter) -> None:
+    with prefix.alone():
+        make_prefix(prefix, wine, reporter)
 
 
 def _unpacked(prefix: WinePrefix) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from harness.wine.errors import PrefixError
 from harness.wine.prefix import WinePrefix
 
-__all__ = ["alone", "fresh", "stage", "write_stamp"]
+__all__ = ["alone", "fresh", "is_done", "stage", "write_stamp"]
 
 
 @contextlib.contextmanager
@@ -37,13 +37,18 @@ def alone(root: Path) -> Iterator[None]:
 
 def stage(prefix: WinePrefix, name: str, fingerprint: str, build: Callable[[], None]) -> None:
     """Do a stage unless it was done with the same ingredients; the proof of an earlier setup ends with it."""
-    stamp = prefix.stamps / name
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == fingerprint:
+    if is_done(prefix, name, fingerprint):
         return
     for later in (name, "verified"):
         (prefix.stamps / later).unlink(missing_ok=True)
     build()
     write_stamp(prefix, name, fingerprint)
+
+
+def is_done(prefix: WinePrefix, name: str, fingerprint: str) -> bool:
+    """Whether a stage was done with these ingredients."""
+    stamp = prefix.stamps / name
+    return stamp.is_file() and stamp.read_text(encoding="utf-8") == fingerprint
 
 
 def write_stamp(prefix: WinePrefix, name: str, text: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from this_system import NO_SUCH_FILE
 
 from harness.cli import main
 from harness.cli.check import command
@@ -198,10 +199,10 @@ def test_what_is_no_whole_trace_is_one_line_and_exit_code_3(
 @pytest.mark.parametrize(
     ("trace", "scenario", "code", "message"),
     [
-        pytest.param("none", "s.yaml", 3, "procnotify: {trace}: cannot be read: No such file", id="no trace"),
+        pytest.param("none", "s.yaml", 3, "procnotify: {trace}: cannot be read: {missing}", id="no trace"),
         pytest.param(".", "s.yaml", 3, "procnotify: {trace}: cannot be read: ", id="a directory"),
         pytest.param(
-            "t.jsonl", "none", 2, "procnotify: {scenario}:1: cannot be read: No such file", id="no scenario"
+            "t.jsonl", "none", 2, "procnotify: {scenario}:1: cannot be read: {missing}", id="no scenario"
         ),
         pytest.param(
             "t.jsonl", "t.jsonl", 2, "procnotify: {scenario}:2: not YAML: ", id="the trace as scenario"
@@ -221,7 +222,7 @@ def test_what_cannot_be_read_is_one_line(
     files = {"trace": tmp_path / trace, "scenario": tmp_path / scenario}
     found, said = run(capsys, monkeypatch, *files.values())
     assert found == code
-    assert said.startswith(message.format_map(files))
+    assert said.startswith(message.format(**files, missing=NO_SUCH_FILE))
     assert said.removesuffix("\n").isprintable()
 
 

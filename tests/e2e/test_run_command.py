@@ -30,6 +30,7 @@ from harness.runs.progress import EventCaptured, Progress
 from harness.runs.result import RunResult
 from harness.runs.rig import Rig
 from harness.runs.runner import RunInterrupted, run_scenario
+from harness.runs.trace_folder import through_latest
 from harness.scenario import load
 from harness.toolchain import Arch, build_driver, default_driver
 from harness.trace.format import Footer
@@ -71,7 +72,8 @@ def test_a_run_says_its_seeds_writes_its_traces_and_its_junit(tmp_path: Path) ->
     assert folder.parent == tmp_path / "traces"
     names = {path.name for path in folder.iterdir()}
     assert names == {"create-thread-5.jsonl", "create-thread-6.jsonl", "outcome.txt"}
-    assert (tmp_path / "traces" / "latest" / "outcome.txt").read_text(encoding="utf-8") == "passed\n"
+    latest = through_latest(tmp_path / "traces" / "latest" / "outcome.txt")
+    assert latest.read_text(encoding="utf-8") == "passed\n"
 
 
 def test_fail_fast_stops_after_the_first_failure_which_is_told_at_length(tmp_path: Path) -> None:

@@ -17,8 +17,10 @@ from packaging.utils import canonicalize_name
 
 from harness.wine.command import Finished
 from harness.wine.errors import DownloadError, PrefixError, WineMissing
+from harness.wine.prefix import WinePrefix
 from harness.wine.report import Silent
 from tools.windows_python import launcher, lock, pieces, setup
+from tools.windows_python.debugger import add_pykd, pykd_environment
 from tools.windows_python.prefix import ROOT, WindowsPython
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the recipe is for machines without Windows")
@@ -206,6 +208,7 @@ def test_somebody_at_work_in_it_is_not_ended(
     wine_program.version.write_text("wine-9.0\n")
     with prefix.use(), pytest.raises(PrefixError, match="at work"):
         setup.setup(prefix, Silent(), source=source)
+    assert prefix.complete, "whoever comes now can still start it"
 
 
 FAILS = {
@@ -305,3 +308,36 @@ def test_of_the_hosts_settings_none_reaches_the_python_that_names_a_program_of_t
 def test_the_pinned_interpreter_matches_its_own_pattern() -> None:
     assert Path(pieces.INTERPRETER.filename).match(pieces.INTERPRETER.pattern)
     assert pieces.INTERPRETER.filename.startswith(pieces.INTERPRETER.requirement.replace("==", "-") + "-")
+
+
+def test_a_python_with_pykd_is_laid_out_as_an_installation(
+    prefix: WindowsPython, source: Path, tmp_path: Path
+) -> None:
+    heard(prefix, source)
+    assert pykd_environment(prefix) == {}
+    origin = WinePrefix(tmp_path / "origin")
+    for name in (
+        "python.exe",
+        "DLLs/_socket.pyd",
+        "Lib/os.py",
+        "site-packages/pykd/pykd.pyd",
+        "worker/main.py",
+    ):
+        (origin.python / name).parent.mkdir(parents=True, exist_ok=True)
+        (origin.python / name).write_text(name)
+    origin.stamps.mkdir()
+    for name in ("python", "pykd", "launcher", "verified"):
+        (origin.stamps / name).write_text("1")
+    steps = Steps()
+    add_pykd(prefix, steps, origin)
+    add_pykd(prefix, steps, origin)
+    assert steps.heard == ["copying Python 3.9 with pykd"]
+    there = prefix.prefix / "drive_c" / "Python39"
+    assert {path.relative_to(there).as_posix() for path in there.rglob("*") if path.is_file()} == {
+        *("python.exe", "DLLs/_socket.pyd", "Lib/os.py", "Lib/site-packages/pykd/pykd.pyd"),
+    }
+    assert pykd_environment(prefix) == {"PROCNOTIFY_PYKD_PYTHON": r"C:\Python39\python.exe"}
+    (origin.stamps / "pykd").write_text("2")
+    with prefix.use(), pytest.raises(PrefixError, match="at work"):
+        add_pykd(prefix, steps, origin)
+    assert there.is_dir()

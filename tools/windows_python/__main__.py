@@ -13,6 +13,7 @@ import click
 
 from harness.cli.wine import Shown
 from harness.errors import ProcnotifyError
+from tools.windows_python.debugger import pykd_environment
 from tools.windows_python.lock import lock as pin
 from tools.windows_python.prefix import ROOT, WindowsPython
 from tools.windows_python.run import INTERRUPTED
@@ -39,18 +40,21 @@ def commands() -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder with the wheels and Debian packages, instead of the registries.",
 )
-def setup(source: Path | None) -> None:
+@click.option("--pykd", is_flag=True, help="Put a Python 3.9 with pykd beside it, for --debugger pykd.")
+def setup(source: Path | None, pykd: bool) -> None:
     """Build the Python in the cache folder, and prove that it works.
 
-    Takes a minute and 1.5 GB, once. Interrupted, it goes on where it stood; repeated, it only checks.
+    Takes a minute and 1.5 GB, once. Interrupted, it goes on where it stood; repeated, it only checks. The
+    Python with pykd is the one that `procnotify wine setup` makes, which is run first if need be.
 
     \b
-    Example:
+    Examples:
       python -m tools.windows_python setup
+      python -m tools.windows_python setup --pykd
     """
     prefix = WindowsPython()
     with Shown() as reporter:
-        facts = build(prefix, reporter, source=source)
+        facts = build(prefix, reporter, source=source, pykd=pykd)
     click.echo(f"Python {facts['python']} for {facts['platform']} is ready under Wine, in {prefix.root}")
 
 
@@ -67,7 +71,8 @@ def run(arguments: tuple[str, ...]) -> None:
       python -m tools.windows_python run -c "import sys; print(sys.platform)"
     """
     prefix = WindowsPython()
-    sys.exit(run_program(prefix, arguments, prefix.project_environment(os.environ)))
+    environment = pykd_environment(prefix) | prefix.project_environment(os.environ)
+    sys.exit(run_program(prefix, arguments, environment))
 
 
 @commands.command()

@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from harness.wine.boot import replace_prefix, wine_version
+from harness.wine.boot import make_prefix, wine_version
 from harness.wine.command import run_command
 from harness.wine.debian import fetch_debs
 from harness.wine.errors import DownloadError, PrefixError, one_line_errors
@@ -22,6 +22,7 @@ from harness.wine.pypi import fetch_wheel, run_pip
 from harness.wine.report import Reporter
 from harness.wine.stages import alone, fresh, stage, write_stamp
 from tools.windows_python import launcher, pieces
+from tools.windows_python.debugger import add_pykd
 from tools.windows_python.prefix import WindowsPython
 
 __all__ = ["setup"]
@@ -35,9 +36,12 @@ _PROOF: Final = (
 """A script that loads what has a binary part; its last line is the facts."""
 
 
-def setup(prefix: WindowsPython, reporter: Reporter, *, source: Path | None = None) -> dict[str, str]:
+def setup(
+    prefix: WindowsPython, reporter: Reporter, *, source: Path | None = None, pykd: bool = False
+) -> dict[str, str]:
     """Build what is missing; the version and platform that the Python then states.
 
+    :param pykd: put a second Python with pykd beside it.
     :param source: a folder with all wheels and Debian packages, instead of the registries.
     :raises harness.errors.RigError: no Wine, a piece cannot be had, or what was built does not work.
     """
@@ -50,13 +54,16 @@ def setup(prefix: WindowsPython, reporter: Reporter, *, source: Path | None = No
         whole = pieces.fingerprint_of(boot, programs)
         facts = _proved(prefix, whole)
         if facts is None:
-            stage(prefix, "prefix", boot, lambda: replace_prefix(prefix, wine, reporter))
-            stage(prefix, "python", python, lambda: _unpack(prefix, source, reporter))
-            stage(prefix, "packages", packages, lambda: _install(prefix, source, reporter))
-            stage(prefix, "launcher", programs, lambda: _build(prefix, reporter))
+            with prefix.alone():
+                stage(prefix, "prefix", boot, lambda: make_prefix(prefix, wine, reporter))
+                stage(prefix, "python", python, lambda: _unpack(prefix, source, reporter))
+                stage(prefix, "packages", packages, lambda: _install(prefix, source, reporter))
+                stage(prefix, "launcher", programs, lambda: _build(prefix, reporter))
             facts = _prove(prefix, reporter)
-            write_stamp(prefix, "verified", json.dumps({"whole": whole, "facts": facts}))
-            shutil.rmtree(prefix.downloads, ignore_errors=True)
+        if pykd:
+            add_pykd(prefix, reporter)
+        write_stamp(prefix, "verified", json.dumps({"whole": whole, "facts": facts}))
+        shutil.rmtree(prefix.downloads, ignore_errors=True)
     return facts
 
 
@@ -72,8 +79,7 @@ def _unpack(prefix: WindowsPython, source: Path | None, reporter: Reporter) -> N
     files = _gather(prefix, source, reporter)
     reporter.step(f"unpacking Python {pieces.VERSION} for Windows")
     library = [files[deb] for deb in pieces.LIBRARY]
-    with prefix.alone():
-        unpack_interpreter(prefix, pieces.VERSION, files[pieces.INTERPRETER], library)
+    unpack_interpreter(prefix, pieces.VERSION, files[pieces.INTERPRETER], library)
 
 
 def _gather(prefix: WindowsPython, source: Path | None, reporter: Reporter) -> dict[Wheel | Deb, Path]:
@@ -101,7 +107,7 @@ def _install(prefix: WindowsPython, source: Path | None, reporter: Reporter) -> 
     options.append("--no-compile")  # pip would do it with the Python that runs it
     if source is not None:
         options += ["--no-index", "--find-links", str(source)]
-    with prefix.alone(), fresh(prefix.python / "Lib" / "site-packages") as folder:
+    with fresh(prefix.python / "Lib" / "site-packages") as folder:
         done = run_pip("install", pieces.VERSION, ["--target", str(folder), *options], reporter)
         if done.code != 0:
             raise DownloadError(
@@ -112,8 +118,7 @@ def _install(prefix: WindowsPython, source: Path | None, reporter: Reporter) -> 
 
 def _build(prefix: WindowsPython, reporter: Reporter) -> None:
     reporter.step("building python.exe, python3.dll and bcryptprimitives.dll")
-    with prefix.alone():
-        launcher.build_programs(prefix.python)
+    launcher.build_programs(prefix.python)
 
 
 def _prove(prefix: WindowsPython, reporter: Reporter) -> dict[str, str]:

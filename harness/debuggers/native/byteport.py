@@ -6,6 +6,7 @@ Two threads copy, one for each direction, until either side is closed.
 from __future__ import annotations
 
 import contextlib
+import selectors
 import socket
 import threading
 from typing import Final, Protocol
@@ -67,8 +68,15 @@ class _Copier:
 
     def socket_to_port(self) -> None:
         try:
-            while data := self._end.recv(PIECE):
-                self._port.write(data)
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._end, selectors.EVENT_READ)
+                # Not in recv: not everywhere does the shutdown below end one that waits (Wine's does not).
+                while not self._stopping.is_set():
+                    if selector.select(PORT_SECONDS):
+                        data = self._end.recv(PIECE)
+                        if not data:
+                            break
+                        self._port.write(data)
         except OSError:
             pass  # as above
         finally:

@@ -60,10 +60,8 @@ class TestWaiting:
             assert debugger.detach(timeout=5).running is True
 
     def test_a_port_that_never_comes_is_named_with_how_long_it_was_tried(self, tmp_path: Path) -> None:
-        for connection in (
-            f"com:ipport={free_udp_port()},port=127.0.0.1",
-            f"com:pipe,port={tmp_path / 'none'}",
-        ):
+        pipe = r"\\.\pipe\no-pipe-has-this-name" if sys.platform == "win32" else str(tmp_path / "none")
+        for connection in (f"com:ipport={free_udp_port()},port=127.0.0.1", f"com:pipe,port={pipe}"):
             debugger = NativeDebugger(connection)
             debugger.listen()
             with pytest.raises(ConnectionFailed, match=r"no serial port at .* \(tried for 0 s\)") as raised:

@@ -107,8 +107,8 @@ def test_a_port_in_use_is_said_before_anything_is_started(bench: Bench) -> None:
             bench.debugger(f"net:port={port},key=1.2.3.4").listen()
 
 
-def test_a_program_that_is_not_there_is_the_rig_s_fault() -> None:
-    missing = WorkerProgram(["/nowhere/python", "main.py"])
+def test_a_program_that_is_not_there_is_the_rig_s_fault(tmp_path: Path) -> None:
+    missing = WorkerProgram([str(tmp_path / "python"), "main.py"])
     with pytest.raises(DebuggerDied, match=f"fake's worker cannot be started: .*{NO_SUCH_FILE}"):
         WorkerDebugger("fake", str(free_connection()), lambda: missing).listen()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from functools import partial
 
 from rich.console import Console
 
@@ -15,19 +17,15 @@ def make_console(*, stderr: bool = False) -> Console:
     It has colours on a terminal. ``FORCE_COLOR``, not empty, asks for them elsewhere too; ``NO_COLOR``, not
     empty, wins over everything (https://no-color.org, https://force-color.org).
     """
-    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    stream = sys.stderr if stderr else sys.stdout
+    # The colours of a console of old Windows are calls; in a pipe or a file they are characters there, too.
+    legacy = None if stream is not None and stream.isatty() else False
+    make = partial(Console, stderr=stderr, highlight=False, markup=False, emoji=False, legacy_windows=legacy)
     if os.environ.get("NO_COLOR"):
-        return Console(stderr=stderr, highlight=False, markup=False, emoji=False, color_system=None)
+        return make(color_system=None)
+    console = make()
     if os.environ.get("FORCE_COLOR") and console.color_system is None:
-        return Console(
-            stderr=stderr,
-            highlight=False,
-            markup=False,
-            emoji=False,
-            force_terminal=True,
-            legacy_windows=False,  # it is no console of Windows, whose colours are calls
-            color_system="standard",
-        )
+        return make(force_terminal=True, color_system="standard")
     return console
 
 

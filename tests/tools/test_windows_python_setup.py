@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 from harness.wine.command import Finished
 from harness.wine.errors import DownloadError, PrefixError, WineMissing
+from harness.wine.pieces import Deb
 from harness.wine.prefix import WinePrefix
 from harness.wine.report import Silent
 from tools.windows_python import launcher, lock, pieces, setup
@@ -341,3 +343,30 @@ def test_a_python_with_pykd_is_laid_out_as_an_installation(
     with prefix.use(), pytest.raises(PrefixError, match="at work"):
         add_pykd(prefix, steps, origin)
     assert there.is_dir()
+
+
+def test_what_is_missing_or_half_there_is_downloaded_and_gone_when_all_is_done(
+    prefix: WindowsPython, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bring(name: str, folder: Path) -> None:
+        fetched.append(name)
+        shutil.copy(source / name, folder)
+
+    def bring_all(debs: Iterable[Deb], folder: Path, reporter: object) -> None:
+        for deb in debs:
+            bring(f"{deb.package}_3.11.2-6_amd64.deb", folder)
+
+    fetched: list[str] = []
+    monkeypatch.setattr(setup, "fetch_wheel", lambda wheel, folder, reporter: bring(wheel.filename, folder))
+    monkeypatch.setattr(setup, "fetch_debs", bring_all)
+    prefix.downloads.mkdir(parents=True)
+    wheel = pieces.INTERPRETER.filename
+    (prefix.downloads / wheel).write_bytes((source / wheel).read_bytes()[:-9])
+    whole = f"{pieces.LIBRARY[0].package}_3.11.2-6_amd64.deb"
+    shutil.copy(source / whole, prefix.downloads)
+    with pytest.raises(KeyboardInterrupt):
+        setup.setup(prefix, Steps(STEPS[2], KeyboardInterrupt()))
+    assert fetched == [wheel, f"{pieces.LIBRARY[1].package}_3.11.2-6_amd64.deb"]
+    assert setup.setup(prefix, Silent()) == FACTS
+    assert len(fetched) == 2
+    assert not prefix.downloads.exists()

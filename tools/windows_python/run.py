@@ -8,7 +8,8 @@ import selectors
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from time import monotonic
 from types import FrameType
 from typing import IO, Final
 
@@ -38,7 +39,7 @@ def run(prefix: WindowsPython, arguments: Sequence[str], environment: Mapping[st
             f"there is no Windows Python in {prefix.root}", hint="run `python -m tools.windows_python setup`"
         )
     command = prefix.python_command(*arguments)
-    with prefix.use(), _terminated_as_interrupted():
+    with prefix.use(), _requests_to_end() as requests:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -50,25 +51,27 @@ def run(prefix: WindowsPython, arguments: Sequence[str], environment: Mapping[st
         )
         with process:
             try:
-                _pass_on(process)
-            except KeyboardInterrupt:
-                _interrupt(process)
-                code = INTERRUPTED
-            else:
-                code = process.returncode
-    if code == INTERRUPTED:
-        # Programs that the interrupted one had started may be left; others may be at work here, too.
-        with contextlib.suppress(PrefixError), prefix.alone():
-            prefix.end_programs()
-    return code
+                _pass_on(process, lambda: bool(requests))
+                if requests:
+                    _interrupt(process)
+            except BaseException:
+                _signal(process, signal.SIGKILL)
+                raise
+    if not requests:
+        return process.returncode
+    # Programs that the interrupted one had started may be left; others may be at work here, too.
+    with contextlib.suppress(PrefixError), prefix.alone():
+        prefix.end_programs()
+    return INTERRUPTED
 
 
-def _pass_on(process: subprocess.Popen[bytes]) -> None:
+def _pass_on(process: subprocess.Popen[bytes], enough: Callable[[], bool]) -> None:
+    """Pass on what it writes until it has ended, or it is enough."""
     assert process.stdout is not None and process.stderr is not None
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ, sys.stdout.buffer)
         selector.register(process.stderr, selectors.EVENT_READ, sys.stderr.buffer)
-        while selector.get_map():
+        while not enough():
             # Before the look for output: what it wrote before its end is in the pipes by then.
             ended = process.poll() is not None
             ready = selector.select(0 if ended else _LOOK_SECONDS)
@@ -80,30 +83,38 @@ def _pass_on(process: subprocess.Popen[bytes]) -> None:
                 if not piece:
                     selector.unregister(key.fileobj)
             if ended and not ready:
-                break
-    process.wait()
+                return
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:
-    """Pass Ctrl-C on, and what is said about it; by force if that does not help."""
+    """Pass Ctrl-C on, and what is said about it; end it by force if that does not help."""
     for number in (signal.SIGINT, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(END_SECONDS)
-            _pass_on(process)
+        _signal(process, number)
+
+        def late(deadline: float = monotonic() + END_SECONDS) -> bool:
+            return monotonic() > deadline
+
+        _pass_on(process, late)
+        if process.returncode is not None:
             return
 
 
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
 @contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """A request to end (SIGTERM) is heard as Ctrl-C is."""
+def _requests_to_end() -> Iterator[list[int]]:
+    """Notes Ctrl-C and SIGTERM. An exception in their place could leave a lock of :mod:`subprocess` taken."""
+    requests: list[int] = []
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+    def note(number: int, frame: FrameType | None) -> None:
+        requests.append(number)
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield requests
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

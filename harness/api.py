@@ -27,6 +27,7 @@ from harness.runs.progress import Progress
 from harness.runs.runner import RunInterrupted
 from harness.runs.scenarios import find_scenarios, load_scenarios
 from harness.runs.series import Series, run_series
+from harness.runs.trace_folder import through_latest
 from harness.scenario import Scenario, load
 from harness.trace import sources
 from harness.trace.sources import TraceSource
@@ -135,7 +136,7 @@ def open_trace(path: FilePath) -> TraceSource:
 
     :raises TraceError: the file cannot be read or is no trace.
     """
-    return sources.open_trace(Path(path))
+    return sources.open_trace(through_latest(Path(path)))
 
 
 def check(

@@ -24,6 +24,7 @@ __all__ = ["GUEST_SERVICE", "NtSystem"]
 
 GUEST_SERVICE = "guestsvc.exe"
 """The service that starts the guest helper; parent of every actor process."""
+APC_LEVEL = 1
 CONFLICT_STEP = 0x1_0000
 FIRST_WORKER = 2
 """Which of the System process's threads is the first that runs work items."""
@@ -134,12 +135,14 @@ class NtSystem:
         )
 
     def exit_thread(self, thread: Thread) -> Program[None]:
-        """Report the exit of the thread that runs now. Its id stays taken while its process is ending: the
+        """Report the exit of the thread that runs now; at APC_LEVEL where it ends with its process, as
+        PCREATE_THREAD_NOTIFY_ROUTINE says that it may be. Its id stays taken while its process is ending: the
         process's exit is reported in one of these threads."""
+        context = self.dispatcher.context
+        if thread.process.ending:
+            context = context._replace(irql=APC_LEVEL)
         yield from ended(
-            self._notify.thread_notify(
-                pid=thread.process.pid, tid=thread.tid, create=False, context=self.dispatcher.context
-            )
+            self._notify.thread_notify(pid=thread.process.pid, tid=thread.tid, create=False, context=context)
         )
         thread.alive = False
         if not thread.process.ending:

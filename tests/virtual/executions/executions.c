@@ -564,6 +564,36 @@ static VOID WaitsInACircle(HANDLE ThreadId, BOOLEAN Create)
     ExReleaseResourceLite(&OtherResource);
 }
 
+/* Prints through bad pointers, and what the filter hides. */
+
+static NTSTATUS PrintsBadPointers(VOID)
+{
+    KIRQL Old;
+
+    DbgPrint("returned %x\n", DbgPrint("a <%s>\n", (PCSTR)(ULONG_PTR)0x10));
+    DbgPrint("returned %x\n", DbgPrint("a <%wZ>\n", (PUNICODE_STRING)(ULONG_PTR)0x38));
+    KeAcquireSpinLock(&SpinLock, &Old);
+    DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_INFO_LEVEL, "hidden %wZ\n", &Driver->DriverName);
+    KeReleaseSpinLock(&SpinLock, Old);
+    return STATUS_SUCCESS;
+}
+
+/* Wrong: prints a wide string from a thread callback, which may come at APC_LEVEL. */
+
+static VOID PrintsWide(HANDLE ThreadId, BOOLEAN Create)
+{
+    UNREFERENCED_PARAMETER(ThreadId);
+    UNREFERENCED_PARAMETER(Create);
+    DbgPrint("%wZ at irql %u\n", &Driver->DriverName, KeGetCurrentIrql());
+}
+
+static VOID PrintsNarrow(HANDLE ThreadId, BOOLEAN Create)
+{
+    UNREFERENCED_PARAMETER(ThreadId);
+    if (!Create && KeGetCurrentIrql() != PASSIVE_LEVEL)
+        MostInside = KeGetCurrentIrql();
+}
+
 static const DRIVER_CASE Cases[] = {
     {L"waits-for-work-item", WaitsForWorkItem, NULL, NULL},
     {L"waits-for-timer", WaitsForTimer, NULL, UnloadWaitsForTimer},
@@ -599,6 +629,9 @@ static const DRIVER_CASE Cases[] = {
     {L"reads-under-push-lock", NULL, ReadsUnderPushLock, SaysHowManyOverlapped},
     {L"runs-down", NULL, IsRunDown, RunsDown},
     {L"waits-in-a-circle", NULL, WaitsInACircle, NULL},
+    {L"prints-bad-pointers", PrintsBadPointers, NULL, NULL},
+    {L"prints-wide", NULL, PrintsWide, NULL},
+    {L"sees-the-irql", NULL, PrintsNarrow, SaysHowManyOverlapped},
     {L"spins-on-flag", SpinsOnFlag, NULL, NULL},
 };
 

@@ -104,6 +104,8 @@ PRINTS = {
     "shares-push-lock": ["at most 1 inside, 0 now", "unloaded"],
     "reads-under-push-lock": ["at most [2-9] inside, 0 now", "unloaded"],
     "runs-down": ["run down, 0 inside, again 0", "unloaded"],
+    "prints-bad-pointers": ["returned c0000005", "returned c0000005", "unloaded"],
+    "sees-the-irql": ["at most 1 inside, 0 now", "unloaded"],
     "sleeps-in-callback": [r"at most [2-9] inside, 0 now", "unloaded"],
 }
 
@@ -147,6 +149,7 @@ BUGCHECKS = {
     "fast-mutex-at-dispatch": (0xC4, {0: 0x33, 1: 2}),
     "takes-in-either-order": (0xC4, {0: 0x1001}),
     "frees-first": (0x50, {}),
+    "prints-wide": (0x0A, {1: 1}),
     "releases-twice": (0xE3, {}),
     "takes-resource-with-apcs": (0xC4, {0: 0x37}),
     "leaves-timer": (0xCE, {}),

@@ -1,19 +1,23 @@
 """Debugger support: prints, break points, and whether a debugger is there.
 
 Sources: Microsoft, *DbgPrint*, *DbgPrintEx*, *vDbgPrintEx*, *vDbgPrintExWithPrefix*, *KdDisableDebugger*,
-*KdRefreshDebuggerNotPresent* (wdm.h, ntddk.h).
+*KdRefreshDebuggerNotPresent* (wdm.h, ntddk.h); ReactOS, sdk/lib/rtl/debug.c.
 """
 
 from __future__ import annotations
 
-from harness.virtual.cpu.traps import BugcheckRaised
+from collections.abc import Callable
+
+from harness.virtual.cpu.memory import is_canonical, is_kernel_address
+from harness.virtual.cpu.traps import BugcheckRaised, MemoryFault
 from harness.virtual.kernel.dbgprint import MAX_FORMAT, Format, compile_format, cut, render
+from harness.virtual.kernel.exports.irql import DISPATCH_LEVEL
 from harness.virtual.kernel.exports.registry import data, export
 from harness.virtual.kernel.printfilter import DEFAULT_COMPONENT, INFO_LEVEL
 from harness.virtual.kernel.system import System, VarArgs
-from harness.virtual.windows.status import STATUS_SUCCESS, STATUS_UNSUCCESSFUL
+from harness.virtual.windows.status import STATUS_ACCESS_VIOLATION, STATUS_SUCCESS, STATUS_UNSUCCESSFUL
 
-__all__ = ["format_text", "print_text"]
+__all__ = ["format_text"]
 
 _IRQL_NOT_LESS_OR_EQUAL = 0x0A
 _MAX_PREFIX = 512
@@ -46,10 +50,24 @@ def _compiled(system: System, address: int) -> Format:
     return form
 
 
-def print_text(system: System, component: int, level: int, text: bytes) -> int:
-    """Pass a formatted print through the filter to the debugger; the NTSTATUS."""
-    if text and system.print_filter.passes(component & 0xFFFF_FFFF, level & 0xFFFF_FFFF):
-        system.port.print_string(cut(text), system.context.cpu)
+def _print(system: System, component: int, level: int, text: Callable[[], bytes]) -> int:
+    """Pass a print through the filter to the debugger; the NTSTATUS.
+
+    A print that the filter hides is not formatted. One whose pointers cannot be read prints nothing and
+    returns the exception's code, as formatting is guarded; what the page fault handler itself stops for is
+    not.
+    """
+    if not system.print_filter.passes(component & 0xFFFF_FFFF, level & 0xFFFF_FFFF):
+        return STATUS_SUCCESS
+    try:
+        made = text()
+    except MemoryFault as fault:
+        guarded = not (is_canonical(fault.address) and is_kernel_address(fault.address))
+        if guarded and system.cpu.irql < DISPATCH_LEVEL:
+            return STATUS_ACCESS_VIOLATION
+        raise
+    if made:
+        system.port.print_string(cut(made), system.context.cpu)
         # As in Windows, where a print that finds a break-in waiting ends in DbgBreakPointWithStatus: a driver
         # that prints without end can be broken into.
         system.port.poll()
@@ -58,7 +76,7 @@ def print_text(system: System, component: int, level: int, text: bytes) -> int:
 
 @export("DbgPrint", 1, variadic=True)
 def dbg_print(system: System, form: int, arguments: VarArgs) -> int:
-    return print_text(system, DEFAULT_COMPONENT, INFO_LEVEL, format_text(system, form, arguments))
+    return _print(system, DEFAULT_COMPONENT, INFO_LEVEL, lambda: format_text(system, form, arguments))
 
 
 @export("DbgPrintReturnControlC", 1, variadic=True)
@@ -68,13 +86,13 @@ def dbg_print_return_control_c(system: System, form: int, arguments: VarArgs) ->
 
 @export("DbgPrintEx", 3, variadic=True)
 def dbg_print_ex(system: System, component: int, level: int, form: int, arguments: VarArgs) -> int:
-    return print_text(system, component, level, format_text(system, form, arguments))
+    return _print(system, component, level, lambda: format_text(system, form, arguments))
 
 
 @export("vDbgPrintEx", 4)
 def v_dbg_print_ex(system: System, component: int, level: int, form: int, list_address: int) -> int:
     arguments = VarArgs(system.memory, (), list_address)
-    return print_text(system, component, level, format_text(system, form, arguments))
+    return _print(system, component, level, lambda: format_text(system, form, arguments))
 
 
 @export("vDbgPrintExWithPrefix", 5)
@@ -82,8 +100,11 @@ def v_dbg_print_ex_with_prefix(
     system: System, prefix: int, component: int, level: int, form: int, list_address: int
 ) -> int:
     arguments = VarArgs(system.memory, (), list_address)
-    text = system.memory.c_string(prefix, _MAX_PREFIX) + format_text(system, form, arguments)
-    return print_text(system, component, level, text)
+
+    def text() -> bytes:
+        return system.memory.c_string(prefix, _MAX_PREFIX) + format_text(system, form, arguments)
+
+    return _print(system, component, level, text)
 
 
 @export("DbgQueryDebugFilterState", 2)

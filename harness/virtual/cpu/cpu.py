@@ -1,7 +1,8 @@
 """Executes the driver's code: calls a function and says how the call ended.
 
-One Unicorn engine stands for all processors, because callbacks run to completion: switching processors
-means another KPCR behind GS and another stack. The CPU knows no kernel and no debugger. A call ends in
+One Unicorn engine stands for all processors, because one of them executes at a time: switching processors
+means another KPCR behind GS, and what stands in the middle is put aside as a context of its registers. The
+CPU knows no kernel and no debugger. A call ends in
 one of the :data:`Stop` values; the caller may change registers or memory and go on.
 """
 

@@ -32,6 +32,7 @@ from typing import Final, Literal, NamedTuple
 from harness.virtual.cpu.cpu import Faulted, Interrupted
 from harness.virtual.cpu.memory import is_canonical, is_kernel_address
 from harness.virtual.cpu.traps import Access, BugcheckRaised
+from harness.virtual.windows.irql import DISPATCH_LEVEL
 from harness.virtual.windows.status import (
     STATUS_ACCESS_VIOLATION,
     STATUS_ASSERTION_FAILURE,
@@ -43,7 +44,6 @@ from harness.virtual.windows.status import (
 )
 
 __all__ = [
-    "DISPATCH_LEVEL",
     "RaisedException",
     "Scene",
     "access_fault",
@@ -54,7 +54,6 @@ __all__ = [
     "unhandled",
 ]
 
-DISPATCH_LEVEL: Final = 2
 _MAX: Final = 0xFFFF_FFFF_FFFF_FFFF
 
 _IRQL_NOT_LESS_OR_EQUAL: Final = 0x0A

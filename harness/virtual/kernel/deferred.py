@@ -12,10 +12,11 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from harness.virtual.cpu.traps import MemoryFault
+from harness.virtual.cpu.traps import Hung, MemoryFault
 from harness.virtual.dispatcher.dispatcher import Activity, DispatchedThread, Entry
 from harness.virtual.dispatcher.program import Program, Signal
 from harness.virtual.interfaces import ThreadContext
+from harness.virtual.windows.irql import DISPATCH_LEVEL
 
 if TYPE_CHECKING:
     from harness.virtual.kernel.system import System
@@ -24,7 +25,8 @@ __all__ = ["MAX_WORKERS", "Dpcs", "KDpc", "Timers", "WorkItem", "WorkQueue"]
 
 MAX_WORKERS: Final = 32
 """Worker threads: as many work items can stand in the middle at a time; further ones wait for one of them."""
-DISPATCH_LEVEL: Final = 2
+MAX_DPCS: Final = 10_000
+"""DPCs that run one after another without anything else happening."""
 _SIGNAL_STATE: Final = 4
 
 
@@ -83,7 +85,9 @@ class Dpcs:
         running = system.dispatcher.running
         context = system.context if system.current is not None or running is None else running
         queue = self._queues[context.cpu]
-        while queue:
+        for _ in range(MAX_DPCS):
+            if not queue:
+                return
             dpc = queue.popleft()
             memory = system.memory
             if not memory.is_mapped(dpc, KDpc.SIZE):
@@ -95,6 +99,7 @@ class Dpcs:
             memory.put_u64(dpc + KDpc.QUEUED, 0)
             arguments = (dpc, argument, first, second)
             yield from system.enter(routine, arguments, context, DISPATCH_LEVEL, what="a DPC")
+        raise Hung("queues DPCs without end")
 
 
 class _Timer(NamedTuple):
@@ -205,4 +210,5 @@ class WorkQueue:
                 ended, self._ended = self._ended, []
                 for signal in ended:
                     signal.set()
+            yield 0  # others get their turn, however many items there are
         self._idle.append(worker)

@@ -43,6 +43,8 @@ class Execution:
     """Which notify routine it is, if it is one."""
     awaited: bool = True
     """Somebody cannot go on before it has returned: it may not wait for ever."""
+    began: int = 0
+    """When it was entered (100 ns units since boot)."""
     wait: WaitBlock | None = None
     """What it waits for."""
     place: int = 0

@@ -27,7 +27,7 @@ _SLICES: Final = 20
 _SLICE_BUDGET: Final = INSTRUCTION_BUDGET // _SLICES
 """Instructions after which others get their turn."""
 _SLICE_TIME: Final = 300 * MICROSECOND
-"""Target time that so many take: one a nanosecond and three at a time."""
+"""Target time that so many take, at three a nanosecond."""
 
 
 class Executor:
@@ -73,6 +73,7 @@ class Executor:
             name,
             callback=callback,
             awaited=awaited,
+            began=system.clock.now,
         )
         cpu.irql = irql
         self._arrive(execution, context)
@@ -91,6 +92,7 @@ class Executor:
                     yield from self._aside(execution, system.dpcs.drain())
                 elif isinstance(stop, Trapped) and isinstance(stop.reason, Continued):
                     execution.place = stop.caller
+                    slices = 1
                     cpu.return_from_export((yield from self._aside(execution, stop.reason.program)))
                 else:
                     faults.resolve(cpu.look_again(stop) if isinstance(stop, Exhausted) else stop)

@@ -16,7 +16,6 @@ from harness.errors import DriverBugcheck, DriverFault, DriverHang
 from harness.virtual.cpu.cpu import Exhausted, Faulted, Interrupted, Stop, Trapped
 from harness.virtual.cpu.traps import BugcheckRaised, Hung, MemoryFault, StatusRaised, TrapError
 from harness.virtual.kernel.bugcheck import (
-    DISPATCH_LEVEL,
     RaisedException,
     Scene,
     access_fault,
@@ -26,6 +25,7 @@ from harness.virtual.kernel.bugcheck import (
     unhandled,
 )
 from harness.virtual.kernel.system import SYSTEM_CONTEXT, System
+from harness.virtual.windows.irql import DISPATCH_LEVEL
 from harness.virtual.windows.status import (
     STATUS_ASSERTION_FAILURE,
     STATUS_STACK_BUFFER_OVERRUN,

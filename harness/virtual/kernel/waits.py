@@ -14,6 +14,7 @@ from harness.virtual.clock import SECOND
 from harness.virtual.cpu.traps import Continued, Hung, MemoryFault
 from harness.virtual.dispatcher.program import Program, Signal, ThreadWait
 from harness.virtual.kernel.execution import Execution
+from harness.virtual.windows.irql import DISPATCH_LEVEL
 
 if TYPE_CHECKING:
     from harness.virtual.kernel.system import System
@@ -23,7 +24,8 @@ __all__ = ["PATIENCE", "WaitBlock", "Waits", "stand"]
 PATIENCE: Final = 30 * SECOND
 """Target time after which a wait without a time-out, of a callback or an entry point that somebody waits for,
 is a hang although other callbacks might still come and end it."""
-DISPATCH_LEVEL: Final = 2
+LONGEST_LIFE: Final = 600 * SECOND
+"""Target time after which such a callback or entry point is a hang although each of its waits ends."""
 Waitable = int | Execution
 """The address of a dispatcher object or lock, or an execution whose end is waited for."""
 
@@ -119,11 +121,12 @@ class Waits:
                 raise Hung(self._story(block, circle))
         self._blocks.append(block)
         execution.wait = block
-        entry = None
-        if due is not None:
-            entry = system.call_later(due - system.clock.now, lambda: self._end(block, late))
+        entry, now = None, system.clock.now
+        limit = execution.began + LONGEST_LIFE
+        if due is not None and not (execution.awaited and due > limit):
+            entry = system.call_later(due - now, lambda: self._end(block, late))
         elif execution.awaited:
-            entry = system.call_later(PATIENCE, lambda: self._hang(block))
+            entry = system.call_later(min(PATIENCE, limit - now), lambda: self._hang(block))
         yield from stand(system, execution, block.signal)
         execution.wait = None
         if entry is not None:
@@ -188,7 +191,13 @@ class Waits:
 
 
 def stand(system: System, execution: Execution, until: Signal | int) -> Program[None]:
-    """The execution that runs stands still, with its processor from DISPATCH_LEVEL on."""
+    """The execution that runs stands still, with its processor from DISPATCH_LEVEL on.
+
+    :raises Hung: it would have taken longer than :data:`LONGEST_LIFE`.
+    """
+    ends = system.clock.now + until if isinstance(until, int) else system.clock.now
+    if execution.awaited and ends > execution.began + LONGEST_LIFE:
+        raise Hung(f"has not returned within {LONGEST_LIFE // SECOND} seconds")
     held = system.cpu.irql >= DISPATCH_LEVEL
     system.user_images.hide()
     system.current = None

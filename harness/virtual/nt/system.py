@@ -19,12 +19,12 @@ from harness.virtual.nt.ids import CidTable
 from harness.virtual.nt.images import ImageFile, ImageStore, base_name, win32_path
 from harness.virtual.nt.objects import Mapping, Process, Thread
 from harness.virtual.nt.profile import Profile, load_boot
+from harness.virtual.windows.irql import APC_LEVEL
 
 __all__ = ["GUEST_SERVICE", "NtSystem"]
 
 GUEST_SERVICE = "guestsvc.exe"
 """The service that starts the guest helper; parent of every actor process."""
-APC_LEVEL = 1
 CONFLICT_STEP = 0x1_0000
 FIRST_WORKER = 2
 """Which of the System process's threads is the first that runs work items."""

@@ -594,6 +594,66 @@ static VOID PrintsNarrow(HANDLE ThreadId, BOOLEAN Create)
         MostInside = KeGetCurrentIrql();
 }
 
+/* Wrong: never ends, though each wait does. */
+
+static NTSTATUS SleepsForEver(VOID)
+{
+    while (!Stop)
+        Sleep(1000);
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS SleepsForYears(VOID)
+{
+    Sleep(0x7FFFFFFF);
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS TimesOutInYears(VOID)
+{
+    return WaitAtMost(&Event, 0x7FFFFFFF);
+}
+
+static VOID NTAPI DpcQueuesItself(PKDPC Self, PVOID Context, PVOID First, PVOID Last)
+{
+    UNREFERENCED_PARAMETER(Context);
+    UNREFERENCED_PARAMETER(First);
+    UNREFERENCED_PARAMETER(Last);
+    KeInsertQueueDpc(Self, NULL, NULL);
+}
+
+static NTSTATUS QueuesDpcsForEver(VOID)
+{
+    KeInitializeDpc(&Dpc, DpcQueuesItself, NULL);
+    KeInsertQueueDpc(&Dpc, NULL, NULL);
+    return STATUS_SUCCESS;
+}
+
+/* Queues its work item again and again until it is unloaded. */
+
+static VOID NTAPI QueuesItself(PVOID Parameter)
+{
+    Sleep(20);
+    if (Stop)
+        KeSetEvent((PKEVENT)Parameter, 0, FALSE);
+    else
+        ExQueueWorkItem(&WorkItem, DelayedWorkQueue);
+}
+
+static NTSTATUS QueuesWorkItems(VOID)
+{
+    ExInitializeWorkItem(&WorkItem, QueuesItself, &Event);
+    ExQueueWorkItem(&WorkItem, DelayedWorkQueue);
+    return STATUS_SUCCESS;
+}
+
+static VOID StopsWorkItems(VOID)
+{
+    Stop = 1;
+    WaitFor(&Event);
+    Sleep(1);
+}
+
 static const DRIVER_CASE Cases[] = {
     {L"waits-for-work-item", WaitsForWorkItem, NULL, NULL},
     {L"waits-for-timer", WaitsForTimer, NULL, UnloadWaitsForTimer},
@@ -632,6 +692,11 @@ static const DRIVER_CASE Cases[] = {
     {L"prints-bad-pointers", PrintsBadPointers, NULL, NULL},
     {L"prints-wide", NULL, PrintsWide, NULL},
     {L"sees-the-irql", NULL, PrintsNarrow, SaysHowManyOverlapped},
+    {L"sleeps-for-ever", SleepsForEver, NULL, NULL},
+    {L"sleeps-for-years", SleepsForYears, NULL, NULL},
+    {L"times-out-in-years", TimesOutInYears, NULL, NULL},
+    {L"queues-dpcs-for-ever", QueuesDpcsForEver, NULL, NULL},
+    {L"queues-work-items", QueuesWorkItems, NULL, StopsWorkItems},
     {L"spins-on-flag", SpinsOnFlag, NULL, NULL},
 };
 

@@ -106,6 +106,7 @@ PRINTS = {
     "runs-down": ["run down, 0 inside, again 0", "unloaded"],
     "prints-bad-pointers": ["returned c0000005", "returned c0000005", "unloaded"],
     "sees-the-irql": ["at most 1 inside, 0 now", "unloaded"],
+    "queues-work-items": ["unloaded"],
     "sleeps-in-callback": [r"at most [2-9] inside, 0 now", "unloaded"],
 }
 
@@ -128,6 +129,10 @@ HANGS = {
         r"which waits for the ERESOURCE at 0x[0-9a-f]+ exclusively at waits-in-a-circle.sys\+0x[0-9a-f]+, "
         r"held by the first one"
     ),
+    "sleeps-for-ever": "has not returned within 600 seconds",
+    "sleeps-for-years": "has not returned within 600 seconds",
+    "times-out-in-years": "waits for the event at 0x[0-9a-f]+, which nobody will signal",
+    "queues-dpcs-for-ever": "queues DPCs without end",
     "takes-twice": "waits for the mutex at 0x[0-9a-f]+, which is already held by itself",
     "waits-for-deaf-thread": (
         r"waits for the end of thread 4\.\d+, that is a system thread in thread 4\.\d+, which waits for "

@@ -10,15 +10,14 @@ import struct
 
 from harness.virtual.cpu.traps import BugcheckRaised, StatusRaised
 from harness.virtual.kernel.deferred import WorkItem
-from harness.virtual.kernel.exports.irql import DISPATCH_LEVEL
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.system import System
+from harness.virtual.windows.irql import APC_LEVEL, DISPATCH_LEVEL
 from harness.virtual.windows.status import STATUS_ACCESS_VIOLATION, STATUS_INSUFFICIENT_RESOURCES
 
 __all__: list[str] = []
 
 _BAD_POOL_CALLER = 0xC2
-_APC_LEVEL = 1
 _PAGED_TYPE = 0x1
 _RAISE_TYPE = 0x10
 _NO_TAG = b"None"
@@ -38,7 +37,7 @@ def _tag(value: int) -> bytes:
 def _allocate(
     system: System, size: int, tag: bytes, *, paged: bool, raises: bool, fill: int, kind: int
 ) -> int:
-    limit = _APC_LEVEL if paged else DISPATCH_LEVEL
+    limit = APC_LEVEL if paged else DISPATCH_LEVEL
     if system.cpu.irql > limit:
         raise BugcheckRaised(_BAD_POOL_CALLER, 0x8, system.cpu.irql, kind, size)
     address = system.pool.allocate(size, tag, paged=paged, owner=system.owner(), fill=fill)
@@ -114,9 +113,9 @@ def ex_free_pool2(system: System, address: int, tag: int, _parameters: int, _cou
 
 def _free(system: System, address: int, tag: bytes | None) -> None:
     block = system.pool.find(address)
-    limit = _APC_LEVEL if block is not None and block.paged else DISPATCH_LEVEL
+    limit = APC_LEVEL if block is not None and block.paged else DISPATCH_LEVEL
     if system.cpu.irql > limit:
-        raise BugcheckRaised(_BAD_POOL_CALLER, 0x9, system.cpu.irql, int(limit == _APC_LEVEL), address)
+        raise BugcheckRaised(_BAD_POOL_CALLER, 0x9, system.cpu.irql, int(limit == APC_LEVEL), address)
     system.pool.free(address, tag)
     if block is not None:
         system.locks.forget(address, block.size)

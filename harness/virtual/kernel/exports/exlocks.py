@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 from harness.virtual.cpu.traps import BugcheckRaised, Hung
-from harness.virtual.kernel.exports.irql import APC_LEVEL, lower_to, raise_to, signed
+from harness.virtual.kernel.exports.irql import lower_to, raise_to, signed
 from harness.virtual.kernel.exports.kewait import SYNCHRONIZATION_EVENT, initialize_event
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.system import System
+from harness.virtual.windows.irql import APC_LEVEL
 
 __all__: list[str] = []
 

@@ -11,10 +11,10 @@ from typing import Final
 
 from harness.virtual.cpu.traps import BugcheckRaised, Hung
 from harness.virtual.kernel.execution import Execution
-from harness.virtual.kernel.exports.irql import APC_LEVEL
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.resources import Resource
 from harness.virtual.kernel.system import System
+from harness.virtual.windows.irql import APC_LEVEL
 
 __all__: list[str] = []
 

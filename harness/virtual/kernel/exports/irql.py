@@ -6,10 +6,7 @@ from harness.virtual.cpu.traps import Continued
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.kernel.system import System
 
-__all__ = ["APC_LEVEL", "DISPATCH_LEVEL", "lower_to", "raise_to", "signed", "with_due_dpcs"]
-
-APC_LEVEL = 1
-DISPATCH_LEVEL = 2
+__all__ = ["lower_to", "raise_to", "signed", "with_due_dpcs"]
 
 
 def signed(value: int, bits: int = 64) -> int:

@@ -6,10 +6,11 @@ Sources: Microsoft, wdm.h and ntddk.h pages of each routine; *Bug Check Code Ref
 from __future__ import annotations
 
 from harness.virtual.cpu.traps import BugcheckRaised
-from harness.virtual.kernel.exports.irql import APC_LEVEL, DISPATCH_LEVEL, lower_to
+from harness.virtual.kernel.exports.irql import lower_to
 from harness.virtual.kernel.exports.registry import data, export
 from harness.virtual.kernel.structures.shareddata import TICK
 from harness.virtual.kernel.system import System
+from harness.virtual.windows.irql import APC_LEVEL, DISPATCH_LEVEL
 
 __all__: list[str] = []
 

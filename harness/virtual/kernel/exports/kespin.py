@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.virtual.cpu.traps import Hung
-from harness.virtual.kernel.exports.irql import DISPATCH_LEVEL, lower_to, raise_to
+from harness.virtual.kernel.exports.irql import lower_to, raise_to
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.system import System
+from harness.virtual.windows.irql import DISPATCH_LEVEL
 
 __all__: list[str] = []
 

@@ -12,11 +12,12 @@ from typing import Final
 from harness.virtual.cpu.traps import BugcheckRaised, Continued, StatusRaised
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.kernel.execution import Execution
-from harness.virtual.kernel.exports.irql import APC_LEVEL, signed
+from harness.virtual.kernel.exports.irql import signed
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
 from harness.virtual.kernel.system import System
 from harness.virtual.kernel.waits import stand
+from harness.virtual.windows.irql import APC_LEVEL
 from harness.virtual.windows.status import (
     STATUS_INVALID_PARAMETER,
     STATUS_MUTANT_LIMIT_EXCEEDED,

@@ -12,10 +12,10 @@ from harness.virtual.cpu.traps import BugcheckRaised, Continued, ThreadEnded
 from harness.virtual.dispatcher.dispatcher import DispatchedThread
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import ThreadContext
-from harness.virtual.kernel.exports.irql import APC_LEVEL
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
 from harness.virtual.kernel.system import System
+from harness.virtual.windows.irql import APC_LEVEL
 from harness.virtual.windows.status import (
     STATUS_INSUFFICIENT_RESOURCES,
     STATUS_INVALID_HANDLE,

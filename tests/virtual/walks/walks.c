@@ -48,7 +48,11 @@ static VOID Look(PCSTR Why, HANDLE Id)
     PUNICODE_STRING Name = (PUNICODE_STRING)((PUCHAR)Section + BASE_DLL_NAME);
     ULONG Processes, Threads, Modules, Mine = 0;
     ULONG_PTR Sums[3];
+    CHAR Narrow[32] = {0}; /* a thread callback may come at APC_LEVEL, where wide formats are not allowed */
+    USHORT Index;
 
+    for (Index = 0; Index < Name->Length / sizeof(WCHAR) && Index < sizeof(Narrow) - 1; Index++)
+        Narrow[Index] = (CHAR)Name->Buffer[Index];
     Processes = Walk((PLIST_ENTRY)((PUCHAR)PsInitialSystemProcess + ACTIVE_PROCESS_LINKS), &Sums[0]);
     Threads = Walk(Head, &Sums[1]);
     Modules = Walk((PLIST_ENTRY)Section, &Sums[2]);
@@ -57,9 +61,9 @@ static VOID Look(PCSTR Why, HANDLE Id)
     DbgPrint("[walks] %s %u: processes %u %p, threads %u %p active %u, modules %u %p\n", Why, HandleToULong(Id),
         Processes, (PVOID)Sums[0], Threads, (PVOID)Sums[1], AT(Process, ACTIVE_THREADS, ULONG), Modules,
         (PVOID)Sums[2]);
-    DbgPrint("[walks] in %u.%u %s, listed %u, state %u, idle %p, %wZ at %p, time %I64u %I64u\n",
+    DbgPrint("[walks] in %u.%u %s, listed %u, state %u, idle %p, %s at %p, time %I64u %I64u\n",
         HandleToULong(AT(Process, UNIQUE_PROCESS_ID, HANDLE)), HandleToULong(AT(Thread, CLIENT_ID + 8, HANDLE)),
-        (PCSTR)Process + IMAGE_FILE_NAME, Mine, (ULONG)AT(Thread, THREAD_STATE, UCHAR), Idle, Name,
+        (PCSTR)Process + IMAGE_FILE_NAME, Mine, (ULONG)AT(Thread, THREAD_STATE, UCHAR), Idle, Narrow,
         AT(Section, DLL_BASE, PVOID), AT(SHARED_DATA, INTERRUPT_TIME, ULONG64),
         AT(SHARED_DATA, SYSTEM_TIME, ULONG64));
 }

@@ -173,10 +173,6 @@ class Dispatcher:
         """Let ``thread`` execute ``program``, beginning in ``delay`` (100 ns units)."""
         self.call(delay, thread, lambda: program, activity)
 
-    def stands(self, thread: DispatchedThread) -> bool:
-        """The thread waits in the middle of something."""
-        return thread in self._standing
-
     def stand_aside(self, point: Point) -> int:
         """How long (100 ns units) the policy makes what runs now stand aside, so that others begin first."""
         now = self.clock.now

@@ -35,10 +35,6 @@ class Execution:
     context: ThreadContext
     """The thread it runs in, and on which processor it was last."""
     stack: Stack
-    irql: int
-    """At which it was entered."""
-    driver: str | None
-    """Name of the image that ``routine`` lies in."""
     callback: CallbackKey | None = None
     """Which notify routine it is, if it is one."""
     awaited: bool = True

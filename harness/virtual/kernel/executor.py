@@ -60,17 +60,14 @@ class Executor:
         """
         system, cpu, faults = self._system, self._system.cpu, self._faults
         driver = system.module_at(routine)
-        name = None if driver is None else driver.module.name
-        if name is not None:
-            faults.last_driver = name
+        if driver is not None:
+            faults.last_driver = driver.module.name
         interrupted = system.current
         execution = Execution(
             what,
             routine,
             context,
             cpu.stacks.take(context.cpu),
-            irql,
-            name,
             callback=callback,
             awaited=awaited,
             began=system.clock.now,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Final
 
 import platformdirs
 
 from harness.errors import RigError
 
-__all__ = ["CacheError", "cache_dir", "driver_sources"]
+__all__ = ["CACHE_VARIABLE", "CacheError", "cache_dir", "driver_sources"]
+
+CACHE_VARIABLE: Final = "PROCNOTIFY_CACHE"
+"""A folder to keep in what is otherwise in the user's cache folder: on Windows no variable moves that."""
 
 
 class CacheError(RigError):
@@ -17,7 +22,7 @@ class CacheError(RigError):
     def __init__(self, folder: Path, error: OSError) -> None:
         super().__init__(
             f"cannot write the cache folder {folder}: {error.strerror}",
-            hint="name another one with XDG_CACHE_HOME (on Windows LOCALAPPDATA)",
+            hint=f"name another one with {CACHE_VARIABLE}",
         )
 
 
@@ -29,11 +34,15 @@ def driver_sources() -> Path:
 
 
 def cache_dir(*parts: str) -> Path:
-    """A folder in the user's cache, created if missing (``XDG_CACHE_HOME`` on Linux).
+    """A folder in the one that :data:`CACHE_VARIABLE` names, or else in the user's cache (``XDG_CACHE_HOME``
+    on Linux); created if missing.
 
     :raises CacheError: it cannot be made.
     """
-    path = Path(platformdirs.user_cache_dir("procnotify", appauthor=False)).joinpath(*parts)
+    named = os.environ.get(CACHE_VARIABLE)
+    path = (
+        Path(named or platformdirs.user_cache_dir("procnotify", appauthor=False)).absolute().joinpath(*parts)
+    )
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -31,5 +31,5 @@ def one_line_errors() -> Iterator[None]:
         what = f"{error.filename}: " if error.filename is not None else ""
         raise PrefixError(
             f"the system refused: {what}{error.strerror or error}",
-            hint="the cache folder must be writable and have 1 GB free; XDG_CACHE_HOME moves it",
+            hint="the cache folder must be writable and have 1 GB free; PROCNOTIFY_CACHE moves it",
         ) from error

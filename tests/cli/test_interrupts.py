@@ -75,9 +75,8 @@ def test_while_it_waits_for_a_target(way: str, any_debugger: str) -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_while_it_looks_for_a_serial_port(way: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with started(
-        "record", f"com:pipe,port={tmp_path / 'com1'}", "--wait", LONG, "--log", str(log)
-    ) as process:
+    port = r"\\.\pipe\procnotify-nobody" if sys.platform == "win32" else str(tmp_path / "com1")
+    with started("record", f"com:pipe,port={port}", "--wait", LONG, "--log", str(log)) as process:
         poll(process, lambda: log.exists() and b"no serial port" in log.read_bytes())
         _, errors = interrupt(process, way)
     assert process.returncode == 130, errors
@@ -97,7 +96,7 @@ def test_while_it_runs(way: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_while_it_compiles(way: str, tmp_path: Path) -> None:
-    cache = {"XDG_CACHE_HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)}
+    cache = {"PROCNOTIFY_CACHE": str(tmp_path)}
     with started("run", str(SCENARIOS / "create-thread.yaml"), environment=cache, cwd=tmp_path) as process:
         assert process.stderr is not None
         assert "compiling" in process.stderr.readline()

@@ -397,9 +397,9 @@ def test_a_cache_that_cannot_be_written_is_the_rigs_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("PROCNOTIFY_CACHE", str(tmp_path / "file"))
     line = refused(procnotify(CREATE_THREAD, cwd=tmp_path), 3)
-    assert "cannot write the cache folder" in line and "XDG_CACHE_HOME" in line
+    assert "cannot write the cache folder" in line and "PROCNOTIFY_CACHE" in line
 
 
 def test_scenarios_that_share_a_name_share_no_trace(tmp_path: Path) -> None:

@@ -268,7 +268,7 @@ def test_a_cache_that_cannot_be_made_is_one_line(tmp_path: Path, monkeypatch: py
     with pytest.raises(CacheError, match="Not a directory") as error:
         WinePrefix()
     assert str(error.value).isprintable()
-    assert "XDG_CACHE_HOME" in str(error.value)
+    assert "PROCNOTIFY_CACHE" in str(error.value)
 
 
 def test_complete_needs_the_proof_and_the_launcher(prefix: WinePrefix) -> None:

@@ -407,7 +407,7 @@ def test_what_the_system_refuses_is_one_line(
             setup.setup(prefix, Silent(), source=source)
     line = one_line(error)
     assert line.startswith("the system refused: some/file: ")
-    assert "XDG_CACHE_HOME" in line
+    assert "PROCNOTIFY_CACHE" in line
     assert not prefix.complete
     run(prefix, source)
     assert contents(prefix) == WHOLE

@@ -70,4 +70,6 @@ if __name__ == "__main__":
 
     if sys.platform == "win32":
         threading.Thread(target=_obey, daemon=True).start()
+    else:  # a shell has what it starts in the background ignore it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     main()

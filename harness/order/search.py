@@ -20,7 +20,7 @@ from harness.order.index import PatternIndex
 from harness.order.ops import ListOp
 from harness.order.patterns import Bindings, CompiledPattern, Value
 from harness.order.terms import Claim, Done, Term, begin, claims, may_skip, without_times
-from harness.order.ways import Assigned, Standing, Way
+from harness.order.ways import Assigned, Likeness, Standing, Way
 
 __all__ = ["MAX_WAYS", "Block", "Search"]
 
@@ -39,9 +39,6 @@ class Block:
     """Types that can be in scope."""
     never: tuple[CompiledPattern, ...]
     only: bool
-
-
-_NOTHING_BOUND: frozenset[tuple[str, Value]] = frozenset()
 
 
 class Search:
@@ -79,7 +76,7 @@ class Search:
     def _forget_ways(self) -> None:
         self._waiting: PatternIndex[Way] = PatternIndex()
         self._ways: dict[Way, None] = {}
-        self._alike: dict[object, list[Way]] = {}
+        self._alike: dict[Likeness, list[Way]] = {}
         self._at_every_event: dict[Way, None] = {}
 
     def _begin(self) -> None:
@@ -185,7 +182,7 @@ class Search:
         """The way that is followed already and is alike to one that ``parent`` gives, where that is plain."""
         if bindings or parent.claimed >= self.furthest.claimed:
             return None
-        alike = self._alike.get((term, _NOTHING_BOUND), ())
+        alike = self._alike.get(Likeness(term, {}), ())
         return alike[0] if alike and not alike[0].has_slack else None
 
     @staticmethod

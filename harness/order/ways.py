@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,7 +10,7 @@ from harness.order.dominance import Position, is_mentioned, local_names, positio
 from harness.order.patterns import Bindings, CompiledPattern, Value
 from harness.order.terms import Outlook, Term, outlook
 
-__all__ = ["Assigned", "Standing", "Way"]
+__all__ = ["Assigned", "Likeness", "Standing", "Way"]
 
 _Path: TypeAlias = "tuple[_Path, CompiledPattern, int] | None"
 _Settled: TypeAlias = "tuple[_Settled, str, Value] | None"
@@ -31,6 +31,22 @@ class Standing:
     term: Term
     bindings: Bindings
     matches: tuple[Assigned, ...]
+
+
+class Likeness:
+    """What ways that are alike have in common: hashed once, for hashing a term goes through all of it."""
+
+    __slots__ = ("_hash", "_of")
+
+    def __init__(self, term: Term, bound: Bindings) -> None:
+        self._of = (term, frozenset(bound.items()))
+        self._hash = hash(self._of)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Likeness) and self._hash == other._hash and self._of == other._of
 
 
 class Way:
@@ -84,7 +100,7 @@ class Way:
         self.bound = self.bindings = bindings
         if bindings:
             self._set_aside(bindings, kept)
-        self.key: Hashable = (term, frozenset(self.bound.items()))
+        self.key = Likeness(term, self.bound)
 
     def _set_aside(self, bindings: Bindings, kept: frozenset[str]) -> None:
         bound = {n: v for n, v in bindings.items() if n in kept or is_mentioned(self.term, n)}

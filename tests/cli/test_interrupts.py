@@ -122,16 +122,13 @@ def test_while_it_dials(way: str) -> None:
 def test_what_the_command_was_started_to_ignore_is_ignored(tmp_path: Path) -> None:
     port, out = free_udp_port(), tmp_path / "run.jsonl"
 
-    def nohup() -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
     with ThinTarget.kdnet(port) as target:
         record = ("record", f"net:port={port},key={KEY.format()}", "--out", str(out))
-        with started(*record, preexec_fn=nohup) as process:
+        with started(*record, ignored="SIGHUP") as process:
             target.wait(lambda: bool(target.continues), 60)
             os.kill(process.pid, signal.SIGHUP)
             target.print(LINE)
             assert process.stdout is not None
             assert process.stdout.readline() == LINE
-            interrupt(process, "SIGTERM")
-    assert process.returncode == 0
+            _, errors = interrupt(process, "SIGTERM")
+    assert process.returncode == 0, errors

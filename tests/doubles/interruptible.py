@@ -23,6 +23,7 @@ WAYS = (
 )
 
 
+_IGNORED = "INTERRUPTIBLE_IGNORED"
 _ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
     "PYTHONUTF8": "1",
@@ -30,16 +31,30 @@ _ENVIRONMENT = {
 }
 
 
-def started(*words: str, environment: dict[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
-    """``procnotify WORDS``, with its output as text in pipes."""
-    return subprocess.Popen(
+class Started(subprocess.Popen[str]):
+    """A process that a test which fails does not wait for."""
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, error, trace)
+
+
+def started(
+    *words: str, environment: dict[str, str] | None = None, ignored: str = "", **options: Any
+) -> Started:
+    """``procnotify WORDS``, with its output as text in pipes.
+
+    :param ignored: the signal that it is started to ignore, as by ``nohup``; POSIX.
+    """
+    return Started(
         [sys.executable, __file__, *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-        env={**os.environ, **_ENVIRONMENT, **(environment or {})},
+        env={**os.environ, **_ENVIRONMENT, **(environment or {}), _IGNORED: ignored},
         **options,
     )
 
@@ -70,6 +85,10 @@ if __name__ == "__main__":
 
     if sys.platform == "win32":
         threading.Thread(target=_obey, daemon=True).start()
-    else:  # a shell has what it starts in the background ignore it
+    else:  # what starts the tests may have them ignore some: a shell in the background, nohup
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        if os.environ[_IGNORED]:
+            signal.signal(getattr(signal, os.environ[_IGNORED]), signal.SIG_IGN)
     main()

@@ -197,16 +197,16 @@ NAMED: dict[str, NamedChange] = {
     ),
     "timer-fires-once": NamedChange(
         "a periodic timer fires once",
-        "harness/virtual/kernel/execution.py",
-        "            if timer.period:\n",
-        "            if timer.period < 0:\n",
+        "harness/virtual/kernel/deferred.py",
+        "        if period:\n",
+        "        if period < 0:\n",
         _KERNEL,
     ),
     "timer-without-period": NamedChange(
         "a periodic timer's period is counted in units of another size",
-        "harness/virtual/kernel/exports/ke.py",
-        "(period & 0xFFFF_FFFF) * 10_000)",
-        "(period & 0xFFFF_FFFF) * 1_000)",
+        "harness/virtual/kernel/exports/kedpc.py",
+        "(period & 0xFFFF_FFFF) * 10_000,",
+        "(period & 0xFFFF_FFFF) * 1_000,",
         _KERNEL,
     ),
     "stop-not-told-to-the-next": NamedChange(
@@ -239,9 +239,9 @@ NAMED: dict[str, NamedChange] = {
     ),
     "success-is-a-veto": NamedChange(
         "a success code other than 0 in CreationStatus forbids the process",
-        "harness/virtual/kernel/kernel.py",
-        "if create and failed(self._data.creation_status()):",
-        "if create and self._data.creation_status():",
+        "harness/virtual/kernel/notifications.py",
+        "if create and failed(data.creation_status()):",
+        "if create and data.creation_status():",
         _KERNEL,
     ),
 }

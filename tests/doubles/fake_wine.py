@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.wine.report import Silent
+
 FACTS = '{"python": "3.9.13", "pykd": "0.3.4.99"}'
 
 _SCRIPT = """#!/bin/sh
@@ -55,3 +57,17 @@ class FakeWine:
         lines = self._asked.read_text().splitlines() if self._asked.exists() else []
         self._asked.unlink(missing_ok=True)
         return lines
+
+
+class Steps(Silent):
+    """A reporter that may be told to fail at one step."""
+
+    def __init__(self, at: str = "", reason: BaseException | None = None) -> None:
+        self.heard: list[str] = []
+        self._at = at
+        self._reason = reason
+
+    def step(self, text: str) -> None:
+        self.heard.append(text)
+        if self._reason is not None and text == self._at:
+            raise self._reason

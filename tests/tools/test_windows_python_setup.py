@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_wine import FakeWine
+from fake_wine import FakeWine, Steps
 from made_pieces import deb_bytes, zip_bytes
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -37,20 +37,6 @@ STEPS = [
 FACTS = {"python": "3.11.7", "platform": "win32"}
 PROVED = 'echo \'{"python": "3.11.7", "platform": "win32"}\'; exit 0\n'
 LOCKED = re.compile(r"(?P<name>[a-z0-9._-]+)==(?P<version>\S+) --hash=sha256:[0-9a-f]{64}")
-
-
-class Steps(Silent):
-    """A reporter that may be told to fail at one step."""
-
-    def __init__(self, at: str = "", reason: BaseException | None = None) -> None:
-        self.heard: list[str] = []
-        self._at = at
-        self._reason = reason
-
-    def step(self, text: str) -> None:
-        self.heard.append(text)
-        if self._reason is not None and text == self._at:
-            raise self._reason
 
 
 @pytest.fixture

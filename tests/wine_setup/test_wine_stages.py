@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_wine import FakeWine
+from fake_wine import FakeWine, Steps
 from made_pieces import MINIMAL, PYKD, PYTHON, STDLIB, make_pieces, zip_bytes
 
 from harness.wine import boot, interpreter, pieces, setup
@@ -29,20 +29,6 @@ ALL_STEPS = [
     "building the launcher",
     "importing pykd in the prefix",
 ]
-
-
-class Steps(Silent):
-    """A reporter that may be told to fail at one step."""
-
-    def __init__(self, at: str = "", reason: BaseException | None = None) -> None:
-        self.heard: list[str] = []
-        self._at = at
-        self._reason = reason
-
-    def step(self, text: str) -> None:
-        self.heard.append(text)
-        if self._reason is not None and text == self._at:
-            raise self._reason
 
 
 @pytest.fixture

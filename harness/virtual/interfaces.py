@@ -2,7 +2,7 @@
 
 ::
 
-    guest commands ──▶ NT model (processes, threads, images, scheduler)      harness.virtual.nt
+    guest commands ──▶ NT model (processes, threads, images, programs)       harness.virtual.nt
                           │ NotifyRoutines: "this happened, in this thread"
                           ▼
                        Kernel (Unicorn, ntoskrnl exports, the driver)        harness.virtual.kernel.kernel

@@ -65,7 +65,8 @@ policy_option = click.option(
     "--policy",
     type=click.Choice(POLICIES),
     help="Who goes first in the virtual target where the order is open; random lets the driver's code stand"
-    " aside at its calls into the kernel. Without it the scenario's own, or default.",
+    " aside, at calls into the kernel and at accesses to shared memory. Without it the"
+    " scenario's own, or default.",
 )
 debugger_option = click.option(
     "--debugger",

@@ -24,6 +24,7 @@ from harness.virtual.cpu.memory import PAGE, Memory
 from harness.virtual.cpu.registers import TRAP_FLAG, RegisterFile
 from harness.virtual.cpu.stacks import STACK_BASE, KernelStacks, Stack
 from harness.virtual.cpu.traps import Access, TrapError
+from harness.virtual.cpu.watchedmemory import Accessed, WatchedMemory
 from harness.virtual.windows.symbols18362 import KPCR
 
 __all__ = [
@@ -55,6 +56,8 @@ _MXCSR: Final = 0x1F80
 
 _RETURNED: Final = bytes(8)
 """The transfer block's TARGET after the call gate was left through its end."""
+_ENTERED: Final = b"\1" + bytes(7)
+"""What it may be while a call has not returned."""
 _ARGUMENT_WORDS: Final = struct.Struct("<6Q")
 _CR8_MOVE: Final = re.compile(rb"[\x44\x45\x4c\x4d]\x0f[\x20\x22][\xc0-\xc7]", re.DOTALL)
 _CR8_REGISTERS: Final = (
@@ -116,7 +119,7 @@ class IrqlLowered(NamedTuple):
     level: int
 
 
-Stop: TypeAlias = Interrupted | Faulted | Exhausted | Trapped | IrqlLowered
+Stop: TypeAlias = Interrupted | Faulted | Exhausted | Trapped | IrqlLowered | Accessed
 
 
 class ProcessorContext(NamedTuple):
@@ -157,6 +160,7 @@ class Cpu:
         self.stacks = KernelStacks(memory, len(processor_blocks))
         self.watch_irql: Callable[[int], bool] = lambda _level: False
         """Asked when code lowers the IRQL itself: whether to stop there."""
+        self.watched = WatchedMemory(engine, memory, self._stop_for)
         self._enter_ring0()
         self._blank = engine.context_save()
         self._undelivered = False
@@ -195,6 +199,7 @@ class Cpu:
         self._engine.context_restore(saved.engine)
         self.registers.cr2, self.irql, self._undelivered = saved.cr2, saved.irql, saved.undelivered
         self.registers["gs_base"] = self._blocks[self.processor]
+        self._transfer[: len(_ENTERED)] = _ENTERED  # others may have returned meanwhile
 
     def return_from_export(self, result: int) -> None:
         """An export that trapped is done: its caller goes on with ``result``."""
@@ -222,6 +227,16 @@ class Cpu:
         if self._undelivered:
             self._drop_undelivered_fault()
         return self._run(self.registers["rip"], budget)
+
+    def step_past(self, access: Accessed, *, stale: bool) -> Stop | None:
+        """Execute the instruction before which the code stopped.
+
+        :param stale: it had read what was there, and only goes on now.
+        :returns: None when it was executed, else why it stopped.
+        """
+        with self.watched.unasked(access if stale else None):
+            stop = self._run(self.registers["rip"], 1)
+        return None if isinstance(stop, Exhausted) else stop
 
     @property
     def result(self) -> int:
@@ -305,6 +320,8 @@ class Cpu:
         if isinstance(stop, Faulted):
             self.registers.cr2 = stop.address
             return stop._replace(pc=self.registers["rip"])
+        if isinstance(stop, Accessed):
+            self.watched.undo(stop)
         return stop
 
     def _settle_interrupt(self, stop: Interrupted) -> Interrupted:
@@ -339,14 +356,16 @@ class Cpu:
             result = serve(number, rsp, rcx, rdx, r8, r9)
         except TrapError as reason:
             caller = int.from_bytes(self._memory.read(rsp, 8), "little")
-            self._stop = Trapped(reason, number, caller)
-            self._engine.emu_stop()
+            self._stop_for(Trapped(reason, number, caller))
         else:
             struct.pack_into("<Q", self._transfer, Transfer.SERVICE_RESULT, result & 0xFFFF_FFFF_FFFF_FFFF)
 
-    def _on_interrupt(self, _uc: object, vector: int, _data: object) -> None:
-        self._stop = Interrupted(vector, 0)
+    def _stop_for(self, stop: Stop) -> None:
+        self._stop = stop
         self._engine.emu_stop()
+
+    def _on_interrupt(self, _uc: object, vector: int, _data: object) -> None:
+        self._stop_for(Interrupted(vector, 0))
 
     def _on_invalid_memory(
         self, _uc: object, kind: int, address: int, _size: int, _value: int, _data: object
@@ -365,6 +384,5 @@ class Cpu:
         else:
             before, self.irql = self.irql, self.registers[name] & 0xF
             if self.irql < before and self.watch_irql(self.irql):
-                self._stop = IrqlLowered(self.irql)
-                self._engine.emu_stop()
+                self._stop_for(IrqlLowered(self.irql))
         self.registers["rip"] = address + 4

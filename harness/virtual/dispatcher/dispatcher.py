@@ -176,10 +176,15 @@ class Dispatcher:
     def stand_aside(self, point: Point) -> int:
         """How long (100 ns units) the policy makes what runs now stand aside, so that others begin first."""
         now = self.clock.now
-        soonest = heapq.nsmallest(MAX_ABLE, (item for item in self._queue if not item[2].cancelled))
-        others = [(due, e.thread) for due, _, e in soonest if due <= now + HORIZON]
-        able = [ThreadContext(thread.pid, thread.tid, thread.processor) for _, thread in others]
-        chosen = self.policy.choose(point, [self.context, *able])
+        others: list[tuple[int, DispatchedThread]] = []
+
+        def able() -> list[ThreadContext]:
+            soonest = heapq.nsmallest(MAX_ABLE, (item for item in self._queue if not item[2].cancelled))
+            others[:] = [(due, entry.thread) for due, _, entry in soonest if due <= now + HORIZON]
+            contexts = (ThreadContext(thread.pid, thread.tid, thread.processor) for _, thread in others)
+            return [self.context, *contexts]
+
+        chosen = self.policy.choose(point, able)
         return max(others[chosen - 1][0] - now, 1) if chosen else 0
 
     def pending(self, activity: Activity) -> int:

@@ -7,7 +7,7 @@ answers may depend on its seed and on what it was asked before, so that the same
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Final, Protocol
 
@@ -21,6 +21,11 @@ class Point(enum.Enum):
 
     KERNEL_CALL = enum.auto()
     """A call into the kernel has done its work and is about to return."""
+    MEMORY_ACCESS = enum.auto()
+    """An instruction is about to read or write memory that another execution uses too."""
+    MEMORY_READ = enum.auto()
+    """Such an instruction has read and has done nothing yet with what it read: others run on the other
+    processors only."""
 
 
 class Policy(Protocol):
@@ -30,9 +35,10 @@ class Policy(Protocol):
     preempts: bool
     """It may choose another than the one that runs; else it need not be asked."""
 
-    def choose(self, point: Point, able: Sequence[ThreadContext]) -> int:
-        """The index in ``able`` of whom to let run: 0 is the execution that runs now, the others are what
-        else would begin soonest, in that order. Those before the chosen one begin too."""
+    def choose(self, point: Point, able: Callable[[], Sequence[ThreadContext]]) -> int:
+        """Whom to let run, as an index in what ``able`` gives when it is asked: 0 is the execution that runs
+        now, the others are what else would begin soonest, in that order. Those before the chosen one begin
+        too."""
 
 
 class RunOn:
@@ -41,30 +47,35 @@ class RunOn:
     name = "default"
     preempts = False
 
-    def choose(self, point: Point, able: Sequence[ThreadContext]) -> int:
+    def choose(self, point: Point, able: Callable[[], Sequence[ThreadContext]]) -> int:
         """See :class:`Policy`."""
         return 0
 
 
 class RandomPolicy:
     """``random``: at every point the one that runs stands aside with a probability of one in
-    :data:`STAND_ASIDE_EVERY`, for one of the others.
+    :data:`STAND_ASIDE_EVERY` of that kind of point, for one of the others.
 
     :param rng: its own generator.
     """
 
-    STAND_ASIDE_EVERY: Final = 4
+    STAND_ASIDE_EVERY: Final[Mapping[Point, int]] = {
+        Point.KERNEL_CALL: 4,
+        Point.MEMORY_ACCESS: 16,
+        Point.MEMORY_READ: 16,
+    }
     name = "random"
     preempts = True
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
 
-    def choose(self, point: Point, able: Sequence[ThreadContext]) -> int:
+    def choose(self, point: Point, able: Callable[[], Sequence[ThreadContext]]) -> int:
         """See :class:`Policy`."""
-        if len(able) < 2 or self._rng.randrange(self.STAND_ASIDE_EVERY):
+        if self._rng.randrange(self.STAND_ASIDE_EVERY[point]):
             return 0
-        return self._rng.randrange(1, len(able))
+        others = len(able()) - 1
+        return self._rng.randrange(others) + 1 if others else 0
 
 
 POLICIES: Final = (RunOn.name, RandomPolicy.name)

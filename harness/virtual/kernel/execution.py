@@ -45,6 +45,8 @@ class Execution:
     """What it waits for."""
     place: int = 0
     """Where it called the kernel last to wait there."""
+    pauses: int = 0
+    """How often it stood aside at accesses to memory since it stood in the kernel last."""
     holds: list[int] = field(default_factory=list)
     """Addresses of the locks that it holds, oldest first."""
     critical_regions: int = 0

@@ -12,6 +12,7 @@ from typing import Final
 from harness.virtual.clock import MICROSECOND
 from harness.virtual.cpu.cpu import Exhausted, IrqlLowered, Trapped
 from harness.virtual.cpu.traps import Continued, ThreadEnded, TrapError
+from harness.virtual.cpu.watchedmemory import Accessed
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import ThreadContext
 from harness.virtual.kernel.execution import CallbackKey, Execution
@@ -85,11 +86,17 @@ class Executor:
                 if isinstance(stop, Exhausted) and slices < _SLICES:
                     slices += 1
                     yield from self._aside(execution, stand(system, execution, _SLICE_TIME))
+                elif isinstance(stop, Accessed):
+                    aside = system.shared_memory.let_others(execution)
+                    behind_read = yield from self._aside(execution, aside)
+                    stop = cpu.step_past(stop, stale=bool(behind_read))
+                    if stop is not None:
+                        continue
                 elif isinstance(stop, IrqlLowered):
                     yield from self._aside(execution, system.dpcs.drain())
                 elif isinstance(stop, Trapped) and isinstance(stop.reason, Continued):
                     execution.place = stop.caller
-                    slices = 1
+                    slices, execution.pauses = 1, 0
                     cpu.return_from_export((yield from self._aside(execution, stop.reason.program)))
                 else:
                     faults.resolve(cpu.look_again(stop) if isinstance(stop, Exhausted) else stop)

@@ -11,12 +11,13 @@ from typing import Final
 
 from harness.virtual.cpu.memory import Memory, page_ceiling
 
-__all__ = ["READ_AHEAD", "KernelHeap", "encode_unicode_string"]
+__all__ = ["HEAP_BASE", "READ_AHEAD", "KernelHeap", "encode_unicode_string"]
 
 READ_AHEAD: Final = 0x80
 """Readable bytes behind each block: DbgEng pads small reads to this many."""
 
-_BASE: Final = 0xFFFF9A80_00000000
+HEAP_BASE: Final = 0xFFFF9A80_00000000
+"""Where the blocks begin."""
 _CHUNK: Final = 0x10000
 _UNICODE_STRING: Final = struct.Struct("<HHIQ")
 MAX_NAME: Final = 0xFFFC
@@ -33,7 +34,7 @@ class KernelHeap:
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._next = self._end = _BASE
+        self._next = self._end = HEAP_BASE
         self._sizes: dict[int, int] = {}
         self._free: dict[int, list[int]] = {}
 

@@ -28,8 +28,10 @@ from harness.virtual.kernel.dbgprint import BUFFER_SIZE
 from harness.virtual.kernel.executor import Executor
 from harness.virtual.kernel.exports import DATA, EXPORTS, ServiceTable
 from harness.virtual.kernel.faults import Faults
-from harness.virtual.kernel.loader import DRIVER_UNLOAD, Loader, check_driver_file
+from harness.virtual.kernel.heap import HEAP_BASE
+from harness.virtual.kernel.loader import DRIVER_UNLOAD, DRIVERS_BASE, Loader, check_driver_file
 from harness.virtual.kernel.notifications import Notifications
+from harness.virtual.kernel.pool import POOL_BASE
 from harness.virtual.kernel.printfilter import DEFAULT_COMPONENT, INFO_LEVEL, PrintFilter
 from harness.virtual.kernel.system import SYSTEM_CONTEXT, LoadedDriver, System
 from harness.virtual.kernel.systemthreads import LoneThread, LoneThreads, SystemThreads
@@ -122,7 +124,9 @@ class Kernel:
     def attach(self, dispatcher: Dispatcher, threads: SystemThreads) -> None:
         """Run on ``dispatcher`` from now on, with the System process's threads from ``threads``."""
         self._attached = True
-        self._system.preemptive = dispatcher.policy.preempts
+        if dispatcher.policy.preempts:
+            self._system.preemptive = True
+            self._system.shared_memory.watch((DRIVERS_BASE, POOL_BASE, HEAP_BASE))
         self._use(dispatcher, threads)
 
     # What the NT model does and reports (NotifyRoutines).

@@ -16,12 +16,13 @@ from harness.virtual.kernel.pe import DriverImage, read_driver, relocate
 from harness.virtual.kernel.system import LoadedDriver, System, UnloadedImage
 from harness.virtual.kernel.windowsexports import windows_exports
 
-__all__ = ["DRIVER_UNLOAD", "Loader", "check_driver_file"]
+__all__ = ["DRIVERS_BASE", "DRIVER_UNLOAD", "Loader", "check_driver_file"]
 
 DRIVER_UNLOAD: Final = 0x68
 """Offset of DRIVER_OBJECT.DriverUnload."""
 
-_FIRST_BASE: Final = 0xFFFFF803_30000000
+DRIVERS_BASE: Final = 0xFFFFF803_30000000
+"""Where the first driver is mapped, the others above it."""
 _GAP: Final = 0x10000
 _KERNELS: Final = ("ntoskrnl.exe", "ntkrnlmp.exe", "hal.dll")
 _DRIVER_OBJECT_SIZE: Final = 0x150
@@ -72,7 +73,7 @@ class Loader:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._next = _FIRST_BASE
+        self._next = DRIVERS_BASE
 
     def load(self, path: str, data: bytes) -> LoadedDriver:
         """Map the image, bind its imports, make its DRIVER_OBJECT.

@@ -15,14 +15,15 @@ from typing import Final, Literal, NamedTuple
 from harness.virtual.cpu.memory import PAGE, Memory, page_ceiling
 from harness.virtual.cpu.traps import BugcheckRaised
 
-__all__ = ["MAX_ALLOCATION", "Pool", "PoolBlock"]
+__all__ = ["MAX_ALLOCATION", "POOL_BASE", "Pool", "PoolBlock"]
 
 MAX_ALLOCATION: Final = 256 << 20
 """Larger requests fail as if memory had run out."""
 MAX_TOTAL: Final = 1 << 30
 """So do requests that would bring all live allocations above this."""
 
-_BASE: Final = 0xFFFFA70B_00000000
+POOL_BASE: Final = 0xFFFFA70B_00000000
+"""Where the pool begins."""
 _ALIGNMENT: Final = 16
 _PATTERN: Final = 0xA5
 _REMEMBERED: Final = 65536
@@ -53,7 +54,7 @@ class Pool:
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._next = _BASE
+        self._next = POOL_BASE
         self._total = 0
         self._live: dict[int, PoolBlock] = {}
         self._freed: OrderedDict[int, PoolBlock] = OrderedDict()

@@ -31,6 +31,7 @@ from harness.virtual.kernel.objects import Objects, ProcessObject, ThreadObject
 from harness.virtual.kernel.pool import Pool
 from harness.virtual.kernel.printfilter import PrintFilter
 from harness.virtual.kernel.resources import Resource
+from harness.virtual.kernel.sharedmemory import SharedMemory
 from harness.virtual.kernel.structures.debuggerdata import write_debugger_data
 from harness.virtual.kernel.structures.modules import LoadedModules
 from harness.virtual.kernel.structures.processor import ProcessorBlocks
@@ -177,6 +178,7 @@ class System:
         self.waits = Waits(self)
         self.dpcs = Dpcs(self)
         self.cpu.watch_irql = self.dpcs.due
+        self.shared_memory = SharedMemory(self)
         self.timers = Timers(self)
         self.work = WorkQueue(self)
         self._clock_threads = [_ClockThread(number) for number in range(processors)]

@@ -190,15 +190,18 @@ class Waits:
         return story
 
 
-def stand(system: System, execution: Execution, until: Signal | int) -> Program[None]:
+def stand(
+    system: System, execution: Execution, until: Signal | int, *, holds_processor: bool = False
+) -> Program[None]:
     """The execution that runs stands still, with its processor from DISPATCH_LEVEL on.
 
+    :param holds_processor: its processor stands still with it at any IRQL.
     :raises Hung: it would have taken longer than :data:`LONGEST_LIFE`.
     """
     ends = system.clock.now + until if isinstance(until, int) else system.clock.now
     if execution.awaited and ends > execution.began + LONGEST_LIFE:
         raise Hung(f"has not returned within {LONGEST_LIFE // SECOND} seconds")
-    held = system.cpu.irql >= DISPATCH_LEVEL
+    held = holds_processor or system.cpu.irql >= DISPATCH_LEVEL
     system.user_images.hide()
     system.current = None
     if not held:

@@ -464,28 +464,39 @@ static VOID CallbackSignalsCallback(HANDLE ThreadId, BOOLEAN Create)
         KeSetEvent(&Event, 0, FALSE);
 }
 
-/* Spins on a flag that a DPC sets. */
+/* Spins until a DPC has come often enough; wrong: more often than anybody waits for. */
 
-static VOID NTAPI DpcSetsFlag(PKDPC Self, PVOID Context, PVOID First, PVOID Last)
+static VOID NTAPI DpcTicks(PKDPC Self, PVOID Context, PVOID First, PVOID Last)
 {
     UNREFERENCED_PARAMETER(Self);
     UNREFERENCED_PARAMETER(Context);
     UNREFERENCED_PARAMETER(First);
     UNREFERENCED_PARAMETER(Last);
-    Stop = 1;
+    Calls++;
 }
 
-static NTSTATUS SpinsOnFlag(VOID)
+static NTSTATUS SpinsUntil(LONG Ticks)
 {
-    LARGE_INTEGER Due = {.QuadPart = MILLISECONDS(2)};
+    LARGE_INTEGER Due = {.QuadPart = MILLISECONDS(1)};
 
     KeInitializeTimer(&Timer);
-    KeInitializeDpc(&Dpc, DpcSetsFlag, NULL);
-    KeSetTimer(&Timer, Due, &Dpc);
-    while (!Stop)
+    KeInitializeDpc(&Dpc, DpcTicks, NULL);
+    KeSetTimerEx(&Timer, Due, 1, &Dpc);
+    while (Calls < Ticks)
         YieldProcessor();
-    DbgPrint("saw the flag\n");
+    DbgPrint("saw %u ticks\n", Calls);
+    KeCancelTimer(&Timer);
     return STATUS_SUCCESS;
+}
+
+static NTSTATUS SpinsOnTicks(VOID)
+{
+    return SpinsUntil(3);
+}
+
+static NTSTATUS SpinsForEver(VOID)
+{
+    return SpinsUntil(MAXLONG);
 }
 
 /* Locks with shared owners. */
@@ -697,7 +708,8 @@ static const DRIVER_CASE Cases[] = {
     {L"times-out-in-years", TimesOutInYears, NULL, NULL},
     {L"queues-dpcs-for-ever", QueuesDpcsForEver, NULL, NULL},
     {L"queues-work-items", QueuesWorkItems, NULL, StopsWorkItems},
-    {L"spins-on-flag", SpinsOnFlag, NULL, NULL},
+    {L"spins-on-ticks", SpinsOnTicks, NULL, NULL},
+    {L"spins-for-ever", SpinsForEver, NULL, NULL},
 };
 
 static VOID NTAPI OnThread(HANDLE ProcessId, HANDLE ThreadId, BOOLEAN Create)

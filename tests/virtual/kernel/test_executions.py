@@ -90,7 +90,7 @@ PRINTS = {
         r"dpc 0000000000000004 000000000000000(\d) on \1 at irql 2",
         "unloaded",
     ],
-    "spins-on-flag": ["saw the flag", "unloaded"],
+    "spins-on-ticks": ["saw 3 ticks", "unloaded"],
     "callback-signals-callback": ["first one waited 0", "unloaded"],
     "takes-in-one-order": ["unloaded"],
     "frees-last": ["unloaded"],
@@ -132,6 +132,7 @@ HANGS = {
     "sleeps-for-ever": "has not returned within 600 seconds",
     "sleeps-for-years": "has not returned within 600 seconds",
     "times-out-in-years": "waits for the event at 0x[0-9a-f]+, which nobody will signal",
+    "spins-for-ever": "was still executing after 20000000 instructions",
     "queues-dpcs-for-ever": "queues DPCs without end",
     "takes-twice": "waits for the mutex at 0x[0-9a-f]+, which is already held by itself",
     "waits-for-deaf-thread": (
@@ -141,9 +142,12 @@ HANGS = {
 }
 
 
+@pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("case", HANGS)
-def test_a_wait_that_nobody_can_end_is_a_hang_with_who_waits_for_what(image: bytes, case: str) -> None:
-    end = live(image, case).end
+def test_a_wait_that_nobody_can_end_is_a_hang_with_who_waits_for_what(
+    image: bytes, case: str, policy: str
+) -> None:
+    end = live(image, case, policy=policy).end
     assert isinstance(end, DriverHang)
     assert re.search(HANGS[case], end.message), end.message
     assert f"{case}.sys hangs at {case}.sys+0x" in end.message

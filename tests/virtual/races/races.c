@@ -62,6 +62,18 @@ static VOID SaysCount(VOID)
         DbgPrint("wrong count %d of %d\n", Counted, Called);
 }
 
+/* The same without asking anybody: one instruction, which reads and writes. */
+static VOID CountsPlainly(HANDLE ThreadId, BOOLEAN Create)
+{
+    UNREFERENCED_PARAMETER(ThreadId);
+    UNREFERENCED_PARAMETER(Create);
+    InterlockedIncrement(&Called);
+    if (Case->Mended)
+        InterlockedIncrement(&Counted);
+    else
+        Counted++;
+}
+
 /* Tears a line: prints it in two pieces. */
 static VOID PrintsInPieces(HANDLE ThreadId, BOOLEAN Create)
 {
@@ -172,6 +184,8 @@ static VOID FreesTable(VOID)
 static const DRIVER_CASE Cases[] = {
     {L"counts-unlocked", CountsCalls, SaysCount, FALSE},
     {L"counts-locked", CountsCalls, SaysCount, TRUE},
+    {L"counts-plainly", CountsPlainly, SaysCount, FALSE},
+    {L"counts-interlocked", CountsPlainly, SaysCount, TRUE},
     {L"prints-unlocked", PrintsInPieces, NULL, FALSE},
     {L"prints-locked", PrintsInPieces, NULL, TRUE},
     {L"lists-unlocked", KeepsList, CountsList, FALSE},

@@ -1,0 +1,86 @@
+"""Where executions meet in memory: who stands aside at an access to what another one uses too.
+
+Watched are the drivers' own sections, the pool, and the blocks of the kernel that hold device extensions;
+stacks are not. What an export reads and writes for a driver is one step.
+
+An instruction is one step for interrupts, but not for the other processors: without a LOCK prefix another one
+may write between its read and its write (Intel SDM vol. 3, 9.1). So where a policy wants others to go first,
+code stands either before an instruction, or behind its read; then its processor stands with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from harness.virtual.cpu.watchedmemory import is_locked
+from harness.virtual.dispatcher.policy import Point
+from harness.virtual.dispatcher.program import Program
+from harness.virtual.kernel.execution import Execution
+from harness.virtual.kernel.waits import stand
+
+if TYPE_CHECKING:
+    from harness.virtual.kernel.system import System
+
+__all__ = ["SharedMemory"]
+
+MAX_REMEMBERED: Final = 100_000
+"""Words of which is remembered who used them; then it begins anew."""
+MAX_PAUSES: Final = 1_000
+"""How often an execution stands aside at accesses between two stands in the kernel, so that one that never
+ends is found all the same."""
+_WORD: Final = 8
+_AREA: Final = 1 << 32
+_INSTRUCTION: Final = 15
+
+
+class SharedMemory:
+    """Which words more than one execution has used."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._used_by: dict[int, Execution | None] = {}
+        """By number of the word; None: by several."""
+        self._pause = 0
+        self._behind_read = False
+
+    def watch(self, bases: Iterable[int]) -> None:
+        """Ask the dispatcher's policy from now on, at accesses to the 4 GB above each of the addresses."""
+        watched = self._system.cpu.watched
+        watched.ask = self._stops
+        for base in bases:
+            watched.watch(base, base + _AREA)
+
+    def let_others(self, execution: Execution) -> Program[int]:
+        """The execution that was stopped stands aside, as long as the policy said; 1 where it stands behind
+        its read, else 0."""
+        behind_read = self._behind_read
+        execution.pauses += 1
+        yield from stand(self._system, execution, self._pause, holds_processor=behind_read)
+        return int(behind_read)
+
+    def _stops(self, address: int, write: bool) -> bool:
+        system, execution = self._system, self._system.current
+        if execution is None or execution.pauses >= MAX_PAUSES or not self._shared(address, execution):
+            return False
+        self._behind_read = False
+        self._pause = system.dispatcher.stand_aside(Point.MEMORY_ACCESS)
+        if not self._pause and not write and system.processors > 1:
+            self._pause = system.dispatcher.stand_aside(Point.MEMORY_READ)
+            self._behind_read = self._pause > 0 and not self._locked()
+        return self._pause > 0
+
+    def _shared(self, address: int, execution: Execution) -> bool:
+        word = address // _WORD
+        before = self._used_by.get(word, execution)
+        if before is execution:
+            if len(self._used_by) >= MAX_REMEMBERED:
+                self._used_by.clear()
+            self._used_by[word] = execution
+            return False
+        self._used_by[word] = None
+        return self._system.memory.protection(address) in ("rw", "rwx")
+
+    def _locked(self) -> bool:
+        code = self._system.memory.read(self._system.cpu.registers["rip"], _INSTRUCTION)
+        return is_locked(code)

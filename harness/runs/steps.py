@@ -46,6 +46,8 @@ _LOAD_HINTS = {
     0xC000_0428: "let the target take test signatures: bcdedit /set testsigning on",
 }
 """The usual reasons for some statuses of loading a driver."""
+_ACCESS_DENIED = 5
+"""What a program that a driver's callback refused usually fails to start with."""
 
 
 @dataclass(frozen=True)
@@ -170,8 +172,7 @@ class StepRunner:
             raise GuestError(
                 f"{place}step '{text}' did not happen: {error.message}", hint=error.hint
             ) from None
-        if result.status != 0:
-            raise GuestError(f"{place}step '{text}' did not happen: {win32_words(result.status)}")
+        _require_status(step, result.status, f"{place}step '{text}'")
         if "agent" not in self._latest:
             self._latest["agent"] = self.bindings["agent"] = result.pid
         if step.by is not None:
@@ -197,6 +198,21 @@ class StepRunner:
             self._rounds[name] += 1
             name = round_key(name, self._rounds[name])
         self.bindings[name] = value
+
+
+def _require_status(step: ActorStep, status: int, what: str) -> None:
+    """Raises unless the action ended as the step says: what should have been refused and was not is the
+    driver's doing, everything else the rig's."""
+    if status == step.status:
+        return
+    wanted = f"; the step wants {win32_words(step.status)}" if step.status else ""
+    if status == 0:
+        raise DriverFault(f"{what} succeeded{wanted}", hint="what should have refused it did not")
+    refused = step.action.key == "launch" and status == _ACCESS_DENIED and not wanted
+    raise GuestError(
+        f"{what} did not happen: {win32_words(status)}{wanted}",
+        hint=f"where a driver is to refuse it, write status: {status} in the step" if refused else "",
+    )
 
 
 def store_driver(caller: Caller, guest: Guest, driver: GuestDriver) -> str:

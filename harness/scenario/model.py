@@ -107,6 +107,8 @@ class ActorStep(Step):
     """``as:``, the name for what the action makes."""
     by: str | None = None
     """Name to bind to the PID of the helper process."""
+    status: int = 0
+    """Win32 error code that the action is to end with; 0: it is to succeed."""
 
     def names(self) -> Iterator[tuple[str, str]]:
         """Names that ``as:`` binds, each with the number of the helper's result that it stands for."""

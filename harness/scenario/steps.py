@@ -115,10 +115,24 @@ class StepReader:
         entries = self._entries(action, node)
         values = self._source.each(action.fields, lambda field: self._value(field, entries.get(field.name)))
         suffixes = tuple(suffix for suffix, _ in action.binds)
+        status = self._status(entries)
         name = self._bind(entries, "as", line, suffixes)
-        return ActorStep(
-            line=line, action=action, values=values, bind=name, by=self._bind(entries, "by", line)
-        )
+        by = self._bind(entries, "by", line)
+        return ActorStep(line=line, action=action, values=values, bind=name, by=by, status=status)
+
+    def _status(self, entries: dict[str, Node]) -> int:
+        """The Win32 error that a step is to end with; 0 where it is to succeed."""
+        node = entries.get("status")
+        if node is None:
+            return 0
+        status = self._source.integer(node, "status", minimum=1, maximum=MAX_DWORD)
+        if "as" in entries:
+            self._source.fail(
+                entries["as"],
+                f"a step that ends with status {status} makes nothing to name",
+                hint="leave 'as' out",
+            )
+        return status
 
     def _entries(self, action: Action, node: Node) -> dict[str, Node]:
         """The entries of a mapping, or of a step that is written with its main value only."""
@@ -126,7 +140,7 @@ class StepReader:
             return {action.main: node}
         required = [field.name for field in action.fields if field.required]
         optional = [field.name for field in action.fields if not field.required]
-        names = ["as", "by"] if action.binds else ["by"]
+        names = ["as", "by", "status"] if action.binds else ["by", "status"]
         return self._source.mapping(node, action.key, required=required, optional=[*optional, *names])
 
     def _value(self, field: ActionField, node: Node | None) -> ActionValue:

@@ -87,8 +87,10 @@ class NotifyRoutines(Protocol):
         context: ThreadContext,
         image: str | None = None,
         command_line: str | None = None,
-    ) -> Program[None] | None:
-        """``image`` (the executable's NT path) and ``command_line`` are for Ex callbacks; None: unknown."""
+    ) -> int | Program[int]:
+        """``image`` (the executable's NT path) and ``command_line`` are for Ex callbacks; None: unknown.
+
+        Of a creation the NTSTATUS that the callbacks want it to end with (CreationStatus), else 0."""
 
     def thread_notify(
         self, *, pid: int, tid: int, create: bool, context: ThreadContext

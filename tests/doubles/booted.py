@@ -79,6 +79,8 @@ class Booted:
     def symbol(self, name: str) -> int:
         return self.kernel.symbol(name)
 
-    def create(self, pid: int, parent_pid: int = 1000, context: ThreadContext = USER) -> None:
-        """The process notification that makes ``misbehave`` do number ``pid``."""
-        self.kernel.process_notify(parent_pid=parent_pid, pid=pid, create=True, context=context)
+    def create(self, pid: int, parent_pid: int = 1000, context: ThreadContext = USER) -> int:
+        """The process notification that makes ``misbehave`` do number ``pid``; the creation's NTSTATUS."""
+        status = self.kernel.process_notify(parent_pid=parent_pid, pid=pid, create=True, context=context)
+        assert isinstance(status, int), "a kernel alone lets time pass until the callbacks have returned"
+        return status

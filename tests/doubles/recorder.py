@@ -32,6 +32,9 @@ class Recorder:
         self.reports: list[Report] = []
         self.drivers: list[str] = []
         self.command_lines: list[str] = []
+        self.refused: set[str] = set()
+        """Programs that a driver refuses to have started, as base names."""
+        self.refused_with = 0xC000_0022
         self.polls = 0
         self.interrupt_at: int | None = None
         """Which poll raises InterruptedError."""
@@ -73,10 +76,12 @@ class Recorder:
         context: ThreadContext,
         image: str | None = None,
         command_line: str | None = None,
-    ) -> None:
+    ) -> int:
         self._add("process_create" if create else "process_exit", context, pid=pid, parent_pid=parent_pid)
         if command_line is not None:
             self.command_lines.append(command_line)
+        refused = create and image is not None and image.rpartition("\\")[2] in self.refused
+        return self.refused_with if refused else 0
 
     def thread_notify(self, *, pid: int, tid: int, create: bool, context: ThreadContext) -> None:
         self._add("thread_create" if create else "thread_exit", context, pid=pid, tid=tid)

@@ -130,6 +130,39 @@ def test_a_guest_that_cannot_settle_is_settled_when_its_prints_have_ended() -> N
     assert [event.line for event in heard] == ["late", "later"]
 
 
+REFUSED = "  - launch: {image: x.exe, status: 5}"
+
+
+def test_a_step_can_want_to_be_refused() -> None:
+    with runner(REFUSED) as (steps, guest):
+        guest.action_status = 5
+        steps.run()
+        assert steps.bindings == {"agent": 100}
+
+
+def test_what_should_have_been_refused_and_was_not_is_the_drivers_fault() -> None:
+    with runner(REFUSED) as (steps, _), pytest.raises(DriverFault) as raised:
+        steps.run()
+    assert str(raised.value) == (
+        "probe.yaml:4: step 'launch x.exe' succeeded; the step wants Win32 error 5"
+        " (ERROR_ACCESS_DENIED: access denied); what should have refused it did not"
+    )
+
+
+def test_what_failed_in_another_way_than_wanted_did_not_happen() -> None:
+    with runner(REFUSED) as (steps, guest):
+        guest.action_status = 2
+        with pytest.raises(GuestError, match=r"not happen: Win32 error 2 .*; the step wants Win32 error 5"):
+            steps.run()
+
+
+def test_a_program_that_may_have_been_refused_is_told_how_to_say_so() -> None:
+    with runner("  - launch: x.exe") as (steps, guest):
+        guest.action_status = 5
+        with pytest.raises(GuestError, match="write status: 5 in the step"):
+            steps.run()
+
+
 def test_a_step_that_failed_in_the_guest_did_not_happen() -> None:
     with runner("  - launch: missing.exe") as (steps, guest):
         guest.action_status = 2

@@ -274,7 +274,7 @@ TABLE: list[tuple[str, str, int, str]] = [
         "an unknown key in launch",
         stepping("- launch: {image: a.exe, name: x}"),
         4,
-        "unknown key 'name' in launch; known are image, args, as, by",
+        "unknown key 'name' in launch; known are image, args, as, by, status",
     ),
     (
         "an unknown key in terminate",
@@ -286,7 +286,7 @@ TABLE: list[tuple[str, str, int, str]] = [
         "an unknown key in create_thread",
         stepping("- create_thread: {process: 8}"),
         4,
-        "unknown key 'process' in create_thread; known are as, by",
+        "unknown key 'process' in create_thread; known are as, by, status",
     ),
     (
         "an unknown key in create_remote_thread",
@@ -304,7 +304,7 @@ TABLE: list[tuple[str, str, int, str]] = [
         "an unknown key in free_library",
         stepping("- free_library: {path: a.dll, times: 2}"),
         4,
-        "unknown key 'times' in free_library; known are path, by",
+        "unknown key 'times' in free_library; known are path, by, status",
     ),
     (
         "an unknown key in inject",
@@ -316,7 +316,7 @@ TABLE: list[tuple[str, str, int, str]] = [
         "an unknown key in sleep",
         stepping("- sleep: {for: 1s, max: 2s}"),
         4,
-        "unknown key 'max' in sleep; known are for, by",
+        "unknown key 'max' in sleep; known are for, by, status",
     ),
     (
         "an unknown key in exit",
@@ -436,6 +436,18 @@ TABLE: list[tuple[str, str, int, str]] = [
         stepping("- create_thread: {by: agent}"),
         4,
         "'agent' is bound by the first step; take another name",
+    ),
+    (
+        "a name for what a refused step does not make",
+        stepping("- launch: {image: a.exe, status: 5, as: app}"),
+        4,
+        "a step that ends with status 5 makes nothing to name; leave 'as' out",
+    ),
+    (
+        "a status of success",
+        stepping("- launch: {image: a.exe, status: 0}"),
+        4,
+        "status must be 1 to 4294967295, not 0",
     ),
     (
         "a duration without a unit",

@@ -162,8 +162,8 @@ class Kernel:
         context: ThreadContext,
         image: str | None = None,
         command_line: str | None = None,
-    ) -> Program[None] | None:
-        """A process was created, or is about to be gone.
+    ) -> int | Program[int]:
+        """A process was created, or is about to be gone; of a creation the NTSTATUS that Ex callbacks left.
 
         :param image: NT path of its executable, for Ex callbacks; None: not known (FileOpenNameAvailable
             FALSE).
@@ -215,11 +215,6 @@ class Kernel:
         ansi = text.encode("cp1252", "replace")
         for start in range(0, len(ansi), _PRINT_CHUNK):
             self._system.port.print_string(ansi[start : start + _PRINT_CHUNK], context.cpu)
-
-    @property
-    def creation_status(self) -> int:
-        """NTSTATUS that Ex callbacks left for the process created last."""
-        return self._notifications.creation_status
 
     # What the KD stub sees (KernelView).
 

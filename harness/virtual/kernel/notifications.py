@@ -11,7 +11,7 @@ from harness.virtual.kernel.callbacks import Callback
 from harness.virtual.kernel.execution import CallbackKey
 from harness.virtual.kernel.notifydata import NotifyData
 from harness.virtual.kernel.system import System
-from harness.virtual.windows.status import STATUS_SUCCESS, failed
+from harness.virtual.windows.status import STATUS_SUCCESS
 
 __all__ = ["Notifications"]
 
@@ -32,8 +32,6 @@ class Notifications:
         self._system = system
         self._change = change
         self._data = [NotifyData(system.memory, system.heap)]
-        self.creation_status = STATUS_SUCCESS
-        """NTSTATUS that Ex callbacks left for the process created last."""
 
     def process(
         self,
@@ -43,31 +41,31 @@ class Notifications:
         context: ThreadContext,
         image: str | None,
         command_line: str | None,
-    ) -> Program[None]:
-        """Call the process callbacks."""
+    ) -> Program[int]:
+        """Call the process callbacks; of a creation, what they left in CreationStatus.
+
+        All Ex callbacks of one creation are handed the same structure: each sees what those before it wrote,
+        and what stands there in the end counts.
+        """
         objects = self._system.objects
         if create:
             process = objects.start_process(pid, parent_pid)
             process.image_path = image = image or process.image_path
             command_line = command_line or process.command_line
         process_object = objects.process(pid).address
-        self.creation_status = STATUS_SUCCESS
         data = self._take_data()
+        info = 0
+        if create:
+            info = data.process(parent_pid, (context.pid, context.tid), image, command_line)
         for callback in self._system.callbacks.of("process"):
-            if callback.extended:
-                info = 0
-                if create:
-                    creator = (context.pid, context.tid)
-                    info = data.process(parent_pid, creator, image, command_line)
-                yield from self._call("process", callback, (process_object, pid, info), context)
-                if create and failed(data.creation_status()):
-                    self.creation_status = data.creation_status()
-            else:
-                yield from self._call("process", callback, (parent_pid, pid, int(create)), context)
+            arguments = (process_object, pid, info) if callback.extended else (parent_pid, pid, int(create))
+            yield from self._call("process", callback, arguments, context)
+        status = data.creation_status() if create else STATUS_SUCCESS
         self._data.append(data)
         if not create:
             self._change(objects.exit_process, pid)
             self._system.user_images.forget(pid)
+        return status
 
     def thread(self, pid: int, tid: int, create: bool, context: ThreadContext) -> Program[None]:
         """Call the thread callbacks."""

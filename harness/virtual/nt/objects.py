@@ -62,6 +62,8 @@ class Process:
     """Its end has begun: no new threads, no new images."""
     exited: bool = False
     exit_status: int = 0
+    creation_status: int = 0
+    """NTSTATUS that its creation ends with: what a driver's callback left in CreationStatus."""
 
     def live_threads(self) -> list[Thread]:
         """Threads that have not exited, oldest first."""

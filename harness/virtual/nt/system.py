@@ -101,7 +101,7 @@ class NtSystem:
         process.arguments = arguments
         process.wow64 = image.wow64
         self.new_thread(process)
-        yield from ended(
+        process.creation_status = yield from ended(
             self._notify.process_notify(
                 parent_pid=creator.process.pid,
                 pid=process.pid,
@@ -112,6 +112,25 @@ class NtSystem:
             )
         )
         return process
+
+    def abandon(self, process: Process) -> Program[None]:
+        """End a process whose creation a driver has refused, before its first thread has executed anything in
+        user mode.
+
+        Documented is that the creation fails (PCREATE_PROCESS_NOTIFY_ROUTINE_EX, Remarks). That the thread
+        is reported all the same, and both as gone, is inferred: the thread exists when the callback is asked,
+        and every thread that was made leaves through its exit, the last one taking its process along. No
+        image is reported, for the thread that would map it never starts.
+        """
+        thread = process.threads[0]
+        process.ending, process.exit_status = True, process.creation_status
+        yield from self.announce(thread)
+
+        def end() -> Program[None]:
+            yield from self.exit_thread(thread)
+            yield from self.exit_process(process)
+
+        self.dispatcher.run_thread(thread, end())
 
     def new_thread(self, process: Process) -> Thread:
         """Make a thread's object; :meth:`announce` reports it."""

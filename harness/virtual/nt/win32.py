@@ -19,6 +19,8 @@ from harness.virtual.nt.plan import PROCESS_EXIT, imports_in_load_order, plan_la
 from harness.virtual.nt.profile import Launch, Variant
 from harness.virtual.nt.program import ProgramRun
 from harness.virtual.nt.system import NtSystem
+from harness.virtual.windows.status import failed
+from harness.virtual.windows.win32errors import win32_error
 
 __all__ = [
     "ERROR_ACCESS_DENIED",
@@ -81,7 +83,8 @@ class Win32:
         self._runs: dict[Process, ProgramRun] = {}
 
     def create_process(self, caller: Thread, name: str, arguments: tuple[str, ...]) -> Call:
-        """CreateProcess: returns once the first thread exists; ``child_pid`` and ``child_tid``."""
+        """CreateProcess: returns once the first thread exists; ``child_pid`` and ``child_tid``. A driver may
+        have refused the process."""
         yield self._pause(SYSTEM_CALL)
         image = self._find(caller, _with_extension(name, ".exe"))
         if isinstance(image, Result):
@@ -91,6 +94,10 @@ class Win32:
         system, created = self._system, Signal()
         caller.in_kernel = True
         process = yield from system.new_process(image, caller, arguments)
+        if failed(process.creation_status):
+            yield from system.abandon(process)
+            caller.in_kernel = False
+            return Result(win32_error(process.creation_status))
         self._runs[process] = ProgramRun(
             system,
             process,

@@ -125,23 +125,24 @@ class SlowCallbacks(Recorder):
         self.inside: dict[tuple[int, int], str] = {}
         self.overlaps = 0
 
-    def _callback(self, what: str, context: ThreadContext) -> Program[None]:
+    def _callback(self, what: str, context: ThreadContext) -> Program[int]:
         key = (context.pid, context.tid)
         assert key not in self.inside, "a thread is in two callbacks at a time"
         self.overlaps += bool(self.inside)
         self.inside[key] = what
         yield ThreadWait(self._pause)
         del self.inside[key]
+        return 0
 
-    def process_notify(self, *, context: ThreadContext, **known) -> Program[None]:
+    def process_notify(self, *, context: ThreadContext, **known) -> Program[int]:
         super().process_notify(context=context, **known)
         return self._callback("process", context)
 
-    def thread_notify(self, *, context: ThreadContext, **known) -> Program[None]:
+    def thread_notify(self, *, context: ThreadContext, **known) -> Program[int]:
         super().thread_notify(context=context, **known)
         return self._callback("thread", context)
 
-    def image_notify(self, *, context: ThreadContext, **known) -> Program[None]:
+    def image_notify(self, *, context: ThreadContext, **known) -> Program[int]:
         super().image_notify(context=context, **known)
         return self._callback("image", context)
 

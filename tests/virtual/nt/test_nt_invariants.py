@@ -52,14 +52,14 @@ class Witness(Recorder):
         context: ThreadContext,
         image: str | None = None,
         command_line: str | None = None,
-    ) -> None:
+    ) -> int:
         if not create:
             assert self.target is not None
             owner = self.target.system.threads.get(context.tid)
             assert owner is not None, "the thread that reports the exit has no id any more"
             assert owner.process.pid == pid == context.pid
             self.exits += 1
-        super().process_notify(
+        return super().process_notify(
             parent_pid=parent_pid,
             pid=pid,
             create=create,

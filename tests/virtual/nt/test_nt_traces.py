@@ -49,8 +49,8 @@ class Watch(Recorder):
         context: ThreadContext,
         image: str | None = None,
         command_line: str | None = None,
-    ) -> None:
-        super().process_notify(
+    ) -> int:
+        status = super().process_notify(
             parent_pid=parent_pid,
             pid=pid,
             create=create,
@@ -60,6 +60,7 @@ class Watch(Recorder):
         )
         if self.system is not None and not create:
             self._demand_ids_of_the_ending_process(self.system, pid, context)
+        return status
 
     @staticmethod
     def _demand_ids_of_the_ending_process(system: NtSystem, pid: int, context: ThreadContext) -> None:

@@ -215,6 +215,7 @@ class Cpu:
         :param budget: instructions it may execute.
         :returns: None when it returned (:attr:`result` is RAX), else why it stopped: :meth:`resume` goes on.
         """
+        self._memory.settle()
         top = stack.high - _STACK_ROOM
         padded = (*arguments, 0, 0, 0, 0)
         _ARGUMENT_WORDS.pack_into(self._transfer, Transfer.TARGET, function, top, *padded[:4])
@@ -370,7 +371,8 @@ class Cpu:
     def _on_invalid_memory(
         self, _uc: object, kind: int, address: int, _size: int, _value: int, _data: object
     ) -> bool:
-        access, present = _ACCESS[kind]
+        access, forbidden = _ACCESS[kind]
+        present = forbidden and self._memory.is_mapped(address)  # else it is a spare region
         if access == "read" and not present and self._memory.show_page(address):
             return True
         self._stop = Faulted(address & 0xFFFF_FFFF_FFFF_FFFF, access, present, 0)

@@ -15,7 +15,7 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
-from unicorn import UC_PROT_EXEC, UC_PROT_READ, UC_PROT_WRITE
+from unicorn import UC_PROT_EXEC, UC_PROT_NONE, UC_PROT_READ, UC_PROT_WRITE
 
 from harness.virtual.cpu.engine import CodeEngine
 from harness.virtual.cpu.traps import MemoryFault
@@ -23,6 +23,8 @@ from harness.virtual.cpu.traps import MemoryFault
 __all__ = ["PAGE", "Memory", "is_canonical", "is_kernel_address", "page_ceiling"]
 
 PAGE: Final = 0x1000
+MAX_SPARE: Final = 32
+"""Regions of code that are kept for the next time that they are mapped."""
 
 _PROTECTIONS: Final = {
     "r": UC_PROT_READ,
@@ -62,6 +64,16 @@ class _Region:
         self.host = mmap.mmap(-1, size)
         self.view = memoryview(self.host)
 
+    def holds(self, content: bytes) -> bool:
+        """It is ``content``, and zero behind it."""
+        size = len(content)
+        return self.host[:size] == content and not any(self.host[size:])
+
+    def fill(self, content: bytes) -> None:
+        """Make it ``content``, and zero behind it."""
+        ctypes.memset(self.host_address() + len(content), 0, self.end - self.base - len(content))
+        self.view[: len(content)] = content
+
     def host_address(self) -> int:
         return ctypes.addressof(ctypes.c_char.from_buffer(self.host))
 
@@ -70,11 +82,19 @@ class Memory:
     """Virtual memory of the target, mapped into ``engine``.
 
     A region is mapped and unmapped whole. Addresses are unsigned 64-bit numbers.
+
+    A region that went away can stay mapped in the engine alone (it is *spare*): mapped anew at its place, it
+    costs the engine nothing, and its code, if that is the same, is not translated again. Those that the code
+    could come across are without access there.
     """
 
     def __init__(self, engine: CodeEngine) -> None:
         self._engine = engine
         self._pages: dict[int, _Region] = {}
+        self._spare: dict[int, _Region] = {}
+        """Without access, by base, the oldest first."""
+        self._left: dict[int, _Region] = {}
+        """Of the boot before, accessible as they were until :meth:`settle`; by base."""
         self.show_page: Callable[[int], bool] = lambda _address: False
         """Asked when a page that is not mapped is read: maps it and says True, or says False."""
 
@@ -87,9 +107,11 @@ class Memory:
         pages = range(address // PAGE, (address + size) // PAGE)
         if address % PAGE or size % PAGE or size <= 0 or any(page in self._pages for page in pages):
             raise ValueError(f"0x{address:x}+0x{size:x} cannot be mapped")
-        region = _Region(address, size, protection)
-        region.view[: len(content)] = content
-        self._engine.mem_map_ptr(address, size, _PROTECTIONS[protection], region.host_address())
+        region = self._reuse(address, size, protection, content)
+        if region is None:
+            region = _Region(address, size, protection)
+            region.view[: len(content)] = content
+            self._engine.mem_map_ptr(address, size, _PROTECTIONS[protection], region.host_address())
         for page in pages:
             self._pages[page] = region
 
@@ -101,12 +123,21 @@ class Memory:
         region = self._pages.get(address // PAGE)
         if region is None or region.base != address:
             raise ValueError(f"no region starts at 0x{address:x}")
-        size = region.end - region.base
-        if "x" in region.protection:
-            self._engine.ctl_remove_cache(region.base, region.end)
-        self._engine.mem_unmap(address, size)
         for page in range(address // PAGE, region.end // PAGE):
             del self._pages[page]
+        self._put_aside(region)
+
+    def reset(self) -> None:
+        """Nothing is mapped any more."""
+        for region in dict.fromkeys(self._pages.values()):
+            self._left[region.base] = region
+        self._pages.clear()
+        self.show_page = lambda _address: False
+
+    def settle(self) -> None:
+        """Code is about to be executed: take away what is left of the boot before."""
+        while self._left:
+            self._put_aside(self._left.popitem()[1])
 
     def is_mapped(self, address: int, size: int = 1) -> bool:
         """Every byte of the range is mapped."""
@@ -131,6 +162,39 @@ class Memory:
         if region is None or address + size > region.end:
             raise ValueError(f"0x{address:x}+0x{size:x} does not lie in one region")
         return region.view[address - region.base : address - region.base + size]
+
+    def _reuse(self, address: int, size: int, protection: str, content: bytes) -> _Region | None:
+        """A region that was there before, as new; None where there is none that fits."""
+        for others in (self._left, self._spare):
+            for other in [o for o in others.values() if o.base < address + size and address < o.end]:
+                if (other.base, other.end, other.protection) != (address, address + size, protection):
+                    del others[other.base]
+                    self._drop(other)
+        if (region := self._left.pop(address, None)) is None:
+            if (region := self._spare.pop(address, None)) is None:
+                return None
+            self._engine.mem_protect(address, size, _PROTECTIONS[protection])
+        if "x" not in protection:
+            region.fill(content)
+        elif region.writable or not region.holds(content):
+            region.fill(content)
+            self._engine.ctl_remove_cache(address, address + size)
+        return region
+
+    def _put_aside(self, region: _Region) -> None:
+        """Nothing can access the region any more; keep it if it is code."""
+        if "x" not in region.protection:
+            self._drop(region)
+            return
+        self._engine.mem_protect(region.base, region.end - region.base, UC_PROT_NONE)
+        self._spare[region.base] = region
+        if len(self._spare) > MAX_SPARE:
+            self._drop(self._spare.pop(next(iter(self._spare))))
+
+    def _drop(self, region: _Region) -> None:
+        if "x" in region.protection:
+            self._engine.ctl_remove_cache(region.base, region.end)
+        self._engine.mem_unmap(region.base, region.end - region.base)
 
     # As a debugger sees memory.
 
@@ -207,6 +271,10 @@ class Memory:
 
     def put_u8(self, address: int, value: int) -> None:
         """Store a UCHAR; higher bits are cut off."""
+        region = self._pages.get(address // PAGE)
+        if region is not None and region.writable:
+            region.view[address - region.base] = value & 0xFF
+            return
         self.store(address, bytes((value & 0xFF,)))
 
     def put_u16(self, address: int, value: int) -> None:
@@ -215,6 +283,10 @@ class Memory:
 
     def put_u32(self, address: int, value: int) -> None:
         """Store a ULONG; higher bits are cut off."""
+        region = self._pages.get(address // PAGE)
+        if region is not None and region.writable and address + 4 <= region.end:
+            _DWORD.pack_into(region.view, address - region.base, value & 0xFFFF_FFFF)
+            return
         self.store(address, _DWORD.pack(value & 0xFFFF_FFFF))
 
     def put_u64(self, address: int, value: int) -> None:

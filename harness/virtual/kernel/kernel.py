@@ -14,6 +14,7 @@ from random import Random
 from typing import Any, Final, TypeVar
 
 from harness.virtual.clock import MICROSECOND, Clock
+from harness.virtual.cpu.hardware import Hardware
 from harness.virtual.cpu.kernel_image import build_kernel_image
 from harness.virtual.cpu.memory import Memory
 from harness.virtual.cpu.traps import BugcheckRaised, TrapError
@@ -72,6 +73,7 @@ class Kernel:
     :param print_filter: which debug prints pass; by default all of component DEFAULT and every error.
     :param verifier: Driver Verifier is on: pool faults are reported as such (0xD5, 0xD6), and a driver that
         leaves pool behind is a bugcheck (0xC4, 0x62).
+    :param hardware: what to boot on, a kernel that ran on it before being dead then; None: on new hardware.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Kernel:
         processors: int = 2,
         print_filter: PrintFilter | None = None,
         verifier: bool = False,
+        hardware: Hardware | None = None,
     ) -> None:
         if not 1 <= processors <= MAX_PROCESSORS:
             raise ValueError(f"1 to {MAX_PROCESSORS} processors, not {processors}")
@@ -99,6 +102,7 @@ class Kernel:
             processors=processors,
             print_filter=print_filter or PrintFilter(),
             verifier=verifier,
+            hardware=hardware or Hardware(),
         )
         self._system.cpu.connect(ServiceTable(self._system).serve)
         self._faults = Faults(self._system)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import pefile
@@ -95,8 +96,9 @@ class DriverImage:
     code_view: CodeView | None
 
 
+@lru_cache(maxsize=8)
 def read_driver(data: bytes) -> DriverImage:
-    """Take an x64 driver apart.
+    """Take an x64 driver apart; the latest few are remembered.
 
     :raises DriverFileError: not a PE image, for another machine, damaged, or not a kernel image.
     """

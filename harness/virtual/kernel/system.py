@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, NoReturn, Protocol
 
 from harness.virtual.cpu.cpu import Cpu
-from harness.virtual.cpu.engine import open_engine
+from harness.virtual.cpu.hardware import Hardware
 from harness.virtual.cpu.kernel_image import KernelImage
 from harness.virtual.cpu.memory import Memory
 from harness.virtual.cpu.stacks import Stack
@@ -128,8 +128,9 @@ class System:
         processors: int,
         print_filter: PrintFilter,
         verifier: bool,
+        hardware: Hardware,
     ) -> None:
-        engine = open_engine()
+        hardware.reset()
         self.image = image
         self.port = port
         self.clock = clock
@@ -137,7 +138,7 @@ class System:
         self.processors = processors
         self.print_filter = print_filter
         self.verifier = verifier
-        self.memory = Memory(engine)
+        self.memory = hardware.memory
         for address, content, protection in image.sections:
             self.memory.map(address, len(content), protection, content=content)
         self.shared_data = SharedData(self.memory, clock, processors=processors)
@@ -145,7 +146,7 @@ class System:
             self.memory, processors, version_block=image.symbols["KdpDebuggerDataListHead"]
         )
         write_debugger_data(self.memory, image, self.processor_blocks.addresses)
-        self.cpu = Cpu(engine, self.memory, image, processor_blocks=self.processor_blocks.addresses)
+        self.cpu = Cpu(hardware.engine, self.memory, image, processor_blocks=self.processor_blocks.addresses)
         self.heap = KernelHeap(self.memory)
         self.pool = Pool(self.memory)
         self.modules = LoadedModules(self.memory, self.heap, image.symbols["PsLoadedModuleList"])

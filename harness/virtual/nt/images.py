@@ -6,9 +6,12 @@ are read with :mod:`pefile`. Where an image is mapped is decided once a boot and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from importlib import resources
 from random import Random
+from typing import NamedTuple
 
 import msgspec
 import pefile
@@ -83,6 +86,59 @@ def path_32_bit(path: str) -> str:
     return path.replace(f"{SYSTEM32}\\", f"{SYSWOW64}\\").replace("\\WinSxS\\amd64_", "\\WinSxS\\x86_")
 
 
+class _SystemFiles(NamedTuple):
+    """What is on the disk of every machine with one profile."""
+
+    files: Mapping[str, ImageFile]
+    """By case-folded NT path."""
+    recorded: Mapping[str, int]
+    """Where the recording has them, by case-folded NT path."""
+    lowest_library: int
+    """The lowest recorded base of a library."""
+
+
+@cache
+def _programs() -> _Programs:
+    text = (resources.files("harness.virtual") / "profiles" / "programs.yaml").read_bytes()
+    return msgspec.yaml.decode(text, type=_Programs)
+
+
+@lru_cache(maxsize=8)
+def _system_files(profile: Profile) -> _SystemFiles:
+    programs = _programs()
+    files: dict[str, ImageFile] = {}
+    recorded: dict[str, int] = {}
+
+    def add(path: str, size: int, imports: Iterable[str] = (), *, library: bool = False) -> None:
+        files[path.casefold()] = ImageFile(path, size, library=library, imports=tuple(imports))
+
+    dependencies = {name.casefold(): found for name, found in programs.dependencies.items()}
+    for image in profile.images:
+        name = base_name(image.path).casefold()
+        add(image.path, image.size, dependencies.get(name, ()), library=name.endswith(".dll"))
+        recorded[image.path.casefold()] = image.base
+    lowest_library = min(recorded[key] for key, file in files.items() if file.library)
+    for program in programs.programs:
+        add(rf"{SYSTEM32}\{program.name}", program.size, program.imports)
+    for entry in programs.libraries:
+        imports = dependencies.get(entry.name.casefold(), ())
+        add(rf"{SYSTEM32}\{entry.name}", entry.size, imports, library=True)
+    for entry in programs.helper:
+        library = entry.name.endswith(".dll")
+        add(rf"{NT_WORK_FOLDER}\{entry.name}", entry.size, entry.imports, library=library)
+    for name, size in WOW64_LIBRARIES.items():
+        add(rf"{SYSTEM32}\{name}", size, library=True)
+    # SysWOW64: the same names, programs and libraries, as 32-bit images. No 32-bit launch was recorded; sizes
+    # are those of the 64-bit files.
+    for image_file in list(files.values()):
+        path = path_32_bit(image_file.path)
+        if path != image_file.path and base_name(path) not in WOW64_LIBRARIES:
+            files[path.casefold()] = ImageFile(
+                path, image_file.size, True, image_file.library, image_file.imports
+            )
+    return _SystemFiles(files, recorded, lowest_library)
+
+
 class ImageStore:
     """Finds image files by the names programs use, and where they are mapped.
 
@@ -90,35 +146,16 @@ class ImageStore:
     """
 
     def __init__(self, profile: Profile, rng: Random) -> None:
-        text = (resources.files("harness.virtual") / "profiles" / "programs.yaml").read_bytes()
-        programs = msgspec.yaml.decode(text, type=_Programs)
-        self._files: dict[str, ImageFile] = {}
+        system = _system_files(profile)
+        self._files = dict(system.files)
         self._bases: dict[str, int] = {}
         self._plain: dict[str, bytes] = {}
-        slide = rng.randrange(0x1000) * ALLOCATION
-        self._dependencies = {name.casefold(): tuple(found) for name, found in programs.dependencies.items()}
-        for image in profile.images:
-            name = base_name(image.path).casefold()
-            is_library = name.endswith(".dll")
-            imports = self._dependencies.get(name, ())
-            self._add(ImageFile(image.path, image.size, library=is_library, imports=imports))
-            self._bases[image.path.casefold()] = image.base - slide
-        self._next_library = min(self._bases[key] for key, file in self._files.items() if file.library)
+        self._recorded = system.recorded
+        self._slide = rng.randrange(0x1000) * ALLOCATION
+        self._next_library = system.lowest_library - self._slide
         self._next_program = PROGRAM_REGION + rng.randrange(0x1000) * ALLOCATION
         self._next_library32 = 0x77E0_0000 - rng.randrange(0x80) * ALLOCATION
         self._next_program32 = 0x0040_0000 + rng.randrange(0x80) * ALLOCATION
-        for program in programs.programs:
-            self._add(ImageFile(rf"{SYSTEM32}\{program.name}", program.size, imports=tuple(program.imports)))
-        for entry in programs.libraries:
-            imports = self._dependencies.get(entry.name.casefold(), ())
-            self._add(ImageFile(rf"{SYSTEM32}\{entry.name}", entry.size, library=True, imports=imports))
-        for entry in programs.helper:
-            library = entry.name.endswith(".dll")
-            path = rf"{NT_WORK_FOLDER}\{entry.name}"
-            self._add(ImageFile(path, entry.size, library=library, imports=tuple(entry.imports)))
-        for name, size in WOW64_LIBRARIES.items():
-            self._add(ImageFile(rf"{SYSTEM32}\{name}", size, library=True))
-        self._add_32_bit_system()
 
     def put(self, name: str, data: bytes) -> str:
         """Store a file in the work folder; its Win32 path.
@@ -174,9 +211,12 @@ class ImageStore:
     def base(self, image: ImageFile) -> int:
         """Where this boot maps ``image``."""
         key = image.path.casefold()
-        if key not in self._bases:
-            self._bases[key] = self._place(image)
-        return self._bases[key]
+        base = self._bases.get(key)
+        if base is None:
+            recorded = self._recorded.get(key)
+            base = self._place(image) if recorded is None else recorded - self._slide
+            self._bases[key] = base
+        return base
 
     def _place(self, image: ImageFile) -> int:
         span = -(-image.size // ALLOCATION) * ALLOCATION
@@ -196,17 +236,16 @@ class ImageStore:
     def _add(self, image: ImageFile) -> None:
         self._files[image.path.casefold()] = image
 
-    def _add_32_bit_system(self) -> None:
-        """SysWOW64: the same names, programs and libraries, as 32-bit images. No 32-bit launch was recorded;
-        sizes are those of the 64-bit files."""
-        for image in list(self._files.values()):
-            path = path_32_bit(image.path)
-            if path != image.path and base_name(path) not in WOW64_LIBRARIES:
-                self._add(ImageFile(path, image.size, True, image.library, image.imports))
-
 
 def _read_image(path: str, data: bytes) -> ImageFile | None:
     """The PE file ``data`` as an image of x86 or x64; None when it is anything else."""
+    found = _read_headers(data)
+    return None if found is None else replace(found, path=path)
+
+
+@lru_cache(maxsize=8)
+def _read_headers(data: bytes) -> ImageFile | None:
+    """What the PE file ``data`` says, for whatever path."""
     try:
         image = pefile.PE(data=data, fast_load=True)
         image.parse_data_directories([pefile.DIRECTORY_ENTRY["IMAGE_DIRECTORY_ENTRY_IMPORT"]])
@@ -217,5 +256,5 @@ def _read_image(path: str, data: bytes) -> ImageFile | None:
         return None
     imports = [entry.dll.decode("ascii", "replace") for entry in getattr(image, "DIRECTORY_ENTRY_IMPORT", [])]
     return ImageFile(
-        path, image.OPTIONAL_HEADER.SizeOfImage, machine == MACHINE_X86, image.is_dll(), tuple(imports)
+        "", image.OPTIONAL_HEADER.SizeOfImage, machine == MACHINE_X86, image.is_dll(), tuple(imports)
     )

@@ -111,8 +111,8 @@ class BootProcess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Fixed for System only."""
 
 
-class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Facts about one Windows version."""
+class Profile(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True):
+    """Facts about one Windows version; equal to itself alone."""
 
     name: str
     build: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.virtual.cpu.engine import open_engine
+from harness.virtual.cpu.engine import UnicornEngine
 from harness.virtual.cpu.memory import PAGE, Memory, is_canonical
 from harness.virtual.cpu.traps import BugcheckRaised, MemoryFault
 from harness.virtual.kernel.heap import KernelHeap
@@ -15,7 +15,7 @@ BASE = 0xFFFF_9000_0000_0000
 
 @pytest.fixture
 def memory() -> Memory:
-    return Memory(open_engine())
+    return Memory(UnicornEngine())
 
 
 def test_a_debugger_reads_across_regions_and_stops_at_a_hole(memory) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from unicorn import x86_const
 
-from harness.virtual.cpu.engine import open_engine
+from harness.virtual.cpu.engine import UnicornEngine
 from harness.virtual.cpu.memory import PAGE, Memory
 from harness.virtual.cpu.watchedmemory import Accessed, WatchedMemory, is_locked
 
@@ -20,7 +20,7 @@ class Machine:
     """One engine with RAX at a watched page, which stops where ``stops`` says."""
 
     def __init__(self, code: str, stops: Callable[[int, bool], bool]) -> None:
-        self.engine = open_engine()
+        self.engine = UnicornEngine()
         self.memory = Memory(self.engine)
         self.memory.map(CODE, PAGE, "rx", content=bytes.fromhex(code) + b"\x90\x90")
         self.memory.map(DATA, PAGE)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.virtual.cpu.engine import open_engine
+from harness.virtual.cpu.engine import UnicornEngine
 from harness.virtual.cpu.memory import Memory
 from harness.virtual.cpu.traps import MemoryFault
 from harness.virtual.kernel.dbgprint import compile_format, cut, render
@@ -19,7 +19,7 @@ M1 = (1 << 64) - 1
 
 
 def memory_with(content: bytes) -> Memory:
-    memory = Memory(open_engine())
+    memory = Memory(UnicornEngine())
     memory.map(BASE, 0x2000, content=content)
     return memory
 

@@ -19,6 +19,15 @@ _PROCESS_OBJECT: Final = 3
 _NORMAL_PRIORITY: Final = 8
 _PRIORITY_CLASS_NORMAL: Final = 2
 
+_TEMPLATE: Final = EPROCESS.pack(
+    {
+        "Header.Type": _PROCESS_OBJECT,
+        "DirectoryTableBase": SYSTEM_REGISTERS["cr3"],
+        "BasePriority": _NORMAL_PRIORITY,
+        "PriorityClass": _PRIORITY_CLASS_NORMAL,
+    }
+)
+_PID: Final = EPROCESS.offset("UniqueProcessId")
 _LINKS: Final = EPROCESS.offset("ActiveProcessLinks")
 _LIST_HEADS: Final = tuple(
     EPROCESS.offset(field)
@@ -48,17 +57,9 @@ class Eprocess:
 
         :param listed: False for the idle process, which stands in no list.
         """
-        address = self._slots.allocate(
-            EPROCESS.pack(
-                {
-                    "Header.Type": _PROCESS_OBJECT,
-                    "DirectoryTableBase": SYSTEM_REGISTERS["cr3"],
-                    "BasePriority": _NORMAL_PRIORITY,
-                    "UniqueProcessId": pid,
-                    "PriorityClass": _PRIORITY_CLASS_NORMAL,
-                }
-            )
-        )
+        address = self._slots.allocate()
+        self._memory.store(address, _TEMPLATE)
+        self._memory.put_u64(address + _PID, pid)
         for offset in _LIST_HEADS:
             linkedlist.initialize(self._memory, address + offset)
         if listed:

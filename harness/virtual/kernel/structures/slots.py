@@ -28,21 +28,19 @@ class ObjectSlots:
         self._free: list[int] = []
         self._next = 0
 
-    def allocate(self, content: bytes | bytearray) -> int:
-        """The address of a free slot, which now begins with ``content``.
+    def allocate(self) -> int:
+        """The address of a free slot; what it held before is still there.
 
         :raises OverflowError: 65536 objects exist.
         """
         if self._free:
-            address = heapq.heappop(self._free)
-        elif self._next == SLOTS:
+            return heapq.heappop(self._free)
+        if self._next == SLOTS:
             raise OverflowError(f"no slot left for another object at 0x{self._region:x}")
-        else:
-            address = self._region + self._next * PAGE
-            if self._next % _STRETCH == 0:
-                self._memory.map(address, _STRETCH * PAGE)
-            self._next += 1
-        self._memory.store(address, content)
+        address = self._region + self._next * PAGE
+        if self._next % _STRETCH == 0:
+            self._memory.map(address, _STRETCH * PAGE)
+        self._next += 1
         return address
 
     def free(self, address: int) -> None:

@@ -53,8 +53,9 @@ class Ethread:
         _NUMBER.pack_into(content, _PROCESSOR, processor)
         _POINTER.pack_into(content, _CREATE_TIME, create_time)
         _POINTERS.pack_into(content, _CLIENT_ID, pid, tid)
-        address = self._slots.allocate(content)
-        linkedlist.initialize(memory, address + _WAIT_LIST)
+        address = self._slots.allocate()
+        _POINTERS.pack_into(content, _WAIT_LIST, address + _WAIT_LIST, address + _WAIT_LIST)
+        memory.store(address, content)
         linkedlist.insert_tail(memory, process + _KERNEL_HEAD, address + _KERNEL_LINKS)
         linkedlist.insert_tail(memory, process + _EXECUTIVE_HEAD, address + _EXECUTIVE_LINKS)
         return address

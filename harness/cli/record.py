@@ -106,6 +106,7 @@ def command(
         show=lambda event: say(printable(event.line)) if event.line else None,
     ) as tape:
         recorder = Recorder(open_debugger(connection), partial(_attached, tape), tape.record)
+        click.echo(f"procnotify: waiting for the target, at most {wait:g} s; Ctrl-C ends it", err=True)
         recording = recorder.run(attach_timeout=wait, duration=length)
         if recording.interrupted and not tape.began:
             raise click.Abort

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import socket
@@ -34,17 +33,6 @@ def poll(process: subprocess.Popen[str], ready: Callable[[], bool]) -> None:
     pytest.fail("the phase was not reached")
 
 
-def taken(port: int) -> bool:
-    """Whether somebody listens on a UDP port; by IPv4, which DbgEng has alone."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("", port))
-        except OSError as error:
-            assert error.errno in (errno.EADDRINUSE, errno.EACCES)
-            return True
-    return False
-
-
 @pytest.mark.parametrize("way", WAYS)
 def test_while_it_records(way: str, tmp_path: Path) -> None:
     port, out = free_udp_port(), tmp_path / "run.jsonl"
@@ -62,14 +50,16 @@ def test_while_it_records(way: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_while_it_waits_for_a_target(way: str, any_debugger: str) -> None:
-    port = free_udp_port()
-    connection = f"net:port={port},key={KEY.format()}"
-    with started("record", connection, "--wait", LONG, "--debugger", any_debugger) as process:
-        poll(process, lambda: taken(port))
+def test_while_it_waits_for_a_target(way: str, any_debugger: str, tmp_path: Path) -> None:
+    port, log = free_udp_port(), tmp_path / "log"
+    words = ("record", f"net:port={port},key={KEY.format()}", "--wait", LONG, "--log", str(log))
+    with started(*words, "--debugger", any_debugger) as process:
+        poll(process, lambda: log.exists() and b"listening at UDP port %d" % port in log.read_bytes())
         _, errors = interrupt(process, way)
     assert process.returncode == 130, errors
-    assert errors.splitlines()[-1] == "procnotify: interrupted"
+    waiting, interrupted = errors.splitlines()
+    assert waiting == "procnotify: waiting for the target, at most 600 s; Ctrl-C ends it"
+    assert interrupted == "procnotify: interrupted"
 
 
 @pytest.mark.parametrize("way", WAYS)

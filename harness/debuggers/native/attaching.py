@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import sys
 from time import perf_counter
@@ -18,6 +19,8 @@ from harness.kd.session import Session
 from harness.kd.statechange import StateChange
 
 __all__ = ["await_session", "break_in_until_halted", "start_link"]
+
+_log = logging.getLogger(__name__)
 
 _LET_IN: Final = (
     " As an administrator: netsh advfirewall firewall add rule name=procnotify dir=in action=allow "
@@ -39,6 +42,7 @@ def start_link(connection: Connection, transport: Transport, talk: Conversation,
         session = Session.kdcom_host()
     link = talk.link = LinkThread(session, transport, talk, spin=spin)
     link.start()
+    _log.info("listening at %s", transport.name)
     return link
 
 

@@ -7,6 +7,7 @@ by the native debugger then, and the next debugger starts a fresh one.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
@@ -33,6 +34,8 @@ from harness.debuggers.workers.link import WorkerLink, WorkerProgram
 from harness.errors import DebuggerDied, DriverBugcheck, ProcnotifyError, TargetLost, UsageError
 
 __all__ = ["WorkerDebugger"]
+
+_log = logging.getLogger(__name__)
 
 KERNEL_NAMES: Final = ("ntoskrnl", "ntkrnl")
 REQUEST_SECONDS: Final = 30.0
@@ -67,9 +70,12 @@ class WorkerDebugger:
         """See :meth:`harness.debuggers.base.Debugger.listen`; starts the worker."""
         if self._link is not None:
             raise UsageError("this debugger listens already")
+        where = str(self._connection)
         if isinstance(self._connection, NetConnection):
             # What is wrong with the port is said better here than by any of the debuggers.
-            UdpTransport(self._connection.port).close()
+            port = UdpTransport(self._connection.port)
+            port.close()
+            where = port.name
         program = self._program()
         self._link = link = WorkerLink(self.name, program, str(self._connection))
         try:
@@ -80,6 +86,7 @@ class WorkerDebugger:
             program.retry(link.was_hung)
             self._link = link = WorkerLink(self.name, program, str(self._connection))
             link.await_listening()
+        _log.info("listening at %s", where)
 
     def attach(self, *, timeout: float) -> TargetInfo:
         """See :meth:`harness.debuggers.base.Debugger.attach`."""

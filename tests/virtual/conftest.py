@@ -27,6 +27,14 @@ def misbehave(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture(scope="session")
+def executions(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The drivers of executions/, compiled."""
+    out = tmp_path_factory.mktemp("executions") / "executions.sys"
+    build_driver(HERE / "executions", Arch.X64, out)
+    return out.read_bytes()
+
+
+@pytest.fixture(scope="session")
 def procnotify() -> bytes:
     """The project's own driver, compiled."""
     return default_driver().path.read_bytes()

@@ -2,70 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-from booted import ListedDebugger
+from driver_lives import live
 
 from harness.errors import DriverBugcheck, DriverHang
-from harness.toolchain import Arch, build_driver
-from harness.virtual.clock import MILLISECOND, SECOND, Clock
 from harness.virtual.dispatcher.policy import POLICIES
-from harness.virtual.kernel.kernel import Kernel
-from harness.virtual.target import VirtualTarget
-
-SOURCES = Path(__file__).resolve().parent.parent / "executions"
-
-
-@pytest.fixture(scope="session")
-def image(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """executions/executions.c, compiled."""
-    out = tmp_path_factory.mktemp("executions") / "executions.sys"
-    build_driver(SOURCES, Arch.X64, out)
-    return out.read_bytes()
-
-
-class Life(NamedTuple):
-    """What one case did from load to a while after unload."""
-
-    lines: list[str]
-    end: DriverBugcheck | DriverHang | None
-    time: int
-    """When it ended (100 ns units since boot)."""
-
-
-def live(
-    image: bytes,
-    case: str,
-    *,
-    seed: int = 1,
-    policy: str = POLICIES[0],
-    verifier: bool = False,
-    break_in_every: int = 0,
-) -> Life:
-    debugger, clock = ListedDebugger(), Clock()
-    kernel = Kernel(debugger, clock, verifier=verifier)
-    debugger.kernel = kernel
-    if break_in_every:
-        polls = itertools.count(1)
-        debugger.poll = lambda: None if next(polls) % break_in_every else kernel.break_in()
-    target = VirtualTarget(kernel, debugger, clock, seed=seed, policy=policy)
-    end: DriverBugcheck | DriverHang | None = None
-    try:
-        assert target.load_driver(case, target.put(f"{case}.sys", image)) == 0
-        target.settle(SECOND, 20 * SECOND)
-        target.act(["launch", "notepad.exe"], 1)
-        target.settle(300 * MILLISECOND, 20 * SECOND)
-        assert target.unload_driver(case) == 0
-        target.settle(SECOND, 20 * SECOND)
-    except (DriverBugcheck, DriverHang) as error:
-        end = error
-    lines = [text.decode().rstrip("\n") for text in debugger.prints]
-    return Life([line for line in lines if not line.startswith("[actor]")], end, clock.now)
-
 
 PRINTS = {
     "waits-for-work-item": ["work item in 4 at irql 0", "waited 0 for 2. ms", "unloaded"],
@@ -112,8 +55,8 @@ PRINTS = {
 
 
 @pytest.mark.parametrize("case", PRINTS)
-def test_what_is_right_on_windows_is_right_here(image: bytes, case: str) -> None:
-    life = live(image, case)
+def test_what_is_right_on_windows_is_right_here(executions: bytes, case: str) -> None:
+    life = live(executions, case)
     assert life.end is None
     expected = PRINTS[case]
     assert len(life.lines) == len(expected), life.lines
@@ -145,9 +88,9 @@ HANGS = {
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("case", HANGS)
 def test_a_wait_that_nobody_can_end_is_a_hang_with_who_waits_for_what(
-    image: bytes, case: str, policy: str
+    executions: bytes, case: str, policy: str
 ) -> None:
-    end = live(image, case, policy=policy).end
+    end = live(executions, case, policy=policy).end
     assert isinstance(end, DriverHang)
     assert re.search(HANGS[case], end.message), end.message
     assert f"{case}.sys hangs at {case}.sys+0x" in end.message
@@ -168,24 +111,24 @@ BUGCHECKS = {
 
 
 @pytest.mark.parametrize("case", BUGCHECKS)
-def test_what_windows_stops_for_is_stopped_for_here(image: bytes, case: str) -> None:
-    end = live(image, case).end
+def test_what_windows_stops_for_is_stopped_for_here(executions: bytes, case: str) -> None:
+    end = live(executions, case).end
     code, parameters = BUGCHECKS[case]
     assert isinstance(end, DriverBugcheck)
     assert (end.code, end.module) == (code, f"{case}.sys")
     assert {index: end.parameters[index] for index in parameters} == parameters
 
 
-def test_the_verifier_names_the_pool_that_an_unload_frees_too_early(image: bytes) -> None:
-    end = live(image, "frees-first", verifier=True).end
+def test_the_verifier_names_the_pool_that_an_unload_frees_too_early(executions: bytes) -> None:
+    end = live(executions, "frees-first", verifier=True).end
     assert isinstance(end, DriverBugcheck)
     assert (end.code, end.module) == (0xD5, "frees-first.sys")
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("case", ["shares-mutex", "ends-its-thread", "takes-in-either-order"])
-def test_the_same_seed_and_policy_give_the_same_run(image: bytes, case: str, policy: str) -> None:
-    lives = [live(image, case, seed=7, policy=policy) for _ in range(2)]
+def test_the_same_seed_and_policy_give_the_same_run(executions: bytes, case: str, policy: str) -> None:
+    lives = [live(executions, case, seed=7, policy=policy) for _ in range(2)]
     assert lives[0].lines == lives[1].lines
     assert lives[0].time == lives[1].time
     assert str(lives[0].end) == str(lives[1].end)
@@ -193,7 +136,7 @@ def test_the_same_seed_and_policy_give_the_same_run(image: bytes, case: str, pol
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("case", ["shares-mutex", "ends-its-thread", "waits-for-timer", "sleeps-in-callback"])
-def test_a_debugger_that_breaks_in_changes_nothing(image: bytes, case: str, policy: str) -> None:
-    alone = live(image, case, seed=5, policy=policy)
-    watched = live(image, case, seed=5, policy=policy, break_in_every=7)
+def test_a_debugger_that_breaks_in_changes_nothing(executions: bytes, case: str, policy: str) -> None:
+    alone = live(executions, case, seed=5, policy=policy)
+    watched = live(executions, case, seed=5, policy=policy, break_in_every=7)
     assert watched == alone

@@ -1,0 +1,102 @@
+/* System threads and worker threads. */
+#include "driver_case.h"
+
+static PETHREAD Thread;
+
+static NTSTATUS StartThread(PKSTART_ROUTINE Routine)
+{
+    HANDLE Handle;
+    NTSTATUS Status = PsCreateSystemThread(&Handle, THREAD_ALL_ACCESS, NULL, NULL, NULL, Routine, &Event);
+
+    if (NT_SUCCESS(Status)) {
+        Status = ObReferenceObjectByHandle(Handle, THREAD_ALL_ACCESS, *PsThreadType, KernelMode, (PVOID *)&Thread, NULL);
+        ZwClose(Handle);
+    }
+    return Status;
+}
+
+static VOID NTAPI WorkerThread(PVOID Context)
+{
+    DbgPrint("thread in %u at irql %u\n", HandleToULong(PsGetCurrentProcessId()), KeGetCurrentIrql());
+    while (!Stop)
+        WaitAtMost(Context, 10);
+    Sleep(30);
+    PsTerminateSystemThread(STATUS_SUCCESS);
+}
+
+static NTSTATUS StartsThread(VOID)
+{
+    NTSTATUS Status = StartThread(WorkerThread);
+
+    DbgPrint("started %x\n", Status);
+    return Status;
+}
+
+static VOID EndsThread(VOID)
+{
+    ULONG Before = Now();
+    NTSTATUS Status;
+
+    Stop = 1;
+    KeSetEvent(&Event, 0, FALSE);
+    Status = WaitFor(Thread);
+    DbgPrint("thread ended %x after %u ms\n", Status, Now() - Before);
+    ObDereferenceObject(Thread);
+}
+
+/* Wrong: leaves its thread behind. */
+
+static VOID LeavesThread(VOID)
+{
+    ObDereferenceObject(Thread);
+}
+
+/* Wrong: waits for a thread that waits for ever. */
+
+static VOID NTAPI WaitsForEverThread(PVOID Context)
+{
+    WaitFor(Context);
+}
+
+static NTSTATUS StartsDeafThread(VOID)
+{
+    return StartThread(WaitsForEverThread);
+}
+
+static VOID WaitsForDeafThread(VOID)
+{
+    WaitFor(Thread);
+}
+
+/* Queues its work item again and again until it is unloaded. */
+
+static VOID NTAPI QueuesItself(PVOID Parameter)
+{
+    Sleep(20);
+    if (Stop)
+        KeSetEvent((PKEVENT)Parameter, 0, FALSE);
+    else
+        ExQueueWorkItem(&WorkItem, DelayedWorkQueue);
+}
+
+static NTSTATUS QueuesWorkItems(VOID)
+{
+    ExInitializeWorkItem(&WorkItem, QueuesItself, &Event);
+    ExQueueWorkItem(&WorkItem, DelayedWorkQueue);
+    return STATUS_SUCCESS;
+}
+
+static VOID StopsWorkItems(VOID)
+{
+    Stop = 1;
+    WaitFor(&Event);
+    Sleep(1);
+}
+
+const DRIVER_CASE ThreadCases[] = {
+    {.Name = L"ends-its-thread", .Entry = StartsThread, .Unload = EndsThread},
+    {.Name = L"leaves-thread", .Entry = StartsThread, .Unload = LeavesThread},
+    {.Name = L"waits-for-deaf-thread", .Entry = StartsDeafThread, .Unload = WaitsForDeafThread},
+    {.Name = L"queues-work-items", .Entry = QueuesWorkItems, .Unload = StopsWorkItems},
+    {.Name = NULL},
+};

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from harness.events import (
         KINDS,
         Bugcheck,
+        Disconnect,
         Driver,
         Event,
         ImageLoad,
@@ -69,6 +70,7 @@ __all__ = [
     "CheckResult",
     "ConnectionFailed",
     "DebuggerDied",
+    "Disconnect",
     "Driver",
     "DriverBugcheck",
     "DriverFault",
@@ -116,8 +118,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "harness.api": ("Recorded", "check", "load_scenario", "open_trace", "record", "run"),
     "harness.events": (
-        *("KINDS", "Bugcheck", "Driver", "Event", "ImageLoad", "Marker", "Print", "ProcessCreate"),
-        *("ProcessExit", "Reboot", "Stop", "ThreadCreate", "ThreadExit", "kind_of"),
+        *("KINDS", "Bugcheck", "Disconnect", "Driver", "Event", "ImageLoad", "Marker", "Print"),
+        *("ProcessCreate", "ProcessExit", "Reboot", "Stop", "ThreadCreate", "ThreadExit", "kind_of"),
     ),
     "harness.order": ("CheckResult",),
     "harness.outcome": ("Outcome",),

@@ -6,8 +6,11 @@
     com:ipport=5554,port=127.0.0.1            KDCOM over TCP, as QEMU's ``-serial tcp:...,server``
     com:pipe,port=/run/vm/com1                KDCOM over a Unix socket, a pty or a Windows named pipe
     com:port=COM1,baud=115200                 KDCOM over a serial port of this machine
+    com:...,reconnect                         one that is closed is opened again
+    com:pipe,port=...,server                  the machine connects to the debugger; with ipport=, too
 
 Options that WinDbg takes and that mean nothing here are accepted, and kept so that people can be told.
+``server`` is not among WinDbg's, which is a pipe's client always; QEMU and VMware call that end so.
 
 Source: Live Kernel-Mode Debugging Using WinDbg, and WinDbg Command-Line Options, Microsoft's debugger
 documentation.
@@ -21,7 +24,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import ClassVar, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from harness.errors import UsageError
 from harness.kd.kdnet import Key
@@ -46,9 +49,6 @@ _HOST_NAME: Final = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62}\.)*[a-z
 
 @dataclass(frozen=True, kw_only=True)
 class _Written:
-    debugger_first: ClassVar[bool] = False
-    """The debugger listens before a target that is started for it. Otherwise the port belongs to the machine,
-    and is there once the machine is."""
     unused: tuple[str, ...] = field(default=(), compare=False)
     """Options that were written and have no meaning here."""
 
@@ -57,11 +57,16 @@ class _Written:
 class NetConnection(_Written):
     """KDNET: the debugger binds the UDP port and the target dials it."""
 
-    debugger_first: ClassVar[bool] = True
     port: int
     key: Key
     target: str | None = None
     """Address or name of a target that does not know the debugger's: it is asked to dial."""
+
+    @property
+    def debugger_first(self) -> bool:
+        """The debugger listens before a target that is started for it. Otherwise the port belongs to the
+        machine, and is there once the machine is."""
+        return True
 
     def __str__(self) -> str:
         """With the secret, as debuggers take it; ``repr`` is the form for people."""
@@ -69,37 +74,64 @@ class NetConnection(_Written):
         return f"net:port={self.port},key={self.key.format()}{target}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _SerialLine(_Written):
+    reconnect: bool = False
+    """A port that was closed, or failed, is opened again, as often as that happens."""
+
+    def _with_options(self, form: str, *, server: bool = False) -> str:
+        return f"{form}{',server' if server else ''}{',reconnect' if self.reconnect else ''}"
+
+
 @dataclass(frozen=True)
-class TcpConnection(_Written):
-    """KDCOM: the debugger connects to a serial port that listens on TCP."""
+class TcpConnection(_SerialLine):
+    """KDCOM: the debugger connects to a serial port that listens on TCP, or listens for one."""
 
     host: str
     port: int
+    server: bool = field(default=False, kw_only=True)
+    """The debugger listens, at its own address ``host``, and the machine connects."""
+
+    @property
+    def debugger_first(self) -> bool:
+        """See :attr:`NetConnection.debugger_first`."""
+        return self.server
 
     def __str__(self) -> str:
-        return f"com:ipport={self.port},port={self.host}"
+        return self._with_options(f"com:ipport={self.port},port={self.host}", server=self.server)
 
 
 @dataclass(frozen=True)
-class PipeConnection(_Written):
-    """KDCOM: the debugger connects to a Unix socket or a named pipe."""
+class PipeConnection(_SerialLine):
+    """KDCOM: the debugger connects to a Unix socket or a named pipe, or serves one."""
 
     path: str
+    server: bool = field(default=False, kw_only=True)
+    """The debugger serves the pipe, and the machine connects."""
+
+    @property
+    def debugger_first(self) -> bool:
+        """See :attr:`NetConnection.debugger_first`."""
+        return self.server
 
     def __str__(self) -> str:
-        return f"com:pipe,port={self.path}"
+        return self._with_options(f"com:pipe,port={self.path}", server=self.server)
 
 
 @dataclass(frozen=True)
-class SerialConnection(_Written):
+class SerialConnection(_SerialLine):
     """KDCOM: the debugger opens a serial port of this machine."""
 
-    debugger_first: ClassVar[bool] = True
     device: str
     baud: int
 
+    @property
+    def debugger_first(self) -> bool:
+        """See :attr:`NetConnection.debugger_first`."""
+        return True
+
     def __str__(self) -> str:
-        return f"com:port={self.device},baud={self.baud}"
+        return self._with_options(f"com:port={self.device},baud={self.baud}")
 
 
 Connection: TypeAlias = NetConnection | TcpConnection | PipeConnection | SerialConnection
@@ -122,10 +154,10 @@ class _Form(NamedTuple):
 
 
 _NET: Final = _Form(("port", "key"), ("target",))
-_TCP: Final = _Form(("ipport", "port"), (), ("baud", "resets", "reconnect"))
-_PIPE: Final = _Form(("pipe", "port"), (), ("baud", "resets", "reconnect"))
-_SERIAL: Final = _Form(("port", "baud"), (), ("resets", "reconnect"))
-_FLAGS: Final = ("pipe", "reconnect")
+_TCP: Final = _Form(("ipport", "port"), ("server", "reconnect"), ("baud", "resets"))
+_PIPE: Final = _Form(("pipe", "port"), ("server", "reconnect"), ("baud", "resets"))
+_SERIAL: Final = _Form(("port", "baud"), ("reconnect",), ("resets",))
+_FLAGS: Final = ("pipe", "server", "reconnect")
 _NUMBERS: Final = ("baud", "resets")
 _ELSEWHERE: Final = {
     **dict.fromkeys(("tcp", "npipe", "spipe", "ssl"), "joins another debugger's session (WinDbg's -remote)"),
@@ -154,16 +186,19 @@ def parse_connection(text: str) -> Connection:
         unused = _check(_NET, "net:", options)
         target = _target(options["target"]) if "target" in options else None
         return NetConnection(_port(options["port"]), Key.parse(options["key"]), target, unused=unused)
+    reconnect, server = "reconnect" in options, "server" in options
     if "ipport" in options:
         unused = _check(_TCP, "com: with ipport=", options)
-        return TcpConnection(options["port"], _port(options["ipport"]), unused=unused)
+        host, port = options["port"], _port(options["ipport"])
+        return TcpConnection(host, port, server=server, reconnect=reconnect, unused=unused)
     if "pipe" in options:
         unused = _check(_PIPE, "com: with pipe", options)
-        return PipeConnection(options["port"], unused=unused)
+        return PipeConnection(options["port"], server=server, reconnect=reconnect, unused=unused)
     if "\\pipe\\" in options.get("port", "").lower():
         raise _wrong("port= is the path of a pipe, and the option 'pipe' is missing")
     unused = _check(_SERIAL, "com:", options)
-    return SerialConnection(options["port"], _number("baud", options["baud"]), unused=unused)
+    baud = _number("baud", options["baud"])
+    return SerialConnection(options["port"], baud, reconnect=reconnect, unused=unused)
 
 
 def _options(text: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ import msgspec
 __all__ = [
     "KINDS",
     "Bugcheck",
+    "Disconnect",
     "Driver",
     "Event",
     "ImageLoad",
@@ -155,6 +156,13 @@ class Reboot(_Common, frozen=True, tag="reboot"):
     """The target began anew: what comes after it is another boot's, with new numbers, PIDs and clock."""
 
 
+class Disconnect(_Common, frozen=True, tag="disconnect"):
+    """The debugger's connection to the target was closed; what comes after this was heard once it was back.
+
+    What the target said in between is missing, as far as it did not wait.
+    """
+
+
 Event: TypeAlias = (
     ProcessCreate
     | ProcessExit
@@ -167,6 +175,7 @@ Event: TypeAlias = (
     | Bugcheck
     | Stop
     | Reboot
+    | Disconnect
 )
 
 KINDS: dict[str, type[Event]] = {
@@ -181,6 +190,7 @@ KINDS: dict[str, type[Event]] = {
     "bugcheck": Bugcheck,
     "stop": Stop,
     "reboot": Reboot,
+    "disconnect": Disconnect,
 }
 """Every kind by the name scenarios and trace files use."""
 

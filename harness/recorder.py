@@ -1,7 +1,8 @@
 """Recording a target that is already there: attach, let it run, keep what it prints, leave it running.
 
 Unlike a run (:mod:`harness.runs`) nothing is done to the target but the break-in at attach. A stop that is no
-bugcheck is let go at once; a reboot is waited through; however the recording ends, the target is released.
+bugcheck is let go at once; a reboot is waited through, and so is a connection that is closed, where the
+debugger opens it again; however the recording ends, the target is released.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from harness.debuggers.base import (
     BugcheckSeen,
     Debugger,
     DebuggerEvent,
+    Disconnected,
     ModuleLoaded,
     ModuleUnloaded,
     PrintReceived,
@@ -165,6 +167,9 @@ class Recorder:
                 self._crashes = 0
                 self._images.see(event)
                 self._emit(self._assembler.reboot())
+            case Disconnected():
+                self._images.see(event)
+                self._emit(self._assembler.disconnect())
             case ModuleLoaded() | ModuleUnloaded():
                 self._images.see(event)
         return True

@@ -34,14 +34,24 @@ GOOD: list[tuple[str, Connection, str]] = [
     (r"com:port=\\.\pipe\com_1,pipe", PipeConnection(r"\\.\pipe\com_1"), r"com:pipe,port=\\.\pipe\com_1"),
     (
         r"Com:Pipe,Port=\\VMHost\pipe\x,Resets=0,Reconnect",
-        PipeConnection(r"\\VMHost\pipe\x"),
-        r"com:pipe,port=\\VMHost\pipe\x",
+        PipeConnection(r"\\VMHost\pipe\x", reconnect=True),
+        r"com:pipe,port=\\VMHost\pipe\x,reconnect",
     ),
     ("com:port=COM1,baud=115200", SerialConnection("COM1", 115200), "com:port=COM1,baud=115200"),
     (
         r"com:port=\\.\com2,baud=57600,reconnect",
-        SerialConnection(r"\\.\com2", 57600),
-        r"com:port=\\.\com2,baud=57600",
+        SerialConnection(r"\\.\com2", 57600, reconnect=True),
+        r"com:port=\\.\com2,baud=57600,reconnect",
+    ),
+    (
+        r"com:pipe,server,port=\\.\pipe\kd1",
+        PipeConnection(r"\\.\pipe\kd1", server=True),
+        r"com:pipe,port=\\.\pipe\kd1,server",
+    ),
+    (
+        "com:reconnect,ipport=5554,Server,port=127.0.0.1",
+        TcpConnection("127.0.0.1", 5554, server=True, reconnect=True),
+        "com:ipport=5554,port=127.0.0.1,server,reconnect",
     ),
     (
         "net:port=50000,key=1.2.3.4,target=winbox.example.org",
@@ -64,7 +74,7 @@ def test_a_connection_is_read_and_written(text: str, connection: Connection, can
 
 
 UNUSED = [
-    ("com:pipe,port=/x,baud=115200,reconnect,resets=0", ("baud=115200", "reconnect", "resets=0")),
+    ("com:pipe,port=/x,baud=115200,reconnect,resets=0", ("baud=115200", "resets=0")),
     ("com:ipport=5554,port=::1,RESETS=2", ("resets=2",)),
     ("com:port=/dev/ttyS0,baud=9600,resets=0", ("resets=0",)),
     ("com:pipe,port=/x", ()),
@@ -112,6 +122,8 @@ BAD = [
     ("com:pipe,port=y,baud=fast", "'fast' of the option 'baud' is no number"),
     ("com:ipport=5554", "com: with ipport= lacks the option 'port'"),
     ("com:port=COM1", "com: lacks the option 'baud'"),
+    ("com:port=COM1,baud=115200,server", "'server' is no option of com:"),
+    ("com:pipe,port=y,server=yes", "'server' takes no value"),
     (r"com:port=\\.\pipe\x,baud=115200", "the option 'pipe' is missing"),
     ("com:port=COM1,baud=115200,parity=none", "'parity' is no option of com:"),
 ]

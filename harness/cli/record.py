@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from harness.cli._options import (
 from harness.debuggers import debugger_factory
 from harness.debuggers.base import TargetInfo
 from harness.debuggers.native.debugger import NativeDebugger
+from harness.events import Disconnect, Event
 from harness.outcome import Outcome
 from harness.recorder import Recorder, Recording
 from harness.recording import Tape
@@ -66,8 +68,9 @@ def command(
     """Attach to a running target at CONNECTION and record what is printed there.
 
     CONNECTION is written as for WinDbg's -k. A serial port that is not there yet, because its machine is not
-    started, is waited for. The target halts for a moment when the debugger attaches and when it leaves. A
-    DbgPrompt is answered, a reboot is waited through.
+    started, is waited for. With ",reconnect" one that is closed is opened again, and the place is in the
+    trace; with ",server" the machine connects to the debugger. The target halts for a moment when the
+    debugger attaches and when it leaves. A DbgPrompt is answered, a reboot is waited through.
 
     The target is let go on every way out, and breaks in once more to prove that it runs. One that cannot be
     proved to run, because its machine is paused or its link is dead, is exit code 3: attach once more when it
@@ -77,7 +80,7 @@ def command(
     Examples:
       procnotify record "net:port=50000,key=1.2.3.4" --for 60s --out run.jsonl
       procnotify record "com:pipe,port=/run/vm/com1" --check scenarios/notepad-launch.yaml
-      procnotify record "com:pipe,port=\\\\.\\pipe\\kd1"
+      procnotify record "com:pipe,port=\\\\.\\pipe\\kd1,reconnect"
       procnotify record "net:port=50000,key=1.2.3.4" --for 60s --check life.yaml --bind notepad=1560 \\
         --from "PID(1560)" --to "PID(1560) was terminated"
 
@@ -86,8 +89,8 @@ def command(
       0  recorded; with --check: all held
       1  an exception that nothing handled; with --check: the order or a lifecycle rule is broken
       2  the command line or the scenario is wrong
-      3  no connection, the target lost or not proved to run afterwards, lines missing, no trace written;
-         with --check: the driver was not heard
+      3  no connection, the target lost or not proved to run afterwards, lines missing (or, with
+         reconnect, perhaps missing), no trace written; with --check: the driver was not heard
       4  the target bugchecked
     """
     if check is None and (bind or first is not None or last is not None):
@@ -103,7 +106,7 @@ def command(
         out,
         connection,
         keep=scenario is not None,
-        show=lambda event: say(printable(event.line)) if event.line else None,
+        show=partial(_show, say),
     ) as tape:
         recorder = Recorder(open_debugger(connection), partial(_attached, tape), tape.record)
         click.echo(f"procnotify: waiting for the target, at most {wait:g} s; Ctrl-C ends it", err=True)
@@ -126,6 +129,13 @@ def command(
             **verdict_as_json(verdict),
         )
     return int(verdict.outcome)
+
+
+def _show(say: Callable[[str], None], event: Event) -> None:
+    if event.line:
+        say(printable(event.line))
+    elif isinstance(event, Disconnect):
+        click.echo("procnotify: the connection was closed; waiting for it to come back", err=True)
 
 
 def _attached(tape: Tape, info: TargetInfo) -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "CommandDebugger",
     "Debugger",
     "DebuggerEvent",
+    "Disconnected",
     "Module",
     "ModuleLoaded",
     "ModuleUnloaded",
@@ -109,8 +110,16 @@ class TargetRebooted:
     """The target announced a reboot; the debugger goes on listening for it."""
 
 
+@dataclass(frozen=True)
+class Disconnected:
+    """The connection was closed, and the debugger waits for it to come back: what the target says until then
+    is not heard."""
+
+    reason: str
+
+
 DebuggerEvent: TypeAlias = (
-    PrintReceived | ModuleLoaded | ModuleUnloaded | BugcheckSeen | Stopped | TargetRebooted
+    PrintReceived | ModuleLoaded | ModuleUnloaded | BugcheckSeen | Stopped | TargetRebooted | Disconnected
 )
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from harness.debuggers.base import Debugger, Module, ModuleLoaded, ModuleUnloaded, TargetRebooted
+from harness.debuggers.base import (
+    Debugger,
+    Disconnected,
+    Module,
+    ModuleLoaded,
+    ModuleUnloaded,
+    TargetRebooted,
+)
 from harness.errors import ProcnotifyError
 
 __all__ = ["MAX_READINGS", "ImagePlace", "LoadedImages"]
@@ -37,7 +44,7 @@ class LoadedImages:
         self._stale = True
         self._readings = 0
 
-    def see(self, event: ModuleLoaded | ModuleUnloaded | TargetRebooted) -> None:
+    def see(self, event: ModuleLoaded | ModuleUnloaded | TargetRebooted | Disconnected) -> None:
         """What is known is no longer true."""
         self._stale = True
         if isinstance(event, TargetRebooted):

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness.events import Bugcheck, Event, Reboot, Stop
+from harness.events import Bugcheck, Disconnect, Event, Reboot, Stop
 from harness.lines.grammar import Grammar, Splits
 from harness.lines.procnotify import PROCNOTIFY
 
@@ -255,6 +255,13 @@ class EventAssembler:
         """The target began anew: what was unfinished, then the mark."""
         events = self.flush(host_time)
         event = Reboot(index=self._next, host_time=host_time)
+        self._next += 1
+        return [*events, event]
+
+    def disconnect(self, host_time: float | None = None) -> list[Event]:
+        """The connection was closed: what was unfinished, then the mark."""
+        events = self.flush(host_time)
+        event = Disconnect(index=self._next, host_time=host_time)
         self._next += 1
         return [*events, event]
 

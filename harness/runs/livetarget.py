@@ -19,6 +19,7 @@ from harness.debuggers.base import (
     BugcheckSeen,
     Debugger,
     DebuggerEvent,
+    Disconnected,
     ModuleLoaded,
     ModuleUnloaded,
     PrintReceived,
@@ -202,6 +203,9 @@ class LiveTarget:
             case TargetRebooted():
                 self._emit(self._assembler.reboot())
                 raise TargetLost("the target rebooted in the middle of the run")
+            case Disconnected(reason=reason):
+                self._emit(self._assembler.disconnect())
+                raise TargetLost(f"{reason} in the middle of the run")
             case ModuleLoaded() | ModuleUnloaded():
                 # The driver's own lines tell the same, in their place among the others.
                 self._images.see(event)

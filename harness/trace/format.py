@@ -2,7 +2,7 @@
 
 ::
 
-    {"kind":"header","format":2,"scenario":"notepad-launch","machine":{...},...}
+    {"kind":"header","format":3,"scenario":"notepad-launch","machine":{...},...}
     {"kind":"process_create","index":0,"line":"[procnotify] ...",...}
     ...
     {"kind":"footer","events":812,"counts":{...},"loss":{...},"complete":true,"outcome":"passed",...}
@@ -22,11 +22,11 @@ from harness.trace.loss import LossReport
 
 __all__ = ["FORMAT", "Footer", "Header", "Record", "encode"]
 
-FORMAT = 2
+FORMAT = 3
 """Version of the file format; a reader takes the older ones and refuses what is newer.
 
 2: stops and reboots stand among the events, totals name any counters, and the footer says whether the capture
-came to its end."""
+came to its end. 3: so do the places where the connection was closed."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="header"):

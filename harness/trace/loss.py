@@ -6,6 +6,9 @@ Loading the driver again starts a load with its own numbers, and so does another
 
 What the counters prove is not always a loss: lines that came although the driver did not count them are the
 driver's doing, and numbers that went back together with the clock are the machine's.
+
+Where the connection was closed lines may have been lost of which no number tells, for none came after them.
+There it is the other way round: only numbers that go on behind such a place prove that nothing is missing.
 """
 
 from __future__ import annotations
@@ -16,13 +19,15 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from harness.callbacks import CALLBACK_KINDS
-from harness.events import KINDS, Driver, Event, Reboot, kind_of
+from harness.events import KINDS, Disconnect, Driver, Event, Reboot, kind_of
 from harness.numbers import Arrival, Numbers
 
 __all__ = ["LossCounter", "LossReport"]
 
 _SHOWN = 16
 """Sentences and ranges of a kind kept."""
+
+_CALLBACKS = frozenset(kind.event for kind in CALLBACK_KINDS.values())
 
 
 class LossReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +47,9 @@ class LossReport(msgspec.Struct, frozen=True, kw_only=True):
     """Where numbers and clock of the target went back, each as a sentence."""
     uncounted: tuple[str, ...] = ()
     """Lines that arrived although the driver's totals do not count them, each as a sentence."""
+
+    unproved: tuple[str, ...] = ()
+    """Where the connection was closed and no number proves that nothing was lost, each as a sentence."""
 
     @property
     def complete(self) -> bool:
@@ -65,6 +73,7 @@ class LossCounter:
         "_after",
         "_after_place",
         "_before",
+        "_closed_at",
         "_counts",
         "_gaps",
         "_lost",
@@ -74,6 +83,8 @@ class LossCounter:
         "_repeated",
         "_totals",
         "_uncounted",
+        "_unnumbered",
+        "_unproved",
         "_went_back",
         "_whole",
     )
@@ -88,6 +99,7 @@ class LossCounter:
         self._miscounted: list[str] = []
         self._went_back: list[str] = []
         self._uncounted: list[str] = []
+        self._unproved: list[str] = []
         self._whole = False
         self._begin_load()
 
@@ -97,14 +109,21 @@ class LossCounter:
         self._counts: Counter[type] = Counter()
         self._after = 0
         self._after_place = 0
+        self._unnumbered = False
+        # The first event at which the connection was closed and which no number has gone beyond yet.
+        self._closed_at: int | None = None
 
     def add_all(self, events: Sequence[Event]) -> None:
         """Take at most :data:`harness.numbers.REMEMBERED` events: the same as :meth:`add` of each, and faster
         where their numbers are in their turn."""
         kinds = Counter(map(type, events))
-        if self._totals is None and Driver not in kinds and Reboot not in kinds:
+        if self._totals is None and kinds.keys().isdisjoint((Driver, Reboot, Disconnect)):
             numbered = [event for event in events if event.seq is not None]
             if self._numbers.take_in_turn(numbered):
+                if len(numbered) < len(events):
+                    self._unnumbered |= any(e.seq is None and type(e) in _CALLBACKS for e in events)
+                if numbered:
+                    self._prove()
                 self._counts.update(kinds)
                 return
         for event in events:
@@ -116,6 +135,8 @@ class LossCounter:
         if seq is not None and not self._number(event, seq):
             return
         kind = type(event)
+        if seq is None and kind in _CALLBACKS:
+            self._unnumbered = True
         totals = self._totals
         if totals is None:
             self._counts[kind] += 1
@@ -128,9 +149,13 @@ class LossCounter:
         if isinstance(event, Driver):
             self._driver(event)
         elif isinstance(event, Reboot):
+            closed_at = self._closed_at
             self._end_load()
             self._numbers.reset()
             self._whole = False
+            self._closed_at = closed_at  # the first lines of this boot may have been lost there, too
+        elif isinstance(event, Disconnect) and totals is None and self._closed_at is None:
+            self._closed_at = event.index
 
     def begin_part(self) -> None:
         """What was taken so far came before the part of the recording that is told of."""
@@ -140,11 +165,15 @@ class LossCounter:
     def end_part(self, after: Iterable[Event]) -> None:
         """The part is over; a line of it that came late, among the events ``after`` it, is not lost."""
         self._numbers.end_part()
-        if self.report().complete:
+        if self._nothing_is_missing():
             return
         for event in after:
-            if self._ends_load(event) or (self._take_late(event) and self.report().complete):
+            if self._ends_load(event) or (self._take_late(event) and self._nothing_is_missing()):
                 return
+
+    def _nothing_is_missing(self) -> bool:
+        report = self.report()
+        return report.complete and not report.unproved
 
     def _ends_load(self, event: Event) -> bool:
         """Is the load, or the boot, that the part ended in over?"""
@@ -155,8 +184,11 @@ class LossCounter:
         return self._numbers.foretell(event, event.seq) in (Arrival.BEGINS, Arrival.WENT_BACK)
 
     def _take_late(self, event: Event) -> bool:
-        """Take an event after the part; True: it is one of the part's."""
+        """Take an event after the part; True: it says something about the part."""
         seq = event.seq
+        if seq is not None and seq == self._numbers.next:
+            self._prove()
+            return True
         if (
             seq is None
             or self._numbers.take(event, seq) is not Arrival.NEW
@@ -184,11 +216,18 @@ class LossCounter:
             miscounted=tuple([*self._miscounted, *miscounted][:_SHOWN]),
             went_back=tuple(self._went_back),
             uncounted=tuple([*self._uncounted, *uncounted][:_SHOWN]),
+            unproved=tuple(dict.fromkeys([*self._unproved, *self._judge_closed()]))[:_SHOWN],
         )
 
     def _number(self, event: Event, seq: int) -> bool:
         """Take the number of a line; False when the line had already arrived."""
         numbers = self._numbers
+        if self._goes_on(seq):
+            self._prove()
+        elif self._closed_at is not None and numbers.next is None:
+            # Were those before it printed before the capture began, or while the connection was closed?
+            self._unproved.append(_unproved(self._closed_at))
+            self._closed_at = None
         if seq != numbers.next:
             arrival = numbers.foretell(event, seq)
             if arrival is Arrival.BEGINS and numbers.next is not None:
@@ -211,6 +250,23 @@ class LossCounter:
         numbers.take(event, seq)
         return arrival is not Arrival.REPEATED
 
+    def _goes_on(self, seq: int) -> bool:
+        """Do the driver's numbers go on over where the connection was closed, or begin behind it?"""
+        if self._closed_at is None:
+            return False
+        after = self._numbers.next
+        return seq <= 1 if after is None else seq >= after
+
+    def _prove(self) -> None:
+        """A number went on: what is missing before it is counted as such."""
+        if not self._unnumbered:
+            self._closed_at = None
+
+    def _judge_closed(self) -> list[str]:
+        """Where the connection was closed, if lines may have been lost there of which no number tells."""
+        heard = self._unnumbered or self._numbers.next is not None
+        return [] if self._closed_at is None or not heard else [_unproved(self._closed_at)]
+
     def _driver(self, event: Driver) -> None:
         """A line about the driver itself: a registration begins a load, the totals end it."""
         if event.totals is not None:
@@ -228,6 +284,7 @@ class LossCounter:
         self._gaps = list(report.gaps)
         self._miscounted = list(report.miscounted)
         self._uncounted = list(report.uncounted)
+        self._unproved = list(report.unproved)
         self._numbers.reset()
         self._begin_load()
 
@@ -249,3 +306,8 @@ class LossCounter:
             lines = f"{self._after} callback line{'s' * (self._after > 1)}"
             more.append(f"{lines} came after the driver's totals, from event {self._after_place} on")
         return fewer, more
+
+
+def _unproved(index: int) -> str:
+    place = f"the connection was closed (event {index})"
+    return f"{place}, and nothing proves that no line was lost until it was back"

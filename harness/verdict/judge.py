@@ -162,6 +162,9 @@ class _Judge:
         loss = self._found.loss
         if "no_lost_lines" not in self._off and not loss.complete:
             return self._is(Outcome.RIG, str(loss), "nothing is judged when lines are missing")
+        if "no_lost_lines" not in self._off and loss.unproved:
+            hint = "what lies on one side of it can be judged as a part: --from, --to"
+            return self._is(Outcome.RIG, loss.unproved[0], hint)
         if "seq_unique" not in self._off:
             if loss.went_back:
                 hint = "a VM that is put back to a snapshot does this; record it anew"
@@ -240,6 +243,10 @@ class _Judge:
             shown = shown or survey.other_lines
         for unfit in shown:
             yield f"  event {unfit.index} {unfit.misfit}: {unfit.line[:_SHOWN_WIDTH]}"
+        closed = survey.counts.get("disconnect", 0)
+        if closed:
+            times = "once" if closed == 1 else f"{closed} times"
+            yield f"the connection was closed {times}: what has no number may be missing there"
         before = survey.loss.before
         if before:
             yield f"{before} line{'s' * (before > 1)} of the driver came before the capture began"

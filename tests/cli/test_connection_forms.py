@@ -21,8 +21,8 @@ def record(connection: str) -> Result:
 @pytest.mark.parametrize(
     ("options", "unused"),
     [
-        (",baud=115200,reconnect,resets=0", "baud=115200, reconnect, resets=0"),
-        (",Reconnect", "reconnect"),
+        (",baud=115200,reconnect,resets=0", "baud=115200, resets=0"),
+        (",Reconnect", None),
         ("", None),
     ],
 )

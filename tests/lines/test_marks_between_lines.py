@@ -1,8 +1,8 @@
-"""What the debugger adds between the driver's lines: a stop, a reboot."""
+"""What the debugger adds between the driver's lines: a stop, a reboot, a connection that was closed."""
 
 from __future__ import annotations
 
-from harness.events import Print, Reboot, Stop
+from harness.events import Disconnect, Print, Reboot, Stop
 from harness.lines import EventAssembler
 
 
@@ -19,4 +19,11 @@ def test_a_reboot_leaves_no_line_half_done_for_the_next_boot() -> None:
     assembler = EventAssembler()
     assembler.feed("half ")
     assert assembler.reboot() == [Print(index=0, line="half "), Reboot(index=1)]
+    assert assembler.feed("whole\n") == [Print(index=2, line="whole")]
+
+
+def test_a_line_that_the_closing_cut_off_is_not_joined_with_what_comes_after() -> None:
+    assembler = EventAssembler()
+    assembler.feed("half ")
+    assert assembler.disconnect() == [Print(index=0, line="half "), Disconnect(index=1)]
     assert assembler.feed("whole\n") == [Print(index=2, line="whole")]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.callbacks import COUNTERS
-from harness.events import Driver, Event, Print, Reboot, ThreadCreate, ThreadExit
+from harness.events import Disconnect, Driver, Event, Print, Reboot, ThreadCreate, ThreadExit
 from harness.trace.loss import LossCounter, LossReport
 
 
@@ -245,3 +245,101 @@ def test_a_number_that_never_came_is_lost_in_one_part_at_most(order, one, other,
         for a, b in ((0, first), (first, end), (end, len(events)))
     ]
     assert sum(part.lost for part in parts) <= 1
+
+
+CLOSED = Disconnect(index=0)
+UNNUMBERED = ThreadCreate(index=0, pid=4, tid=8)
+LOAD = [registration(), thread(2), thread(3)]
+AGAIN = [registration(time=10**9), thread(2, time=10**9)]
+
+PROVED = [
+    pytest.param([*LOAD, CLOSED, thread(4)], id="numbers go on"),
+    pytest.param([*LOAD, CLOSED, CLOSED, thread(4)], id="closed twice"),
+    pytest.param([*LOAD, CLOSED, totals(4, thread_create=2)], id="the totals go on"),
+    pytest.param([*LOAD, totals(4, thread_create=2), CLOSED], id="after the totals"),
+    pytest.param([*LOAD, totals(4, thread_create=2), CLOSED, *AGAIN], id="between two loads"),
+    pytest.param([CLOSED, *LOAD], id="before the load"),
+    pytest.param([Reboot(index=0), CLOSED, *LOAD], id="after a reboot that was announced"),
+    pytest.param([Print(index=0), CLOSED, Print(index=0)], id="no driver at all"),
+]
+UNPROVED = [
+    pytest.param([*LOAD, CLOSED], id="nothing after it"),
+    pytest.param([*LOAD, CLOSED, Print(index=0)], id="nothing numbered after it"),
+    pytest.param([*LOAD, CLOSED, Reboot(index=0), *LOAD], id="the end of a boot"),
+    pytest.param([*LOAD, CLOSED, *AGAIN], id="the end of a load"),
+    pytest.param([CLOSED, thread(4), thread(5)], id="numbers that do not begin behind it"),
+    pytest.param([CLOSED, Reboot(index=0), thread(2)], id="the beginning of a boot"),
+    pytest.param([UNNUMBERED, CLOSED, UNNUMBERED], id="no numbers"),
+    pytest.param([CLOSED, UNNUMBERED], id="no numbers behind it"),
+    pytest.param([*LOAD, UNNUMBERED, CLOSED, thread(4)], id="some have none"),
+    pytest.param([*LOAD, thread(5), CLOSED, thread(4)], id="a late one says nothing"),
+]
+
+
+def batched(events):
+    counter = LossCounter()
+    counter.add_all([msgspec.structs.replace(event, index=n) for n, event in enumerate(events)])
+    return counter.report()
+
+
+@pytest.mark.parametrize("events", PROVED)
+def test_where_the_connection_was_closed_numbers_prove_that_nothing_is_missing(events):
+    assert report(events) == batched(events) == LossReport()
+
+
+@pytest.mark.parametrize("events", UNPROVED)
+def test_where_they_prove_nothing_that_is_said(events):
+    found = report(events)
+    place = events.index(CLOSED)
+    assert found == batched(events)
+    assert found.unproved == (
+        f"the connection was closed (event {place}), and nothing proves that no line was lost"
+        " until it was back",
+    )
+
+
+def test_lines_that_are_proved_to_be_lost_are_counted_as_such():
+    found = report([*LOAD, CLOSED, thread(6)])
+    assert (found.lost, found.gaps, found.unproved) == (2, ((4, 5),), ())
+
+
+def test_only_where_a_part_lies_over_it_does_it_concern_the_part():
+    assert part_report([*LOAD, CLOSED], [thread(4)], []) == LossReport()
+    assert part_report([], LOAD, [CLOSED]) == LossReport()
+    assert part_report([], [*LOAD, CLOSED], []).unproved
+    assert part_report([], [*LOAD, CLOSED, Print(index=0)], [thread(4)]) == LossReport()
+    assert part_report([], [*LOAD, CLOSED, Print(index=0)], [thread(6)]).unproved, "4 may belong to it"
+
+
+@given(st.data())
+def test_no_loss_at_a_place_where_it_was_closed_is_hidden(data):
+    boots = data.draw(st.lists(st.integers(1, 8), min_size=1, max_size=3))
+    sent = []
+    for number, lines in enumerate(boots):
+        sent += [Reboot(index=0)] * (number > 0) + [thread(seq) for seq in range(1, lines + 1)]
+    first = data.draw(st.integers(0, len(sent)))
+    end = data.draw(st.integers(first, len(sent)))
+    # A reboot is noticed whenever it was.
+    lost = [event for event in sent[first:end] if not isinstance(event, Reboot)]
+    noticed = [event for event in sent[first:end] if isinstance(event, Reboot)]
+    heard = [*sent[:first], CLOSED, *noticed, *sent[end:]]
+    found = report(heard)
+    assert found == batched([msgspec.structs.replace(event, index=0) for event in heard])
+    whole_loads = sum(
+        lines
+        for lines, boot in zip(boots, _boots(sent, first, end), strict=True)
+        if boot == lines  # of a load of which nothing was heard nothing is known
+    )
+    if len(lost) > whole_loads:
+        assert found.unproved or not found.complete
+
+
+def _boots(sent, first, end):
+    """How many lines of each boot were lost."""
+    counts = [0]
+    for place, event in enumerate(sent):
+        if isinstance(event, Reboot):
+            counts.append(0)
+        elif first <= place < end:
+            counts[-1] += 1
+    return counts

@@ -11,7 +11,7 @@ from traces import BREAKING, SECOND, entry, image, placed, removal, scenario, to
 
 from harness.debuggers.base import Release
 from harness.errors import DriverHang, TargetLost
-from harness.events import Bugcheck, Event, Marker, Print, Reboot, Stop
+from harness.events import Bugcheck, Disconnect, Event, Marker, Print, Reboot, Stop
 from harness.lines import parse
 from harness.outcome import Outcome
 from harness.scenario import RULES
@@ -190,6 +190,22 @@ SITUATIONS = {
         P,
         expect=LIFE.replace("    - process_exit", "    - never: {image_load: any}\n    - process_exit"),
     ),
+    # the connection closed
+    "closed where the numbers go on": Situation([born(seq=1), Disconnect(index=0), died(seq=2)], P),
+    "closed where numbers are missing": Situation(
+        [born(seq=1), Disconnect(index=0), died(seq=4)], R, "seq 2..3"
+    ),
+    "closed where there are no numbers": Situation(
+        [born(), Disconnect(index=0), died()],
+        R,
+        "the connection was closed (event 1), and nothing proves that no line was lost until it was back; "
+        "what lies on one side of it can be judged as a part",
+    ),
+    "... where lost lines do not matter": Situation(
+        [born(), Disconnect(index=0), died()], P, off=("no_lost_lines",)
+    ),
+    "closed, and a rule is broken": Situation([died(), Disconnect(index=0), image(8)], R, "nothing proves"),
+    "closed, and it bugchecked": Situation([CRASH, Disconnect(index=0)], C, "0x00000050"),
     # what is too ambiguous
     "too ambiguous": Situation([*KEPT, *KEPT], R, "s.yaml:4: the trace is too ambiguous", expect=AMBIGUOUS),
     "too ambiguous, and a rule is broken": Situation(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import sys
+from functools import partial
 from time import perf_counter
 from typing import Final
 
@@ -12,13 +13,14 @@ from harness.connection import Connection, NetConnection
 from harness.debuggers.native.conversation import Conversation
 from harness.debuggers.native.linklog import LinkLog
 from harness.debuggers.native.linkthread import LinkThread
+from harness.debuggers.native.opening import Opener, PortRefused, await_transport, opener_of
 from harness.debuggers.native.transport import Transport, UdpTransport
 from harness.errors import ConnectionFailed, TargetLost
 from harness.kd.kdnet import Drop
 from harness.kd.session import Session
 from harness.kd.statechange import StateChange
 
-__all__ = ["await_session", "break_in_until_halted", "start_link"]
+__all__ = ["BREAK_IN_AGAIN", "LinkOpener", "await_session", "break_in_until_halted"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,20 +32,64 @@ _LET_IN: Final = (
 )
 """What Windows' own firewall takes to let a target's datagrams in: it drops those for a program that its user
 did not allow, and asks nobody about one without a window (a service, CI)."""
+LISTEN_SECONDS: Final = 10.0
+"""For a TCP connection to come about, before a machine is waited for at length."""
+REOPEN_SECONDS: Final = 1.0
+"""The same for one that was closed; the link's thread does nothing else meanwhile."""
 BREAK_IN_AGAIN: Final = 0.485
 """Seconds between break-ins, as Microsoft's host."""
 
 
-def start_link(connection: Connection, transport: Transport, talk: Conversation, spin: float) -> LinkThread:
-    """Begin to speak KD over ``transport``; see :class:`LinkThread` for ``spin``."""
-    if isinstance(connection, NetConnection):
-        session = Session.kdnet_host(connection.key, secrets.token_bytes)
-    else:
-        session = Session.kdcom_host()
-    link = talk.link = LinkThread(session, transport, talk, spin=spin)
-    link.start()
-    _log.info("listening at %s", transport.name)
-    return link
+class LinkOpener:
+    """Opens a connection, and begins to speak KD over it; once.
+
+    :param spin: see :class:`LinkThread`.
+    """
+
+    def __init__(self, connection: Connection, talk: Conversation, spin: float) -> None:
+        self._connection = connection
+        self._talk = talk
+        self._spin = spin
+        self._opener: Opener | None = None
+
+    def listen(self) -> LinkThread | None:
+        """Bind or connect; None: what the debugger connects to is not there yet, or nobody connects to it.
+
+        :raises ConnectionFailed: it cannot be had.
+        """
+        self._opener = opener_of(self._connection)
+        try:
+            timeout = 0.0 if self._connection.debugger_first else LISTEN_SECONDS
+            return self._start(self._opener.open(timeout), self._opener)
+        except PortRefused:
+            return None
+
+    def connect(self, deadline: float) -> LinkThread:
+        """Wait for it until ``deadline``, a moment of ``perf_counter``.
+
+        :raises ConnectionFailed: it cannot be had until then.
+        """
+        opener = self._opener or opener_of(self._connection)
+        self._opener = opener
+        return self._start(await_transport(opener, deadline), opener)
+
+    def close(self) -> None:
+        """Nobody can connect to it any more; the link stops by itself. Idempotent."""
+        if self._opener is not None:
+            self._opener.close()
+
+    def _start(self, transport: Transport, opener: Opener) -> LinkThread:
+        connection, reopen = self._connection, None
+        if isinstance(connection, NetConnection):
+            session = Session.kdnet_host(connection.key, secrets.token_bytes)
+        else:
+            session = Session.kdcom_host()
+            if connection.reconnect:
+                reopen = partial(opener.open, REOPEN_SECONDS)
+        link = self._talk.link = LinkThread(session, transport, self._talk, spin=self._spin, reopen=reopen)
+        link.start()
+        _log.info("listening at %s", transport.name)
+        return link
 
 
 def await_session(talk: Conversation, connection: NetConnection, deadline: float) -> None:

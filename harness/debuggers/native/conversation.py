@@ -16,17 +16,25 @@ from functools import partial
 from time import perf_counter, time
 from typing import Final, TypeVar
 
-from harness.debuggers.base import Module, ModuleLoaded, ModuleUnloaded, PrintReceived, TargetRebooted
+from harness.debuggers.base import (
+    Disconnected,
+    Module,
+    ModuleLoaded,
+    ModuleUnloaded,
+    PrintReceived,
+    TargetRebooted,
+)
+from harness.debuggers.native.continuing import continue_record
 from harness.debuggers.native.inbox import Halt, Inbox, InboxItem, Message
-from harness.debuggers.native.linklog import place
+from harness.debuggers.native.linklog import two_targets
 from harness.debuggers.native.linkthread import LinkThread
-from harness.errors import ConnectionFailed, ProcnotifyError, TargetLost, UsageError
-from harness.kd.contexts import MACHINE_I386
+from harness.debuggers.native.outages import Outages
+from harness.errors import ProcnotifyError, TargetLost, UsageError
 from harness.kd.debugio import GetString, PrintString
 from harness.kd.errors import ProtocolError
 from harness.kd.fileio import CloseFile, CreateFile, ReadFile, WriteFile
 from harness.kd.layout import Record
-from harness.kd.manipulate import Continue, Continue2, Manipulate, MemoryTransfer
+from harness.kd.manipulate import Continue, Manipulate, MemoryTransfer
 from harness.kd.packets import PacketType
 from harness.kd.session_events import (
     Acknowledged,
@@ -39,11 +47,11 @@ from harness.kd.session_events import (
     SessionEvent,
 )
 from harness.kd.statechange import CommandString, Exception64, LoadSymbols, StateChange
-from harness.kd.status import DBG_CONTINUE, STATUS_NO_SUCH_FILE, STATUS_UNSUCCESSFUL
+from harness.kd.status import STATUS_NO_SUCH_FILE, STATUS_UNSUCCESSFUL
 from harness.kd.traceio import ControlRequest
 from harness.waiting import wait_in_slices
 
-__all__ = ["Conversation", "continue_record", "image_name"]
+__all__ = ["Conversation"]
 
 REQUEST_AGAIN: Final = 1.0
 """Seconds until an acknowledged but unanswered request is made again, under a new id."""
@@ -52,30 +60,6 @@ _FLUSH_AT: Final = 256
 _log = logging.getLogger(__name__)
 
 R = TypeVar("R", bound=Manipulate)
-
-
-def image_name(path: str) -> str:
-    """The last component of an NT path."""
-    return path.replace("/", "\\").rpartition("\\")[2]
-
-
-def continue_record(machine: int, *, step: bool = False, status: int = DBG_CONTINUE) -> Continue2:
-    """The Continue2 that lets a target of this PE machine type run, or run one instruction.
-
-    :param status: what becomes of the exception that it stands at; DBG_EXCEPTION_NOT_HANDLED: the target
-        looks for a handler of its own.
-    """
-    if machine == MACHINE_I386:
-        # On x86 the same bytes are four u32: trace flag, Dr7, symbol start, symbol end.
-        return Continue2(continue_status=status, trace_flag=int(step), dr7=0x400, current_symbol_start=0)
-    return Continue2(continue_status=status, trace_flag=int(step))
-
-
-def _two_targets(seen: SecondTarget) -> ConnectionFailed:
-    return ConnectionFailed(
-        f"two targets dial this port with one key: {place(seen.address)} and {place(seen.other)}",
-        hint="a copied machine has its original's debugger settings; give each target a port of its own",
-    )
 
 
 class Conversation:
@@ -99,6 +83,7 @@ class Conversation:
         self._settled = 0
         self._sessions = 0
         self._packets = 0
+        self._outages = Outages()
         self._reboots = 0
         self._reboot_announced = False
         self._reboot_token: int | None = None
@@ -115,6 +100,7 @@ class Conversation:
             match event:
                 case PacketReceived(packet_type):
                     self._packets += 1
+                    self._outages.hear()
                     try:
                         self._on_record(packet_type, event.record())
                     except ProtocolError as error:
@@ -144,6 +130,17 @@ class Conversation:
     def failed(self, error: ProcnotifyError) -> None:
         """The link is dead."""
         self._failure = error
+        self._tell()
+
+    def disconnected(self, reason: str) -> None:
+        """The connection is closed for a while. One that comes and goes without a word is told of once."""
+        if self._outages.begin():
+            self._put(Disconnected(reason))
+        self._tell()
+
+    def reconnected(self) -> None:
+        """The connection is back."""
+        self._outages.end()
         self._tell()
 
     def _tell(self) -> None:
@@ -185,7 +182,7 @@ class Conversation:
             self._reboot_announced = True
             self._reboot_token = self._send(PacketType.STATE_MANIPULATE, Continue())
             return
-        name = image_name(change.path)
+        name = change.path.replace("/", "\\").rpartition("\\")[2]
         if change.unload:
             self._put(ModuleUnloaded(name, change.base))
         else:
@@ -265,6 +262,11 @@ class Conversation:
         return self._reboots
 
     @property
+    def silent(self) -> bool:
+        """The connection was closed and is back, and nothing has come from the target since."""
+        return self._outages.silent
+
+    @property
     def heard(self) -> bool:
         """A data packet of the target arrived."""
         return self._packets > 0
@@ -295,7 +297,7 @@ class Conversation:
             if was_full and not self._inbox.full and self.link is not None:
                 self.link.wake()
         if isinstance(item, SecondTarget):
-            raise _two_targets(item)
+            raise two_targets(item)
         return item
 
     def unread(self) -> list[Message]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import deque
 from collections.abc import Callable
 from time import perf_counter
 from typing import Final
@@ -22,6 +23,7 @@ from harness.connection import Connection, NetConnection, parse_connection
 from harness.debuggers.base import (
     BugcheckSeen,
     DebuggerEvent,
+    Disconnected,
     Module,
     ModuleLoaded,
     ModuleUnloaded,
@@ -32,30 +34,25 @@ from harness.debuggers.base import (
     TargetRebooted,
 )
 from harness.debuggers.bugchecks import Banner, CrashEvidence
-from harness.debuggers.native.attaching import await_session, break_in_until_halted, start_link
+from harness.debuggers.native.attaching import LinkOpener, await_session, break_in_until_halted
 from harness.debuggers.native.breakpoints import Breakpoints
-from harness.debuggers.native.conversation import Conversation, continue_record
+from harness.debuggers.native.comeback import Comeback
+from harness.debuggers.native.continuing import continue_record
+from harness.debuggers.native.conversation import Conversation
 from harness.debuggers.native.inbox import Halt, InboxItem
 from harness.debuggers.native.linkthread import LinkThread
 from harness.debuggers.native.registers import Registers
 from harness.debuggers.native.stackwords import MAX_PROCESSORS, stack_words
+from harness.debuggers.native.stopdescription import describe_stop, read_bugcheck
 from harness.debuggers.native.targetmemory import REQUEST_SECONDS, TargetMemory, UnreadableMemory
-from harness.debuggers.native.transport import PortRefused, await_transport, open_transport
 from harness.debuggers.prompts import answer_prompt
 from harness.debuggers.release import release
-from harness.debuggers.stops import DEBUGGER_EXCEPTIONS, command_stop, continue_status, exception_stop
-from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost, UsageError
+from harness.debuggers.stops import DEBUGGER_EXCEPTIONS, continue_status
+from harness.errors import ConnectionFailed, DriverBugcheck, RigError, TargetLost, UsageError
 from harness.kd.contexts import Context
 from harness.kd.manipulate import GetVersion64, Manipulate
-from harness.kd.statechange import CommandString, Exception64, LoadSymbols, StateChange
-from harness.kd.status import (
-    DBG_CONTINUE,
-    DBG_STATUS_BUGCHECK_FIRST,
-    DBG_STATUS_BUGCHECK_SECOND,
-    DBG_STATUS_CONTROL_C,
-    STATUS_BREAKPOINT,
-    STATUS_SINGLE_STEP,
-)
+from harness.kd.statechange import Exception64, StateChange
+from harness.kd.status import DBG_CONTINUE, STATUS_BREAKPOINT, STATUS_SINGLE_STEP
 
 __all__ = ["NativeDebugger"]
 
@@ -66,9 +63,6 @@ SILENCE: Final = 30.0
 STEP_SECONDS: Final = 5.0
 LATE_BREAK_IN_SECONDS: Final = 0.5
 """For a break-in that the target may still find in its queue."""
-_BUGCHECK_STATUSES: Final = (DBG_STATUS_BUGCHECK_FIRST, DBG_STATUS_BUGCHECK_SECOND)
-_BREAK_IN_STATUSES: Final = (0, DBG_STATUS_CONTROL_C)
-"""0: a processor whose arguments are not in registers."""
 
 
 class NativeDebugger:
@@ -94,9 +88,11 @@ class NativeDebugger:
     ) -> None:
         self._connection = parse_connection(connection) if isinstance(connection, str) else connection
         cores = os.cpu_count() or 1
-        self._spin = spin if spin is not None else (SPIN if cores > 1 else 0.0)
         self._silence = silence if isinstance(self._connection, NetConnection) else None
         self._talk = Conversation(prompts)
+        self._link_opener = LinkOpener(
+            self._connection, self._talk, spin if spin is not None else (SPIN if cores > 1 else 0.0)
+        )
         self._link: LinkThread | None = None
         self._version = GetVersion64()
         self._memory = TargetMemory(self._ask, self._version)
@@ -105,36 +101,32 @@ class NativeDebugger:
         self._evidence = CrashEvidence()
         self._crashed = False
         self._processors = 0
+        self._comeback = Comeback(self._talk)
+        self._later: deque[DebuggerEvent] = deque()
+        """Events that come behind one that was found out because of them."""
 
     # Debugger
 
     def listen(self) -> None:
-        """See :meth:`harness.debuggers.base.Debugger.listen`; over KDCOM: connect to the serial port. One
-        that is not there yet is no error, for its machine may not be: :meth:`attach` waits for it."""
+        """See :meth:`harness.debuggers.base.Debugger.listen`; over KDCOM: connect to the serial port, or let
+        the machine connect. One that is not there yet is no error: :meth:`attach` waits for it."""
         if self._link is not None:
             raise UsageError("this debugger listens already")
-        with contextlib.suppress(PortRefused):
-            transport = open_transport(self._connection)
-            self._link = start_link(self._connection, transport, self._talk, self._spin)
+        self._link = self._link_opener.listen()
 
     def attach(self, *, timeout: float) -> TargetInfo:
         """See :meth:`harness.debuggers.base.Debugger.attach`."""
         deadline = perf_counter() + timeout
         if self._link is None:
-            transport = await_transport(self._connection, deadline)
-            self._link = start_link(self._connection, transport, self._talk, self._spin)
+            self._link = self._link_opener.connect(deadline)
         self._talk.continue_loads = False
         if isinstance(self._connection, NetConnection):
             await_session(self._talk, self._connection, deadline)
         change = break_in_until_halted(self._talk, deadline, timeout)
-        version = self._talk.request(GetVersion64(), max(deadline - perf_counter(), 1.0))
-        if not version.succeeded:
-            raise ConnectionFailed(f"the target refuses GetVersion (status 0x{version.status:08x})")
-        self._version = version
-        self._talk.machine = version.machine_type
-        self._memory = TargetMemory(self._ask, version)
-        self._breakpoints = Breakpoints(self._ask, self._memory)
-        self._registers = self._make_registers()
+        version = self._ask_version(max(deadline - perf_counter(), 1.0))
+        self._use_version(version)
+        if not isinstance(self._connection, NetConnection) and self._connection.reconnect:
+            self._comeback.remember(version.kernel_base, self.interrupt_time())
         self._crashed = self._bugcheck(change) is not None
         self._processors = change.number_processors
         stop = self._stopped(change)
@@ -160,7 +152,12 @@ class NativeDebugger:
         self._require_link().busy = True
         self._registers.written = False
         status = continue_status(change.exception_code) if isinstance(change, Exception64) else DBG_CONTINUE
-        self._talk.command(continue_record(self._talk.machine, status=status), REQUEST_SECONDS)
+        try:
+            self._talk.command(continue_record(self._talk.machine, status=status), REQUEST_SECONDS)
+        except TargetLost:
+            if self._require_link().is_open:
+                raise
+            return  # it is sent until the connection is back and it is acknowledged
 
     def break_in(self, *, timeout: float) -> Stopped:
         """See :meth:`harness.debuggers.base.Debugger.break_in`."""
@@ -176,7 +173,9 @@ class NativeDebugger:
 
     def receive(self, *, timeout: float) -> DebuggerEvent | None:
         """See :meth:`harness.debuggers.base.Debugger.receive`."""
-        item = self._talk.take(timeout if self._link is not None else 0.0)
+        if self._later:
+            return self._later.popleft()
+        item = self._comeback.take(timeout) if self._link is not None else self._talk.take(0.0)
         if item is not None:
             return self._event(item)
         if self._link is not None:
@@ -194,6 +193,7 @@ class NativeDebugger:
         """See :meth:`harness.debuggers.base.Debugger.detach`; on a link that loses datagrams the timeout
         grows with its loss."""
         if self._link is None:
+            self._link_opener.close()
             return Release(None, "the debugger was never connected")
         talk = self._talk
         timeout *= self._link.patience
@@ -201,9 +201,12 @@ class NativeDebugger:
         try:
             if not talk.sessions and not talk.heard:
                 return Release(None, "no target was ever connected")
+            if not self._link.is_open:
+                return Release(None, "the connection was closed, and nobody has come back")
             return release(self, timeout=timeout, crashed=self._crashed)
         finally:
             self._link.stop()
+            self._link_opener.close()
             self._link = self._talk.link = None
 
     # What its release needs (harness.debuggers.release.Releasable)
@@ -279,6 +282,30 @@ class NativeDebugger:
     def _ask(self, request: Manipulate, timeout: float) -> Manipulate:
         return self._talk.request(request, timeout)
 
+    def _ask_version(self, timeout: float) -> GetVersion64:
+        version = self._talk.request(GetVersion64(), timeout)
+        if not version.succeeded:
+            raise ConnectionFailed(f"the target refuses GetVersion (status 0x{version.status:08x})")
+        return version
+
+    def _use_version(self, version: GetVersion64) -> None:
+        self._version = version
+        self._talk.machine = version.machine_type
+        self._memory = TargetMemory(self._ask, version)
+        self._breakpoints = Breakpoints(self._ask, self._memory)
+        self._registers = self._make_registers()
+
+    def _is_another_boot(self) -> bool:
+        """The halted target, whose connection was closed, is not in the boot that it was in before."""
+        try:
+            version, clock = self._ask_version(REQUEST_SECONDS), self.interrupt_time()
+        except (RigError, UsageError):
+            return False  # closed again: it is looked at when it is back
+        if not self._comeback.is_another_boot(version.kernel_base, clock):
+            return False
+        self._use_version(version)
+        return True
+
     def _require_link(self) -> LinkThread:
         if self._link is None:
             raise UsageError("the debugger is not connected", hint="call listen and attach first")
@@ -302,15 +329,23 @@ class NativeDebugger:
                 return item
             case ModuleUnloaded():
                 return item
-            case TargetRebooted():
-                self._evidence.forget()
-                self._breakpoints.forget()
-                self._crashed = False
-                return item
+            case TargetRebooted() | Disconnected():
+                self._comeback.see(item)
+                return self._rebooted() if isinstance(item, TargetRebooted) else item
             case Halt(change):
                 if self._link is not None:
                     self._link.busy = False
-                return self._describe_halt(change)
+                if not self._comeback.is_to_be_known or not self._is_another_boot():
+                    return self._describe_halt(change)
+                rebooted = self._rebooted()
+                self._later.append(self._describe_halt(change))
+                return rebooted
+
+    def _rebooted(self) -> TargetRebooted:
+        self._evidence.forget()
+        self._breakpoints.forget()
+        self._crashed = False
+        return TargetRebooted()
 
     def _describe_halt(self, change: StateChange) -> BugcheckSeen | Stopped:
         self._breakpoints.reported(change)
@@ -325,46 +360,10 @@ class NativeDebugger:
     def _bugcheck(self, change: StateChange) -> Banner | None:
         if not isinstance(change, Exception64) or change.exception_code != STATUS_BREAKPOINT:
             return None
-        if self._evidence.banner is not None:
-            return self._evidence.banner
-        try:
-            data = (
-                self._memory.bugcheck_data()
-                if self._registers.first_argument() in _BUGCHECK_STATUSES
-                else None
-            )
-        except (UnreadableMemory, UsageError):
-            return None
-        return None if data is None else Banner(*data)
-
-    def _is_break_in(self, change: Exception64) -> bool:
-        """This debugger asked for the stop. It asks again when the target is slow, so that one may come when
-        the target runs on already."""
-        if change.exception_code != STATUS_BREAKPOINT or not self._talk.break_ins:
-            return False
-        try:
-            asked = self._registers.first_argument() in _BREAK_IN_STATUSES
-        except (UnreadableMemory, UsageError):
-            asked = True
-        if asked:
-            self._talk.answer_break_in()
-        return asked
+        return self._evidence.banner or read_bugcheck(self._registers, self._memory)
 
     def _stopped(self, change: StateChange) -> Stopped:
-        match change:
-            case Exception64():
-                return exception_stop(
-                    change.exception_code,
-                    change.program_counter,
-                    first_chance=bool(change.first_chance),
-                    break_in=self._is_break_in(change),
-                )
-            case LoadSymbols():
-                return Stopped(f"load symbols: {change.path}", 0, change.program_counter)
-            case CommandString():
-                # Never executed: the target is not trusted, and its text would run on the host.
-                command = change.command.decode("utf-8", "backslashreplace")
-                return command_stop(repr(command), change.program_counter)
+        return describe_stop(change, self._registers, self._talk)
 
     def _skip_breakpoint_instruction(self, change: StateChange) -> None:
         """The processor stands on an ``int3`` of the code's own: go on behind it.

@@ -6,7 +6,13 @@ from collections import deque
 from sys import getsizeof
 from typing import Final, NamedTuple, TypeAlias
 
-from harness.debuggers.base import ModuleLoaded, ModuleUnloaded, PrintReceived, TargetRebooted
+from harness.debuggers.base import (
+    Disconnected,
+    ModuleLoaded,
+    ModuleUnloaded,
+    PrintReceived,
+    TargetRebooted,
+)
 from harness.kd.session_events import SecondTarget
 from harness.kd.statechange import StateChange
 
@@ -27,13 +33,13 @@ class Halt(NamedTuple):
     change: StateChange
 
 
-InboxItem: TypeAlias = PrintReceived | ModuleLoaded | ModuleUnloaded | TargetRebooted | Halt
+InboxItem: TypeAlias = PrintReceived | ModuleLoaded | ModuleUnloaded | TargetRebooted | Disconnected | Halt
 Message: TypeAlias = InboxItem | SecondTarget
 
 
 def _size(item: Message) -> int:
     match item:
-        case PrintReceived(text=text) | ModuleUnloaded(name=text):
+        case PrintReceived(text=text) | ModuleUnloaded(name=text) | Disconnected(reason=text):
             return getsizeof(text) + _ITEM_BYTES
         case ModuleLoaded(module=module):
             return getsizeof(module.name) + _ITEM_BYTES

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Final
 
 from harness.debuggers.native.transport import MAPPED_PREFIX
+from harness.errors import ConnectionFailed
 from harness.kd.kdnet import Drop
 from harness.kd.session import Session
 from harness.kd.session_events import (
@@ -27,7 +28,7 @@ from harness.kd.session_events import (
     TargetMoved,
 )
 
-__all__ = ["LinkLog", "place"]
+__all__ = ["LinkLog", "place", "two_targets"]
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +41,14 @@ def place(address: Address | None) -> str:
     if address is None:
         return "an unknown address"
     return f"{address[0].removeprefix(MAPPED_PREFIX)} port {address[1]}"
+
+
+def two_targets(seen: SecondTarget) -> ConnectionFailed:
+    """What is said of them."""
+    return ConnectionFailed(
+        f"two targets dial this port with one key: {place(seen.address)} and {place(seen.other)}",
+        hint="a copied machine has its original's debugger settings; give each target a port of its own",
+    )
 
 
 class LinkLog:
@@ -64,6 +73,15 @@ class LinkLog:
     def detail(self, reason: Drop, *, control: bool) -> str:
         """What was said of the last of them, empty where there was none."""
         return self._details.get((reason, control), "")
+
+    def disconnected(self, reason: str) -> None:
+        """The transport was closed and will be opened again."""
+        what = reason.removeprefix(self._name).lstrip()
+        self._write(logging.WARNING, "%s; it is tried again until it is back", what)
+
+    def reconnected(self) -> None:
+        """The transport is open again."""
+        self._write(logging.WARNING, "it is back")
 
     def see(self, session: Session, event: SessionEvent) -> None:
         """An event of ``session``, and the phase that it is in by now."""

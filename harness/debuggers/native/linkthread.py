@@ -7,6 +7,9 @@ looks for the next datagram without sleeping, because waking up costs more than 
 
 While the listener is full nothing is received: what the target sends is not acknowledged, so it stands still
 and sends it again, and nothing is lost.
+
+A transport that was closed is opened again, where somebody said how. Meanwhile the session goes on as on a
+line that loses everything.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from typing import Final, Protocol
 
 from harness.debuggers.native.linklog import LinkLog
 from harness.debuggers.native.transport import Transport
-from harness.errors import DebuggerDied, ProcnotifyError
+from harness.errors import ConnectionFailed, DebuggerDied, ProcnotifyError, TargetLost
 from harness.kd.session import Session
 from harness.kd.session_events import Address, SessionEvent
 
@@ -36,6 +39,9 @@ MAX_PATIENCE: Final = 10.0
 QUIET: Final = 0.0002
 """Seconds without a datagram after which the listener is told to pass on what it has gathered."""
 _LONGEST_SLEEP: Final = 1.0
+REOPEN_SECONDS: Final = 0.3
+"""Between two tries to open a transport again. Longer than the pause after which the rest of a packet that
+was cut off is not waited for (:data:`harness.kd.kdcom_link.PAUSE`): no half of it is there any more then."""
 
 
 class Listener(Protocol):
@@ -50,6 +56,12 @@ class Listener(Protocol):
     def failed(self, error: ProcnotifyError) -> None:
         """The link is dead; nothing follows."""
 
+    def disconnected(self, reason: str) -> None:
+        """The transport was closed, and is about to be opened again."""
+
+    def reconnected(self) -> None:
+        """It is open again."""
+
     @property
     def full(self) -> bool:
         """No room for anything more: receive nothing until :meth:`LinkThread.wake` is called."""
@@ -59,17 +71,32 @@ class LinkThread:
     """Runs a session over a transport.
 
     :param spin: seconds to look for the next datagram without sleeping after each one, while ``busy``.
+    :param reopen: opens the transport again once it was closed, or raises :class:`ConnectionFailed`: not yet.
+        None: the link is dead then.
     """
 
-    def __init__(self, session: Session, transport: Transport, listener: Listener, *, spin: float) -> None:
+    def __init__(
+        self,
+        session: Session,
+        transport: Transport,
+        listener: Listener,
+        *,
+        spin: float,
+        reopen: Callable[[], Transport] | None = None,
+    ) -> None:
         self.session = session
         self.transport = transport
+        self.is_open = True
+        """False: the transport was closed, and is not open again yet."""
         self.busy = False
         self.heard_at = perf_counter()
         """When the last bytes came, by ``perf_counter``."""
         self.log = LinkLog(transport.name)
         self._listener = listener
         self._spin = spin
+        self._reopen = reopen
+        self._reopen_at = 0.0
+        self._selector = selectors.DefaultSelector()
         self._posted: deque[Callable[[float], None]] = deque()
         self._stopping = False
         self._wake_read, self._wake_write = socket.socketpair()
@@ -116,17 +143,17 @@ class LinkThread:
     def _run(self) -> None:
         error: ProcnotifyError = DebuggerDied(f"the thread of {self.transport.name} ended")
         try:
-            with selectors.DefaultSelector() as selector:
+            with self._selector as selector:
                 selector.register(self.transport, selectors.EVENT_READ)
                 selector.register(self._wake_read, selectors.EVENT_READ)
-                self._loop(selector)
+                self._loop()
         except ProcnotifyError as failure:
             error = failure
         finally:
             if not self._stopping:
                 self._listener.failed(error)
 
-    def _loop(self, selector: selectors.BaseSelector) -> None:
+    def _loop(self) -> None:
         session, listener, posted = self.session, self._listener, self._posted
         quiet_at = sleep_at = perf_counter()
         gathered = spinning = full = False
@@ -145,6 +172,8 @@ class LinkThread:
                 full = listener.full
                 continue
             now = perf_counter()
+            if not self.is_open and now >= self._reopen_at:
+                self._come_back()
             while posted:
                 posted.popleft()(now)
                 self._say()
@@ -161,20 +190,50 @@ class LinkThread:
                 listener.flush()
                 gathered = False
             if not spinning:
-                self._sleep(selector, deadline, now, deaf=full)
+                self._sleep(deadline, now, deaf=full)
 
     def _look(self, looks: int) -> tuple[bytes, Address | None] | None:
+        if not self.is_open:
+            return None
         receive = self.transport.receive
-        for _ in range(looks):
-            received = receive()
-            if received is not None:
-                return received
+        try:
+            for _ in range(looks):
+                received = receive()
+                if received is not None:
+                    return received
+        except TargetLost as error:
+            self._lose(error)
         return None
 
-    def _sleep(
-        self, selector: selectors.BaseSelector, deadline: float | None, now: float, *, deaf: bool
-    ) -> None:
+    def _lose(self, error: TargetLost) -> None:
+        """The transport is closed: raises ``error`` where it is not to be opened again."""
+        if self._reopen is None:
+            raise error
+        self._selector.unregister(self.transport)
+        self.transport.close()
+        self.is_open = False
+        self._reopen_at = perf_counter() + REOPEN_SECONDS
+        self.log.disconnected(error.message)
+        self._listener.disconnected(error.message)
+
+    def _come_back(self) -> None:
+        assert self._reopen is not None
+        try:
+            self.transport = self._reopen()
+        except ConnectionFailed:
+            self._reopen_at = perf_counter() + REOPEN_SECONDS
+            return
+        self._selector.register(self.transport, selectors.EVENT_READ)
+        self.is_open = True
+        self.log.reconnected()
+        self._listener.reconnected()
+
+    def _sleep(self, deadline: float | None, now: float, *, deaf: bool) -> None:
         longest = _LONGEST_SLEEP if deadline is None else min(max(deadline - now, 0.0), _LONGEST_SLEEP)
+        if not self.is_open:
+            deaf = False  # it is not registered
+            longest = min(longest, max(self._reopen_at - now, 0.0))
+        selector = self._selector
         if deaf:
             selector.unregister(self.transport)
         for key, _ in selector.select(longest):
@@ -191,7 +250,11 @@ class LinkThread:
 
     def _send(self) -> None:
         for data, address in self.session.datagrams_to_send():
-            self.transport.send(data, address)
+            if self.is_open:
+                try:
+                    self.transport.send(data, address)
+                except TargetLost as error:
+                    self._lose(error)
 
     def _tell(self) -> None:
         session, listener, log = self.session, self._listener, self.log

@@ -1,5 +1,4 @@
-"""The bytes under a debugger: a UDP port, a TCP or Unix socket, a named pipe, a serial device. Non-blocking,
-no protocol.
+"""The bytes under a debugger: a UDP port, a stream socket, a serial device. Non-blocking, no protocol.
 
 A transport is handed to one thread. :meth:`Transport.receive` never waits; who wants to wait registers
 :meth:`Transport.fileno` with a selector.
@@ -9,23 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import os
 import select
 import socket
 import sys
 from pathlib import Path
-from time import perf_counter, sleep
 from typing import Final, Protocol
 
-from harness.connection import (
-    Connection,
-    NetConnection,
-    PipeConnection,
-    SerialConnection,
-    TcpConnection,
-)
-from harness.debuggers.native.byteport import socket_over
 from harness.errors import ConnectionFailed, TargetLost
 from harness.kd.kdnet import MAX_DATAGRAM
 from harness.kd.session_events import Address
@@ -36,34 +25,19 @@ if sys.platform != "win32":
 __all__ = [
     "MAPPED_PREFIX",
     "CharacterDevice",
-    "PortRefused",
     "StreamTransport",
     "Transport",
     "UdpTransport",
-    "await_transport",
-    "open_transport",
 ]
 
 MAPPED_PREFIX: Final = "::ffff:"
 """Of an IPv4 address as an IPv6 socket gives and takes it (RFC 4291, 2.5.5.2)."""
-_log = logging.getLogger(__name__)
 
 STREAM_PIECE: Final = 65536
 """Bytes taken from a stream at a time."""
 SEND_SECONDS: Final = 5.0
 """A stream that takes no byte for this long is dead."""
 _RECEIVE_BUFFER: Final = 4 << 20
-_LASTING: Final = (
-    errno.EACCES,
-    errno.EPERM,
-    errno.ENOTDIR,
-    errno.ENOTSOCK,
-    errno.ENOTTY,
-    errno.EISDIR,
-    errno.ENXIO,
-)
-"""Errors of a serial port's path that do not go away when the machine is started."""
-
 
 _ONE_DATAGRAMS: Final = (
     errno.ECONNRESET,
@@ -75,13 +49,6 @@ _ONE_DATAGRAMS: Final = (
 )
 """Errors of one datagram, not of the socket: one of ours found nobody, which Windows reports where the next
 is received (Microsoft, "recvfrom function"), or one that came is longer than any of KDNET."""
-
-_AGAIN: Final = 0.2
-"""Seconds between two tries of a serial port."""
-
-
-class PortRefused(ConnectionFailed):
-    """A serial port is not there, or not for us, yet: trying again may help."""
 
 
 class Transport(Protocol):
@@ -278,92 +245,3 @@ class CharacterDevice(_ByteStream):
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-
-def open_transport(connection: Connection, *, timeout: float = 10.0) -> Transport:
-    """Bind or connect. Raises :class:`ConnectionFailed` with the port or path and what to do.
-
-    :param timeout: seconds for a TCP connection to come about.
-    """
-    match connection:
-        case NetConnection(port=port):
-            return UdpTransport(port)
-        case TcpConnection(host=host, port=port):
-            return _open_tcp(host, port, timeout)
-        case PipeConnection(path=path):
-            return _open_pipe(path)
-        case SerialConnection(device=device, baud=baud):
-            return _open_serial(device, baud)
-
-
-def await_transport(connection: Connection, deadline: float) -> Transport:
-    """As :func:`open_transport`, but a serial port that is not there yet is tried again until ``deadline``, a
-    moment of ``perf_counter``."""
-    started = perf_counter()
-    while True:
-        left = deadline - perf_counter()
-        try:
-            return open_transport(connection, timeout=min(max(left, _AGAIN), 10.0))
-        except PortRefused as error:
-            if left <= _AGAIN:
-                waited = perf_counter() - started
-                raise ConnectionFailed(
-                    f"{error.message} (tried for {waited:.0f} s)", hint=error.hint
-                ) from error
-        sleep(_AGAIN)
-
-
-def _open_tcp(host: str, port: int, timeout: float) -> Transport:
-    try:
-        stream = socket.create_connection((host, port), timeout=timeout)
-    except OSError as error:
-        raise _no_port(
-            f"{host}:{port}",
-            error,
-            "start the machine first, with its serial port as a TCP server (QEMU: "
-            "-serial tcp:HOST:PORT,server,nodelay)",
-        ) from error
-    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return StreamTransport(stream, f"serial port at {host}:{port}")
-
-
-def _open_pipe(path: str) -> Transport:
-    try:
-        if sys.platform == "win32":
-            from harness.debuggers.native.windowspipe import NamedPipe
-
-            return StreamTransport(socket_over(NamedPipe(path), f"pipe {path}"), f"pipe {path}")
-        if Path(path).is_char_device():
-            return CharacterDevice(Path(path))
-        stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            stream.connect(path)
-        except OSError:
-            stream.close()
-            raise
-    except OSError as error:
-        raise _no_port(
-            path, error, "start the machine first, with its serial port as a socket server there"
-        ) from error
-    return StreamTransport(stream, f"serial port {path}")
-
-
-def _open_serial(device: str, baud: int) -> Transport:
-    from harness.debuggers.native.serialport import SerialPort
-
-    try:
-        port = SerialPort(device, baud)
-    except OSError as error:
-        raise _no_port(
-            device,
-            error,
-            "is it there, free, and yours to use? The socket or pipe of a machine is com:pipe,port=PATH",
-        ) from error
-    return StreamTransport(socket_over(port, f"serial port {device}"), f"serial port {device}")
-
-
-def _no_port(where: str, error: OSError, hint: str) -> ConnectionFailed:
-    # A machine that is being started has no port yet, and one that serves another client refuses.
-    kind = ConnectionFailed if error.errno in _LASTING else PortRefused
-    _log.debug("no serial port at %s: %s", where, error)
-    return kind(f"no serial port at {where}: {error}", hint=hint)

@@ -1,9 +1,10 @@
-"""A Windows named pipe as a byte port. Windows only.
+"""A Windows named pipe as a byte port, either end. Windows only.
 
 Reads and writes on one synchronous pipe handle exclude each other, so the handle is opened for overlapped
-I/O. Who serves the pipe may learn who we are, and not act as us.
+I/O. Who serves the pipe may learn who we are, and not act as us. A pipe that we serve has one instance, the
+first of its name, so that nobody else can serve it beside us, and takes no client of another machine.
 
-Source: Microsoft, CreateFileW, "Impersonation Levels".
+Source: Microsoft, CreateFileW, "Impersonation Levels"; CreateNamedPipeW, "dwOpenMode", "dwPipeMode".
 """
 
 from __future__ import annotations
@@ -31,25 +32,18 @@ def check_pipe_name(path: str) -> None:
 if sys.platform == "win32":
     import _winapi  # the module under multiprocessing's own named pipes
 
-    __all__ += ["NamedPipe"]
+    __all__ += ["NamedPipe", "NamedPipeServer", "connect_pipe"]
 
     _IDENTIFICATION: Final = 0x00100000 | 0x00010000
     """SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION."""
+    _OF_BYTES: Final = 0x8
+    """PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS."""
 
     class NamedPipe:
-        """A client of the pipe ``path``; OSError when nobody serves it. See :class:`.byteport.BytePort`."""
+        """One end of a pipe, whose handle it owns. See :class:`.byteport.BytePort`."""
 
-        def __init__(self, path: str) -> None:
-            check_pipe_name(path)
-            self._handle = _winapi.CreateFile(
-                path,
-                _winapi.GENERIC_READ | _winapi.GENERIC_WRITE,
-                0,
-                _winapi.NULL,
-                _winapi.OPEN_EXISTING,
-                _winapi.FILE_FLAG_OVERLAPPED | _IDENTIFICATION,
-                _winapi.NULL,
-            )
+        def __init__(self, handle: int) -> None:
+            self._handle = handle
             self._reading: _winapi.Overlapped | None = None
 
         def read(self) -> bytes:
@@ -75,6 +69,75 @@ if sys.platform == "win32":
             if self._reading is not None:
                 self._reading.cancel()
             _winapi.CloseHandle(self._handle)
+
+    def connect_pipe(path: str) -> NamedPipe:
+        """A client of the pipe ``path``; OSError when nobody serves it."""
+        check_pipe_name(path)
+        return NamedPipe(
+            _winapi.CreateFile(
+                path,
+                _winapi.GENERIC_READ | _winapi.GENERIC_WRITE,
+                0,
+                _winapi.NULL,
+                _winapi.OPEN_EXISTING,
+                _winapi.FILE_FLAG_OVERLAPPED | _IDENTIFICATION,
+                _winapi.NULL,
+            )
+        )
+
+    class NamedPipeServer:
+        """Serves the pipe ``path``, to one client after the other; OSError when somebody else does."""
+
+        def __init__(self, path: str) -> None:
+            check_pipe_name(path)
+            if not path.startswith("\\\\.\\"):
+                raise OSError(errno.ENXIO, r"only a pipe of this machine can be served, \\.\pipe\NAME", path)
+            self._path = path
+            self._handle = 0
+            self._connecting: _winapi.Overlapped | None = None
+            self._begin()
+
+        def _begin(self) -> _winapi.Overlapped:
+            if self._connecting is None:
+                self._handle = _winapi.CreateNamedPipe(
+                    self._path,
+                    _winapi.PIPE_ACCESS_DUPLEX
+                    | _winapi.FILE_FLAG_OVERLAPPED
+                    | _winapi.FILE_FLAG_FIRST_PIPE_INSTANCE,
+                    _OF_BYTES,
+                    1,
+                    PIECE,
+                    PIECE,
+                    0,
+                    _winapi.NULL,
+                )
+                try:
+                    self._connecting = _winapi.ConnectNamedPipe(self._handle, overlapped=True)
+                except OSError:  # one came, and is gone already
+                    _winapi.CloseHandle(self._handle)
+                    raise
+            return self._connecting
+
+        def is_connected(self, seconds: float) -> bool:
+            """Whether a client is there within ``seconds``; OSError while the one before is not gone yet."""
+            return _is_done(self._begin(), seconds)
+
+        def take(self) -> NamedPipe:
+            """The end of the client that is there."""
+            connecting, self._connecting = self._begin(), None
+            try:
+                connecting.GetOverlappedResult(True)
+            except OSError:
+                _winapi.CloseHandle(self._handle)
+                raise
+            return NamedPipe(self._handle)
+
+        def close(self) -> None:
+            """Serve it no longer. Idempotent."""
+            if self._connecting is not None:
+                self._connecting.cancel()
+                self._connecting = None
+                _winapi.CloseHandle(self._handle)
 
     def _is_done(overlapped: _winapi.Overlapped, seconds: float) -> bool:
         waited = _winapi.WaitForSingleObject(overlapped.event, int(seconds * 1000))

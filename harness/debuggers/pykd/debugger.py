@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from harness.connection import SerialConnection, parse_connection
+from harness.connection import NetConnection, SerialConnection, parse_connection
 from harness.debuggers.pykd.interpreters import PykdMissing, find_interpreter
 from harness.debuggers.workers.debugger import WorkerDebugger
 from harness.debuggers.workers.link import WORKER, WorkerProgram
@@ -47,11 +47,19 @@ class PykdDebugger(WorkerDebugger):
 
 def open_pykd(connection: str) -> PykdDebugger:
     """The debugger; its worker is looked for when it begins to listen."""
-    if isinstance(parse_connection(connection), SerialConnection):
+    parsed = parse_connection(connection)
+    if isinstance(parsed, SerialConnection):
         raise UsageError(
             "pykd cannot have a serial port of this machine: its DbgEng is kept from devices",
             hint="--debugger native opens it",
         )
+    if not isinstance(parsed, NetConnection):
+        # DbgEng does the first not at all, and the second without a word about what was lost meanwhile.
+        for option, wanted in (("server", parsed.server), ("reconnect", parsed.reconnect)):
+            if wanted:
+                raise UsageError(
+                    f"pykd cannot do what {option!r} of the connection says", hint="--debugger native does"
+                )
     return PykdDebugger("pykd", connection, worker_program)
 
 

@@ -17,9 +17,10 @@ from kd_peer import free_udp_port
 
 from harness.connection import Connection
 from harness.debuggers.base import Release
-from harness.debuggers.native import debugger as native
+from harness.debuggers.native import opening
 from harness.debuggers.native.debugger import NativeDebugger
-from harness.debuggers.native.transport import Transport, open_transport
+from harness.debuggers.native.opening import open_transport
+from harness.debuggers.native.transport import Transport
 from harness.errors import ProcnotifyError, TargetLost
 from harness.kd.kdnet import Key
 from harness.recorder import Recorder
@@ -145,8 +146,8 @@ class Recording:
         debugger = NativeDebugger(f"net:port={port},key={KEY.format()}")
         go, detach = debugger.go, debugger.detach
 
-        def open_mortal(connection: Connection) -> Transport:
-            self.mortal = Mortal(open_transport(connection))
+        def open_mortal(connection: Connection, *, timeout: float) -> Transport:
+            self.mortal = Mortal(open_transport(connection, timeout=timeout))
             self._enter("attach")
             return self.mortal
 
@@ -161,7 +162,7 @@ class Recording:
 
         recorder = Recorder(debugger, lambda info: None, lambda event: None)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(native, "open_transport", open_mortal)
+            patch.setattr(opening, "open_transport", open_mortal)
             patch.setattr(debugger, "go", go_on)
             patch.setattr(debugger, "detach", leave)
             try:

@@ -15,10 +15,11 @@ from kd_peer import ThinTarget, free_udp_port
 
 from harness.connection import SerialConnection, TcpConnection, parse_connection
 from harness.debuggers.base import PrintReceived, Stopped, TargetRebooted
-from harness.debuggers.native import transport
+from harness.debuggers.native import opening
 from harness.debuggers.native.byteport import socket_over
 from harness.debuggers.native.debugger import NativeDebugger
-from harness.debuggers.native.transport import PortRefused, UdpTransport, await_transport, open_transport
+from harness.debuggers.native.opening import PortRefused, await_transport, open_transport, opener_of
+from harness.debuggers.native.transport import UdpTransport
 from harness.errors import ConnectionFailed, TargetLost
 from harness.kd.debugio import PrintString
 from harness.kd.kdcom import frame_packet
@@ -50,7 +51,7 @@ class TestWaiting:
                     server.listen()
                     serving.start()
 
-            monkeypatch.setattr(transport, "sleep", sleep)
+            monkeypatch.setattr(opening, "sleep", sleep)
             debugger = NativeDebugger(f"com:ipport={server.getsockname()[1]},port=127.0.0.1")
             debugger.listen()
             assert debugger.attach(timeout=20).build == 18362
@@ -72,23 +73,23 @@ class TestWaiting:
     @posix
     def test_what_waiting_cannot_mend_is_said_at_once(self, tmp_path: Path, monkeypatch) -> None:
         (tmp_path / "file").touch()
-        monkeypatch.setattr(transport, "sleep", lambda seconds: pytest.fail("it waits"))
+        monkeypatch.setattr(opening, "sleep", lambda seconds: pytest.fail("it waits"))
         with pytest.raises(ConnectionFailed, match="Not a directory"):
-            await_transport(parse_connection(f"com:pipe,port={tmp_path}/file/com1"), float("inf"))
+            await_transport(opener_of(parse_connection(f"com:pipe,port={tmp_path}/file/com1")), float("inf"))
 
     def test_the_deadline_bounds_each_try(self, monkeypatch) -> None:
         timeouts: list[float] = []
 
-        def never(address: object, timeout: float) -> socket.socket:
+        def never(host: str, port: int, timeout: float) -> socket.socket:
             timeouts.append(timeout)
             raise TimeoutError("timed out")
 
         times = iter([0.0, 0.0, 9.0, 9.0, 9.95, 9.95])
-        monkeypatch.setattr(transport, "perf_counter", lambda: next(times))
-        monkeypatch.setattr(transport, "sleep", lambda seconds: None)
-        monkeypatch.setattr(socket, "create_connection", never)
+        monkeypatch.setattr(opening, "perf_counter", lambda: next(times))
+        monkeypatch.setattr(opening, "sleep", lambda seconds: None)
+        monkeypatch.setattr(opening, "_connect", never)
         with pytest.raises(ConnectionFailed, match="timed out"):
-            await_transport(TcpConnection("192.0.2.1", 5000), 10.0)
+            await_transport(opener_of(TcpConnection("192.0.2.1", 5000)), 10.0)
         assert max(timeouts) <= 10.0 and timeouts[-1] <= 1.0
 
 

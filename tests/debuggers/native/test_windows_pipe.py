@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import harness.debuggers.native
-from harness.debuggers.native.transport import PortRefused, _no_port
+from harness.debuggers.native.opening import PortRefused, _no_port
 from harness.debuggers.native.windowspipe import check_pipe_name
 from harness.errors import ConnectionFailed
 from harness.wine.prefix import WinePrefix
@@ -26,7 +26,7 @@ for name, source in {sources!r}.items():
 PLAY = r"""
 import _winapi, os, threading
 from harness.debuggers.native.byteport import socket_over
-from harness.debuggers.native.windowspipe import NamedPipe
+from harness.debuggers.native.windowspipe import connect_pipe
 
 def wait(overlapped):
     count, _ = overlapped.GetOverlappedResult(True)
@@ -34,13 +34,13 @@ def wait(overlapped):
 
 path = r"\\.\pipe\procnotify-test-%d" % os.getpid()
 try:
-    NamedPipe(path)
+    connect_pipe(path)
 except OSError as error:
     print("nobody there:", type(error).__name__)
 server = _winapi.CreateNamedPipe(
     path, _winapi.PIPE_ACCESS_DUPLEX | _winapi.FILE_FLAG_OVERLAPPED, 0, 1, 4096, 4096, 0, 0)
 connecting = _winapi.ConnectNamedPipe(server, overlapped=True)
-end = socket_over(NamedPipe(path), "pipe")
+end = socket_over(connect_pipe(path), "pipe")
 end.settimeout(30)
 copiers = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
 data = bytes(range(256)) * 40

@@ -1,0 +1,58 @@
+"""Serial ports between a debugger and a machine, whichever of the two serves the port."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import sys
+from pathlib import Path
+from time import perf_counter
+
+from harness.connection import PipeConnection, TcpConnection
+from harness.debuggers.native.opening import Opener, await_transport, opener_of
+from harness.debuggers.native.transport import StreamTransport
+
+__all__ = ["FORMS", "Cable"]
+
+FORMS = ("pipe", "pipe,server", "tcp", "tcp,server")
+"""What the debugger's end is; ``server``: it serves the port."""
+
+
+class Cable:
+    """One port, and the machine's end of it.
+
+    :param form: of :data:`FORMS`.
+    :param folder: for a socket's file.
+    """
+
+    def __init__(self, form: str, folder: Path) -> None:
+        kind, _, served = form.partition(",")
+        theirs: PipeConnection | TcpConnection
+        if kind == "tcp":
+            theirs = TcpConnection("127.0.0.1", free_tcp_port(), server=not served)
+        else:
+            name = f"procnotify-{secrets.token_hex(8)}"
+            path = rf"\\.\pipe\{name}" if sys.platform == "win32" else str(folder / name)
+            theirs = PipeConnection(path, server=not served)
+        self._opener: Opener = opener_of(theirs)
+        text = str(theirs).removesuffix(",server")
+        self.connection = f"{text},server" if served else text
+        """The debugger's end, without ``reconnect``."""
+
+    def end(self) -> socket.socket:
+        """The machine's end, once the debugger's is there."""
+        transport = await_transport(self._opener, perf_counter() + 60)
+        assert isinstance(transport, StreamTransport)
+        return transport._socket
+
+    def __enter__(self) -> Cable:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opener.close()
+
+
+def free_tcp_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

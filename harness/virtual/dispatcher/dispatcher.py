@@ -269,10 +269,19 @@ class Dispatcher:
         entry = Entry(thread, lambda: program, activity, pinned=processor, resumes=True)
         if isinstance(wait.until, int):
             self._push(self.clock.now + max(wait.until, 0), entry)
+            if wait.sooner is not None:
+                wait.sooner.when_set(lambda: self._hasten(entry))
         elif processor is not None:
             wait.until.when_set(lambda: self._push(self.clock.now, entry))
         else:
             wait.until.when_set(lambda: self._push(self.clock.now + self.rng.randrange(*WAKE_UP), entry))
+
+    def _hasten(self, entry: Entry) -> None:
+        """What was to go on later goes on as soon as a thread wakes."""
+        if not entry.cancelled:
+            entry.cancelled = True
+            again = Entry(entry.thread, entry.action, entry.activity, pinned=entry.pinned, resumes=True)
+            self._push(self.clock.now + self.rng.randrange(*WAKE_UP), again)
 
     def _wake(self, thread: DispatchedThread, program: Program[None], activity: Activity) -> None:
         self.call(self.rng.randrange(*WAKE_UP), thread, lambda: program, activity)

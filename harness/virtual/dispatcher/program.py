@@ -42,6 +42,8 @@ class ThreadWait(NamedTuple):
     """What it waits for, or how long (100 ns units)."""
     holds_processor: bool = False
     """Its processor stands still with it, as at DISPATCH_LEVEL; it goes on there and at once."""
+    sooner: Signal | None = None
+    """What ends a wait for a time before that."""
 
 
 Wait: TypeAlias = int | Signal | ThreadWait

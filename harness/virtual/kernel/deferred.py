@@ -16,6 +16,7 @@ from harness.virtual.cpu.traps import Hung, MemoryFault
 from harness.virtual.dispatcher.dispatcher import Activity, DispatchedThread, Entry
 from harness.virtual.dispatcher.program import Program, Signal
 from harness.virtual.interfaces import ThreadContext
+from harness.virtual.kernel.execution import DPC
 from harness.virtual.windows.irql import DISPATCH_LEVEL
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Dpcs:
             )
             memory.put_u64(dpc + KDpc.QUEUED, 0)
             arguments = (dpc, argument, first, second)
-            yield from system.enter(routine, arguments, context, DISPATCH_LEVEL, what="a DPC")
+            yield from system.enter(routine, arguments, context, DISPATCH_LEVEL, what=DPC)
         raise Hung("queues DPCs without end")
 
 

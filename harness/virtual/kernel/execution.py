@@ -6,7 +6,7 @@ Each has its own stack, IRQL and thread, and can stand in the middle while other
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from harness.virtual.cpu.stacks import Stack
 from harness.virtual.interfaces import ThreadContext
@@ -14,7 +14,10 @@ from harness.virtual.interfaces import ThreadContext
 if TYPE_CHECKING:
     from harness.virtual.kernel.waits import WaitBlock
 
-__all__ = ["CallbackKey", "Execution"]
+__all__ = ["DPC", "CallbackKey", "Execution"]
+
+DPC: Final = "a DPC"
+"""What a DPC is called; it runs in whatever thread it interrupts."""
 
 
 class CallbackKey(NamedTuple):
@@ -53,6 +56,12 @@ class Execution:
     """KeEnterCriticalRegion calls that were not left yet."""
     guarded_regions: int = 0
     ended: bool = False
+
+    @property
+    def in_critical_region(self) -> bool:
+        """Normal kernel APCs are held off: by itself, or because the kernel calls notify routines like that
+        (PCREATE_PROCESS_NOTIFY_ROUTINE, Remarks)."""
+        return self.callback is not None or self.critical_regions > 0 or self.guarded_regions > 0
 
     def __str__(self) -> str:
         return f"{self.what} in thread {self.context.pid}.{self.context.tid}"

@@ -100,6 +100,9 @@ class Executor:
                     cpu.return_from_export((yield from self._aside(execution, stop.reason.program)))
                 else:
                     faults.resolve(cpu.look_again(stop) if isinstance(stop, Exhausted) else stop)
+                if system.apcs.due(cpu.irql):
+                    apcs = system.apcs.deliver(execution, execution.context, cpu.irql)
+                    yield from self._aside(execution, apcs)
                 stop = cpu.resume(budget=_SLICE_BUDGET)
             else:
                 result = cpu.result
@@ -112,6 +115,7 @@ class Executor:
             faults.die(faults.left_irql(routine, irql), pc=routine)
         system.current = interrupted
         system.waits.signalled(execution)
+        system.apcs.left(context)
         return result
 
     def break_in(self, routine: int) -> None:

@@ -148,6 +148,7 @@ class Kernel:
         thread = self._system.objects.find_thread(tid)
         self._change(self._system.objects.delete_thread, tid)
         if thread is not None:
+            self._system.apcs.forget(thread.address)
             self._system.waits.signalled(thread.address)
 
     def delete_process_object(self, pid: int) -> None:

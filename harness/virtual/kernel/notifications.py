@@ -76,6 +76,7 @@ class Notifications:
             where = context._replace(pid=pid, tid=tid) if own else context
             yield from self._call("thread", callback, (pid, tid, int(create)), where)
         if not create:
+            yield from self._system.apcs.run_down(context)
             self._change(self._system.objects.exit_thread, pid, tid)
 
     def image(

@@ -54,6 +54,8 @@ class ThreadObject:
     references: int = 0
     exiting: bool = False
     announced: bool = False
+    apcs_run_down: bool = False
+    """It takes no more APCs."""
 
 
 class Objects:

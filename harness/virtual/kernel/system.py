@@ -21,6 +21,7 @@ from harness.virtual.cpu.stacks import Stack
 from harness.virtual.dispatcher.dispatcher import Activity, Dispatcher, Entry
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import DebugPort, ImageModule, KernelClock, ThreadContext
+from harness.virtual.kernel.apcs import Apcs
 from harness.virtual.kernel.callbacks import Callbacks
 from harness.virtual.kernel.dbgprint import Format
 from harness.virtual.kernel.deferred import Dpcs, Timers, WorkQueue
@@ -178,7 +179,8 @@ class System:
         """Every ERESOURCE by its address."""
         self.waits = Waits(self)
         self.dpcs = Dpcs(self)
-        self.cpu.watch_irql = self.dpcs.due
+        self.apcs = Apcs(self)
+        self.cpu.watch_irql = self.interrupts_due
         self.shared_memory = SharedMemory(self)
         self.timers = Timers(self)
         self.work = WorkQueue(self)
@@ -207,6 +209,10 @@ class System:
     def current_thread(self) -> int:
         """KTHREAD of what runs now."""
         return self.objects.thread(self.context.pid, self.context.tid).address
+
+    def interrupts_due(self, level: int) -> bool:
+        """The current processor has DPCs, or what it executes has APCs, that come first at ``level``."""
+        return self.dpcs.due(level) or self.apcs.due(level)
 
     def enter_region(self, *, guarded: bool) -> None:
         """The current thread holds off normal kernel APCs, in a guarded region special ones too."""

@@ -32,6 +32,9 @@ class SystemThreads(Protocol):
         """Make a thread, report it in the thread that runs now, and let it execute ``body`` and exit; its
         TID."""
 
+    def find_thread(self, pid: int, tid: int) -> DispatchedThread | None:
+        """Any thread that has not ended."""
+
 
 @dataclass(eq=False)
 class LoneThread:
@@ -66,6 +69,10 @@ class LoneThreads:
         self._dispatcher.run_thread(thread, self._whole(thread, body), Activity.BACKGROUND)
         yield from ()  # a program, like the model's
         return thread.tid
+
+    def find_thread(self, pid: int, tid: int) -> DispatchedThread | None:
+        """See :class:`SystemThreads`."""
+        return LoneThread(pid, tid)
 
     def _whole(self, thread: LoneThread, body: ThreadBody) -> Program[None]:
         yield from body(thread)

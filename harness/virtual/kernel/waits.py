@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Final
 
 from harness.virtual.clock import SECOND
 from harness.virtual.cpu.traps import Continued, Hung, MemoryFault
+from harness.virtual.dispatcher.dispatcher import Entry
 from harness.virtual.dispatcher.program import Program, Signal, ThreadWait
+from harness.virtual.kernel.apcs import Alertability
 from harness.virtual.kernel.execution import Execution
 from harness.virtual.windows.irql import DISPATCH_LEVEL
 
 if TYPE_CHECKING:
     from harness.virtual.kernel.system import System
 
-__all__ = ["PATIENCE", "WaitBlock", "Waits", "stand"]
+__all__ = ["PATIENCE", "WaitBlock", "Waits", "demand_end", "stand"]
 
 PATIENCE: Final = 30 * SECOND
 """Target time after which a wait without a time-out, of a callback or an entry point that somebody waits for,
@@ -38,6 +40,7 @@ class WaitBlock:
     :param what: completes "it ...": ``waits for the event at 0x...``.
     :param holders: the executions that have what is waited for, or are it.
     :param held: how to say that: ``held by``.
+    :param irql: at which the execution waits.
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class WaitBlock:
         what: str,
         holders: Callable[[], Iterable[Execution]],
         held: str,
+        alertability: Alertability,
+        irql: int,
     ) -> None:
         self.execution = execution
         self.attempt = attempt
@@ -55,6 +60,10 @@ class WaitBlock:
         self.what = what
         self.holders = holders
         self.held = held
+        self.alertability = alertability
+        self.irql = irql
+        self.interrupted = False
+        """Its thread runs APCs first, and then waits again."""
         self.signal = Signal()
         self.result: int | None = None
         self.fault: MemoryFault | None = None
@@ -77,6 +86,7 @@ class Waits:
         late: int = 0,
         holders: Callable[[], Iterable[Execution]] = lambda: (),
         held: str = "held by",
+        alertability: Alertability = Alertability(),  # noqa: B008 - a frozen value
     ) -> int:
         """Take something now, or wait for it; for an export.
 
@@ -92,7 +102,12 @@ class Waits:
         execution = system.current
         if execution is None:
             raise Hung(f"{what} outside every thread")
-        raise Continued(self._stand(WaitBlock(execution, attempt, objects, what, holders, held), due, late))
+        status = system.apcs.ends_wait(alertability, system.current_thread())
+        if status is not None:
+            return status
+        irql = system.cpu.irql
+        block = WaitBlock(execution, attempt, objects, what, holders, held, alertability, irql)
+        raise Continued(self._stand(block, due, late))
 
     def signalled(self, changed: Waitable) -> None:
         """An object's state has changed: satisfy whoever can be satisfied now."""
@@ -104,6 +119,20 @@ class Waits:
                 block.fault, result = fault, 0
             if result is not None:
                 self._end(block, result)
+
+    def interrupt(self, block: WaitBlock) -> None:
+        """Something has come for the thread that waits."""
+        if block not in self._blocks:
+            return
+        context = block.execution.context
+        thread = self._system.objects.thread(context.pid, context.tid).address
+        status = self._system.apcs.ends_wait(block.alertability, thread)
+        if status is not None:
+            self._end(block, status)
+        elif self._system.apcs.due_in_wait(block.execution, block.irql):
+            self._blocks.remove(block)
+            block.interrupted = True
+            block.signal.set()
 
     def report_stuck(self) -> None:
         """Nothing can happen any more: whoever waits waits for ever.
@@ -121,13 +150,18 @@ class Waits:
                 raise Hung(self._story(block, circle))
         self._blocks.append(block)
         execution.wait = block
-        entry, now = None, system.clock.now
-        limit = execution.began + LONGEST_LIFE
-        if due is not None and not (execution.awaited and due > limit):
-            entry = system.call_later(due - now, lambda: self._end(block, late))
-        elif execution.awaited:
-            entry = system.call_later(min(PATIENCE, limit - now), lambda: self._hang(block))
-        yield from stand(system, execution, block.signal)
+        entry = self._arrange_end(block, due, late)
+        yield from self._once(block, due, late)
+        while block.interrupted:
+            yield from self._run_apcs(block)
+            result = block.attempt()
+            if result is None and due is not None and due <= system.clock.now:
+                result = late
+            if result is not None:
+                block.result = result
+                break
+            self._blocks.append(block)
+            yield from self._once(block, due, late)
         execution.wait = None
         if entry is not None:
             system.dispatcher.cancel(entry)
@@ -135,6 +169,35 @@ class Waits:
             raise block.fault
         assert block.result is not None
         return block.result
+
+    def _arrange_end(self, block: WaitBlock, due: int | None, late: int) -> Entry | None:
+        """What ends the wait at its time, or the run where it takes too long."""
+        system, execution, now = self._system, block.execution, self._system.clock.now
+        if due is not None and not block.objects:
+            return None  # see _once
+        limit = execution.began + LONGEST_LIFE
+        if due is not None and not (execution.awaited and due > limit):
+            return system.call_later(due - now, lambda: self._end(block, late))
+        if execution.awaited:
+            return system.call_later(min(PATIENCE, limit - now), lambda: self._hang(block))
+        return None
+
+    def _once(self, block: WaitBlock, due: int | None, late: int) -> Program[None]:
+        """Stand until the block ends or is interrupted."""
+        system, execution = self._system, block.execution
+        if block.objects or due is None:
+            yield from stand(system, execution, block.signal)
+        else:  # nothing but the time: its thread goes on at once then
+            pause = max(due - system.clock.now, 0)
+            yield from stand(system, execution, pause, sooner=block.signal)
+            self._end(block, late)
+
+    def _run_apcs(self, block: WaitBlock) -> Program[None]:
+        system, execution = self._system, block.execution
+        running = system.dispatcher.running
+        assert running is not None
+        block.interrupted, block.signal = False, Signal()
+        yield from system.apcs.deliver(execution, execution.context._replace(cpu=running.cpu), block.irql)
 
     def _end(self, block: WaitBlock, result: int) -> None:
         if block in self._blocks:
@@ -190,20 +253,34 @@ class Waits:
         return story
 
 
+def demand_end(system: System, execution: Execution, ends: int) -> None:
+    """An execution that somebody waits for has to go on in time.
+
+    :param ends: when it does (100 ns units since boot).
+    :raises Hung: later than :data:`LONGEST_LIFE` allows.
+    """
+    if execution.awaited and ends > execution.began + LONGEST_LIFE:
+        raise Hung(f"has not returned within {LONGEST_LIFE // SECOND} seconds")
+
+
 def stand(
-    system: System, execution: Execution, until: Signal | int, *, holds_processor: bool = False
+    system: System,
+    execution: Execution,
+    until: Signal | int,
+    *,
+    holds_processor: bool = False,
+    sooner: Signal | None = None,
 ) -> Program[None]:
     """The execution that runs stands still, with its processor from DISPATCH_LEVEL on.
 
     :param holds_processor: its processor stands still with it at any IRQL.
+    :param sooner: what ends it before a time.
     :raises Hung: it would have taken longer than :data:`LONGEST_LIFE`.
     """
-    ends = system.clock.now + until if isinstance(until, int) else system.clock.now
-    if execution.awaited and ends > execution.began + LONGEST_LIFE:
-        raise Hung(f"has not returned within {LONGEST_LIFE // SECOND} seconds")
+    demand_end(system, execution, system.clock.now + until if isinstance(until, int) else system.clock.now)
     held = holds_processor or system.cpu.irql >= DISPATCH_LEVEL
     system.user_images.hide()
     system.current = None
     if not held:
         system.objects.leave(execution.context)
-    yield ThreadWait(until, holds_processor=held)
+    yield ThreadWait(until, held, sooner)

@@ -92,6 +92,11 @@ class NtSystem:
         self.dispatcher.run_thread(thread, whole(), Activity.BACKGROUND)
         return thread.tid
 
+    def find_thread(self, pid: int, tid: int) -> Thread | None:
+        """The thread ``tid`` of the process ``pid``, unless it has exited."""
+        thread = self.threads.get(tid)
+        return thread if thread is not None and thread.alive and thread.pid == pid else None
+
     def new_process(self, image: ImageFile, creator: Thread, arguments: tuple[str, ...]) -> Program[Process]:
         """Make a process with its first thread's object and report its creation in ``creator``; the thread is
         reported by :meth:`announce`."""

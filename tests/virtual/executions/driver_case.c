@@ -56,6 +56,18 @@ VOID StartTimer(LONG Milliseconds)
     KeSetTimer(&Timer, Due, &Dpc);
 }
 
+NTSTATUS StartThread(PKSTART_ROUTINE Routine, PETHREAD *Thread)
+{
+    HANDLE Handle;
+    NTSTATUS Status = PsCreateSystemThread(&Handle, THREAD_ALL_ACCESS, NULL, NULL, NULL, Routine, &Event);
+
+    if (NT_SUCCESS(Status)) {
+        Status = ObReferenceObjectByHandle(Handle, THREAD_ALL_ACCESS, *PsThreadType, KernelMode, (PVOID *)Thread, NULL);
+        ZwClose(Handle);
+    }
+    return Status;
+}
+
 VOID SleepsInCallback(HANDLE ThreadId, BOOLEAN Create)
 {
     LONG Now = InterlockedIncrement(&Inside);
@@ -73,7 +85,7 @@ VOID SaysHowManyOverlapped(VOID)
     DbgPrint("at most %u inside, %u now\n", MostInside, Inside);
 }
 
-static const DRIVER_CASE *const Tables[] = {WaitCases, LockCases, ThreadCases, DeferredCases, LeftoverCases, PrintCases, RaceCases};
+static const DRIVER_CASE *const Tables[] = {WaitCases, LockCases, ThreadCases, DeferredCases, LeftoverCases, PrintCases, RaceCases, ApcCases};
 
 static VOID NTAPI OnThread(HANDLE ProcessId, HANDLE ThreadId, BOOLEAN Create)
 {

@@ -18,7 +18,7 @@ typedef struct {
 } DRIVER_CASE;
 
 /* One table a source file; an entry without a name ends it. */
-extern const DRIVER_CASE WaitCases[], LockCases[], ThreadCases[], DeferredCases[], LeftoverCases[], PrintCases[], RaceCases[];
+extern const DRIVER_CASE WaitCases[], LockCases[], ThreadCases[], DeferredCases[], LeftoverCases[], PrintCases[], RaceCases[], ApcCases[];
 
 extern const DRIVER_CASE *Case;
 extern PDRIVER_OBJECT Driver;
@@ -40,5 +40,6 @@ NTSTATUS WaitFor(PVOID Object);
 NTSTATUS WaitAtMost(PVOID Object, LONG Milliseconds);
 VOID NTAPI DpcSetsEvent(PKDPC Self, PVOID Context, PVOID First, PVOID Last);
 VOID StartTimer(LONG Milliseconds);
+NTSTATUS StartThread(PKSTART_ROUTINE Routine, PETHREAD *Thread);
 VOID SleepsInCallback(HANDLE ThreadId, BOOLEAN Create);
 VOID SaysHowManyOverlapped(VOID);

@@ -3,18 +3,6 @@
 
 static PETHREAD Thread;
 
-static NTSTATUS StartThread(PKSTART_ROUTINE Routine)
-{
-    HANDLE Handle;
-    NTSTATUS Status = PsCreateSystemThread(&Handle, THREAD_ALL_ACCESS, NULL, NULL, NULL, Routine, &Event);
-
-    if (NT_SUCCESS(Status)) {
-        Status = ObReferenceObjectByHandle(Handle, THREAD_ALL_ACCESS, *PsThreadType, KernelMode, (PVOID *)&Thread, NULL);
-        ZwClose(Handle);
-    }
-    return Status;
-}
-
 static VOID NTAPI WorkerThread(PVOID Context)
 {
     DbgPrint("thread in %u at irql %u\n", HandleToULong(PsGetCurrentProcessId()), KeGetCurrentIrql());
@@ -26,7 +14,7 @@ static VOID NTAPI WorkerThread(PVOID Context)
 
 static NTSTATUS StartsThread(VOID)
 {
-    NTSTATUS Status = StartThread(WorkerThread);
+    NTSTATUS Status = StartThread(WorkerThread, &Thread);
 
     DbgPrint("started %x\n", Status);
     return Status;
@@ -60,7 +48,7 @@ static VOID NTAPI WaitsForEverThread(PVOID Context)
 
 static NTSTATUS StartsDeafThread(VOID)
 {
-    return StartThread(WaitsForEverThread);
+    return StartThread(WaitsForEverThread, &Thread);
 }
 
 static VOID WaitsForDeafThread(VOID)

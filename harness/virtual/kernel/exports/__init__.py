@@ -11,6 +11,7 @@ from harness.virtual.kernel.exports import (
     exresource,
     io,
     ke,
+    keapc,
     kedpc,
     kespin,
     kewait,
@@ -28,7 +29,7 @@ from harness.virtual.kernel.exports.services import ServiceTable
 __all__ = ["DATA", "EXPORTS", "SUBSYSTEMS", "Export", "ServiceTable"]
 
 SUBSYSTEMS = (
-    *(crt, dbg, ex, exlists, exlocks, exresource, io, ke, kedpc, kespin, kewait),
+    *(crt, dbg, ex, exlists, exlocks, exresource, io, ke, keapc, kedpc, kespin, kewait),
     *(mm, ob, ps, psthreads, rtl, rtlstrings, se),
 )
 """The modules whose import declares the exports."""

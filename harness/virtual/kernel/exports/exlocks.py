@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from harness.virtual.cpu.traps import BugcheckRaised, Hung
-from harness.virtual.kernel.exports.irql import lower_to, raise_to, signed
+from harness.virtual.kernel.exports.irql import lower_to, raise_to, signed, with_due_interrupts
 from harness.virtual.kernel.exports.kewait import SYNCHRONIZATION_EVENT, initialize_event
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.system import System
@@ -86,9 +86,10 @@ def ex_release_fast_mutex_unsafe(system: System, mutex: int) -> None:
 
 
 @export("KeReleaseGuardedMutex", 1)
-def ke_release_guarded_mutex(system: System, mutex: int) -> None:
+def ke_release_guarded_mutex(system: System, mutex: int) -> int:
     _give_back_fast(system, mutex)
     system.leave_region(guarded=True)
+    return with_due_interrupts(system, 0)
 
 
 @export("ExAcquireFastMutex", 1)

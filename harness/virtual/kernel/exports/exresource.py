@@ -11,6 +11,7 @@ from typing import Final
 
 from harness.virtual.cpu.traps import BugcheckRaised, Hung
 from harness.virtual.kernel.execution import Execution
+from harness.virtual.kernel.exports.irql import with_due_interrupts
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.resources import Resource
 from harness.virtual.kernel.system import System
@@ -59,9 +60,8 @@ def _acquire(system: System, resource: int, *, exclusive: bool, wait: bool, star
     """TRUE, or FALSE where it is held and ``wait`` is False."""
     system.memory.u64(resource)
     execution, thread = system.current, system.current_thread()
-    callback = execution is not None and execution.callback is not None
-    regions = 0 if execution is None else execution.critical_regions + execution.guarded_regions
-    if system.cpu.irql < APC_LEVEL and not callback and not regions:
+    held_off = execution is not None and execution.in_critical_region
+    if system.cpu.irql < APC_LEVEL and not held_off:
         raise BugcheckRaised(
             _DRIVER_VERIFIER_DETECTED_VIOLATION, _RESOURCE_WITH_APCS_ENABLED, system.cpu.irql, 0, resource
         )
@@ -131,9 +131,10 @@ def ex_release_resource_lite(system: System, resource: int) -> None:
 
 
 @export("ExReleaseResourceAndLeaveCriticalRegion", 1)
-def ex_release_resource_and_leave_critical_region(system: System, resource: int) -> None:
+def ex_release_resource_and_leave_critical_region(system: System, resource: int) -> int:
     ex_release_resource_lite(system, resource)
     system.leave_region(guarded=False)
+    return with_due_interrupts(system, 0)
 
 
 @export("ExConvertExclusiveToSharedLite", 1)

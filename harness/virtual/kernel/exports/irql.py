@@ -6,7 +6,7 @@ from harness.virtual.cpu.traps import Continued
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.kernel.system import System
 
-__all__ = ["lower_to", "raise_to", "signed", "with_due_dpcs"]
+__all__ = ["lower_to", "raise_to", "signed", "with_due_interrupts"]
 
 
 def signed(value: int, bits: int = 64) -> int:
@@ -25,19 +25,20 @@ def raise_to(system: System, level: int) -> int:
 def lower_to(system: System, level: int, result: int = 0) -> int:
     """Lower the IRQL at the end of an export; its result."""
     system.cpu.irql = level & 0xF
-    return with_due_dpcs(system, result)
+    return with_due_interrupts(system, result)
 
 
-def with_due_dpcs(system: System, result: int) -> int:
-    """An export's result, once the processor has run the DPCs that are due at its IRQL.
+def with_due_interrupts(system: System, result: int) -> int:
+    """An export's result, once the processor has run the DPCs and APCs that are due at its IRQL.
 
     :raises Continued: there are some.
     """
-    if system.dpcs.due(system.cpu.irql):
+    if system.interrupts_due(system.cpu.irql):
         raise Continued(_after_dpcs(system, result))
     return result
 
 
 def _after_dpcs(system: System, result: int) -> Program[int]:
+    """APCs come when the thread goes on."""
     yield from system.dpcs.drain()
     return result

@@ -6,7 +6,7 @@ Sources: Microsoft, wdm.h and ntddk.h pages of each routine; *Bug Check Code Ref
 from __future__ import annotations
 
 from harness.virtual.cpu.traps import BugcheckRaised
-from harness.virtual.kernel.exports.irql import lower_to
+from harness.virtual.kernel.exports.irql import lower_to, with_due_interrupts
 from harness.virtual.kernel.exports.registry import data, export
 from harness.virtual.kernel.structures.shareddata import TICK
 from harness.virtual.kernel.system import System
@@ -59,13 +59,8 @@ def ke_lower_irql(system: System, level: int) -> int:
 
 @export("KeAreApcsDisabled", 0)
 def ke_are_apcs_disabled(system: System) -> int:
-    """Normal kernel APCs: inside a critical or guarded region, or from APC_LEVEL on. Notify callbacks run
-    inside a critical region (PCREATE_PROCESS_NOTIFY_ROUTINE, Remarks)."""
-    execution = system.current
-    in_region = execution is not None and (
-        execution.callback is not None or execution.critical_regions > 0 or execution.guarded_regions > 0
-    )
-    return int(in_region or system.cpu.irql >= APC_LEVEL)
+    """Normal kernel APCs: inside a critical or guarded region. What the IRQL holds off does not count."""
+    return int(system.current is not None and system.current.in_critical_region)
 
 
 @export("KeAreAllApcsDisabled", 0)
@@ -82,8 +77,9 @@ def ke_enter_critical_region(system: System) -> None:
 
 
 @export("KeLeaveCriticalRegion", "FsRtlExitFileSystem", 0)
-def ke_leave_critical_region(system: System) -> None:
+def ke_leave_critical_region(system: System) -> int:
     system.leave_region(guarded=False)
+    return with_due_interrupts(system, 0)
 
 
 @export("KeEnterGuardedRegion", 0)
@@ -92,8 +88,9 @@ def ke_enter_guarded_region(system: System) -> None:
 
 
 @export("KeLeaveGuardedRegion", 0)
-def ke_leave_guarded_region(system: System) -> None:
+def ke_leave_guarded_region(system: System) -> int:
     system.leave_region(guarded=True)
+    return with_due_interrupts(system, 0)
 
 
 @export("KeQueryPerformanceCounter", 1)

@@ -6,7 +6,8 @@ Sources: Microsoft, wdm.h pages of each routine.
 from __future__ import annotations
 
 from harness.virtual.kernel.deferred import KDpc
-from harness.virtual.kernel.exports.irql import with_due_dpcs
+from harness.virtual.kernel.execution import DPC
+from harness.virtual.kernel.exports.irql import with_due_interrupts
 from harness.virtual.kernel.exports.kewait import due_time
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.system import System
@@ -43,7 +44,7 @@ def ke_set_target_processor_dpc(system: System, dpc: int, number: int) -> None:
 def ke_insert_queue_dpc(system: System, dpc: int, first: int, second: int) -> int:
     target = system.memory.u16(dpc + _DPC_NUMBER) - _TARGETED
     processor = target if 0 <= target < system.processors else system.context.cpu
-    return with_due_dpcs(system, int(system.dpcs.insert(dpc, first, second, processor)))
+    return with_due_interrupts(system, int(system.dpcs.insert(dpc, first, second, processor)))
 
 
 @export("KeRemoveQueueDpc", 1)
@@ -54,7 +55,7 @@ def ke_remove_queue_dpc(system: System, dpc: int) -> int:
 @export("KeFlushQueuedDpcs", 0)
 def ke_flush_queued_dpcs(system: System) -> int:
     """The caller's own processor has run its DPCs already; those that stand on others are waited for."""
-    running = tuple(found for found in system.executions if found.what == "a DPC")
+    running = tuple(found for found in system.executions if found.what == DPC)
 
     def attempt() -> int | None:
         return 0 if all(found.ended for found in running) else None

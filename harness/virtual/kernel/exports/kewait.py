@@ -11,12 +11,13 @@ from typing import Final
 
 from harness.virtual.cpu.traps import BugcheckRaised, Continued, StatusRaised
 from harness.virtual.dispatcher.program import Program
+from harness.virtual.kernel.apcs import Alertability
 from harness.virtual.kernel.execution import Execution
-from harness.virtual.kernel.exports.irql import signed
+from harness.virtual.kernel.exports.irql import signed, with_due_interrupts
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
 from harness.virtual.kernel.system import System
-from harness.virtual.kernel.waits import stand
+from harness.virtual.kernel.waits import demand_end, stand
 from harness.virtual.windows.irql import APC_LEVEL
 from harness.virtual.windows.status import (
     STATUS_INVALID_PARAMETER,
@@ -63,6 +64,11 @@ def _dispatcher_header(system: System, address: int, kind: int, state: int, extr
 def initialize_event(system: System, event: int, kind: int, state: int) -> None:
     """KeInitializeEvent, for the events inside other objects too."""
     _dispatcher_header(system, event, kind & 1, state)
+
+
+def alertability(mode: int, alertable: int) -> Alertability:
+    """From the arguments WaitMode and Alertable."""
+    return Alertability(alertable & 0xFF != 0, mode & 1)
 
 
 def due_time(system: System, timeout: int) -> int:
@@ -126,7 +132,8 @@ def ke_release_mutex(system: System, mutex: int, _wait: int) -> int:
         memory.put_u64(mutex + _MUTANT_OWNER, 0)
         system.locks.given_back(mutex, system.current)
         system.waits.signalled(mutex)
-    return old & 0xFFFF_FFFF
+        system.leave_region(guarded=False)
+    return with_due_interrupts(system, old & 0xFFFF_FFFF)
 
 
 @export("KeInitializeSemaphore", 3)
@@ -179,6 +186,8 @@ class _Taker:
             memory.put_u32(address + _SIGNAL_STATE, state - 1)
             if state > 0:
                 self._system.locks.taken(address, self._execution)
+                if self._execution is not None:  # until it is released (Microsoft, Disabling APCs)
+                    self._execution.critical_regions += 1
         elif kind in (SYNCHRONIZATION_EVENT, _SYNCHRONIZATION_TIMER):
             memory.put_u32(address + _SIGNAL_STATE, 0)
         elif kind == _SEMAPHORE:
@@ -212,7 +221,9 @@ class _Taker:
         return self._system.memory.load(address, 1)[0] & 0x7F
 
 
-def _wait(system: System, addresses: tuple[int, ...], *, any_of: bool, timeout: int) -> int:
+def _wait(
+    system: System, addresses: tuple[int, ...], alertability: Alertability, *, any_of: bool, timeout: int
+) -> int:
     taker = _Taker(system)
     interval = system.memory.u64(timeout) if timeout else None
     if system.cpu.irql > APC_LEVEL and interval != 0:
@@ -256,14 +267,15 @@ def _wait(system: System, addresses: tuple[int, ...], *, any_of: bool, timeout: 
         late=STATUS_TIMEOUT,
         holders=holders,
         held="held by" if all(map(taker.is_mutex, addresses)) else "that is",
+        alertability=alertability,
     )
 
 
 @export("KeWaitForSingleObject", "KeWaitForMutexObject", 5)
 def ke_wait_for_single_object(
-    system: System, dispatcher: int, _reason: int, _mode: int, _alertable: int, timeout: int
+    system: System, dispatcher: int, _reason: int, mode: int, alertable: int, timeout: int
 ) -> int:
-    return _wait(system, (dispatcher,), any_of=True, timeout=timeout)
+    return _wait(system, (dispatcher,), alertability(mode, alertable), any_of=True, timeout=timeout)
 
 
 @export("KeWaitForMultipleObjects", 8)
@@ -273,8 +285,8 @@ def ke_wait_for_multiple_objects(
     objects: int,
     kind: int,
     _reason: int,
-    _mode: int,
-    _alertable: int,
+    mode: int,
+    alertable: int,
     timeout: int,
     _blocks: int,
 ) -> int:
@@ -284,17 +296,24 @@ def ke_wait_for_multiple_objects(
     if count == 0:
         return STATUS_INVALID_PARAMETER
     addresses = tuple(system.memory.u64(objects + 8 * index) for index in range(count))
-    return _wait(system, addresses, any_of=kind & 0xFFFF_FFFF == _WAIT_ANY, timeout=timeout)
+    any_of = kind & 0xFFFF_FFFF == _WAIT_ANY
+    return _wait(system, addresses, alertability(mode, alertable), any_of=any_of, timeout=timeout)
 
 
 @export("KeDelayExecutionThread", 3)
-def ke_delay_execution_thread(system: System, _mode: int, _alertable: int, interval: int) -> int:
+def ke_delay_execution_thread(system: System, mode: int, alertable: int, interval: int) -> int:
     if system.cpu.irql > APC_LEVEL:
         raise BugcheckRaised(
             _DRIVER_VERIFIER_DETECTED_VIOLATION, _WAIT_AT_DISPATCH_LEVEL, system.cpu.irql, 0, interval
         )
-    delay = due_time(system, system.memory.u64(interval)) - system.clock.now
-    raise Continued(_pause(system, delay))
+    due = due_time(system, system.memory.u64(interval))
+    if system.current is not None:
+        demand_end(system, system.current, due)
+    if due <= system.clock.now:
+        raise Continued(_pause(system, 0))
+    return system.waits.until(
+        lambda: None, (), "sleeps", due=due, late=STATUS_SUCCESS, alertability=alertability(mode, alertable)
+    )
 
 
 @export("KeStallExecutionProcessor", 1)

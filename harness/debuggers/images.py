@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from harness.debuggers.base import (
-    Debugger,
-    Disconnected,
-    Module,
-    ModuleLoaded,
-    ModuleUnloaded,
-    TargetRebooted,
-)
+from harness.debuggers.base import Disconnected, Module, ModuleLoaded, ModuleUnloaded, TargetRebooted
 from harness.errors import ProcnotifyError
 
-__all__ = ["MAX_READINGS", "ImagePlace", "LoadedImages"]
+__all__ = ["MAX_READINGS", "ImagePlace", "LoadedImages", "ModuleSource"]
 
 MAX_READINGS: Final = 32
 """How often the target's list is read in one boot; over a slow line that stops the target for seconds."""
@@ -32,13 +25,20 @@ class ImagePlace(NamedTuple):
         return f"{self.image}+0x{self.offset:x}"
 
 
+class ModuleSource(Protocol):
+    """Who knows what is loaded."""
+
+    def modules(self) -> list[Module]:
+        """See :meth:`harness.debuggers.base.Debugger.modules`."""
+
+
 class LoadedImages:
     """The images of one target, read when somebody asks and again when they have changed since.
 
     :param debugger: attached; asked only while the target is halted.
     """
 
-    def __init__(self, debugger: Debugger) -> None:
+    def __init__(self, debugger: ModuleSource) -> None:
         self._debugger = debugger
         self._modules: list[Module] = []
         self._stale = True

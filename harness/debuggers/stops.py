@@ -24,6 +24,7 @@ __all__ = [
     "MAX_STOPS_TOLD",
     "StopCount",
     "StopTally",
+    "break_instruction",
     "command_stop",
     "continue_status",
     "exception_stop",
@@ -129,6 +130,16 @@ def stop_events(assembler: EventAssembler, stop: Stopped, place: ImagePlace | No
     """
     image = place.image if place is not None else None
     return assembler.stop(stop.code, stop.address, first_chance=stop.first_chance, module=image)
+
+
+def break_instruction(stop: Stopped, place: ImagePlace | None) -> DriverFault:
+    """The error for a stop that only a debugger's own doing should cause."""
+    where = f" ({place})" if place is not None else ""
+    return DriverFault(
+        f"the target stopped in the debugger: {stop.reason} (0x{stop.code:08x})"
+        f" at 0x{stop.address:016x}{where}",
+        hint="a driver under test must not break in",
+    )
 
 
 def unhandled_exception(stop: Stopped, place: ImagePlace | None) -> DriverFault:

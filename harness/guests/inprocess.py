@@ -1,18 +1,34 @@
-"""The guest channel of a virtual target that runs in this very process (``procnotify serve``)."""
+"""The guest channel of a virtual target that runs in this very process."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
 from harness.guests.base import ActionResult
 from harness.guests.virtual import TICKS_PER_SECOND
-from harness.virtual.served import ServedTarget
 
-__all__ = ["InProcessGuest"]
+__all__ = ["InProcessGuest", "InProcessTarget"]
+
+
+class InProcessTarget(Protocol):
+    """A booted target; :class:`~harness.virtual.target.VirtualTarget` says what each call does."""
+
+    def put(self, name: str, data: bytes) -> str: ...
+
+    def load_driver(self, name: str, path: str) -> int: ...
+
+    def unload_driver(self, name: str) -> int: ...
+
+    def act(self, argv: Sequence[str], step: int) -> Mapping[str, int | str]: ...
+
+    def settle(self, quiet: int, maximum: int) -> int: ...
 
 
 class InProcessGuest:
-    """Commands to a served target; each returns when it is done, however long a debugger holds the target."""
+    """Commands to a target; each returns when it is done, however long a debugger holds the target."""
 
-    def __init__(self, target: ServedTarget) -> None:
+    def __init__(self, target: InProcessTarget) -> None:
         self._target = target
 
     def put(self, name: str, data: bytes) -> str:

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.errors import UsageError
-from harness.machines.base import BootOptions, DriverChecker, Machine, MachineStatus
+from harness.machines.base import BootOptions, DirectMachine, DriverChecker, Machine, MachineStatus
 from harness.machines.virtual import VirtualMachine
 
-__all__ = ["MACHINES", "BootOptions", "DriverChecker", "Machine", "MachineStatus", "open_machine"]
+__all__ = [
+    "MACHINES",
+    "BootOptions",
+    "DirectMachine",
+    "DriverChecker",
+    "Machine",
+    "MachineStatus",
+    "open_machine",
+]
 
 MACHINES: dict[str, Callable[[], Machine]] = {"virtual": VirtualMachine}
 """Every machine by the name that ``--machine`` takes."""

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from harness.connection import Connection
 from harness.guests.base import Guest
+from harness.virtual.interfaces import DebugPort, ImageModule
 
-__all__ = ["BootOptions", "DriverChecker", "Machine", "MachineStatus"]
+__all__ = [
+    "BootOptions",
+    "DirectBoot",
+    "DirectMachine",
+    "DriverChecker",
+    "LoadedKernel",
+    "Machine",
+    "MachineStatus",
+]
 
 
 @dataclass(frozen=True)
@@ -16,8 +26,8 @@ class BootOptions:
     """How to start the machine for one run."""
 
     seed: int
-    connection: Connection
-    """Where the debugger and the machine meet."""
+    connection: Connection | None
+    """Where the debugger and the machine meet; None where there is no debugger."""
     profile: str | None = None
     """Which Windows the scenario needs the virtual target to be like; None: the machine's own choice."""
     policy: str | None = None
@@ -64,6 +74,38 @@ class Machine(Protocol):
 
     def close(self) -> None:
         """Free everything the machine holds (processes, sockets). Idempotent."""
+
+
+class LoadedKernel(Protocol):
+    """What a machine in this process says about its kernel at any time."""
+
+    kernel_base: int
+
+    @property
+    def modules(self) -> Sequence[ImageModule]:
+        """Its loaded images, the kernel's own first."""
+
+    @property
+    def caller(self) -> int:
+        """Where the code that runs has called the kernel; only meaningful while it is inside such a call."""
+
+
+class DirectBoot(NamedTuple):
+    """A machine that has booted in this process."""
+
+    guest: Guest
+    kernel: LoadedKernel
+    facts: Mapping[str, str]
+    """Of the target itself, as the header of a trace has them."""
+
+
+@runtime_checkable
+class DirectMachine(Protocol):
+    """The capability to run in this process without a debugger."""
+
+    def start_direct(self, boot: BootOptions, port: DebugPort) -> DirectBoot:
+        """Boot. What the kernel would tell a debugger it tells ``port``, in the middle of what the guest is
+        asked to do; ``port`` may raise, which ends that."""
 
 
 @runtime_checkable

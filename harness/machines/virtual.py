@@ -1,4 +1,5 @@
-"""The virtual target as a machine: one child process, booted afresh for every run."""
+"""The virtual target as a machine, booted afresh for every run: in a child process, or without a debugger in
+this one."""
 
 from __future__ import annotations
 
@@ -10,11 +11,17 @@ from harness.connection import NetConnection, free_connection
 from harness.errors import ProcnotifyError, TargetLost, UsageError
 from harness.guests.base import Guest
 from harness.guests.control import ControlChannel
+from harness.guests.inprocess import InProcessGuest
 from harness.guests.virtual import VirtualGuest
-from harness.machines.base import BootOptions, MachineStatus
+from harness.kd.contexts import MACHINE_AMD64
+from harness.machines.base import BootOptions, DirectBoot, MachineStatus
+from harness.virtual.boot import boot as boot_target
+from harness.virtual.cpu.hardware import Hardware
 from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.interfaces import DebugPort
 from harness.virtual.kernel.loader import check_driver_file
 from harness.virtual.nt.profile import profile_names
+from harness.virtual.windows.symbols18362 import BUILD_NUMBER
 
 __all__ = ["DEFAULT_PROFILE", "VirtualMachine"]
 
@@ -27,7 +34,8 @@ STOP_SECONDS = 5.0
 
 
 class VirtualMachine:
-    """Keeps one child process (``python -m harness.virtual.process``) and boots it once a run.
+    """Keeps one child process (``python -m harness.virtual.process``) and boots it once a run; without a
+    debugger one piece of hardware in this process.
 
     :param profile: which Windows it is like, where a scenario does not ask for another.
     :param argv: the child's command line, for tests.
@@ -41,6 +49,8 @@ class VirtualMachine:
         self._argv = argv or (sys.executable, "-m", "harness.virtual.process")
         self._channel: ControlChannel | None = None
         self._booted = False
+        self._hardware: Hardware | None = None
+        """Of the targets in this process."""
         self._running_profile, self._running_policy = profile, POLICIES[0]
 
     @property
@@ -58,20 +68,10 @@ class VirtualMachine:
 
     def start(self, boot: BootOptions) -> None:
         """See :meth:`harness.machines.base.Machine.start`."""
-        connection = boot.connection
+        connection, (profile, policy) = boot.connection, self._like(boot)
         if not isinstance(connection, NetConnection):
             raise UsageError(
                 f"the virtual target speaks KDNET, not {connection}", hint="use net:port=N,key=w.x.y.z"
-            )
-        profile = boot.profile or self._profile
-        if profile not in profile_names():
-            raise UsageError(
-                f"the virtual target has no profile {profile!r}", hint=f"known: {', '.join(profile_names())}"
-            )
-        policy = boot.policy or POLICIES[0]
-        if policy not in POLICIES:
-            raise UsageError(
-                f"the virtual target has no policy {policy!r}", hint=f"known: {', '.join(POLICIES)}"
             )
         self.stop()
         if self._channel is None:
@@ -90,6 +90,37 @@ class VirtualMachine:
         )
         self._booted = True
         self._running_profile, self._running_policy = profile, policy
+
+    def start_direct(self, boot: BootOptions, port: DebugPort) -> DirectBoot:
+        """See :class:`harness.machines.base.DirectMachine`: each boot ends the one before."""
+        profile, policy = self._like(boot)
+        if self._hardware is None:
+            self._hardware = Hardware()
+        booted = boot_target(port, seed=boot.seed, profile=profile, policy=policy, hardware=self._hardware)
+        self._running_profile, self._running_policy = profile, policy
+        facts = {
+            "build": str(BUILD_NUMBER),
+            "machine_type": f"0x{MACHINE_AMD64:x}",
+            "processors": str(booted.kernel.processors),
+        }
+        return DirectBoot(InProcessGuest(booted.target), booted.kernel, facts)
+
+    def _like(self, boot: BootOptions) -> tuple[str, str]:
+        """The profile and the policy of the boot.
+
+        :raises UsageError: there is no such one.
+        """
+        profile = boot.profile or self._profile
+        if profile not in profile_names():
+            raise UsageError(
+                f"the virtual target has no profile {profile!r}", hint=f"known: {', '.join(profile_names())}"
+            )
+        policy = boot.policy or POLICIES[0]
+        if policy not in POLICIES:
+            raise UsageError(
+                f"the virtual target has no policy {policy!r}", hint=f"known: {', '.join(POLICIES)}"
+            )
+        return profile, policy
 
     def guest(self) -> Guest:
         """See :meth:`harness.machines.base.Machine.guest`."""
@@ -125,7 +156,7 @@ class VirtualMachine:
 
     def close(self) -> None:
         """See :meth:`harness.machines.base.Machine.close`."""
-        self._booted = False
+        self._booted, self._hardware = False, None
         channel, self._channel = self._channel, None
         if channel is not None:
             channel.close()

@@ -6,27 +6,23 @@ bound, and how the target was left. Nothing is judged here.
 
 from __future__ import annotations
 
-import platform
-from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
-import harness
-from harness.actions import FieldType
 from harness.debuggers.base import Debugger, Release, TargetInfo
 from harness.debuggers.stops import unhandled_exception
 from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost
 from harness.events import Event
-from harness.files import cannot_write
+from harness.files import patiently
+from harness.outcome import Outcome
 from harness.runs.livetarget import LiveTarget
+from harness.runs.performing import begin_trace, now_text, perform, step_runner
 from harness.runs.progress import EventCaptured, PhaseEntered
-from harness.runs.rig import PROBE, Rig
-from harness.runs.steps import Markers, StepRunner, loads_driver_itself, start_other_driver, stop_other_driver
-from harness.scenario.model import ActorStep, RepeatSteps, Scenario, Step
-from harness.trace.format import Header
+from harness.runs.rig import KeptTraces, Rig
+from harness.runs.steps import Markers
+from harness.scenario.model import Scenario
 from harness.trace.writer import TraceWriter
 
-__all__ = ["Capture", "probe_names"]
+__all__ = ["Capture"]
 
 ATTACH_SECONDS = 30.0
 DETACH_SECONDS = 5.0
@@ -35,6 +31,7 @@ DETACH_SECONDS = 5.0
 class Capture:
     """One scenario on one machine, heard by one debugger.
 
+    :param rig: with a debugger.
     :param seed: of the machine.
     """
 
@@ -61,18 +58,27 @@ class Capture:
         """
         rig = self._rig
         boot = rig.boot(self._seed, self._scenario.profile, self._scenario.policy)
-        debugger = rig.open_debugger(str(boot.connection))
+        connection = boot.connection
+        assert rig.open_debugger is not None and connection is not None
+        debugger = rig.open_debugger(str(connection))
         rig.emit(PhaseEntered("boot"))
-        if boot.connection.debugger_first:
+        if connection.debugger_first:
             debugger.listen()
         live: LiveTarget | None = None
         try:
             rig.machine.start(boot)
-            if not boot.connection.debugger_first:
+            if not connection.debugger_first:
                 debugger.listen()
             rig.emit(PhaseEntered("attach"))
             info = self._attach(debugger)
-            self._writer = self._begin_trace(debugger, info)
+            self._writer = begin_trace(
+                rig,
+                self._scenario,
+                self._seed,
+                debugger=info.debugger_version,
+                target=info.facts,
+                started=now_text(),
+            )
             debugger.go()
             drivers = [driver.file for driver in (rig.driver, *rig.other_drivers)]
             with LiveTarget(debugger, rig.machine, self._record, rig.watch, drivers) as live:
@@ -102,17 +108,21 @@ class Capture:
             raise TargetLost(f"the steps are done, but {release}")
 
     def finish(self, outcome: str, reason: str, *, complete: bool) -> None:
-        """Write the trace's footer.
+        """Write the trace's footer; of a run that passed take the trace away if only others are kept.
 
         :param outcome: how the run ended, in words.
         :param reason: why, in one line.
         :param complete: the capture came to its end.
         :raises TraceError: it cannot be written.
         """
-        if self._writer is not None:
-            self._writer.finish(
-                complete=complete, outcome=outcome, reason=reason, bindings=self.bindings, ended=_now()
-            )
+        if self._writer is None:
+            return
+        self._writer.finish(
+            complete=complete, outcome=outcome, reason=reason, bindings=self.bindings, ended=now_text()
+        )
+        if outcome == Outcome.PASSED.words and self._rig.keep_traces is KeptTraces.FAILED:
+            patiently(self._writer.path.unlink)
+            self._writer = None
 
     def _attach(self, debugger: Debugger) -> TargetInfo:
         try:
@@ -120,27 +130,6 @@ class Capture:
         except ConnectionFailed:
             self._rig.machine.status()  # a machine that died says so, which is the better reason
             raise
-
-    def _begin_trace(self, debugger: Debugger, info: TargetInfo) -> TraceWriter:
-        header = Header(
-            scenario=self._scenario.name,
-            machine=self._rig.machine.describe(),
-            debugger=info.debugger_version,
-            driver_sha256=self._rig.driver_sha256(),
-            seed=self._seed,
-            host={
-                "procnotify": harness.__version__,
-                "python": platform.python_version(),
-                "system": platform.system(),
-            },
-            target=info.facts,
-            started=_now(),
-        )
-        path = self._rig.traces.new_trace(self._scenario.path, self._seed)
-        try:
-            return TraceWriter(path, header)
-        except OSError as error:
-            raise cannot_write(path, error, hint="choose another --trace-dir") from None
 
     def _record(self, event: Event) -> None:
         assert self._writer is not None
@@ -150,49 +139,7 @@ class Capture:
         self._rig.emit(EventCaptured(event))
 
     def _steps(self, live: LiveTarget) -> None:
-        rig, guest = self._rig, self._rig.machine.guest()
-        steps = StepRunner(
-            self._scenario,
-            live,
-            guest,
-            rig.driver,
-            self._markers,
-            rig.subscribers,
-            action_seconds=2 * rig.watch.printing,
-        )
+        guest = self._rig.machine.guest()
+        steps = step_runner(self._rig, self._scenario, live, guest, self._markers)
         self.bindings = steps.bindings
-        files = {"actor.exe": rig.files.actor, "probe.dll": rig.files.probe}
-        files |= dict.fromkeys(probe_names(self._scenario.steps), rig.files.probe)
-        for name, data in files.items():
-            steps.paths[name] = live.call(f"storing {name}", partial(guest.put, name, data))
-        for other in rig.other_drivers:
-            start_other_driver(live, guest, other)
-        explicit = loads_driver_itself(self._scenario.steps)
-        if not explicit:
-            rig.emit(PhaseEntered("load"))
-            steps.load_driver()
-        rig.emit(PhaseEntered("steps"))
-        steps.run()
-        if not explicit:
-            rig.emit(PhaseEntered("unload"))
-            steps.unload_driver()
-        for other in reversed(rig.other_drivers):
-            stop_other_driver(live, guest, other)
-        steps.synchronise()
-
-
-def probe_names(steps: tuple[Step, ...]) -> set[str]:
-    """The copies of ``probe.dll`` that these steps want; see :data:`harness.runs.rig.PROBE`."""
-    names: set[str] = set()
-    for step in steps:
-        match step:
-            case RepeatSteps():
-                names |= probe_names(step.steps)
-            case ActorStep():
-                libraries = (str(name) for name in step.values_of(FieldType.LIBRARY))
-                names.update(name for name in libraries if PROBE.fullmatch(name))
-    return names
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+        perform(self._rig, self._scenario, live, guest, steps)

@@ -86,7 +86,9 @@ def inspect_virtual(rig: Rig, *, timeout: float, released: Callable[[Release], N
     The parameters are those of :func:`inspect_target`.
     """
     boot = rig.boot(DEFAULT_SEED)
-    debugger = rig.open_debugger(str(boot.connection))
+    connection = boot.connection
+    assert rig.open_debugger is not None and connection is not None
+    debugger = rig.open_debugger(str(connection))
 
     def prepare() -> None:
         debugger.go()
@@ -99,7 +101,7 @@ def inspect_virtual(rig: Rig, *, timeout: float, released: Callable[[Release], N
             timeout=timeout,
             released=released,
             begin=lambda: rig.machine.start(boot),
-            begin_first=not boot.connection.debugger_first,
+            begin_first=not connection.debugger_first,
             prepare=prepare,
         ) as inspection:
             yield inspection

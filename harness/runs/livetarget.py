@@ -29,11 +29,10 @@ from harness.debuggers.base import (
 )
 from harness.debuggers.images import ImagePlace, LoadedImages
 from harness.debuggers.release import last_prints
-from harness.debuggers.stops import DEBUGGER_EXCEPTIONS, stop_events, unhandled_exception
+from harness.debuggers.stops import DEBUGGER_EXCEPTIONS, break_instruction, stop_events, unhandled_exception
 from harness.debuggers.whereabouts import Whereabouts, find_whereabouts
 from harness.errors import (
     DriverBugcheck,
-    DriverFault,
     DriverHang,
     ProcnotifyError,
     RigError,
@@ -44,10 +43,15 @@ from harness.events import Event, Marker
 from harness.lines import EventAssembler
 from harness.machines.base import Machine
 
-__all__ = ["Caller", "LiveTarget", "Watch"]
+__all__ = ["PRINTS_WITHOUT_END", "Caller", "LiveTarget", "Watch"]
 
 POLL_SECONDS = 0.002
 """How long the pump listens before it looks whether the guest call has returned; part of a step's time."""
+
+PRINTS_WITHOUT_END = (
+    "does a callback of the driver print in a loop that does not end? a step that takes long wants a longer"
+    " --step-timeout"
+)
 
 T = TypeVar("T")
 
@@ -216,12 +220,7 @@ class LiveTarget:
             self._let_go()  # the first fault is the one that is told
             return
         if stop.code == 0 or stop.code in DEBUGGER_EXCEPTIONS:
-            where = f" ({place})" if place is not None else ""
-            raise DriverFault(
-                f"the target stopped in the debugger: {stop.reason} (0x{stop.code:08x})"
-                f" at 0x{stop.address:016x}{where}",
-                hint="a driver under test must not break in",
-            )
+            raise break_instruction(stop, place)
         self._let_go()
         if not stop.first_chance:
             self._await_bugcheck()
@@ -260,8 +259,7 @@ class LiveTarget:
         raise DriverHang(
             f"{story}; {where}",
             address=address,
-            hint="does a callback of the driver print in a loop that does not end? a step that takes long"
-            " wants a longer --step-timeout",
+            hint=PRINTS_WITHOUT_END,
         )
 
     def _break_in(self) -> Whereabouts:

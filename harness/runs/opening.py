@@ -10,18 +10,20 @@ from pathlib import Path
 
 from harness.connection import parse_connection
 from harness.debuggers import debugger_factory
-from harness.errors import DriverFileError
+from harness.errors import DriverFileError, UsageError
 from harness.files import read_file
-from harness.machines import DriverChecker, Machine, open_machine
+from harness.machines import DirectMachine, DriverChecker, Machine, open_machine
 from harness.runs.livetarget import Watch
 from harness.runs.progress import Subscriber
-from harness.runs.rig import GuestFiles, Rig
+from harness.runs.rig import GuestFiles, KeptTraces, Rig
 from harness.runs.steps import GuestDriver
 from harness.runs.trace_folder import TraceFolder
 from harness.toolchain import default_actor, default_driver
 
-__all__ = ["MAX_DRIVER", "open_rig", "read_driver"]
+__all__ = ["MAX_DRIVER", "NO_DEBUGGER", "open_rig", "read_driver"]
 
+NO_DEBUGGER = "none"
+"""The debugger's name where nobody listens: the target runs in this process."""
 MAX_DRIVER = 64 << 20
 """Bytes that a driver file may have; the largest of Windows' own drivers has about a tenth of it."""
 
@@ -58,6 +60,18 @@ def _check_names(drivers: tuple[GuestDriver, ...]) -> None:
             raise DriverFileError(f"two drivers are called {driver.service}", hint="rename one of the files")
 
 
+def _check_direct(machine: Machine, connection: str | None) -> None:
+    if not isinstance(machine, DirectMachine):
+        raise UsageError(
+            f"the machine {machine.name!r} cannot do without a debugger", hint="choose another --debugger"
+        )
+    if connection is not None:
+        raise UsageError(
+            f"without a debugger nobody meets at {connection}",
+            hint="leave out --connection, or choose a debugger",
+        )
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -77,6 +91,8 @@ def open_rig(
     connection: str | None = None,
     watch: Watch | None = None,
     policy: str | None = None,
+    keep_traces: KeptTraces = KeptTraces.ALL,
+    interrupted: Callable[[], bool] = lambda: False,
     subscribers: tuple[Subscriber, ...] = (),
     building: Callable[[str], None] | None = None,
     now: Callable[[], datetime] = _now,
@@ -85,11 +101,13 @@ def open_rig(
     """A rig, freed on exit.
 
     :param machine: a name from :data:`harness.machines.MACHINES`.
-    :param debugger: a name from :data:`harness.debuggers.DEBUGGERS`.
+    :param debugger: a name from :data:`harness.debuggers.DEBUGGERS`, or :data:`NO_DEBUGGER`.
     :param driver: the .sys to test; None for the project's own, which is built if need be.
     :param other_drivers: drivers that are loaded before it and unloaded after it, in this order.
     :param connection: between machine and debugger, as for WinDbg's ``-k``; None: the machine's own choice.
     :param policy: who goes first in the virtual target where the order is open; None: each scenario's own.
+    :param keep_traces: of which runs the traces stay.
+    :param interrupted: see :class:`~harness.runs.rig.Rig`.
     :param trace_folder: where the folder with this rig's traces is made, once there is one; see
         :class:`harness.runs.trace_folder.TraceFolder`, also for ``now`` and ``token``.
     :param building: told what is being done, a line a file, when something has to be built.
@@ -97,8 +115,10 @@ def open_rig(
         cannot load.
     :raises ToolchainError: the driver or the guest helper could not be built.
     """
-    open_debugger = debugger_factory(debugger)
     host = open_machine(machine)
+    open_debugger = None if debugger == NO_DEBUGGER else debugger_factory(debugger)
+    if open_debugger is None:
+        _check_direct(host, connection)
     traces = TraceFolder(trace_folder, now=now, token=token)
     with ExitStack() as closing:
         closing.callback(traces.close)
@@ -118,4 +138,6 @@ def open_rig(
             subscribers=subscribers,
             other_drivers=others,
             policy=policy,
+            keep_traces=keep_traces,
+            interrupted=interrupted,
         )

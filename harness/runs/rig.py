@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 
 from harness.connection import Connection
 from harness.debuggers.base import Debugger
@@ -15,11 +16,19 @@ from harness.runs.progress import Progress, Subscriber
 from harness.runs.steps import GuestDriver
 from harness.runs.trace_folder import TraceFolder
 
-__all__ = ["PROBE", "GuestFiles", "Rig"]
+__all__ = ["PROBE", "GuestFiles", "KeptTraces", "Rig"]
 
 PROBE = re.compile(r"probe[\w-]*\.dll", re.ASCII)
 """A scenario's DLL with a name like this, without a folder, is a copy of ``probe.dll`` that the run puts in
 the guest under that name: a library that nothing has mapped before."""
+
+
+class KeptTraces(Enum):
+    """Of which runs the traces stay."""
+
+    ALL = "all"
+    FAILED = "failed"
+    """Of those that did not pass."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +46,9 @@ class Rig:
     """Everything a run needs besides its scenario and its seed."""
 
     machine: Machine
-    open_debugger: Callable[[str], Debugger]
-    """Takes a connection, as for WinDbg's ``-k``."""
+    open_debugger: Callable[[str], Debugger] | None
+    """Takes a connection, as for WinDbg's ``-k``; None: nobody listens, and the machine is one that can run
+    without (:class:`~harness.machines.base.DirectMachine`)."""
     driver: GuestDriver
     """The driver under test."""
     files: GuestFiles
@@ -53,6 +63,10 @@ class Rig:
     policy: str | None = None
     """See :class:`~harness.machines.base.BootOptions`; None: each scenario's own."""
 
+    keep_traces: KeptTraces = KeptTraces.ALL
+    interrupted: Callable[[], bool] = lambda: False
+    """Asked now and then in a run without a debugger: True ends it as Ctrl-C does."""
+
     def emit(self, progress: Progress) -> None:
         """Tell every subscriber."""
         for subscriber in self.subscribers:
@@ -60,7 +74,9 @@ class Rig:
 
     def boot(self, seed: int, profile: str | None = None, policy: str | None = None) -> BootOptions:
         """How to start the machine for one run, whose scenario asks for this profile and policy."""
-        connection = self.connection if self.connection is not None else self.machine.connection()
+        connection = None
+        if self.open_debugger is not None:
+            connection = self.connection if self.connection is not None else self.machine.connection()
         return BootOptions(seed, connection, profile, self.policy or policy)
 
     def driver_sha256(self) -> str:

@@ -9,6 +9,7 @@ from harness.errors import ProcnotifyError, UsageError
 from harness.internal import internal_error
 from harness.outcome import Outcome, worst
 from harness.runs.capture import Capture
+from harness.runs.direct import DirectCapture
 from harness.runs.progress import PhaseEntered, RunFinished, RunStarted
 from harness.runs.result import RunResult
 from harness.runs.rig import Rig
@@ -46,7 +47,7 @@ def run_scenario(rig: Rig, scenario: Scenario, *, seed: int) -> RunResult:
     :raises RunInterrupted: Ctrl-C.
     """
     rig.emit(RunStarted(scenario.name, scenario.path, seed, len(scenario.steps)))
-    capture = Capture(rig, scenario, seed)
+    capture = (DirectCapture if rig.open_debugger is None else Capture)(rig, scenario, seed)
     started = monotonic()
 
     def result(verdict: Verdict, footer: str, *, complete: bool) -> RunResult:
@@ -91,7 +92,7 @@ def run_scenario(rig: Rig, scenario: Scenario, *, seed: int) -> RunResult:
     return finished
 
 
-def _verdict(rig: Rig, capture: Capture, scenario: Scenario) -> tuple[Verdict, bool]:
+def _verdict(rig: Rig, capture: Capture | DirectCapture, scenario: Scenario) -> tuple[Verdict, bool]:
     """The verdict, and whether the capture came to its end."""
     try:
         capture.run()

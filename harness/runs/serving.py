@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from harness.errors import TargetLost
 from harness.guests.inprocess import InProcessGuest
-from harness.runs.capture import probe_names
+from harness.runs.performing import probe_names
 from harness.runs.rig import GuestFiles
 from harness.runs.steps import GuestDriver, Markers, StepRunner, loads_driver_itself
 from harness.scenario import Scenario

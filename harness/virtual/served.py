@@ -19,15 +19,15 @@ from typing import Any, Final
 from harness.errors import UsageError
 from harness.kd.kdnet import Key
 from harness.kd.session import Session
+from harness.virtual.boot import boot
 from harness.virtual.clock import Clock
 from harness.virtual.dispatcher.policy import POLICIES
-from harness.virtual.kernel.kernel import Kernel
 from harness.virtual.kernel.structures.shareddata import TICK
 from harness.virtual.stub.link import MAX_TRIES, TargetLink
 from harness.virtual.stub.stub import KdStub
 from harness.virtual.stub.view import DebuggerView, Times
 from harness.virtual.stub.wire import UdpWire
-from harness.virtual.target import DEFAULT_PROFILE, PROCESSORS, TargetStatus, VirtualTarget
+from harness.virtual.target import DEFAULT_PROFILE, TargetStatus
 
 __all__ = ["Dialling", "ServedTarget"]
 
@@ -107,21 +107,11 @@ class ServedTarget:
             retransmit=_RETRANSMIT,
             max_tries=MAX_TRIES,
         )
-        self._clock = Clock()
         self._link = TargetLink(session, wire, now)
         self.stub = KdStub(self._link, now)
-        self._kernel = Kernel(self.stub, self._clock, processors=PROCESSORS)
-        self._target = VirtualTarget(
-            self._kernel,
-            self.stub,
-            self._clock,
-            seed=seed,
-            profile=profile,
-            processors=PROCESSORS,
-            policy=policy,
-        )
-        shown_times = _DebuggerClock(self._clock, self.stub, idle_clock)
-        self.stub.attach(self._kernel, DebuggerView(self._kernel, shown_times))
+        kernel, self._target, clock = boot(self.stub, seed=seed, profile=profile, policy=policy)
+        shown_times = _DebuggerClock(clock, self.stub, idle_clock)
+        self.stub.attach(kernel, DebuggerView(kernel, shown_times))
 
     @property
     def debugger_present(self) -> bool:

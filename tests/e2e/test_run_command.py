@@ -344,7 +344,7 @@ def test_a_full_disk_is_the_rigs_failure_whatever_the_driver_did(
     if driver is not None:
         path = build_driver(ROOT / "tests" / "drivers" / driver, Arch.X64, tmp_path / "d.sys").path
     monkeypatch.setattr(FullDisk, "room", room)
-    monkeypatch.setattr("harness.runs.capture.TraceWriter", FullDisk)
+    monkeypatch.setattr("harness.runs.performing.TraceWriter", FullDisk)
     with open_rig(machine="virtual", debugger="native", driver=path, trace_folder=tmp_path / "t") as rig:
         result = run_scenario(rig, load(CREATE_THREAD), seed=1)
     assert result.outcome is Outcome.RIG

@@ -233,6 +233,11 @@ class Kernel:
         """Loaded kernel images in load order, ntoskrnl.exe first."""
         return [self._kernel_module, *(driver.module for driver in self._system.drivers.values())]
 
+    @property
+    def caller(self) -> int:
+        """Return address of the export that is being served."""
+        return self._system.caller()
+
     def symbol(self, name: str) -> int:
         """Address of an export or of reserved data; KeyError if there is none."""
         return self._system.symbol(name)

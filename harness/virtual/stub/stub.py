@@ -24,6 +24,7 @@ from harness.kd.status import (
     DBG_STATUS_CONTROL_C,
     STATUS_BREAKPOINT,
 )
+from harness.virtual.banner import MANUALLY_INITIATED_CRASH, bugcheck_banner
 from harness.virtual.interfaces import ImageModule, KernelView
 from harness.virtual.stub.files import fetch_file
 from harness.virtual.stub.halted import CrashTarget, RebootTarget, Resume, SwitchTo
@@ -39,10 +40,8 @@ _WAIT: Final = 1.0
 """Longest sleep while halted; whoever owns the wire is served in between."""
 _SYSTEM: Final = (1 << 64) - 1
 _BREAKPOINT_PARAMETER: Final = 0
-_MANUALLY_INITIATED_CRASH: Final = 0xE2
 _SEVERITY_WARNING: Final = 0x8000_0000
 """A continue status from here on is none of success: DBG_EXCEPTION_NOT_HANDLED. DBG_CONTINUE lies below."""
-_REFRESHING: Final = b"KDTARGET: Refreshing KD connection\n"
 
 
 class TargetEnded(Exception):
@@ -128,8 +127,9 @@ class KdStub:
         if view is None:
             return
         view.capture(cpu)
-        if code != _MANUALLY_INITIATED_CRASH:
-            self._print_banner(code, parameters, module, cpu)
+        if code != MANUALLY_INITIATED_CRASH:
+            for line in bugcheck_banner(code, parameters, module):
+                self.print_string(line, cpu)
             self._stop_with_status(DBG_STATUS_BUGCHECK_FIRST, cpu)
         else:
             self._stop_with_status(DBG_STATUS_BUGCHECK_SECOND, cpu)
@@ -167,19 +167,6 @@ class KdStub:
             )
 
     # Stops
-
-    def _print_banner(
-        self, code: int, parameters: tuple[int, int, int, int], module: str | None, cpu: int
-    ) -> None:
-        words = ",".join(f"0x{parameter:016X}" for parameter in parameters)
-        lines = [
-            _REFRESHING,
-            f"\n*** Fatal System Error: 0x{code:08x}\n{' ' * 23}({words})\n\n".encode(),
-        ]
-        if module is not None:
-            lines.append(f"Driver at fault: {module}.\n".encode())
-        for line in lines:
-            self.print_string(line, cpu)
 
     def _stop_with_status(self, status: int, cpu: int) -> None:
         """DbgBreakPointWithStatus of a processor that will not run again; the debugger reads why from RCX."""

@@ -1,0 +1,101 @@
+"""What every run does with its guest, whoever listens: files, drivers, steps; and how its trace begins."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
+
+import harness
+from harness.actions import FieldType
+from harness.files import cannot_write
+from harness.guests.base import Guest
+from harness.runs.livetarget import Caller
+from harness.runs.progress import PhaseEntered
+from harness.runs.rig import PROBE, Rig
+from harness.runs.steps import Markers, StepRunner, loads_driver_itself, start_other_driver, stop_other_driver
+from harness.scenario.model import ActorStep, RepeatSteps, Scenario, Step
+from harness.trace.format import Header
+from harness.trace.writer import TraceWriter
+
+__all__ = ["begin_trace", "now_text", "perform", "probe_names", "step_runner"]
+
+
+def step_runner(rig: Rig, scenario: Scenario, caller: Caller, guest: Guest, markers: Markers) -> StepRunner:
+    """Who does the scenario's steps; its bindings are the run's."""
+    return StepRunner(
+        scenario, caller, guest, rig.driver, markers, rig.subscribers, action_seconds=2 * rig.watch.printing
+    )
+
+
+def perform(rig: Rig, scenario: Scenario, caller: Caller, guest: Guest, steps: StepRunner) -> None:
+    """Store the files, load the drivers, do the steps, unload, and hear the last line.
+
+    :raises ProcnotifyError: what went wrong, and whose fault it was.
+    """
+    files = {"actor.exe": rig.files.actor, "probe.dll": rig.files.probe}
+    files |= dict.fromkeys(probe_names(scenario.steps), rig.files.probe)
+    for name, data in files.items():
+        steps.paths[name] = caller.call(f"storing {name}", partial(guest.put, name, data))
+    for other in rig.other_drivers:
+        start_other_driver(caller, guest, other)
+    explicit = loads_driver_itself(scenario.steps)
+    if not explicit:
+        rig.emit(PhaseEntered("load"))
+        steps.load_driver()
+    rig.emit(PhaseEntered("steps"))
+    steps.run()
+    if not explicit:
+        rig.emit(PhaseEntered("unload"))
+        steps.unload_driver()
+    for other in reversed(rig.other_drivers):
+        stop_other_driver(caller, guest, other)
+    steps.synchronise()
+
+
+def begin_trace(
+    rig: Rig, scenario: Scenario, seed: int, *, debugger: str, target: Mapping[str, str], started: str
+) -> TraceWriter:
+    """The trace file of a run, with its header.
+
+    :param debugger: name and version of who listened.
+    :param target: what is known of the target itself.
+    """
+    header = Header(
+        scenario=scenario.name,
+        machine=rig.machine.describe(),
+        debugger=debugger,
+        driver_sha256=rig.driver_sha256(),
+        seed=seed,
+        host={
+            "procnotify": harness.__version__,
+            "python": platform.python_version(),
+            "system": platform.system(),
+        },
+        target=dict(target),
+        started=started,
+    )
+    path = rig.traces.new_trace(scenario.path, seed)
+    try:
+        return TraceWriter(path, header)
+    except OSError as error:
+        raise cannot_write(path, error, hint="choose another --trace-dir") from None
+
+
+def probe_names(steps: tuple[Step, ...]) -> set[str]:
+    """The copies of ``probe.dll`` that these steps want; see :data:`harness.runs.rig.PROBE`."""
+    names: set[str] = set()
+    for step in steps:
+        match step:
+            case RepeatSteps():
+                names |= probe_names(step.steps)
+            case ActorStep():
+                libraries = (str(name) for name in step.values_of(FieldType.LIBRARY))
+                names.update(name for name in libraries if PROBE.fullmatch(name))
+    return names
+
+
+def now_text() -> str:
+    """The time, as traces have it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

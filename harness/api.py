@@ -73,7 +73,7 @@ def run(
     :param other_drivers: drivers that are loaded before it, in this order, and unloaded after it. One of them
         that does not load is a failure of the rig, not of the driver under test.
     :param machine: a name that ``procnotify run --machine`` takes.
-    :param debugger: ``native``, ``pykd`` or ``ntoseye``.
+    :param debugger: ``native``, ``pykd`` or ``ntoseye``; ``none``: the virtual target runs in this process.
     :param connection: where the debugger and the machine meet, as for WinDbg's ``-k``; None: the machine
         chooses.
     :param seed: of the first repetition; None for each scenario's own, or 1.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,28 +12,44 @@ import click
 from harness.cli import INTERRUPTED
 from harness.cli._options import (
     connection_text,
-    debugger_option,
     json_option,
     log_options,
     policy_option,
     print_json,
 )
-from harness.errors import ProcnotifyError
+from harness.debuggers import DEBUGGERS
+from harness.errors import ProcnotifyError, UsageError
 from harness.files import cannot_write
 from harness.internal import internal_error
 from harness.machines import MACHINES
 from harness.outcome import Outcome, worst
+from harness.report.causes import by_cause
 from harness.report.console import make_console
 from harness.report.junit import write_junit
 from harness.report.runs_json import result_as_json
 from harness.report.terminal import TerminalReport
 from harness.report.text import one_line
 from harness.runs.livetarget import Watch
-from harness.runs.opening import open_rig
+from harness.runs.opening import NO_DEBUGGER, open_rig
+from harness.runs.parallel import run_parallel
+from harness.runs.rig import KeptTraces
 from harness.runs.scenarios import find_scenarios, load_scenarios
 from harness.runs.series import Series, run_series
 
 __all__ = ["command"]
+
+MAX_JOBS = 256
+"""Processes at most."""
+
+
+def _seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -> range | None:
+    """``1-10000``, both included."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,18})-([0-9]{1,18})", value.strip(), re.ASCII)
+    if found is None or int(found[1]) > int(found[2]):
+        raise click.BadParameter(f"{value!r} is no range of seeds; write 1-10000")
+    return range(int(found[1]), int(found[2]) + 1)
 
 
 @click.command(short_help="run scenarios on a machine and check the callback order")
@@ -44,7 +61,14 @@ __all__ = ["command"]
     metavar="NAME",
     help=f"Where the driver runs: {', '.join(MACHINES)}.",
 )
-@debugger_option
+@click.option(
+    "--debugger",
+    default="native",
+    show_default=True,
+    metavar="NAME",
+    help=f"Who listens: {', '.join(DEBUGGERS)}; or {NO_DEBUGGER}: the virtual target runs in this process,"
+    " with the same events and verdicts, in a fraction of the time.",
+)
 @click.option(
     "--driver",
     type=click.Path(path_type=Path),
@@ -60,10 +84,27 @@ __all__ = ["command"]
 @click.option(
     "--repeat",
     type=click.IntRange(min=1),
+    metavar="N",
+    help="Run everything N times, with seed, seed+1, ... Without it once.",
+)
+@click.option(
+    "--seeds",
+    callback=_seed_range,
+    metavar="A-B",
+    help="Run everything with each seed from A to B; only what does not pass is shown and keeps its trace.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1, max=MAX_JOBS),
     default=1,
     show_default=True,
     metavar="N",
-    help="Run everything N times, with seed, seed+1, ...",
+    help=f"So many runs at a time, each in a process of its own; only with --debugger {NO_DEBUGGER}.",
+)
+@click.option(
+    "--keep-traces",
+    type=click.Choice([kept.value for kept in KeptTraces]),
+    help="Of which runs the traces stay. Without it of all, with --seeds of those that failed.",
 )
 @click.option(
     "--connection",
@@ -108,7 +149,10 @@ def command(
     driver: Path | None,
     seed: int | None,
     policy: str | None,
-    repeat: int,
+    repeat: int | None,
+    seeds: range | None,
+    jobs: int,
+    keep_traces: str | None,
     connection: str | None,
     timeout: float,
     step_timeout: float,
@@ -131,6 +175,7 @@ def command(
       procnotify run scenarios
       procnotify run scenarios --repeat 50 --seed 1 --junit results.xml
       procnotify run scenarios --policy random --repeat 100
+      procnotify run scenarios --debugger none --seeds 1-10000 --jobs 2
       procnotify run scenarios --json > results.json
 
     \b
@@ -141,6 +186,12 @@ def command(
       0  all held
     After Ctrl-C it is 130.
     """
+    seed, repeat = _seeds(seed, repeat, seeds)
+    if jobs > 1 and debugger != NO_DEBUGGER:
+        raise UsageError(
+            f"--jobs {jobs} has no use for a debugger",
+            hint=f"add --debugger {NO_DEBUGGER}, or leave out --jobs",
+        )
     say = partial(click.echo, err=True)
     found = find_scenarios(paths)
     for path in found.left_aside:
@@ -154,7 +205,9 @@ def command(
         return Outcome.USAGE
     if junit is not None:
         _begin_junit(junit)
-    report = TerminalReport(make_console(stderr=as_json), runs=len(scenarios) * repeat, quiet=quiet)
+    runs = len(scenarios) * repeat
+    report = TerminalReport(make_console(stderr=as_json), runs=runs, quiet=quiet, passing=seeds is None)
+    kept = KeptTraces(keep_traces or (KeptTraces.ALL if seeds is None else KeptTraces.FAILED).value)
     series = Series(())
     failed: list[ProcnotifyError] = []
     try:
@@ -167,12 +220,14 @@ def command(
                 connection=connection,
                 watch=Watch(silence=timeout, printing=step_timeout),
                 policy=policy,
+                keep_traces=kept,
                 subscribers=(report,),
                 building=say,
             ) as rig,
             report,
         ):
-            series = run_series(rig, scenarios, seed=seed, repeat=repeat, fail_fast=fail_fast)
+            run = run_series if jobs == 1 else partial(run_parallel, jobs=jobs)
+            series = run(rig, scenarios, seed=seed, repeat=repeat, fail_fast=fail_fast)
             if series.refused is not None:
                 raise series.refused
     except Exception as error:
@@ -183,6 +238,9 @@ def command(
     if series.interrupted is not None:
         say(f"procnotify: {one_line(series.interrupted.reason)}; {series.interrupted.left}")
     report.summary()
+    if seeds is not None:
+        for alike in by_cause(series.results):
+            say(f"again: procnotify run {one_line(str(alike[0].path))} --seed {alike[0].seed}")
     if rig.traces.path is not None:
         click.echo(f"traces: {one_line(str(rig.traces.path))}", err=as_json)
     if junit is not None:
@@ -193,6 +251,17 @@ def command(
     if as_json:
         _print_json(series, code, rig.traces.path, failed)
     return code
+
+
+def _seeds(seed: int | None, repeat: int | None, seeds: range | None) -> tuple[int | None, int]:
+    """The first seed, and how many there are."""
+    if seeds is None:
+        return seed, repeat or 1
+    if seed is not None or repeat is not None:
+        raise UsageError(
+            "--seeds says already what --seed and --repeat do", hint="give the one or the others"
+        )
+    return seeds.start, len(seeds)
 
 
 def _code(series: Series, failed: Iterable[ProcnotifyError]) -> int:

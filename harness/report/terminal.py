@@ -37,6 +37,8 @@ _STYLES = {
 }
 QUIET_SHOWN = 1.0
 """Seconds without an event after which the live line says so."""
+TOLD_EVERY = 10.0
+"""Seconds between two lines that only say how many runs have ended."""
 REFRESH_PER_SECOND = 8
 NAMED = 12
 """Of the runs that failed alike so many are named."""
@@ -64,12 +66,16 @@ class TerminalReport:
     :param console: where to.
     :param runs: how many runs there will be.
     :param quiet: say only what the summary says.
+    :param passing: say a line of each run that passed; else now and then how many runs have ended.
     """
 
-    def __init__(self, console: Console, runs: int, *, quiet: bool = False) -> None:
+    def __init__(self, console: Console, runs: int, *, quiet: bool = False, passing: bool = True) -> None:
         self._console = console
         self._runs = runs
         self._quiet = quiet
+        self._passing = passing
+        self._failed = 0
+        self._told = monotonic()
         self._finished: list[RunResult] = []
         self._causes: dict[Cause, RunResult] = {}
         self._current: _Current | None = None
@@ -96,6 +102,7 @@ class TerminalReport:
             case RunFinished():
                 self._current = None
                 self._finished.append(progress.result)
+                self._failed += progress.result.outcome is not Outcome.PASSED
                 if not self._quiet:
                     self._tell(progress.result)
             case _ if self._current is None:
@@ -112,6 +119,8 @@ class TerminalReport:
         """The live line."""
         now, current = monotonic(), self._current
         if current is None:
+            if self._finished:
+                yield self._so_far()
             return
         line = Text(no_wrap=True, overflow="ellipsis")
         line.append(f"{len(self._finished) + 1}/{self._runs} ", style="dim")
@@ -129,7 +138,16 @@ class TerminalReport:
             self._console.print(_summary(alike), soft_wrap=True)
         self._console.print(_totals(self._finished), soft_wrap=True)
 
+    def _so_far(self) -> Text:
+        failed = f", {self._failed} did not pass" if self._failed else ""
+        return Text(f"{len(self._finished)} of {self._runs} runs{failed}", no_wrap=True, overflow="ellipsis")
+
     def _tell(self, result: RunResult) -> None:
+        if result.outcome is Outcome.PASSED and not self._passing:
+            if self._live is None and monotonic() - self._told > TOLD_EVERY:
+                self._told = monotonic()
+                self._console.print(self._so_far(), soft_wrap=True)
+            return
         self._console.print(_result_line(result), soft_wrap=True)
         if result.outcome is Outcome.PASSED:
             return

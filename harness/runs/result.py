@@ -25,7 +25,8 @@ class RunResult:
     reason: str = ""
     """What went wrong, in one line with its place; empty when all held."""
     check: CheckResult | None = None
-    """What the checker found; None where nothing was checked."""
+    """What the checker found; None where nothing was checked, and of a run that passed and whose trace is not
+    kept."""
     notes: tuple[str, ...] = ()
     """What is to be told besides, a line each; see :class:`harness.verdict.judge.Verdict`."""
     events: int = 0

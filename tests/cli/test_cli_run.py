@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -22,6 +23,7 @@ from harness.outcome import Outcome
 from harness.runs.livetarget import Watch
 from harness.runs.progress import Progress, RunFinished
 from harness.runs.result import RunResult
+from harness.runs.rig import KeptTraces
 from harness.scenario import Scenario
 
 TEXT = "scenario: s\nsummary: s.\nexpect:\n  order: [process_create: any]\n"
@@ -34,19 +36,30 @@ class ScriptedRuns:
         self.at_closing: Exception | None = None
         """What closing the rig raises."""
         self.watch: Watch | None = None
+        self.keep_traces: KeptTraces | None = None
+        self.broken: set[int] = set()
+        """Seeds of the runs that break a promise."""
         self._subscribers: tuple[Any, ...] = ()
 
     @contextmanager
-    def open_rig(self, *, subscribers: tuple[Any, ...], watch: Watch, **_: object) -> Iterator[object]:
-        self._subscribers, self.watch = subscribers, watch
-        yield SimpleNamespace(traces=SimpleNamespace(path=None))
+    def open_rig(
+        self,
+        *,
+        subscribers: tuple[Any, ...],
+        watch: Watch,
+        keep_traces: KeptTraces = KeptTraces.ALL,
+        **_: object,
+    ) -> Iterator[object]:
+        self._subscribers, self.watch, self.keep_traces = subscribers, watch, keep_traces
+        yield SimpleNamespace(traces=SimpleNamespace(path=None), keep_traces=keep_traces)
         if self.at_closing is not None:
             raise self.at_closing
 
     def run_scenario(self, rig: object, scenario: Scenario, *, seed: int) -> RunResult:
         if seed == 3:
             raise UsageError("no such profile", hint="take another")
-        result = RunResult(scenario.name, scenario.path, seed, Outcome.PASSED)
+        outcome = Outcome.BROKEN if seed in self.broken else Outcome.PASSED
+        result = RunResult(scenario.name, scenario.path, seed, outcome)
         for subscriber in self._subscribers:
             subscriber(RunFinished(result))
         return result
@@ -133,3 +146,48 @@ def test_a_rig_that_cannot_be_closed_drops_no_result(runs: ScriptedRuns, error: 
     assert "2 passed in" in result.stdout
     assert result.stderr.startswith(said)
     assert junit_names() == ["s[seed=1]", "s[seed=2]"]
+
+
+def test_a_range_of_seeds_is_run_and_only_what_does_not_pass_is_shown(runs: ScriptedRuns) -> None:
+    result = run("--seeds", "1-2")
+    assert result.return_value == Outcome.PASSED
+    assert "seed 1" not in result.stdout
+    assert "2 passed in" in result.stdout
+    runs.broken.add(2)
+    result = run("--seeds", "1-2")
+    assert result.return_value == Outcome.BROKEN
+    assert "seed 1" not in result.stdout
+    assert "broken promise s                            seed 2" in result.stdout
+    assert result.stderr == "again: procnotify run s.yaml --seed 2\n"
+
+
+@pytest.mark.parametrize("words", ["10", "2-1", "-1-2", "a-b", "1-2-3", "٣-4"])
+@pytest.mark.usefixtures("runs")
+def test_what_is_no_range_of_seeds_is_refused(words: str) -> None:
+    result = run(f"--seeds={words}")
+    assert isinstance(result.exception, click.BadParameter)
+    assert "write 1-10000" in str(result.exception)
+
+
+@pytest.mark.parametrize("more", [("--seed", "1"), ("--repeat", "2")])
+@pytest.mark.usefixtures("runs")
+def test_seeds_are_said_once(more: tuple[str, str]) -> None:
+    assert isinstance(run("--seeds", "1-2", *more).exception, UsageError)
+
+
+@pytest.mark.usefixtures("runs")
+def test_several_jobs_need_no_debugger_in_their_way() -> None:
+    result = run("--jobs", "2")
+    assert isinstance(result.exception, UsageError)
+    assert result.exception.hint == "add --debugger none, or leave out --jobs"
+
+
+def test_which_traces_are_kept(runs: ScriptedRuns) -> None:
+    for words, kept in (
+        ((), KeptTraces.ALL),
+        (("--seeds", "1-2"), KeptTraces.FAILED),
+        (("--seeds", "1-2", "--keep-traces", "all"), KeptTraces.ALL),
+        (("--keep-traces", "failed"), KeptTraces.FAILED),
+    ):
+        run(*words)
+        assert runs.keep_traces is kept

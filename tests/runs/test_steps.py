@@ -11,8 +11,8 @@ from run_doubles import ScriptedDebugger, ScriptedGuest, ScriptedMachine, scenar
 from harness.errors import DriverFault, GuestError, LinesLost
 from harness.guests.base import ActionResult
 from harness.machines.base import MachineStatus
-from harness.runs.capture import probe_names
 from harness.runs.livetarget import LiveTarget, Watch
+from harness.runs.performing import probe_names
 from harness.runs.steps import (
     GuestDriver,
     Markers,

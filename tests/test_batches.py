@@ -5,13 +5,13 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.events import Driver, Event, ImageLoad, Marker, Print, ProcessExit, Reboot
+from harness.events import Disconnect, Driver, Event, ImageLoad, Marker, Print, ProcessExit, Reboot
 from harness.numbers import REMEMBERED, Arrival, Numbers
 from harness.order.lifecycle import Lifecycle
 from harness.trace.loss import LossCounter
 from harness.verdict.survey import Survey
 
-KINDS = st.sampled_from(["image", "exit", "entry", "totals", "marker", "print", "reboot"])
+KINDS = st.sampled_from(["image", "exit", "entry", "totals", "marker", "print", "reboot", "closed", "bare"])
 STEPS = st.sampled_from([1] * 12 + [0, 2, -1, -3])
 """What a line's number has more than the one before; mostly it is the next."""
 
@@ -31,6 +31,10 @@ def event_of(index: int, kind: str, seq: int) -> Event:
             return Marker(index=index, action="exit", phase="end", step=1, pid=8)
         case "print":
             return Print(index=index, line=f"[procnotify] {seq}")
+        case "closed":
+            return Disconnect(index=index)
+        case "bare":
+            return ProcessExit(index=index, line=line, pid=8)
         case _:
             return Reboot(index=index)
 
@@ -44,7 +48,9 @@ def trace_of(parts: list[tuple[str, int]]) -> list[Event]:
 
 
 TRACES = st.lists(st.tuples(KINDS, STEPS), max_size=60).map(trace_of)
-MOSTLY_CALLBACKS = st.lists(st.tuples(st.sampled_from(["image", "exit", "print"]), STEPS), max_size=60)
+MOSTLY_CALLBACKS = st.lists(
+    st.tuples(st.sampled_from(["image", "exit", "print", "bare"]), STEPS), max_size=60
+)
 
 
 @settings(deadline=None)

@@ -24,7 +24,11 @@ class Limit(NamedTuple):
     """Whether the test ends by itself; one that does not is left out, and could pass unnoticed."""
 
 
-LIMITS: Final[Mapping[str, Limit]] = {}
+LIMITS: Final[Mapping[str, Limit]] = {
+    "tests/test_held_files.py::test_a_build_gets_its_name_although_a_file_in_it_is_held": Limit(
+        "a folder is renamed although another process has a file in it open and shares it with nobody (8.0)"
+    ),
+}
 """``FILE::TEST``, all its parameters, or ``FILE::TEST[PARAMETER]``; the file as seen from the checkout."""
 
 

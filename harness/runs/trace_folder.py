@@ -120,9 +120,11 @@ class TraceFolder:
             and _text_of(path / _OUTCOME, len(passed)) == passed
         ]
         for path in old[KEPT_PASSING:]:
-            for file in [*path.glob("*.jsonl"), path / _OUTCOME]:
-                file.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # something else was put there, which is not ours to delete
+            # Something that is not ours to delete was put there, or somebody has a trace open on Windows: the
+            # outcome goes last, so that the next call finds what is left.
+            with contextlib.suppress(OSError):
+                for file in [*path.glob("*.jsonl"), path / _OUTCOME]:
+                    file.unlink(missing_ok=True)
                 path.rmdir()
 
 
@@ -149,8 +151,11 @@ def _replace(fresh: Path, link: Path) -> None:
 
 
 def _text_of(path: Path, length: int) -> str:
-    """The beginning of a file that is one; empty otherwise."""
+    """The beginning of a file that is one and can be read; empty otherwise."""
     if path.is_symlink() or not path.is_file():
         return ""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return file.read(length + 1)
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(length + 1)
+    except OSError:
+        return ""

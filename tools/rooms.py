@@ -18,7 +18,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("bugcheckcodes",),
     ("errors", "events", "actions", "waiting"),
     ("outcome", "numbers", "callbacks", "resources", "internal", "files", "processes"),
-    ("lines", "kd", "toolchain", "channel"),
+    ("lines", "kd", "toolchain", "channel", "symbols"),
     ("connection", "trace", "scenario"),
     ("order", "virtual"),
     ("wine",),

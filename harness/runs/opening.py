@@ -18,6 +18,7 @@ from harness.runs.progress import Subscriber
 from harness.runs.rig import GuestFiles, KeptTraces, Rig
 from harness.runs.steps import GuestDriver
 from harness.runs.trace_folder import TraceFolder
+from harness.symbols import DriverSymbols
 from harness.toolchain import default_actor, default_driver
 
 __all__ = ["MAX_DRIVER", "NO_DEBUGGER", "open_rig", "read_driver"]
@@ -39,7 +40,8 @@ def read_driver(path: Path) -> GuestDriver:
         raise DriverFileError(
             f"cannot read the driver {path}: {error.strerror}", hint="give the path of a .sys file"
         ) from None
-    return GuestDriver(service=path.stem, file=path.name, image=image)
+    symbols = DriverSymbols(image, path.with_suffix(".pdb"))
+    return GuestDriver(service=path.stem, file=path.name, image=image, symbols=symbols)
 
 
 def _read_for(machine: Machine, path: Path) -> GuestDriver:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from harness.errors import TargetLost
+from harness.errors import DriverHang, TargetLost
 from harness.guests.inprocess import InProcessGuest
 from harness.runs.performing import probe_names
 from harness.runs.rig import GuestFiles
+from harness.runs.sources import with_sources
 from harness.runs.steps import GuestDriver, Markers, StepRunner, loads_driver_itself
 from harness.scenario import Scenario
 from harness.toolchain.windows_errors import ntstatus_words
@@ -116,6 +117,8 @@ def serve(
                 say(f"{driver.file}: {ntstatus_words(status)}")
             while True:
                 target.idle()
+        except DriverHang as hang:
+            raise with_sources(hang, [] if driver is None else [driver]) from hang
         except RebootedByDebugger as end:
             say(str(end))
         except TargetCrashed as end:

@@ -24,6 +24,7 @@ from harness.scenario.model import (
     round_key,
     seconds,
 )
+from harness.symbols import DriverSymbols
 from harness.toolchain.windows_errors import nt_failed, ntstatus_words, win32_words
 
 __all__ = [
@@ -59,6 +60,7 @@ class GuestDriver:
     file: str
     """File name to store it under in the guest."""
     image: bytes
+    symbols: DriverSymbols | None = None
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 from pathlib import Path
 
 from harness.events import Bugcheck, Stop
@@ -43,6 +45,15 @@ def test_a_driver_that_prints_without_end_hangs_and_is_found_on_the_stack(tmp_pa
 
 def test_a_driver_that_prints_without_end_hangs_whoever_listens(other_debugger: str, tmp_path: Path) -> None:
     prints_without_end(other_debugger, tmp_path)
+
+
+def test_a_driver_that_waits_for_ever_hangs_where_its_source_says(tmp_path: Path) -> None:
+    result = outcome_of("waits_for_ever", "native", tmp_path, Watch())
+    assert result.outcome is Outcome.BROKEN, result.reason
+    place = r"waits_for_ever.sys\+0x[0-9a-f]+"
+    if importlib.util.find_spec("symbolic") is not None:
+        place += r" \(WaitsUnderLock, waits_for_ever.c:10\)"
+    assert re.search(f"waits_for_ever.sys hangs at {place}: it waits for the ", result.reason), result.reason
 
 
 def writes_to_null(debugger: str, folder: Path) -> None:

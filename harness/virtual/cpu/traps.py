@@ -44,11 +44,15 @@ class MemoryFault(TrapError):
 
 
 class BugcheckRaised(TrapError):
-    """KeBugCheckEx: ``code`` and its four parameters (Microsoft, Bug Check Code Reference)."""
+    """KeBugCheckEx: ``code`` and its four parameters (Microsoft, Bug Check Code Reference).
 
-    def __init__(self, code: int, *parameters: int) -> None:
+    :param story: what a debugger is told before.
+    """
+
+    def __init__(self, code: int, *parameters: int, story: str = "") -> None:
         super().__init__(f"bugcheck 0x{code:08x}")
         self.code = code
+        self.story = story
         padded = (*parameters, 0, 0, 0, 0)
         self.parameters: tuple[int, int, int, int] = (padded[0], padded[1], padded[2], padded[3])
 

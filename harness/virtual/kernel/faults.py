@@ -24,6 +24,7 @@ from harness.virtual.kernel.bugcheck import (
     processor_fault,
     unhandled,
 )
+from harness.virtual.kernel.dbgprint import BUFFER_SIZE
 from harness.virtual.kernel.system import SYSTEM_CONTEXT, System
 from harness.virtual.windows.irql import DISPATCH_LEVEL
 from harness.virtual.windows.status import (
@@ -43,6 +44,7 @@ _IRQL_GT_ZERO_AT_SYSTEM_SERVICE: Final = 0x4A
 _WORKER_THREAD_RETURNED_AT_BAD_IRQL: Final = 0xE1
 _IRQL_UNEXPECTED_VALUE: Final = 0xC8
 _GUARD_PAGE: Final = 0x1000
+_VERIFIER: Final = "Driver Verifier"
 _RETURN_ADDRESS: Final = 8
 """Bytes that a call pushes."""
 
@@ -70,6 +72,9 @@ class Faults:
         code, parameters = raised.code, raised.parameters
         system.shared_data.refresh()
         self.write_bugcheck_data(code, parameters)
+        if raised.story:
+            text = f"{_VERIFIER}: {raised.story}\n".encode("ascii", "replace")
+            system.port.print_string(text[:BUFFER_SIZE], system.context.cpu)
         if module is not None:
             name = system.heap.unicode_string(module)
             system.memory.put_u64(system.symbol("KiBugCheckDriver"), name)

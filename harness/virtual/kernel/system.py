@@ -174,7 +174,7 @@ class System:
         """Ends the machine: ``(reason, who)``."""
         self.place: Callable[[int], str]
         """An address as ``driver.sys+0x1234``."""
-        self.locks = Locks()
+        self.locks = Locks(lambda address: self.place(address))
         self.resources: dict[int, Resource] = {}
         """Every ERESOURCE by its address."""
         self.waits = Waits(self)

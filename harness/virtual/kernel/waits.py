@@ -237,15 +237,21 @@ class Waits:
             blocked = holder.wait
         return chain
 
+    def _since(self, block: WaitBlock, holder: Execution) -> str:
+        """Where the holder took what is waited for."""
+        locks = [lock for lock in block.objects if isinstance(lock, int)]
+        places = (self._system.locks.since(lock, holder) for lock in locks)
+        return next((f" since {place}" for place in places if place), "")
+
     def _story(self, block: WaitBlock, chain: list[Execution]) -> str:
         if not chain:
             return f"{block.what}, which nobody will signal"
         story, blocked = block.what, block
         for holder in chain:
             if holder is block.execution:
-                story += f", {blocked.held} the first one"
+                story += f", {blocked.held} the first one{self._since(blocked, holder)}"
                 break
-            story += f", {blocked.held} {holder}"
+            story += f", {blocked.held} {holder}{self._since(blocked, holder)}"
             if holder.wait is None:
                 break
             blocked = holder.wait

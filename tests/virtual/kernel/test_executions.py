@@ -107,16 +107,16 @@ HANGS = {
     "entry-never-signalled": "waits for the event at 0x[0-9a-f]+, which nobody will signal",
     "callback-never-signalled": "waits for the event at 0x[0-9a-f]+, which nobody will signal",
     "waits-in-a-circle": (
-        r"waits for the ERESOURCE at 0x[0-9a-f]+ exclusively, held by a thread callback in thread \d+\.\d+, "
-        r"which waits for the ERESOURCE at 0x[0-9a-f]+ exclusively at waits-in-a-circle.sys\+0x[0-9a-f]+, "
-        r"held by the first one"
+        r"waits for the ERESOURCE at 0x[0-9a-f]+ exclusively, held by a thread callback in thread \d+\.\d+ "
+        r"since waits-in-a-circle.sys\+0x[0-9a-f]+, which waits for the ERESOURCE at 0x[0-9a-f]+ exclusively "
+        r"at waits-in-a-circle.sys\+0x[0-9a-f]+, held by the first one since waits-in-a-circle.sys\+0x"
     ),
     "sleeps-for-ever": "has not returned within 600 seconds",
     "sleeps-for-years": "has not returned within 600 seconds",
     "times-out-in-years": "waits for the event at 0x[0-9a-f]+, which nobody will signal",
     "spins-for-ever": "was still executing after 20000000 instructions",
     "queues-dpcs-for-ever": "queues DPCs without end",
-    "takes-twice": "waits for the mutex at 0x[0-9a-f]+, which is already held by itself",
+    "takes-twice": r"waits for the mutex at 0x[0-9a-f]+, which it took itself at takes-twice.sys\+0x",
     "waits-for-deaf-thread": (
         r"waits for the end of thread 4\.\d+, that is a system thread in thread 4\.\d+, which waits for "
         r"the event at 0x[0-9a-f]+ at waits-for-deaf-thread.sys\+0x[0-9a-f]+"
@@ -157,6 +157,17 @@ def test_what_windows_stops_for_is_stopped_for_here(executions: bytes, case: str
     assert isinstance(end, DriverBugcheck)
     assert (end.code, end.module) == (code, f"{case}.sys")
     assert {index: end.parameters[index] for index in parameters} == parameters
+
+
+def test_locks_in_opposite_orders_are_told_with_where_each_was_taken(executions: bytes) -> None:
+    life = live(executions, "takes-in-either-order")
+    place, lock = r"takes-in-either-order.sys\+0x[0-9a-f]+", "0x[0-9a-f]{16}"
+    assert re.fullmatch(
+        r"Driver Verifier: locks in opposite orders: a thread callback in thread \d+\.\d+ "
+        rf"takes ({lock}) at {place} while it holds ({lock}), taken at {place}; "
+        rf"before, \2 was taken at {place} while \1 was held",
+        life.lines[-1],
+    )
 
 
 def test_the_verifier_names_the_pool_that_an_unload_frees_too_early(executions: bytes) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from harness.virtual.cpu.traps import BugcheckRaised, Hung
+from harness.virtual.cpu.traps import BugcheckRaised
 from harness.virtual.kernel.exports.irql import lower_to, raise_to, signed, with_due_interrupts
 from harness.virtual.kernel.exports.kewait import SYNCHRONIZATION_EVENT, initialize_event
 from harness.virtual.kernel.exports.registry import export
@@ -31,7 +31,7 @@ def _check_irql(system: System, mutex: int) -> None:
 
 def _take_fast(system: System, mutex: int, *, wait: bool, old_irql: int | None = None) -> int:
     """Take a fast or guarded mutex: 1, or 0 where it is held and ``wait`` is False."""
-    execution, thread = system.current, system.current_thread()
+    execution, thread, place = system.current, system.current_thread(), system.caller()
 
     def take() -> int | None:
         memory = system.memory
@@ -41,15 +41,14 @@ def _take_fast(system: System, mutex: int, *, wait: bool, old_irql: int | None =
         memory.put_u64(mutex + _FAST_OWNER, thread)
         if old_irql is not None:
             memory.put_u8(mutex + _FAST_OLD_IRQL, old_irql)
-        system.locks.taken(mutex, execution)
+        system.locks.taken(mutex, execution, place)
         return 1
 
     if not wait:
         return take() or 0
-    if execution is not None and execution in system.locks.holders(mutex):
-        raise Hung(f"waits for the mutex at 0x{mutex:016x}, which is already held by itself")
-    system.locks.wants(mutex, execution, system.caller())
     what = f"waits for the mutex at 0x{mutex:016x}"
+    system.locks.demand_another(mutex, execution, what)
+    system.locks.wants(mutex, execution, place)
     return system.waits.until(take, (mutex,), what, holders=lambda: system.locks.holders(mutex))
 
 

@@ -59,7 +59,7 @@ def ex_delete_resource_lite(system: System, resource: int) -> int:
 def _acquire(system: System, resource: int, *, exclusive: bool, wait: bool, starve: bool = False) -> int:
     """TRUE, or FALSE where it is held and ``wait`` is False."""
     system.memory.u64(resource)
-    execution, thread = system.current, system.current_thread()
+    execution, thread, place = system.current, system.current_thread(), system.caller()
     held_off = execution is not None and execution.in_critical_region
     if system.cpu.irql < APC_LEVEL and not held_off:
         raise BugcheckRaised(
@@ -73,7 +73,7 @@ def _acquire(system: System, resource: int, *, exclusive: bool, wait: bool, star
         state.take(thread, exclusive=exclusive)
         if exclusive:
             state.waiting_exclusive.discard(thread)
-        system.locks.taken(resource, execution)
+        system.locks.taken(resource, execution, place)
         return 1
 
     if not wait:
@@ -169,19 +169,19 @@ def ex_initialize_push_lock(system: System, lock: int) -> None:
 
 
 def _acquire_push(system: System, lock: int, *, exclusive: bool) -> int:
-    execution = system.current
+    execution, place = system.current, system.caller()
 
     def take() -> int | None:
         value = system.memory.u64(lock)
         if value and (exclusive or value == _LOCKED):
             return None
         system.memory.put_u64(lock, _LOCKED if exclusive else (value | _LOCKED) + _SHARER)
-        system.locks.taken(lock, execution)
+        system.locks.taken(lock, execution, place)
         return 0
 
-    if execution is not None and exclusive and execution in system.locks.holders(lock):
-        raise Hung(f"waits for the push lock at 0x{lock:016x}, which is already held by itself")
     what = f"waits for the push lock at 0x{lock:016x}"
+    if exclusive:
+        system.locks.demand_another(lock, execution, what)
     return system.waits.until(take, (lock,), what, holders=lambda: _holders(system, lock))
 
 
@@ -233,7 +233,7 @@ def ex_acquire_rundown_protection_ex(system: System, reference: int, count: int)
     if value & _RUNDOWN_ACTIVE:
         return 0
     system.memory.put_u64(reference, value + (count & 0xFFFF_FFFF) * _RUNDOWN_REFERENCE)
-    system.locks.taken(reference, system.current)
+    system.locks.taken(reference, system.current, system.caller())
     return 1
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.virtual.cpu.traps import Hung
 from harness.virtual.kernel.exports.irql import lower_to, raise_to
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.system import System
@@ -20,19 +19,18 @@ _QUEUE_LOCK, _QUEUE_OLD_IRQL = 0x08, 0x10
 
 def _acquire(system: System, lock: int, then: Callable[[], int] = lambda: 0) -> int:
     """Spin until the lock is free, take it, and do ``then``: the export's result."""
-    execution = system.current
+    execution, place = system.current, system.caller()
 
     def take() -> int | None:
         if system.memory.u64(lock):
             return None
         system.memory.put_u64(lock, 1)
-        system.locks.taken(lock, execution)
+        system.locks.taken(lock, execution, place)
         return then()
 
-    if execution is not None and execution in system.locks.holders(lock):
-        raise Hung(f"spins on the spin lock at 0x{lock:016x}, which is already held by itself")
-    system.locks.wants(lock, execution, system.caller())
     what = f"spins on the spin lock at 0x{lock:016x}"
+    system.locks.demand_another(lock, execution, what)
+    system.locks.wants(lock, execution, place)
     return system.waits.until(take, (lock,), what, holders=lambda: system.locks.holders(lock))
 
 
@@ -86,7 +84,7 @@ def ke_try_to_acquire_spin_lock_at_dpc_level(system: System, lock: int) -> int:
     if system.memory.u64(lock):
         return 0
     system.memory.put_u64(lock, 1)
-    system.locks.taken(lock, system.current)
+    system.locks.taken(lock, system.current, system.caller())
     return 1
 
 

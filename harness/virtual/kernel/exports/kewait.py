@@ -161,6 +161,7 @@ class _Taker:
         self._system = system
         self._thread = system.current_thread()
         self._execution = system.current
+        self._place = system.caller()
 
     def can(self, address: int) -> bool:
         """It is signalled for this thread."""
@@ -185,7 +186,7 @@ class _Taker:
             memory.put_u64(address + _MUTANT_OWNER, self._thread)
             memory.put_u32(address + _SIGNAL_STATE, state - 1)
             if state > 0:
-                self._system.locks.taken(address, self._execution)
+                self._system.locks.taken(address, self._execution, self._place)
                 if self._execution is not None:  # until it is released (Microsoft, Disabling APCs)
                     self._execution.critical_regions += 1
         elif kind in (SYNCHRONIZATION_EVENT, _SYNCHRONIZATION_TIMER):

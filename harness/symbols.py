@@ -1,0 +1,89 @@
+"""Functions and lines of addresses in a driver, from the .pdb that was made with it.
+
+Read by `symbolic`, which has no build for Windows; there, and where the .pdb is missing or another build's,
+an address stays what it is.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path, PureWindowsPath
+from typing import Any, Final, NamedTuple
+
+from harness.files import read_file
+
+__all__ = ["MAX_PDB", "DriverSymbols", "SourcePlace", "with_source"]
+
+MAX_PDB: Final = 256 << 20
+"""Largest .pdb that is read, in bytes."""
+_PLACE: Final = re.compile(r"(?<![\w.\\/])([^\s\\/+()]+\.sys)\+0x([0-9a-f]{1,8})\b", re.IGNORECASE)
+
+
+class SourcePlace(NamedTuple):
+    """Where an address is in the source."""
+
+    function: str
+    file: str
+    """Its name without its folder."""
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.function}, {self.file}:{self.line}"
+
+
+class DriverSymbols:
+    """The symbols of one driver; read when they are first asked for.
+
+    :param image: the driver's file.
+    :param pdb: of the .pdb beside it, which need not exist.
+    """
+
+    def __init__(self, image: bytes, pdb: Path) -> None:
+        self._image = image
+        self._pdb = pdb
+
+    def place_before(self, rva: int) -> SourcePlace | None:
+        """Where the instruction is that ends at ``rva``, bytes from the image's base: the call, for a return
+        address. None where nothing is known."""
+        if self._cache is None:
+            return None
+        found = self._cache.lookup(rva - 1)
+        # Innermost first: a line of the driver's own says more than one of a header's inline function.
+        own = [place for place in found if not place.full_path.lower().endswith(".h")] or found
+        if not own:
+            return None
+        function = own[0].symbol.partition("(")[0]
+        return SourcePlace(function, PureWindowsPath(own[0].full_path).name, own[0].line)
+
+    @cached_property
+    def _cache(self) -> Any:
+        if importlib.util.find_spec("symbolic") is None:
+            return None
+        from symbolic.debuginfo import Archive
+        from symbolic.exceptions import SymbolicError
+
+        try:
+            # An archive reads the bytes where they lie, and an object its archive: each has to live on here.
+            contents = (self._image, read_file(self._pdb, limit=MAX_PDB))
+            archives = [Archive.from_bytes(content) for content in contents]
+            image, pdb = (next(archive.iter_objects()) for archive in archives)
+            return pdb.make_symcache() if image.debug_id == pdb.debug_id else None
+        except (OSError, SymbolicError, StopIteration):
+            return None
+
+
+def with_source(text: str, symbols: Mapping[str, DriverSymbols]) -> str:
+    """``text`` with function and line behind every ``driver.sys+0x1234``.
+
+    :param symbols: by the driver's file name in lower case.
+    """
+
+    def place(found: re.Match[str]) -> str:
+        known = symbols.get(found[1].lower())
+        source = None if known is None else known.place_before(int(found[2], 16))
+        return found[0] if source is None else f"{found[0]} ({source})"
+
+    return _PLACE.sub(place, text)

@@ -76,6 +76,10 @@ class Dpcs:
                 return True
         return False
 
+    def queued(self) -> list[int]:
+        """The KDPCs of all processors."""
+        return [dpc for queue in self._queues for dpc in queue]
+
     def due(self, level: int) -> bool:
         """The current processor has to run DPCs before it goes on at ``level``."""
         return level < DISPATCH_LEVEL and bool(self._queues[self._system.context.cpu])
@@ -130,24 +134,29 @@ class Timers:
             self._system.dispatcher.cancel(found.entry)
         return found is not None
 
+    def running(self) -> list[int]:
+        """Every KTIMER that is going to expire."""
+        return list(self._set)
+
     def _start(self, timer: int, delay: int, period: int, dpc: int) -> None:
         entry = self._system.call_later(max(delay, 0), lambda: self._expire(timer))
         self._set[timer] = _Timer(entry, dpc, period)
 
-    def _expire(self, timer: int) -> Program[None] | None:
+    def _expire(self, timer: int) -> Program[None]:
         system, (_, dpc, period) = self._system, self._set.pop(timer)
         if period:
             self._start(timer, period, period, dpc)
-        if system.memory.is_mapped(timer, 8):
-            system.memory.put_u32(timer + _SIGNAL_STATE, 1)
-            system.waits.signalled(timer)
-        return system.kernel_code(self._run(dpc)) if dpc else None
+        return system.kernel_code(self._signal(timer, dpc))
 
-    def _run(self, dpc: int) -> Program[None]:
+    def _signal(self, timer: int, dpc: int) -> Program[None]:
         system = self._system
         running = system.dispatcher.running
         assert running is not None
         system.context = running
+        system.memory.put_u32(timer + _SIGNAL_STATE, 1)
+        system.waits.signalled(timer)
+        if not dpc:
+            return
         if not system.memory.is_mapped(dpc, KDpc.SIZE):
             raise MemoryFault(dpc, "read", present=False)
         system.dpcs.insert(dpc, 0, 0, running.cpu)
@@ -161,6 +170,8 @@ class WorkItem(NamedTuple):
     arguments: tuple[int, ...]
     driver: int = 0
     """DRIVER_OBJECT that an I/O work item keeps alive until it has ended; 0 for none."""
+    address: int = 0
+    """Of the driver's WORK_QUEUE_ITEM, which is free again once a worker thread has taken it; 0 for none."""
 
 
 class WorkQueue:
@@ -184,7 +195,12 @@ class WorkQueue:
             self._drivers.append(item.driver)
         if self._idle:
             worker = self._idle.pop(0)
-            self._system.dispatcher.run_thread(worker, self._work(worker), Activity.BACKGROUND)
+            program = self._system.kernel_code(self._work(worker))
+            self._system.dispatcher.run_thread(worker, program, Activity.BACKGROUND)
+
+    def waiting(self) -> list[int]:
+        """Every WORK_QUEUE_ITEM that no worker thread has taken yet."""
+        return [item.address for item in self._waiting if item.address]
 
     def busy(self, driver: int) -> bool:
         """An I/O work item of that driver (its DRIVER_OBJECT) has not ended."""
@@ -200,6 +216,8 @@ class WorkQueue:
         system = self._system
         while self._waiting:
             item = self._waiting.popleft()
+            if item.address:  # its links, which are in the queue's list
+                system.memory.put_u64(item.address, 0)
             running = system.dispatcher.running
             assert running is not None
             context = ThreadContext(worker.pid, worker.tid, running.cpu)

@@ -237,7 +237,9 @@ class Faults:
 
     def _driver_name(self, address: int) -> str | None:
         driver = self._system.module_at(address)
-        return driver.module.name if driver is not None else self._system.unloaded_at(address)
+        if driver is not None:
+            return driver.module.name
+        return self._system.unloaded_at(address) or self._system.pool.owner_of(address)
 
     def place(self, address: int) -> str:
         """``procnotify.sys+0x1234``."""

@@ -30,6 +30,7 @@ from harness.virtual.kernel.executor import Executor
 from harness.virtual.kernel.exports import DATA, EXPORTS, ServiceTable
 from harness.virtual.kernel.faults import Faults
 from harness.virtual.kernel.heap import HEAP_BASE
+from harness.virtual.kernel.leftovers import demand_freed_pool, demand_nothing_pending
 from harness.virtual.kernel.loader import DRIVER_UNLOAD, DRIVERS_BASE, Loader, check_driver_file
 from harness.virtual.kernel.notifications import Notifications
 from harness.virtual.kernel.pool import POOL_BASE
@@ -49,8 +50,6 @@ __all__ = ["MAX_PROCESSORS", "Kernel", "check_driver_file"]
 MAX_PROCESSORS = 64
 _KERNEL_PATH = "\\SystemRoot\\system32\\ntoskrnl.exe"
 _SERVICES = "\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\"
-_DRIVER_VERIFIER_DETECTED_VIOLATION = 0xC4
-_POOL_NOT_FREED = 0x62
 _TYPE_OBJECTS = (
     *("PsProcessType", "PsThreadType", "PsJobType"),
     *("IoFileObjectType", "IoDeviceObjectType", "IoDriverObjectType"),
@@ -71,8 +70,9 @@ class Kernel:
     :param clock: the target's time.
     :param processors: 1 to :data:`MAX_PROCESSORS`.
     :param print_filter: which debug prints pass; by default all of component DEFAULT and every error.
-    :param verifier: Driver Verifier is on: pool faults are reported as such (0xD5, 0xD6), and a driver that
-        leaves pool behind is a bugcheck (0xC4, 0x62).
+    :param verifier: Driver Verifier is on: pool faults are reported as such (0xD5, 0xD6); a driver that
+        leaves pool behind is a bugcheck (0xC4, 0x62), and so is freed memory with a timer, a DPC (0xC7) or a
+        work item (0xE4) in it.
     :param hardware: what to boot on, a kernel that ran on it before being dead then; None: on new hardware.
     """
 
@@ -334,7 +334,7 @@ class Kernel:
             return STATUS_INVALID_DEVICE_REQUEST
         yield from self._enter(routine, (driver.driver_object,), context, 0, what="DriverUnload")
         if system.verifier:
-            self._demand_freed_pool(driver)
+            self._demand_nothing_left(driver)
         yield from self._take_away(driver, context)
         return STATUS_SUCCESS
 
@@ -346,14 +346,13 @@ class Kernel:
         self._tell_symbols(driver.module, context, unload=True)
         self._change(self._loader.unload, driver)
 
-    def _demand_freed_pool(self, driver: LoadedDriver) -> None:
-        left = self._system.pool.leftovers(driver.module.name)
-        if left:
-            name = self._system.heap.unicode_string(driver.module.name)
-            violation = BugcheckRaised(
-                _DRIVER_VERIFIER_DETECTED_VIOLATION, _POOL_NOT_FREED, name, 0, len(left)
-            )
-            self._faults.report_bugcheck(violation, driver.module.name)
+    def _demand_nothing_left(self, driver: LoadedDriver) -> None:
+        module = driver.module
+        try:
+            demand_freed_pool(self._system, driver)
+            demand_nothing_pending(self._system, module.base, module.base + module.size)
+        except BugcheckRaised as violation:
+            self._faults.report_bugcheck(violation, module.name)
 
     def _change(self, change: Callable[..., None], *arguments: Any) -> None:
         """The kernel's own work on lists that a driver can have broken."""

@@ -112,6 +112,13 @@ class Pool:
         """Live blocks that ``owner`` allocated."""
         return [block for block in self._live.values() if block.owner == owner]
 
+    def owner_of(self, address: int) -> str | None:
+        """The driver whose block has or had the address, the latest one; None if none did."""
+        for block in (*reversed(self._freed.values()), *self._live.values()):
+            if block.region <= address < block.region + block.pages:
+                return block.owner
+        return None
+
     def state_of(self, address: int) -> Literal["freed", "beyond"] | None:
         """What an unmapped address was: inside a freed block's pages, or the guard page behind a block."""
         for block in reversed(self._freed.values()):

@@ -2,6 +2,7 @@
 #include "driver_case.h"
 
 static PETHREAD Thread;
+static WORK_QUEUE_ITEM Many[64];
 
 static VOID NTAPI WorkerThread(PVOID Context)
 {
@@ -81,10 +82,25 @@ static VOID StopsWorkItems(VOID)
     Sleep(1);
 }
 
+/* Wrong: queues a work item that is queued. */
+
+static NTSTATUS QueuesTwice(VOID)
+{
+    ULONG Index;
+
+    for (Index = 0; Index < 64; Index++) {
+        ExInitializeWorkItem(&Many[Index], QueuesItself, &Event);
+        ExQueueWorkItem(&Many[Index], DelayedWorkQueue);
+    }
+    ExQueueWorkItem(&Many[63], DelayedWorkQueue);
+    return STATUS_SUCCESS;
+}
+
 const DRIVER_CASE ThreadCases[] = {
     {.Name = L"ends-its-thread", .Entry = StartsThread, .Unload = EndsThread},
     {.Name = L"leaves-thread", .Entry = StartsThread, .Unload = LeavesThread},
     {.Name = L"waits-for-deaf-thread", .Entry = StartsDeafThread, .Unload = WaitsForDeafThread},
     {.Name = L"queues-work-items", .Entry = QueuesWorkItems, .Unload = StopsWorkItems},
+    {.Name = L"queues-twice", .Entry = QueuesTwice},
     {.Name = NULL},
 };

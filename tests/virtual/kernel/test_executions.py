@@ -50,6 +50,7 @@ PRINTS = {
     "prints-bad-pointers": ["returned c0000005", "returned c0000005", "unloaded"],
     "sees-the-irql": ["at most 1 inside, 0 now", "unloaded"],
     "queues-work-items": ["unloaded"],
+    "cancels-before-freeing": ["cancelled 1", " 0", "unloaded"],
     "interrupts-wait": [
         "special 0{15}7 0{15}2 at irql 1, at home 1",
         "normal 0{15}1 0{15}7 0{14}21 at irql 0, at home 1",
@@ -145,6 +146,11 @@ BUGCHECKS = {
     "takes-resource-with-apcs": (0xC4, {0: 0x37}),
     "leaves-timer": (0xCE, {}),
     "leaves-apc": (0xCE, {}),
+    "leaves-dpc": (0xCE, {}),
+    "frees-work-item": (0x0A, {}),
+    "queues-twice": (0xE4, {0: 1}),
+    "frees-timer": (0x0A, {1: 2}),
+    "frees-dpc": (0x0A, {1: 2}),
     "leaves-work-item": (0xCE, {}),
     "leaves-thread": (0xCE, {}),
 }
@@ -170,10 +176,29 @@ def test_locks_in_opposite_orders_are_told_with_where_each_was_taken(executions:
     )
 
 
-def test_the_verifier_names_the_pool_that_an_unload_frees_too_early(executions: bytes) -> None:
-    end = live(executions, "frees-first", verifier=True).end
+VERIFIED = {
+    "frees-first": (0xD5, {}),
+    "frees-timer": (0xC7, {0: 0}),
+    "frees-dpc": (0xC7, {0: 1}),
+    "frees-work-item": (0xE4, {0: 0}),
+    "leaves-timer": (0xC7, {0: 0}),
+    "leaves-dpc": (0xC7, {0: 1}),
+}
+
+
+@pytest.mark.parametrize("case", VERIFIED)
+def test_the_verifier_stops_where_memory_goes_that_is_still_in_use(executions: bytes, case: str) -> None:
+    end = live(executions, case, verifier=True).end
+    code, parameters = VERIFIED[case]
     assert isinstance(end, DriverBugcheck)
-    assert (end.code, end.module) == (0xD5, "frees-first.sys")
+    assert (end.code, end.module) == (code, f"{case}.sys")
+    assert {index: end.parameters[index] for index in parameters} == parameters
+    if code in (0xC7, 0xE4):
+        assert end.parameters[2] <= end.parameters[1] < end.parameters[3]
+
+
+def test_the_verifier_lets_pass_what_was_cancelled_before(executions: bytes) -> None:
+    assert live(executions, "cancels-before-freeing", verifier=True).end is None
 
 
 @pytest.mark.parametrize("policy", POLICIES)

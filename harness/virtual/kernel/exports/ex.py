@@ -11,6 +11,7 @@ import struct
 from harness.virtual.cpu.traps import BugcheckRaised, StatusRaised
 from harness.virtual.kernel.deferred import WorkItem
 from harness.virtual.kernel.exports.registry import export
+from harness.virtual.kernel.leftovers import demand_nothing_pending
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.irql import APC_LEVEL, DISPATCH_LEVEL
 from harness.virtual.windows.status import STATUS_ACCESS_VIOLATION, STATUS_INSUFFICIENT_RESOURCES
@@ -18,6 +19,8 @@ from harness.virtual.windows.status import STATUS_ACCESS_VIOLATION, STATUS_INSUF
 __all__: list[str] = []
 
 _BAD_POOL_CALLER = 0xC2
+_WORKER_INVALID = 0xE4
+_ALREADY_QUEUED = 1
 _PAGED_TYPE = 0x1
 _RAISE_TYPE = 0x10
 _NO_TAG = b"None"
@@ -116,6 +119,8 @@ def _free(system: System, address: int, tag: bytes | None) -> None:
     limit = APC_LEVEL if block is not None and block.paged else DISPATCH_LEVEL
     if system.cpu.irql > limit:
         raise BugcheckRaised(_BAD_POOL_CALLER, 0x9, system.cpu.irql, int(limit == APC_LEVEL), address)
+    if block is not None and system.verifier:
+        demand_nothing_pending(system, address, address + block.size)
     system.pool.free(address, tag)
     if block is not None:
         system.locks.forget(address, block.size)
@@ -155,10 +160,13 @@ def ex_delete_lookaside_list(_system: System, _lookaside: int) -> None:
 
 
 @export("ExQueueWorkItem", 2)
-def ex_queue_work_item(system: System, item: int, _queue: int) -> None:
+def ex_queue_work_item(system: System, item: int, queue: int) -> None:
+    if system.memory.u64(item):
+        raise BugcheckRaised(_WORKER_INVALID, _ALREADY_QUEUED, item, queue & 0xFFFF_FFFF)
     routine = system.memory.u64(item + _WORK_ROUTINE)
     parameter = system.memory.u64(item + _WORK_PARAMETER)
-    system.work.queue(WorkItem(routine, (parameter,)))
+    system.memory.put_u64(item, item)
+    system.work.queue(WorkItem(routine, (parameter,), address=item))
 
 
 @export("ExRaiseStatus", 1)

@@ -50,7 +50,8 @@ class DriverSymbols:
         address. None where nothing is known."""
         if self._cache is None:
             return None
-        found = self._cache.lookup(rva - 1)
+        # Code of the linker's own has a name and no line.
+        found = [place for place in self._cache.lookup(rva - 1) if place.full_path and place.line]
         # Innermost first: a line of the driver's own says more than one of a header's inline function.
         own = [place for place in found if not place.full_path.lower().endswith(".h")] or found
         if not own:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,7 @@ def places(symbols: DriverSymbols) -> set[str]:
 
 def test_every_line_of_the_code_is_found_with_its_function(driver: Path) -> None:
     found = places(DriverSymbols(driver.read_bytes(), driver.with_suffix(".pdb")))
+    assert all(re.fullmatch(r"\w+, [\w.]+:[1-9]\d*", place) for place in found), found
     assert {"WaitsForEver, waits.c:8", "WaitsForEver, waits.c:9", "DriverEntry, waits.c:16"} <= found
 
 

@@ -14,7 +14,7 @@ from harness.virtual.interfaces import ThreadContext
 if TYPE_CHECKING:
     from harness.virtual.kernel.waits import WaitBlock
 
-__all__ = ["DPC", "CallbackKey", "Execution"]
+__all__ = ["DPC", "CallbackKey", "Execution", "HeldUp"]
 
 DPC: Final = "a DPC"
 """What a DPC is called; it runs in whatever thread it interrupts."""
@@ -25,6 +25,14 @@ class CallbackKey(NamedTuple):
 
     group: str
     routine: int
+
+
+class HeldUp(NamedTuple):
+    """A process or a thread that is being created."""
+
+    pid: int
+    tid: int | None = None
+    """None: every thread of the process."""
 
 
 @dataclass(eq=False)
@@ -40,6 +48,8 @@ class Execution:
     stack: Stack
     callback: CallbackKey | None = None
     """Which notify routine it is, if it is one."""
+    holds_up: HeldUp | None = None
+    """What a notify routine reports the beginning of, and what cannot go on before it has returned."""
     awaited: bool = True
     """Somebody cannot go on before it has returned: it may not wait for ever."""
     began: int = 0
@@ -62,6 +72,13 @@ class Execution:
         """Normal kernel APCs are held off: by itself, or because the kernel calls notify routines like that
         (PCREATE_PROCESS_NOTIFY_ROUTINE, Remarks)."""
         return self.callback is not None or self.critical_regions > 0 or self.guarded_regions > 0
+
+    def keeps_alive(self, pid: int, tid: int | None) -> bool:
+        """That thread, or with None for ``tid`` that process, cannot end before this has returned."""
+        context, held_up = self.context, self.holds_up
+        if context.pid == pid and tid in (None, context.tid):
+            return self.what != DPC
+        return held_up is not None and held_up.pid == pid and held_up.tid in (None, tid)
 
     def __str__(self) -> str:
         return f"{self.what} in thread {self.context.pid}.{self.context.tid}"

@@ -15,7 +15,7 @@ from harness.virtual.cpu.traps import Continued, ThreadEnded, TrapError
 from harness.virtual.cpu.watchedmemory import Accessed
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import ThreadContext
-from harness.virtual.kernel.execution import CallbackKey, Execution
+from harness.virtual.kernel.execution import CallbackKey, Execution, HeldUp
 from harness.virtual.kernel.faults import INSTRUCTION_BUDGET, Faults
 from harness.virtual.kernel.system import System
 from harness.virtual.kernel.waits import stand
@@ -50,11 +50,13 @@ class Executor:
         *,
         what: str,
         callback: CallbackKey | None = None,
+        holds_up: HeldUp | None = None,
         awaited: bool = True,
     ) -> Program[int]:
         """Call ``routine`` in that thread at that IRQL; its RAX, or what PsTerminateSystemThread was given.
 
         :param what: ``DriverEntry``, ``a DPC`` ...
+        :param holds_up: what cannot go on before it returns.
         :param awaited: somebody waits for its end: it may not wait for ever.
         :raises DriverBugcheck: the target stopped; the debugger has seen it.
         :raises DriverHang: the routine did not return.
@@ -70,6 +72,7 @@ class Executor:
             context,
             cpu.stacks.take(context.cpu),
             callback=callback,
+            holds_up=holds_up,
             awaited=awaited,
             began=system.clock.now,
         )

@@ -8,7 +8,7 @@ from typing import Any, Final
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import ThreadContext
 from harness.virtual.kernel.callbacks import Callback
-from harness.virtual.kernel.execution import CallbackKey
+from harness.virtual.kernel.execution import CallbackKey, HeldUp
 from harness.virtual.kernel.notifydata import NotifyData
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.status import STATUS_SUCCESS
@@ -59,7 +59,7 @@ class Notifications:
             info = data.process(parent_pid, (context.pid, context.tid), image, command_line)
         for callback in self._system.callbacks.of("process"):
             arguments = (process_object, pid, info) if callback.extended else (parent_pid, pid, int(create))
-            yield from self._call("process", callback, arguments, context)
+            yield from self._call("process", callback, arguments, context, HeldUp(pid) if create else None)
         status = data.creation_status() if create else STATUS_SUCCESS
         self._data.append(data)
         if not create:
@@ -74,7 +74,8 @@ class Notifications:
             # Non-system registration: the new thread itself runs the callback (ThreadEx, Remarks).
             own = callback.extended and create
             where = context._replace(pid=pid, tid=tid) if own else context
-            yield from self._call("thread", callback, (pid, tid, int(create)), where)
+            held_up = HeldUp(pid, tid) if create else None
+            yield from self._call("thread", callback, (pid, tid, int(create)), where, held_up)
         if not create:
             yield from self._system.apcs.run_down(context)
             self._change(self._system.objects.exit_thread, pid, tid)
@@ -104,7 +105,12 @@ class Notifications:
             objects.set_name(process, path.rsplit("\\", 1)[-1])
 
     def _call(
-        self, group: str, callback: Callback, arguments: tuple[int, ...], context: ThreadContext
+        self,
+        group: str,
+        callback: Callback,
+        arguments: tuple[int, ...],
+        context: ThreadContext,
+        held_up: HeldUp | None = None,
     ) -> Program[None]:
         if callback not in self._system.callbacks.of(group):
             return  # removed while one before it stood in the middle
@@ -115,6 +121,7 @@ class Notifications:
             context.irql,
             what=_CALLBACK_WORDS[group],
             callback=CallbackKey(group, callback.routine),
+            holds_up=held_up,
         )
 
     def _take_data(self) -> NotifyData:

@@ -25,7 +25,7 @@ from harness.virtual.kernel.apcs import Apcs
 from harness.virtual.kernel.callbacks import Callbacks
 from harness.virtual.kernel.dbgprint import Format
 from harness.virtual.kernel.deferred import Dpcs, Timers, WorkQueue
-from harness.virtual.kernel.execution import CallbackKey, Execution
+from harness.virtual.kernel.execution import CallbackKey, Execution, HeldUp
 from harness.virtual.kernel.heap import KernelHeap
 from harness.virtual.kernel.locks import Locks
 from harness.virtual.kernel.objects import Objects, ProcessObject, ThreadObject
@@ -85,6 +85,7 @@ class Enter(Protocol):
         *,
         what: str,
         callback: CallbackKey | None = None,
+        holds_up: HeldUp | None = None,
         awaited: bool = True,
     ) -> Program[int]: ...
 

@@ -248,6 +248,8 @@ class Waits:
             return f"{block.what}, which nobody will signal"
         story, blocked = block.what, block
         for holder in chain:
+            if holder is block.execution and blocked is block and block.held != "held by":
+                return f"{story}, which cannot come before it returns"
             if holder is block.execution:
                 story += f", {blocked.held} the first one{self._since(blocked, holder)}"
                 break

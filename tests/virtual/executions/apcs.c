@@ -12,9 +12,6 @@ NTKERNELAPI BOOLEAN NTAPI KeInsertQueueApc(PKAPC Apc, PVOID First, PVOID Second,
 NTKERNELAPI BOOLEAN NTAPI KeAlertThread(PETHREAD Thread, ULONG Mode);
 NTKERNELAPI BOOLEAN NTAPI KeTestAlertThread(ULONG Mode);
 
-/* Of ntifs.h. */
-NTKERNELAPI NTSTATUS NTAPI PsLookupThreadByThreadId(HANDLE ThreadId, PETHREAD *Thread);
-
 static PETHREAD Target;
 static KAPC Special, Normal;
 

@@ -20,6 +20,9 @@ typedef struct {
 /* One table a source file; an entry without a name ends it. */
 extern const DRIVER_CASE WaitCases[], LockCases[], ThreadCases[], DeferredCases[], LeftoverCases[], PrintCases[], RaceCases[], ApcCases[];
 
+/* Of ntifs.h. */
+NTKERNELAPI NTSTATUS NTAPI PsLookupThreadByThreadId(HANDLE ThreadId, PETHREAD *Thread);
+
 extern const DRIVER_CASE *Case;
 extern PDRIVER_OBJECT Driver;
 extern KEVENT Event, Second;

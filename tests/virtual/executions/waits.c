@@ -105,6 +105,32 @@ static VOID CallbackNeverSignalled(HANDLE ThreadId, BOOLEAN Create)
         WaitFor(&Event);
 }
 
+/* Wrong: waits in its callback for what goes on only when that has returned. */
+
+static VOID WaitsForNewThread(HANDLE ThreadId, BOOLEAN Create)
+{
+    PETHREAD Thread;
+
+    if (Create && NT_SUCCESS(PsLookupThreadByThreadId(ThreadId, &Thread))) {
+        WaitFor(Thread);
+        ObDereferenceObject(Thread);
+    }
+}
+
+static VOID WaitsForItself(HANDLE ThreadId, BOOLEAN Create)
+{
+    UNREFERENCED_PARAMETER(ThreadId);
+    UNREFERENCED_PARAMETER(Create);
+    WaitFor(PsGetCurrentThread());
+}
+
+static VOID WaitsForOwnProcess(HANDLE ThreadId, BOOLEAN Create)
+{
+    UNREFERENCED_PARAMETER(ThreadId);
+    UNREFERENCED_PARAMETER(Create);
+    WaitFor(PsGetCurrentProcess());
+}
+
 /* Wrong: never ends, though each wait does. */
 
 static NTSTATUS SleepsForEver(VOID)
@@ -134,6 +160,9 @@ const DRIVER_CASE WaitCases[] = {
     {.Name = L"callback-signals-callback", .Callback = CallbackSignalsCallback},
     {.Name = L"entry-never-signalled", .Entry = EntryNeverSignalled},
     {.Name = L"callback-never-signalled", .Callback = CallbackNeverSignalled},
+    {.Name = L"waits-for-new-thread", .Callback = WaitsForNewThread},
+    {.Name = L"waits-for-itself", .Callback = WaitsForItself},
+    {.Name = L"waits-for-own-process", .Callback = WaitsForOwnProcess},
     {.Name = L"sleeps-for-ever", .Entry = SleepsForEver},
     {.Name = L"sleeps-for-years", .Entry = SleepsForYears},
     {.Name = L"times-out-in-years", .Entry = TimesOutInYears},

@@ -112,6 +112,9 @@ HANGS = {
         r"since waits-in-a-circle.sys\+0x[0-9a-f]+, which waits for the ERESOURCE at 0x[0-9a-f]+ exclusively "
         r"at waits-in-a-circle.sys\+0x[0-9a-f]+, held by the first one since waits-in-a-circle.sys\+0x"
     ),
+    "waits-for-new-thread": r"waits for the end of thread \d+\.\d+, which cannot come before it returns",
+    "waits-for-itself": r"waits for the end of thread \d+\.\d+, which cannot come before it returns",
+    "waits-for-own-process": r"waits for the end of process \d+, which cannot come before it returns",
     "sleeps-for-ever": "has not returned within 600 seconds",
     "sleeps-for-years": "has not returned within 600 seconds",
     "times-out-in-years": "waits for the event at 0x[0-9a-f]+, which nobody will signal",

@@ -210,13 +210,10 @@ class _Taker:
     def holders(self, address: int) -> Iterable[Execution]:
         """Who has it, or is what is waited for."""
         item = self._system.objects.at(address)
-        if isinstance(item, ThreadObject):
-            return [
-                found
-                for found in self._system.executions
-                if (found.context.pid, found.context.tid) == (item.pid, item.tid)
-            ]
-        return self._system.locks.holders(address)
+        if item is None:
+            return self._system.locks.holders(address)
+        tid = item.tid if isinstance(item, ThreadObject) else None
+        return [found for found in self._system.executions if found.keeps_alive(item.pid, tid)]
 
     def _kind(self, address: int) -> int:
         return self._system.memory.load(address, 1)[0] & 0x7F

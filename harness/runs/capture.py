@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.debuggers.base import Debugger, Release, TargetInfo
 from harness.debuggers.stops import unhandled_exception
-from harness.errors import ConnectionFailed, DriverBugcheck, DriverHang, TargetLost
+from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost
 from harness.events import Event
 from harness.files import patiently
 from harness.outcome import Outcome
@@ -18,7 +18,6 @@ from harness.runs.livetarget import LiveTarget
 from harness.runs.performing import begin_trace, now_text, perform, step_runner
 from harness.runs.progress import EventCaptured, PhaseEntered
 from harness.runs.rig import KeptTraces, Rig
-from harness.runs.sources import with_sources
 from harness.runs.steps import Markers
 from harness.scenario.model import Scenario
 from harness.trace.writer import TraceWriter
@@ -57,13 +56,6 @@ class Capture:
 
         :raises ProcnotifyError: what went wrong, and whose fault it was.
         """
-        rig = self._rig
-        try:
-            self._run()
-        except DriverHang as hang:
-            raise with_sources(hang, (rig.driver, *rig.other_drivers)) from hang
-
-    def _run(self) -> None:
         rig = self._rig
         boot = rig.boot(self._seed, self._scenario.profile, self._scenario.policy)
         connection = boot.connection

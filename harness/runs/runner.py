@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from time import monotonic
 
-from harness.errors import ProcnotifyError, UsageError
+from harness.errors import DriverHang, ProcnotifyError, UsageError
 from harness.internal import internal_error
 from harness.outcome import Outcome, worst
 from harness.runs.capture import Capture
@@ -13,6 +13,7 @@ from harness.runs.direct import DirectCapture
 from harness.runs.progress import PhaseEntered, RunFinished, RunStarted
 from harness.runs.result import RunResult
 from harness.runs.rig import Rig
+from harness.runs.sources import with_sources
 from harness.scenario.model import Scenario
 from harness.verdict.ending import Ending
 from harness.verdict.judge import Verdict, judge
@@ -100,6 +101,8 @@ def _verdict(rig: Rig, capture: Capture | DirectCapture, scenario: Scenario) -> 
         return judge(scenario, capture.events, capture.bindings, release=capture.release), True
     except UsageError:
         raise
+    except DriverHang as hang:
+        ended: ProcnotifyError = with_sources(hang, (rig.driver, *rig.other_drivers))
     except ProcnotifyError as error:
         ended = error
     except Exception as error:  # noqa: BLE001  # what nobody foresaw is this run's result, and the rig's fault

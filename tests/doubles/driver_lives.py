@@ -9,6 +9,7 @@ from booted import ListedDebugger
 
 from harness.errors import DriverBugcheck, DriverHang
 from harness.virtual.clock import MILLISECOND, SECOND, Clock
+from harness.virtual.cpu.hardware import Hardware
 from harness.virtual.dispatcher.policy import POLICIES
 from harness.virtual.kernel.kernel import Kernel
 from harness.virtual.target import VirtualTarget
@@ -31,9 +32,10 @@ def live(
     policy: str = POLICIES[0],
     verifier: bool = False,
     break_in_every: int = 0,
+    hardware: Hardware | None = None,
 ) -> Life:
     debugger, clock = ListedDebugger(), Clock()
-    kernel = Kernel(debugger, clock, verifier=verifier)
+    kernel = Kernel(debugger, clock, verifier=verifier, hardware=hardware)
     debugger.kernel = kernel
     if break_in_every:
         polls = itertools.count(1)

@@ -7,9 +7,11 @@ import re
 
 import pytest
 from booted import ListedDebugger
+from driver_lives import live
 
 from harness.errors import DriverFault
 from harness.virtual.clock import MILLISECOND, SECOND, Clock
+from harness.virtual.cpu.hardware import Hardware
 from harness.virtual.kernel.kernel import Kernel
 from harness.virtual.target import VirtualTarget
 
@@ -73,6 +75,14 @@ def test_a_race_is_found_by_the_random_policy_alone(executions: bytes, case: str
 def test_a_mended_race_raises_no_alarm(executions: bytes, case: str) -> None:
     for seed in range(1, (SEEDS if ALL_SEEDS else 4) + 1):
         assert wrong(executions, case, seed=seed, policy="random") is None, f"seed {seed}"
+
+
+def test_a_policy_preempts_alike_on_hardware_that_ran_without_it(executions: bytes) -> None:
+    hardware = Hardware()
+    for seed in (1, 2):
+        live(executions, "counts-often", seed=seed, hardware=hardware)
+        used = live(executions, "counts-often", seed=seed, policy="random", hardware=hardware)
+        assert used == live(executions, "counts-often", seed=seed, policy="random")
 
 
 def test_the_project_s_own_driver_raises_no_alarm_and_repeats_itself(procnotify: bytes) -> None:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import callbacks, check, stall
+from benchmarks import callbacks, check, seeds, stall
 from benchmarks.target import MAX_LINES, Series
 from harness.errors import ProcnotifyError
 
@@ -45,6 +45,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=1000,
         metavar="US",
         help="stall: the pause, in microseconds (%(default)s)",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=_between(50, 1_000_000),
+        default=1000,
+        metavar="N",
+        help="seeds: runs of notepad-launch in each measurement (%(default)s)",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=_between(1, 256),
+        default=2,
+        metavar="N",
+        help="seeds: processes (%(default)s)",
     )
     options = parser.parse_args(argv)
     try:
@@ -117,6 +131,20 @@ def _callbacks(options: argparse.Namespace) -> bool:
     return True
 
 
+def _seeds(options: argparse.Namespace) -> bool:
+    _progress(f"seeds, {options.seeds:,} of notepad-launch")
+    found = seeds.measure(options.seeds, options.jobs)
+    print(
+        f"seeds of notepad-launch a second: {found.per_second:,.1f} without a debugger in {options.jobs}"
+        f" processes, {found.listened_per_second:,.1f} with the native one"
+    )
+    print(
+        f"memory of one process: {found.memory / 2**20:.1f} MiB, {found.grown / 2**20:+.1f} MiB after"
+        f" {options.seeds:,} seeds"
+    )
+    return True
+
+
 def _check(options: argparse.Namespace) -> bool:
     for events in (250_000, 1_000_000):
         _progress(f"check, {events:,} events")
@@ -146,6 +174,7 @@ def _orders(options: argparse.Namespace) -> bool:
 _MEASUREMENTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "stall": _stall,
     "callbacks": _callbacks,
+    "seeds": _seeds,
     "check": _check,
     "orders": _orders,
 }

@@ -16,7 +16,7 @@ registers through what it is handed at construction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from harness.virtual.dispatcher.program import Program
@@ -56,6 +56,16 @@ class ImageModule(NamedTuple):
     checksum: int
 
 
+class NewThread(NamedTuple):
+    """A thread that the model has made."""
+
+    tid: int
+    processor: int
+    """The one it is to run on first."""
+    created: int
+    """FILETIME."""
+
+
 class NotifyRoutines(Protocol):
     """The kernel as the NT model sees it: keeps the objects of the model's processes and threads, and invokes
     every registered callback, in the emulator.
@@ -68,6 +78,9 @@ class NotifyRoutines(Protocol):
     def create_process_object(self, *, pid: int, parent_pid: int, name: str, image: str | None) -> None:
         """A process begins; nothing is notified yet. ``name`` is the executable's base name, ``image`` its NT
         path."""
+
+    def create_thread_objects(self, *, pid: int, threads: Sequence[NewThread]) -> None:
+        """The first threads of a process, some or none: as :meth:`create_thread_object` one by one."""
 
     def create_thread_object(self, *, pid: int, tid: int, processor: int) -> None:
         """A thread begins; it will first run on ``processor``."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from harness.virtual.clock import Clock
 from harness.virtual.dispatcher.dispatcher import Dispatcher
-from harness.virtual.interfaces import ImageModule, ThreadContext
+from harness.virtual.interfaces import ImageModule, NewThread, ThreadContext
 from harness.virtual.kernel.systemthreads import SystemThreads
 
 
@@ -57,6 +58,10 @@ class Recorder:
 
     def create_process_object(self, *, pid: int, parent_pid: int, name: str, image: str | None) -> None:
         """Objects are the kernel's."""
+
+    def create_thread_objects(self, *, pid: int, threads: Sequence[NewThread]) -> None:
+        for thread in threads:
+            self.create_thread_object(pid=pid, tid=thread.tid, processor=thread.processor)
 
     def create_thread_object(self, *, pid: int, tid: int, processor: int) -> None:
         """Objects are the kernel's."""

@@ -38,7 +38,7 @@ _NEVER: Final = 1 << 63
 """A processor that stands still until what holds it goes on."""
 
 
-class Activity(enum.Enum):
+class Activity(enum.IntEnum):
     """Why something waits in the queue."""
 
     WORK = enum.auto()

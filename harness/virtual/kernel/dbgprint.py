@@ -40,7 +40,7 @@ MAX_FIELD: Final = 4096
 _NULL: Final = b"(null)"
 _FLAGS: Final = b"-+ #0"
 _MASKS: Final = {16: 0xFFFF, 32: 0xFFFF_FFFF, 64: 0xFFFF_FFFF_FFFF_FFFF}
-_PLAIN: Final = {"u": b"%d", "x": b"%x", "X": b"%X"}
+_PLAIN: Final = {"u": b"%d", "x": b"%x", "X": b"%X", "p": b"%016X"}
 _COUNTED_STRING: Final = struct.Struct("<HHIQ")
 
 
@@ -115,7 +115,7 @@ def compile_format(text: bytes) -> Format:
 
 def _is_plain(spec: Spec) -> bool:
     """An unsigned number without width, precision or flags: what most of a driver's fields are."""
-    return spec.type in _PLAIN and spec == Spec(spec.type, bits=spec.bits)
+    return spec.type in _PLAIN and spec == Spec(spec.type, width=0, bits=spec.bits)
 
 
 def _directive(segment: Segment) -> bytes:

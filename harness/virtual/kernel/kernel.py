@@ -23,6 +23,7 @@ from harness.virtual.dispatcher.program import Program, ThreadWait, begin
 from harness.virtual.interfaces import (
     DebugPort,
     ImageModule,
+    NewThread,
     ThreadContext,
 )
 from harness.virtual.kernel.dbgprint import BUFFER_SIZE
@@ -138,6 +139,10 @@ class Kernel:
     def create_process_object(self, *, pid: int, parent_pid: int, name: str, image: str | None) -> None:
         """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
         self._change(self._system.objects.create_process, pid, parent_pid, name, image)
+
+    def create_thread_objects(self, *, pid: int, threads: Sequence[NewThread]) -> None:
+        """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
+        self._change(self._system.objects.create_threads, pid, threads)
 
     def create_thread_object(self, *, pid: int, tid: int, processor: int) -> None:
         """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""

@@ -7,10 +7,11 @@ in its lists too, until the last reference to it is given back.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.virtual.cpu.memory import Memory
-from harness.virtual.interfaces import KernelClock, ThreadContext
+from harness.virtual.interfaces import KernelClock, NewThread, ThreadContext
 from harness.virtual.kernel.structures.process import IMAGE_FILE_NAME_SIZE, Eprocess
 from harness.virtual.kernel.structures.processor import ProcessorBlocks
 from harness.virtual.kernel.structures.thread import Ethread
@@ -21,7 +22,7 @@ _SYSTEM = 4
 _IDLE = 0
 
 
-@dataclass
+@dataclass(slots=True)
 class ProcessObject:
     """One EPROCESS."""
 
@@ -44,7 +45,7 @@ class ProcessObject:
     """Its creation was notified: the next one with this PID is another process."""
 
 
-@dataclass
+@dataclass(slots=True)
 class ThreadObject:
     """One ETHREAD."""
 
@@ -99,6 +100,18 @@ class Objects:
     def create_thread(self, pid: int, tid: int, processor: int) -> None:
         """A thread begins; it is to run on ``processor`` first."""
         self._new_thread(pid, tid, processor).announced = True
+
+    def create_threads(self, pid: int, threads: Sequence[NewThread]) -> None:
+        """The first threads of a process begin; none of their TIDs is in use."""
+        owner = self.process(pid)
+        assert owner.active_threads == 0
+        for new, address in zip(
+            threads, self._ethread.create_several(owner.address, pid, threads), strict=True
+        ):
+            self._threads[new.tid] = self._by_address[address] = ThreadObject(
+                pid, new.tid, address, announced=True
+            )
+        self._count_threads(owner, len(threads))
 
     def delete_process(self, pid: int) -> None:
         """The process is gone: its PID may name another from now on."""

@@ -17,7 +17,7 @@ class Mapping:
     size: int
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Thread:
     """A thread, from its creation until its object is deleted."""
 

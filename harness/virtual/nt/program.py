@@ -121,9 +121,10 @@ class ProgramRun:
 
     def _consider(self) -> None:
         """Schedule everything that waits for nothing any more."""
+        remaining, entries = self._remaining.keys(), self._entries
         for node in list(self._remaining.values()):
-            ready = node.phase in self._open and node.id not in self._entries
-            if ready and not any(name in self._remaining for name in node.after):
+            ready = node.id not in entries and node.phase in self._open
+            if ready and remaining.isdisjoint(node.after):
                 self._schedule(node, draw(node.delay, self._system.rng), Activity.WORK)
 
     def _schedule(self, node: Node, delay: int, activity: Activity) -> None:

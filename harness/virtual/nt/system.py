@@ -14,7 +14,7 @@ from subprocess import list2cmdline
 from harness.virtual.clock import MICROSECOND
 from harness.virtual.dispatcher.dispatcher import Activity, Dispatcher
 from harness.virtual.dispatcher.program import Program, ThreadWait, ended
-from harness.virtual.interfaces import NotifyRoutines
+from harness.virtual.interfaces import NewThread, NotifyRoutines
 from harness.virtual.nt.ids import CidTable
 from harness.virtual.nt.images import ImageFile, ImageStore, base_name, win32_path
 from harness.virtual.nt.objects import Mapping, Process, Thread
@@ -139,6 +139,11 @@ class NtSystem:
 
     def new_thread(self, process: Process) -> Thread:
         """Make a thread's object; :meth:`announce` reports it."""
+        thread = self._make_thread(process)
+        self._notify.create_thread_object(pid=process.pid, tid=thread.tid, processor=thread.processor)
+        return thread
+
+    def _make_thread(self, process: Process) -> Thread:
         thread = Thread(
             tid=self._ids.allocate(),
             process=process,
@@ -147,7 +152,6 @@ class NtSystem:
         )
         process.threads[thread.ordinal] = thread
         self.threads[thread.tid] = thread
-        self._notify.create_thread_object(pid=process.pid, tid=thread.tid, processor=thread.processor)
         return thread
 
     def announce(self, thread: Thread) -> Program[None]:
@@ -263,6 +267,7 @@ class NtSystem:
     def _boot(self) -> None:
         """The processes that run before any driver listens, and a queue of ids as uneven as a real boot
         leaves it: short-lived processes took some and gave them back."""
+        clock = self.dispatcher.clock
         by_name: dict[str, Process] = {}
         planned = load_boot()
         step = BOOT_TIME // len(planned)
@@ -271,10 +276,13 @@ class NtSystem:
             parent = by_name.get(boot.parent)
             process = self._make_process(boot.name, boot.image, parent.pid if parent else 0, boot.session)
             by_name.setdefault(boot.name, process)
+            created: list[NewThread] = []
             for _ in range(boot.threads):
-                self.new_thread(process)
-                self.dispatcher.clock.advance(self.rng.randrange(1, 200) * MICROSECOND)
-            self.dispatcher.clock.advance_to(number * step)
+                thread = self._make_thread(process)
+                created.append(NewThread(thread.tid, thread.processor, clock.system_time))
+                clock.advance(self.rng.randrange(1, 200) * MICROSECOND)
+            self._notify.create_thread_objects(pid=process.pid, threads=created)
+            clock.advance_to(number * step)
             if self.rng.random() < 0.5:
                 short_lived.append(self._ids.allocate())
         self.rng.shuffle(short_lived)

@@ -86,5 +86,6 @@ class SharedData:
         if now == self._shown:
             return
         self._shown = now
-        for offset, value in clock_fields(now, self._clock.system_time):
-            self._view[offset : offset + len(value)] = value
+        for offset, value in zip(_FIELDS, (now, self._clock.system_time, now // TICK), strict=True):
+            high = value >> 32
+            _SYSTEM_TIME_FORMAT.pack_into(self._view, offset, value & 0xFFFF_FFFF, high, high)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Final
 
 from harness.virtual.cpu.memory import Memory
+from harness.virtual.interfaces import NewThread
 from harness.virtual.kernel.structures import linkedlist
 from harness.virtual.kernel.structures.slots import ETHREAD_REGION, ObjectSlots
 from harness.virtual.windows.symbols18362 import EPROCESS, ETHREAD
@@ -59,6 +61,29 @@ class Ethread:
         linkedlist.insert_tail(memory, process + _KERNEL_HEAD, address + _KERNEL_LINKS)
         linkedlist.insert_tail(memory, process + _EXECUTIVE_HEAD, address + _EXECUTIVE_LINKS)
         return address
+
+    def create_several(self, process: int, pid: int, threads: Sequence[NewThread]) -> list[int]:
+        """The same for several threads of a process that has none, in their order."""
+        memory = self._memory
+        addresses = [self._slots.allocate() for _ in threads]
+        content = bytearray(_TEMPLATE)
+        for offset in _OWNERS:
+            _POINTER.pack_into(content, offset, process)
+        rings = ((process + _KERNEL_HEAD, _KERNEL_LINKS), (process + _EXECUTIVE_HEAD, _EXECUTIVE_LINKS))
+        for number, (address, new) in enumerate(zip(addresses, threads, strict=True)):
+            _NUMBER.pack_into(content, _PROCESSOR, new.processor)
+            _POINTER.pack_into(content, _CREATE_TIME, new.created)
+            _POINTERS.pack_into(content, _CLIENT_ID, pid, new.tid)
+            _POINTERS.pack_into(content, _WAIT_LIST, address + _WAIT_LIST, address + _WAIT_LIST)
+            for head, links in rings:
+                after = addresses[number + 1] + links if number + 1 < len(addresses) else head
+                before = addresses[number - 1] + links if number else head
+                _POINTERS.pack_into(content, links, after, before)
+            memory.store(address, content)
+        if addresses:
+            for head, links in rings:
+                memory.store(head, _POINTERS.pack(addresses[0] + links, addresses[-1] + links))
+        return addresses
 
     def run(self, thread: int, processor: int) -> None:
         """It is the one that ``processor`` executes."""

@@ -61,6 +61,7 @@ def run(
     repeat: int = 1,
     fail_fast: bool = False,
     policy: str | None = None,
+    processors: int | None = None,
     timeout: float = Watch.silence,
     step_timeout: float = Watch.printing,
     trace_dir: FilePath = "traces",
@@ -81,6 +82,7 @@ def run(
     :param fail_fast: stop after the first run that does not pass.
     :param policy: who goes first in the virtual target where the order is open: ``default`` or ``random``;
         None for each scenario's own, or ``default``.
+    :param processors: how many the virtual target has, 1 to 8; None for each scenario's own, or 2.
     :param timeout: seconds after which a target that neither prints nor answers is lost.
     :param step_timeout: seconds of one step, besides what it sleeps, after which a driver that still prints
         hangs.
@@ -105,6 +107,7 @@ def run(
         connection=connection,
         watch=Watch(silence=timeout, printing=step_timeout),
         policy=policy,
+        processors=processors,
         subscribers=(on_progress,) if on_progress is not None else (),
     ) as rig:
         series = run_series(rig, wanted, seed=seed, repeat=repeat, fail_fast=fail_fast)

@@ -57,6 +57,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         " (default: the scenario's own, or default)",
     )
     group.addoption(
+        "--procnotify-processors",
+        type=_at_least(1),
+        metavar="N",
+        help="how many the virtual target has, 1 to 8 (default: the scenario's own, or 2)",
+    )
+    group.addoption(
         "--procnotify-repeat",
         type=_at_least(1),
         default=1,
@@ -216,6 +222,7 @@ class _SharedRig:
                 connection=option("--procnotify-connection"),
                 watch=Watch(**{name: seconds for name, seconds in given.items() if seconds is not None}),
                 policy=option("--procnotify-policy"),
+                processors=option("--procnotify-processors"),
             )
             try:
                 self._rig = self._stack.enter_context(opening)

@@ -13,6 +13,7 @@ from harness.connection import parse_connection
 from harness.debuggers import DEBUGGERS
 from harness.report.json_document import json_document
 from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.kernel.kernel import MAX_PROCESSORS
 
 __all__ = [
     "connection_argument",
@@ -25,6 +26,7 @@ __all__ = [
     "part_options",
     "policy_option",
     "print_json",
+    "processors_option",
     "wait_option",
 ]
 
@@ -67,6 +69,13 @@ policy_option = click.option(
     help="Who goes first in the virtual target where the order is open; random lets the driver's code stand"
     " aside, at calls into the kernel and at accesses to shared memory. Without it the"
     " scenario's own, or default.",
+)
+processors_option = click.option(
+    "--processors",
+    type=click.IntRange(1, MAX_PROCESSORS),
+    metavar="N",
+    help=f"How many processors the virtual target has, 1 to {MAX_PROCESSORS}. Without it the"
+    " scenario's own, or 2.",
 )
 debugger_option = click.option(
     "--debugger",

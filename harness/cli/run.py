@@ -16,6 +16,7 @@ from harness.cli._options import (
     log_options,
     policy_option,
     print_json,
+    processors_option,
 )
 from harness.debuggers import DEBUGGERS
 from harness.errors import ProcnotifyError, UsageError
@@ -140,6 +141,7 @@ def _seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.option("--fail-fast", is_flag=True, help="Stop after the first run that does not pass.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what did not pass, and the totals.")
 @policy_option
+@processors_option
 @json_option
 @log_options
 def command(
@@ -149,6 +151,7 @@ def command(
     driver: Path | None,
     seed: int | None,
     policy: str | None,
+    processors: int | None,
     repeat: int | None,
     seeds: range | None,
     jobs: int,
@@ -220,6 +223,7 @@ def command(
                 connection=connection,
                 watch=Watch(silence=timeout, printing=step_timeout),
                 policy=policy,
+                processors=processors,
                 keep_traces=kept,
                 subscribers=(report,),
                 building=say,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli._options import json_option, log_options, policy_option, print_json
+from harness.cli._options import json_option, log_options, policy_option, print_json, processors_option
 from harness.report.text import one_line
 from harness.runs.opening import read_driver
 from harness.runs.rig import GuestFiles
@@ -21,6 +21,7 @@ from harness.toolchain import default_actor, default_driver
 from harness.virtual.dispatcher.policy import POLICIES
 from harness.virtual.kernel.loader import check_driver_file
 from harness.virtual.served import Dialling
+from harness.virtual.target import PROCESSORS
 
 __all__ = ["command"]
 
@@ -44,6 +45,7 @@ __all__ = ["command"]
 )
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of the target; by default 1.")
 @policy_option
+@processors_option
 @json_option
 @log_options
 def command(
@@ -54,6 +56,7 @@ def command(
     driver: Path | None,
     seed: int | None,
     policy: str | None,
+    processors: int | None,
     as_json: bool,
 ) -> int:
     """Boot the virtual target and dial a debugger over KDNET, as Windows does after
@@ -84,6 +87,7 @@ def command(
         dialling,
         seed,
         policy=policy or (None if scenario is None else scenario.policy) or POLICIES[0],
+        processors=processors or (None if scenario is None else scenario.processors) or PROCESSORS,
         now=time.perf_counter,
         nonce=partial(secrets.token_bytes, 32),
     )

@@ -32,6 +32,8 @@ class BootOptions:
     """Which Windows the scenario needs the virtual target to be like; None: the machine's own choice."""
     policy: str | None = None
     """Who goes first in the virtual target where the order is open; None: ``default``."""
+    processors: int | None = None
+    """How many the virtual target has, 1 to 8; None: 2."""
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,10 @@ from harness.virtual.boot import boot as boot_target
 from harness.virtual.cpu.hardware import Hardware
 from harness.virtual.dispatcher.policy import POLICIES
 from harness.virtual.interfaces import DebugPort
+from harness.virtual.kernel.kernel import MAX_PROCESSORS
 from harness.virtual.kernel.loader import check_driver_file
 from harness.virtual.nt.profile import profile_names
+from harness.virtual.target import PROCESSORS
 from harness.virtual.windows.symbols18362 import BUILD_NUMBER
 
 __all__ = ["DEFAULT_PROFILE", "VirtualMachine"]
@@ -68,7 +70,7 @@ class VirtualMachine:
 
     def start(self, boot: BootOptions) -> None:
         """See :meth:`harness.machines.base.Machine.start`."""
-        connection, (profile, policy) = boot.connection, self._like(boot)
+        connection, (profile, policy, processors) = boot.connection, self._like(boot)
         if not isinstance(connection, NetConnection):
             raise UsageError(
                 f"the virtual target speaks KDNET, not {connection}", hint="use net:port=N,key=w.x.y.z"
@@ -82,6 +84,7 @@ class VirtualMachine:
                 "seed": boot.seed,
                 "profile": profile,
                 "policy": policy,
+                "processors": processors,
                 "hostip": "127.0.0.1",
                 "port": connection.port,
                 "key": connection.key.format(),
@@ -93,10 +96,17 @@ class VirtualMachine:
 
     def start_direct(self, boot: BootOptions, port: DebugPort) -> DirectBoot:
         """See :class:`harness.machines.base.DirectMachine`: each boot ends the one before."""
-        profile, policy = self._like(boot)
+        profile, policy, processors = self._like(boot)
         if self._hardware is None:
             self._hardware = Hardware()
-        booted = boot_target(port, seed=boot.seed, profile=profile, policy=policy, hardware=self._hardware)
+        booted = boot_target(
+            port,
+            seed=boot.seed,
+            profile=profile,
+            policy=policy,
+            processors=processors,
+            hardware=self._hardware,
+        )
         self._running_profile, self._running_policy = profile, policy
         facts = {
             "build": str(BUILD_NUMBER),
@@ -105,8 +115,8 @@ class VirtualMachine:
         }
         return DirectBoot(InProcessGuest(booted.target), booted.kernel, facts)
 
-    def _like(self, boot: BootOptions) -> tuple[str, str]:
-        """The profile and the policy of the boot.
+    def _like(self, boot: BootOptions) -> tuple[str, str, int]:
+        """The profile, the policy and the number of processors of the boot.
 
         :raises UsageError: there is no such one.
         """
@@ -120,7 +130,13 @@ class VirtualMachine:
             raise UsageError(
                 f"the virtual target has no policy {policy!r}", hint=f"known: {', '.join(POLICIES)}"
             )
-        return profile, policy
+        processors = boot.processors or PROCESSORS
+        if not 1 <= processors <= MAX_PROCESSORS:
+            raise UsageError(
+                f"the virtual target cannot have {processors} processors",
+                hint=f"it has 1 to {MAX_PROCESSORS}",
+            )
+        return profile, policy, processors
 
     def guest(self) -> Guest:
         """See :meth:`harness.machines.base.Machine.guest`."""

@@ -57,7 +57,7 @@ class Capture:
         :raises ProcnotifyError: what went wrong, and whose fault it was.
         """
         rig = self._rig
-        boot = rig.boot(self._seed, self._scenario.profile, self._scenario.policy)
+        boot = rig.boot(self._seed, self._scenario)
         connection = boot.connection
         assert rig.open_debugger is not None and connection is not None
         debugger = rig.open_debugger(str(connection))

@@ -51,7 +51,7 @@ class DirectCapture:
         rig.emit(PhaseEntered("boot"))
         self._started = now_text()
         port = DirectPort(self._record, rig.watch, rig.interrupted)
-        boot = machine.start_direct(rig.boot(self._seed, self._scenario.profile, self._scenario.policy), port)
+        boot = machine.start_direct(rig.boot(self._seed, self._scenario), port)
         self._facts = boot.facts
         port.attach(boot.kernel)
         steps = step_runner(rig, self._scenario, port, boot.guest, self._markers)

@@ -93,6 +93,7 @@ def open_rig(
     connection: str | None = None,
     watch: Watch | None = None,
     policy: str | None = None,
+    processors: int | None = None,
     keep_traces: KeptTraces = KeptTraces.ALL,
     interrupted: Callable[[], bool] = lambda: False,
     subscribers: tuple[Subscriber, ...] = (),
@@ -108,6 +109,7 @@ def open_rig(
     :param other_drivers: drivers that are loaded before it and unloaded after it, in this order.
     :param connection: between machine and debugger, as for WinDbg's ``-k``; None: the machine's own choice.
     :param policy: who goes first in the virtual target where the order is open; None: each scenario's own.
+    :param processors: how many the virtual target has, 1 to 8; None: each scenario's own.
     :param keep_traces: of which runs the traces stay.
     :param interrupted: see :class:`~harness.runs.rig.Rig`.
     :param trace_folder: where the folder with this rig's traces is made, once there is one; see
@@ -140,6 +142,7 @@ def open_rig(
             subscribers=subscribers,
             other_drivers=others,
             policy=policy,
+            processors=processors,
             keep_traces=keep_traces,
             interrupted=interrupted,
         )

@@ -70,6 +70,7 @@ class _Setting:
     files: GuestFiles
     watch: Watch
     policy: str | None
+    processors: int | None
     keep_traces: KeptTraces
     scenarios: tuple[Scenario, ...]
     folder: Path
@@ -104,6 +105,7 @@ def run_parallel(
             rig.files,
             rig.watch,
             rig.policy,
+            rig.processors,
             rig.keep_traces,
             tuple(scenarios),
             Path(folder),
@@ -189,6 +191,7 @@ def _begin(setting: _Setting, stop: Event) -> None:
         watch=setting.watch,
         other_drivers=setting.other_drivers,
         policy=setting.policy,
+        processors=setting.processors,
         keep_traces=setting.keep_traces,
         interrupted=stop.is_set,
     )

@@ -15,6 +15,7 @@ from harness.runs.livetarget import Watch
 from harness.runs.progress import Progress, Subscriber
 from harness.runs.steps import GuestDriver
 from harness.runs.trace_folder import TraceFolder
+from harness.scenario.model import Scenario
 
 __all__ = ["PROBE", "GuestFiles", "KeptTraces", "Rig"]
 
@@ -62,6 +63,8 @@ class Rig:
 
     policy: str | None = None
     """See :class:`~harness.machines.base.BootOptions`; None: each scenario's own."""
+    processors: int | None = None
+    """The same."""
 
     keep_traces: KeptTraces = KeptTraces.ALL
     interrupted: Callable[[], bool] = lambda: False
@@ -72,12 +75,20 @@ class Rig:
         for subscriber in self.subscribers:
             subscriber(progress)
 
-    def boot(self, seed: int, profile: str | None = None, policy: str | None = None) -> BootOptions:
-        """How to start the machine for one run, whose scenario asks for this profile and policy."""
+    def boot(self, seed: int, scenario: Scenario | None = None) -> BootOptions:
+        """How to start the machine for one run of ``scenario``, or without one."""
         connection = None
         if self.open_debugger is not None:
             connection = self.connection if self.connection is not None else self.machine.connection()
-        return BootOptions(seed, connection, profile, self.policy or policy)
+        if scenario is None:
+            return BootOptions(seed, connection, policy=self.policy, processors=self.processors)
+        return BootOptions(
+            seed,
+            connection,
+            scenario.profile,
+            self.policy or scenario.policy,
+            self.processors or scenario.processors,
+        )
 
     def driver_sha256(self) -> str:
         """Of the driver's file, in hexadecimal."""

@@ -18,6 +18,7 @@ from harness.virtual.dispatcher.policy import POLICIES
 from harness.virtual.served import Dialling, ServedTarget
 from harness.virtual.stub.stub import RebootedByDebugger, TargetCrashed, TargetEnded
 from harness.virtual.stub.wire import UdpWire
+from harness.virtual.target import PROCESSORS
 
 __all__ = ["TargetSwitch", "serve"]
 
@@ -44,6 +45,7 @@ class TargetSwitch:
 
     :param seed: of every boot.
     :param policy: who goes first in it where the order is open.
+    :param processors: how many it has, 1 to 8.
     :param now: a clock in seconds.
     :param nonce: 32 random bytes for each boot.
     """
@@ -54,12 +56,14 @@ class TargetSwitch:
         seed: int,
         *,
         policy: str = POLICIES[0],
+        processors: int = PROCESSORS,
         now: Callable[[], float],
         nonce: Callable[[], bytes],
     ) -> None:
         self.dialling = dialling
         self._seed = seed
         self._policy = policy
+        self._processors = processors
         self._now = now
         self._nonce = nonce
         self._wire = UdpWire(dialling.hostip, dialling.port)
@@ -74,6 +78,7 @@ class TargetSwitch:
             nonce=self._nonce(),
             seed=self._seed,
             policy=self._policy,
+            processors=self._processors,
             idle_clock=lambda: round((self._now() - started) * SECOND),
         )
 

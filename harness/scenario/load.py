@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Final
 
 from harness.errors import ScenarioError
 from harness.files import read_file
@@ -15,7 +16,7 @@ from harness.scenario.steps import StepReader
 from harness.scenario.variables import Names
 from harness.scenario.yamlfile import MAX_FILE, parse_yaml
 
-__all__ = ["load", "parse"]
+__all__ = ["MAX_PROCESSORS", "load", "parse"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
 _MAX_SEED = (1 << 63) - 1
@@ -48,8 +49,10 @@ def parse(text: str, path: Path) -> Scenario:
     return source.read_all(lambda: _read(source, text))
 
 
+MAX_PROCESSORS: Final = 8
+"""As many as the virtual target can have."""
 _REQUIRED = ("scenario", "summary", "expect")
-_OPTIONAL = ("steps", "lifecycle", "seed", "profile", "policy")
+_OPTIONAL = ("steps", "lifecycle", "seed", "profile", "policy", "processors")
 
 
 def _read(source: Source, text: str) -> Scenario:
@@ -72,6 +75,7 @@ def _read(source: Source, text: str) -> Scenario:
         seed=source.entry(entries, "seed", lambda node: _seed(source, node), None),
         profile=source.entry(entries, "profile", lambda node: source.text(node, "profile"), None),
         policy=source.entry(entries, "policy", lambda node: source.text(node, "policy"), None),
+        processors=source.entry(entries, "processors", lambda node: _processors(source, node), None),
     )
 
 
@@ -84,6 +88,10 @@ def _name(source: Source, node: Node) -> str:
 
 def _seed(source: Source, node: Node) -> int:
     return source.integer(node, "seed", minimum=0, maximum=_MAX_SEED)
+
+
+def _processors(source: Source, node: Node) -> int:
+    return source.integer(node, "processors", minimum=1, maximum=MAX_PROCESSORS)
 
 
 def _lifecycle(source: Source, node: Node) -> frozenset[str]:

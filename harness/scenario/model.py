@@ -295,9 +295,11 @@ class Scenario:
     seed: int | None
     """Seed to use where the command line gives none."""
     profile: str | None
+    """Profile of the virtual target that the scenario needs, for example ``win10-1903``."""
     policy: str | None = None
     """Who goes first in the virtual target where the order is open; None: ``default``."""
-    """Profile of the virtual target that the scenario needs, for example ``win10-1903``."""
+    processors: int | None = None
+    """How many the virtual target has; None: 2."""
 
     def names(self) -> dict[str, int]:
         """Names that the steps bind, see :func:`names_of`."""

@@ -28,6 +28,7 @@ def boot(
     seed: int,
     profile: str = DEFAULT_PROFILE,
     policy: str = POLICIES[0],
+    processors: int = PROCESSORS,
     hardware: Hardware | None = None,
 ) -> Booted:
     """Boot; nothing of an earlier boot is left in what comes out, whatever the hardware was used for.
@@ -41,8 +42,8 @@ def boot(
     :param hardware: what to boot on; a target that ran on it before is dead then. None: new hardware.
     """
     clock = Clock()
-    kernel = Kernel(port, clock, processors=PROCESSORS, hardware=hardware)
+    kernel = Kernel(port, clock, processors=processors, hardware=hardware)
     target = VirtualTarget(
-        kernel, port, clock, seed=seed, profile=profile, processors=PROCESSORS, policy=policy
+        kernel, port, clock, seed=seed, profile=profile, processors=processors, policy=policy
     )
     return Booted(kernel, target, clock)

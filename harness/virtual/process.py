@@ -8,7 +8,7 @@ stands still.
 ==================  ========================================  =============================================
 call                arguments                                 result
 ==================  ========================================  =============================================
-``boot``            seed, profile, policy, hostip, port, key  {}: the target dials the debugger
+``boot``            seed, profile, policy, processors, hostip, port, key  {}: the target dials the debugger
 ``put``             name, data (base64)                       path
 ``load_driver``     name, path                                status (NTSTATUS)
 ``unload_driver``   name                                      status
@@ -190,6 +190,7 @@ class TargetProcess:
             seed=int(settings["seed"]),
             profile=str(settings["profile"]),
             policy=str(settings["policy"]),
+            processors=int(settings["processors"]),
         )
 
     def _power_off(self) -> None:

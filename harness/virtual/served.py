@@ -27,7 +27,7 @@ from harness.virtual.stub.link import MAX_TRIES, TargetLink
 from harness.virtual.stub.stub import KdStub
 from harness.virtual.stub.view import DebuggerView, Times
 from harness.virtual.stub.wire import UdpWire
-from harness.virtual.target import DEFAULT_PROFILE, TargetStatus
+from harness.virtual.target import DEFAULT_PROFILE, PROCESSORS, TargetStatus
 
 __all__ = ["Dialling", "ServedTarget"]
 
@@ -96,6 +96,7 @@ class ServedTarget:
         seed: int,
         profile: str = DEFAULT_PROFILE,
         policy: str = POLICIES[0],
+        processors: int = PROCESSORS,
         idle_clock: Callable[[], int] = lambda: 0,
     ) -> None:
         session = Session.kdnet_target(
@@ -109,7 +110,9 @@ class ServedTarget:
         )
         self._link = TargetLink(session, wire, now)
         self.stub = KdStub(self._link, now)
-        kernel, self._target, clock = boot(self.stub, seed=seed, profile=profile, policy=policy)
+        kernel, self._target, clock = boot(
+            self.stub, seed=seed, profile=profile, policy=policy, processors=processors
+        )
         shown_times = _DebuggerClock(clock, self.stub, idle_clock)
         self.stub.attach(kernel, DebuggerView(kernel, shown_times))
 

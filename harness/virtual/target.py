@@ -26,6 +26,7 @@ __all__ = ["DEFAULT_PROFILE", "TargetKernel", "TargetStatus", "VirtualTarget"]
 
 DEFAULT_PROFILE = "win10-1903"
 PROCESSORS = 2
+"""As many as a target has by default."""
 STATUS_OBJECT_NAME_NOT_FOUND = 0xC000_0034
 STATUS_OBJECT_NAME_COLLISION = 0xC000_0035
 FIRST_COMMAND = 30 * SECOND

@@ -12,7 +12,7 @@ from harness.virtual.clock import MILLISECOND, SECOND, Clock
 from harness.virtual.cpu.hardware import Hardware
 from harness.virtual.dispatcher.policy import POLICIES
 from harness.virtual.kernel.kernel import Kernel
-from harness.virtual.target import VirtualTarget
+from harness.virtual.target import PROCESSORS, VirtualTarget
 
 
 class Life(NamedTuple):
@@ -33,14 +33,15 @@ def live(
     verifier: bool = False,
     break_in_every: int = 0,
     hardware: Hardware | None = None,
+    processors: int = PROCESSORS,
 ) -> Life:
     debugger, clock = ListedDebugger(), Clock()
-    kernel = Kernel(debugger, clock, verifier=verifier, hardware=hardware)
+    kernel = Kernel(debugger, clock, processors=processors, verifier=verifier, hardware=hardware)
     debugger.kernel = kernel
     if break_in_every:
         polls = itertools.count(1)
         debugger.poll = lambda: None if next(polls) % break_in_every else kernel.break_in()
-    target = VirtualTarget(kernel, debugger, clock, seed=seed, policy=policy)
+    target = VirtualTarget(kernel, debugger, clock, seed=seed, policy=policy, processors=processors)
     end: DriverBugcheck | DriverHang | None = None
     try:
         assert target.load_driver(case, target.put(f"{case}.sys", image)) == 0

@@ -84,6 +84,14 @@ def test_a_policy_that_it_does_not_have_is_named_and_the_one_it_follows_is_told(
     assert machine.describe()["policy"] == "random"
 
 
+@pytest.mark.parametrize("processors", [9, -1])
+def test_a_number_of_processors_that_it_cannot_have_is_refused(
+    machine: VirtualMachine, boot: BootOptions, processors: int
+) -> None:
+    with pytest.raises(UsageError, match=f"cannot have {processors} processors; it has 1 to 8"):
+        machine.start(replace(boot, processors=processors))
+
+
 def test_before_the_start_there_is_nothing_to_ask(machine: VirtualMachine) -> None:
     with pytest.raises(TargetLost, match="is not started"):
         machine.guest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from harness.runs.capture import Capture
 from harness.runs.inspection import inspect_virtual
 from harness.runs.rig import GuestFiles, Rig
 from harness.runs.steps import GuestDriver
+from harness.scenario.load import parse
 
 NET = NetConnection(50000, Key.parse("1.2.3.4"))
 SERIAL = TcpConnection("192.0.2.7", 5554)
@@ -90,5 +92,14 @@ def test_so_does_a_look_into_the_target(connection: Connection, order: list[str]
 
 
 def test_a_connection_that_was_asked_for_is_taken_before_the_machines_own() -> None:
-    assert rig_of([], NET).boot(7, "win10-1903") == BootOptions(7, NET, "win10-1903")
-    assert rig_of([], NET, SERIAL).boot(7) == BootOptions(7, SERIAL, None)
+    assert rig_of([], NET).boot(7) == BootOptions(7, NET)
+    assert rig_of([], NET, SERIAL).boot(7) == BootOptions(7, SERIAL)
+
+
+def test_what_the_command_line_says_of_the_target_goes_before_what_the_scenario_says() -> None:
+    top = "scenario: t\nsummary: t.\nexpect: [{never: [{process_exit: any}]}]\n"
+    scenario = parse(f"{top}profile: win10-1903\npolicy: random\nprocessors: 4\n", Path("t.yaml"))
+    rig = rig_of([], NET)
+    assert rig.boot(7, scenario) == BootOptions(7, NET, "win10-1903", "random", 4)
+    told = replace(rig, policy="default", processors=1)
+    assert told.boot(7, scenario) == BootOptions(7, NET, "win10-1903", "default", 1)

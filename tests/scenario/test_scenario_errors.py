@@ -18,7 +18,7 @@ from harness.scenario import RULES, parse
 from harness.scenario.nodes import MAX_MISTAKES, Source
 from harness.scenario.yamlfile import MAX_DEPTH
 
-TOP_KEYS = "known are scenario, summary, expect, steps, lifecycle, seed, profile, policy"
+TOP_KEYS = "known are scenario, summary, expect, steps, lifecycle, seed, profile, policy, processors"
 
 # What load() finds before it parses is in test_scenario_files.py.
 TABLE: list[tuple[str, str, int, str]] = [
@@ -155,7 +155,7 @@ TABLE: list[tuple[str, str, int, str]] = [
         5,
         (
             "unknown key '\\x1b[2J\\n\\u202e' in scenario; known are scenario, summary, expect, "
-            "steps, lifecycle, seed, profile, policy"
+            "steps, lifecycle, seed, profile, policy, processors"
         ),
     ),
     (
@@ -180,7 +180,7 @@ TABLE: list[tuple[str, str, int, str]] = [
         5,
         (
             "unknown key 'zzz' in scenario; known are scenario, summary, expect, steps, lifecycle, "
-            "seed, profile, policy"
+            "seed, profile, policy, processors"
         ),
     ),
     ("an empty key", topped(": 1"), 5, "not YAML: expected <block end>, but found ':'"),

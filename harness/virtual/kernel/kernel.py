@@ -48,7 +48,8 @@ from harness.virtual.windows.status import (
 
 __all__ = ["MAX_PROCESSORS", "Kernel", "check_driver_file"]
 
-MAX_PROCESSORS = 64
+MAX_PROCESSORS = 8
+"""More than that find nothing that fewer do not."""
 _KERNEL_PATH = "\\SystemRoot\\system32\\ntoskrnl.exe"
 _SERVICES = "\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\"
 _TYPE_OBJECTS = (

@@ -164,10 +164,12 @@ ETHREAD: Final = Layout(
         "StackBase": (0x038, "Q"),
         "KernelStack": (0x058, "Q"),
         "ApcState.Process": (0x0B8, "Q"),
+        "Priority": (0x0C3, "b"),
         "Teb": (0x0F0, "Q"),
         "NextProcessor": (0x218, "I"),
         "State": (0x184, "B"),
         "Process": (0x220, "Q"),
+        "BasePriority": (0x233, "b"),
         "WaitReason": (0x283, "B"),
         "Tcb.ThreadListEntry": (0x2F8, "QQ"),
         # ETHREAD

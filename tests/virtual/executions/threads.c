@@ -96,11 +96,40 @@ static NTSTATUS QueuesTwice(VOID)
     return STATUS_SUCCESS;
 }
 
+/* Says on which processors its callbacks came. */
+
+static VOID SeesProcessor(HANDLE ThreadId, BOOLEAN Create)
+{
+    UNREFERENCED_PARAMETER(ThreadId);
+    UNREFERENCED_PARAMETER(Create);
+    InterlockedOr(&Stop, 1 << KeGetCurrentProcessorNumber());
+}
+
+static VOID SaysProcessors(VOID)
+{
+    DbgPrint("on %x of %u\n", Stop, KeQueryActiveProcessorCount(NULL));
+}
+
+/* Priorities are kept, and change nothing. */
+
+static NTSTATUS SetsPriority(VOID)
+{
+    PKTHREAD Self = KeGetCurrentThread();
+    KPRIORITY Before = KeQueryPriorityThread(Self), Old = KeSetPriorityThread(Self, LOW_REALTIME_PRIORITY);
+
+    DbgPrint("was %d, old %d, is %d", Before, Old, KeQueryPriorityThread(Self));
+    KeSetPriorityThread(Self, Old);
+    DbgPrint(", again %d\n", KeQueryPriorityThread(Self));
+    return STATUS_SUCCESS;
+}
+
 const DRIVER_CASE ThreadCases[] = {
     {.Name = L"ends-its-thread", .Entry = StartsThread, .Unload = EndsThread},
     {.Name = L"leaves-thread", .Entry = StartsThread, .Unload = LeavesThread},
     {.Name = L"waits-for-deaf-thread", .Entry = StartsDeafThread, .Unload = WaitsForDeafThread},
     {.Name = L"queues-work-items", .Entry = QueuesWorkItems, .Unload = StopsWorkItems},
+    {.Name = L"sees-processors", .Callback = SeesProcessor, .Unload = SaysProcessors},
+    {.Name = L"sets-priority", .Entry = SetsPriority},
     {.Name = L"queues-twice", .Entry = QueuesTwice},
     {.Name = NULL},
 };

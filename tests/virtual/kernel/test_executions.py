@@ -51,6 +51,8 @@ PRINTS = {
     "sees-the-irql": ["at most 1 inside, 0 now", "unloaded"],
     "queues-work-items": ["unloaded"],
     "cancels-before-freeing": ["cancelled 1", " 0", "unloaded"],
+    "sees-processors": ["on 3 of 2", "unloaded"],
+    "sets-priority": ["was 8, old 8, is 16", ", again 8", "unloaded"],
     "interrupts-wait": [
         "special 0{15}7 0{15}2 at irql 1, at home 1",
         "normal 0{15}1 0{15}7 0{14}21 at irql 0, at home 1",
@@ -211,6 +213,25 @@ def test_the_same_seed_and_policy_give_the_same_run(executions: bytes, case: str
     assert lives[0].lines == lives[1].lines
     assert lives[0].time == lives[1].time
     assert str(lives[0].end) == str(lives[1].end)
+
+
+@pytest.mark.parametrize(("processors", "seen"), [(1, "1"), (3, "[1-7]"), (8, "[0-9a-f]{1,2}")])
+def test_a_driver_sees_as_many_processors_as_there_are(executions: bytes, processors: int, seen: str) -> None:
+    lives = [live(executions, "sees-processors", processors=processors) for _ in range(2)]
+    assert lives[0] == lives[1]
+    assert lives[0].end is None
+    assert re.fullmatch(f"on {seen} of {processors}", lives[0].lines[0])
+
+
+@pytest.mark.parametrize(
+    "case", ["shares-spin-lock", "shares-mutex", "sleeps-in-callback", "ends-its-thread"]
+)
+@pytest.mark.parametrize("processors", [1, 8])
+def test_what_is_right_is_right_on_any_number_of_processors(
+    executions: bytes, case: str, processors: int
+) -> None:
+    assert live(executions, case, processors=processors).end is None
+    assert live(executions, case, processors=processors, policy="random").end is None
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -13,6 +13,7 @@ from harness.virtual.kernel.exports import (
     ke,
     keapc,
     kedpc,
+    kepriority,
     kespin,
     kewait,
     mm,
@@ -29,7 +30,7 @@ from harness.virtual.kernel.exports.services import ServiceTable
 __all__ = ["DATA", "EXPORTS", "SUBSYSTEMS", "Export", "ServiceTable"]
 
 SUBSYSTEMS = (
-    *(crt, dbg, ex, exlists, exlocks, exresource, io, ke, keapc, kedpc, kespin, kewait),
+    *(crt, dbg, ex, exlists, exlocks, exresource, io, ke, keapc, kedpc, kepriority, kespin, kewait),
     *(mm, ob, ps, psthreads, rtl, rtlstrings, se),
 )
 """The modules whose import declares the exports."""

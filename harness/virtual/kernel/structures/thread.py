@@ -12,14 +12,23 @@ from harness.virtual.kernel.structures import linkedlist
 from harness.virtual.kernel.structures.slots import ETHREAD_REGION, ObjectSlots
 from harness.virtual.windows.symbols18362 import EPROCESS, ETHREAD
 
-__all__ = ["Ethread"]
+__all__ = ["NORMAL_PRIORITY", "Ethread"]
 
 _THREAD_OBJECT: Final = 6
 """KOBJECTS value for DISPATCHER_HEADER.Type."""
+NORMAL_PRIORITY: Final = 8
+"""Of a process of the normal class, and its threads."""
 _RUNNING, _TERMINATED, _WAITING = 2, 4, 5
 """KTHREAD_STATE."""
 
-_TEMPLATE: Final = ETHREAD.pack({"Header.Type": _THREAD_OBJECT, "State": _WAITING})
+_TEMPLATE: Final = ETHREAD.pack(
+    {
+        "Header.Type": _THREAD_OBJECT,
+        "State": _WAITING,
+        "Priority": NORMAL_PRIORITY,
+        "BasePriority": NORMAL_PRIORITY,
+    }
+)
 _OWNERS: Final = (ETHREAD.offset("ApcState.Process"), ETHREAD.offset("Process"))
 _CREATE_TIME: Final = ETHREAD.offset("CreateTime")
 _CLIENT_ID: Final = ETHREAD.offset("Cid")

@@ -83,6 +83,32 @@ static NTSTATUS InterruptsWait(VOID)
     return STATUS_SUCCESS;
 }
 
+/* One that sleeps sleeps as long as it was to. */
+
+static VOID NTAPI SleepingThread(PVOID Context)
+{
+    ULONG Before = Now();
+
+    UNREFERENCED_PARAMETER(Context);
+    Sleep(50);
+    DbgPrint("slept %u ms\n", Now() - Before);
+    PsTerminateSystemThread(STATUS_SUCCESS);
+}
+
+static NTSTATUS InterruptsSleep(VOID)
+{
+    PETHREAD Thread;
+    NTSTATUS Status = StartThread(SleepingThread, &Thread);
+
+    if (!NT_SUCCESS(Status))
+        return Status;
+    Sleep(10);
+    Queue(Thread, (PVOID)7);
+    WaitFor(Thread);
+    ObDereferenceObject(Thread);
+    return STATUS_SUCCESS;
+}
+
 /* What holds them off. */
 
 static VOID Says(PCSTR Where)
@@ -223,6 +249,7 @@ static VOID LeavesApc(VOID)
 
 const DRIVER_CASE ApcCases[] = {
     {.Name = L"interrupts-wait", .Entry = InterruptsWait},
+    {.Name = L"interrupts-sleep", .Entry = InterruptsSleep},
     {.Name = L"holds-off", .Entry = HoldsOff},
     {.Name = L"alerts", .Entry = Alerts},
     {.Name = L"queues-to-new-thread", .Callback = QueuesToNewThread, .Unload = SaysWhatRan},

@@ -135,6 +135,39 @@ static VOID FastMutexAtDispatch(HANDLE ThreadId, BOOLEAN Create)
     KeReleaseSpinLock(&SpinLock, Old);
 }
 
+/* Wrong: pageable at DISPATCH_LEVEL. */
+
+static NTSTATUS AllocatesPagedAtDispatch(VOID)
+{
+    KIRQL Old;
+
+    KeRaiseIrql(DISPATCH_LEVEL, &Old);
+    ExAllocatePoolWithTag(PagedPool, 16, TAG);
+    KeLowerIrql(Old);
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS FreesPagedAtDispatch(VOID)
+{
+    PVOID Block = ExAllocatePoolWithTag(PagedPool, 16, TAG);
+    KIRQL Old;
+
+    KeRaiseIrql(DISPATCH_LEVEL, &Old);
+    ExFreePoolWithTag(Block, TAG);
+    KeLowerIrql(Old);
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS DelaysAtDispatch(VOID)
+{
+    KIRQL Old;
+
+    KeRaiseIrql(DISPATCH_LEVEL, &Old);
+    Sleep(1);
+    KeLowerIrql(Old);
+    return STATUS_SUCCESS;
+}
+
 /* Wrong: takes two locks in either order. */
 
 static VOID TakesInEitherOrder(HANDLE ThreadId, BOOLEAN Create)
@@ -203,5 +236,8 @@ const DRIVER_CASE LockCases[] = {
     {.Name = L"reads-under-push-lock", .Callback = ReadsUnderPushLock, .Unload = SaysHowManyOverlapped},
     {.Name = L"runs-down", .Callback = IsRunDown, .Unload = RunsDown},
     {.Name = L"waits-in-a-circle", .Callback = WaitsInACircle},
+    {.Name = L"allocates-paged-at-dispatch", .Entry = AllocatesPagedAtDispatch},
+    {.Name = L"frees-paged-at-dispatch", .Entry = FreesPagedAtDispatch},
+    {.Name = L"delays-at-dispatch", .Entry = DelaysAtDispatch},
     {.Name = NULL},
 };

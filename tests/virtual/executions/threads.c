@@ -96,6 +96,32 @@ static NTSTATUS QueuesTwice(VOID)
     return STATUS_SUCCESS;
 }
 
+/* What happens while its unload sleeps is still reported. */
+
+static VOID NTAPI EndingThread(PVOID Context)
+{
+    UNREFERENCED_PARAMETER(Context);
+    Sleep(20);
+    PsTerminateSystemThread(STATUS_SUCCESS);
+}
+
+static VOID CountsEnds(HANDLE ThreadId, BOOLEAN Create)
+{
+    UNREFERENCED_PARAMETER(ThreadId);
+    if (!Create && PsGetCurrentProcessId() == (HANDLE)4)
+        InterlockedIncrement(&Calls);
+}
+
+static VOID UnloadSleeps(VOID)
+{
+    ULONG Before = Now();
+
+    StartThread(EndingThread, &Thread);
+    ObDereferenceObject(Thread);
+    Sleep(60);
+    DbgPrint("slept %u ms, %d ended\n", Now() - Before, Calls);
+}
+
 /* Says on which processors its callbacks came. */
 
 static VOID SeesProcessor(HANDLE ThreadId, BOOLEAN Create)
@@ -128,6 +154,7 @@ const DRIVER_CASE ThreadCases[] = {
     {.Name = L"leaves-thread", .Entry = StartsThread, .Unload = LeavesThread},
     {.Name = L"waits-for-deaf-thread", .Entry = StartsDeafThread, .Unload = WaitsForDeafThread},
     {.Name = L"queues-work-items", .Entry = QueuesWorkItems, .Unload = StopsWorkItems},
+    {.Name = L"sleeps-in-unload", .Callback = CountsEnds, .BeforeRemoval = UnloadSleeps},
     {.Name = L"sees-processors", .Callback = SeesProcessor, .Unload = SaysProcessors},
     {.Name = L"sets-priority", .Entry = SetsPriority},
     {.Name = L"queues-twice", .Entry = QueuesTwice},

@@ -61,6 +61,13 @@ PRINTS = {
         "ended, queued 0",
         "unloaded",
     ],
+    "interrupts-sleep": [
+        "special 0{15}7 0{15}2 at irql 1, at home 1",
+        "normal 0{15}1 0{15}7 0{14}21 at irql 0, at home 1",
+        "slept 50 ms",
+        "unloaded",
+    ],
+    "sleeps-in-unload": [r"slept 6\d ms, 1 ended", "unloaded"],
     "holds-off": [
         "normal 0{15}1 0{15}1 0{14}21 at irql 0, at home 1",
         "special 0{15}1 0{15}2 at irql 1, at home 1",
@@ -144,6 +151,9 @@ def test_a_wait_that_nobody_can_end_is_a_hang_with_who_waits_for_what(
 BUGCHECKS = {
     "mutex-at-dispatch": (0xC4, {0: 0x3B, 1: 2}),
     "fast-mutex-at-dispatch": (0xC4, {0: 0x33, 1: 2}),
+    "allocates-paged-at-dispatch": (0xC2, {0: 8, 1: 2}),
+    "frees-paged-at-dispatch": (0xC2, {0: 9, 1: 2}),
+    "delays-at-dispatch": (0xC4, {0: 0x3B, 1: 2}),
     "takes-in-either-order": (0xC4, {0: 0x1001}),
     "frees-first": (0x50, {}),
     "prints-wide": (0x0A, {1: 1}),
@@ -235,7 +245,7 @@ def test_what_is_right_is_right_on_any_number_of_processors(
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("case", ["shares-mutex", "ends-its-thread", "waits-for-timer", "sleeps-in-callback"])
+@pytest.mark.parametrize("case", ["shares-mutex", "ends-its-thread", "waits-for-timer", "counts-often"])
 def test_a_debugger_that_breaks_in_changes_nothing(executions: bytes, case: str, policy: str) -> None:
     alone = live(executions, case, seed=5, policy=policy)
     watched = live(executions, case, seed=5, policy=policy, break_in_every=7)

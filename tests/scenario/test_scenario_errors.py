@@ -652,7 +652,7 @@ TABLE: list[tuple[str, str, int, str]] = [
         6,
         (
             "unknown event 'next'; known are process_create, process_exit, thread_create, "
-            "thread_exit, image_load, driver, marker, print, bugcheck, stop, reboot"
+            "thread_exit, image_load, driver, marker, print, bugcheck, stop, reboot, disconnect"
         ),
     ),
     (

@@ -15,7 +15,7 @@ from harness.cli.check import command
 from harness.errors import ScenarioError
 from harness.events import Event, ProcessCreate, ProcessExit
 from harness.lines import EventAssembler
-from harness.trace import Header, TraceWriter
+from harness.trace import FORMAT, Header, TraceWriter
 from harness.trace.reader import MAX_RECORD
 
 SCENARIO = """\
@@ -113,8 +113,8 @@ TRACES = [
     ("events without a header", [1, 2, 3], ':1: not a trace: \'{"kind":"process_create",'),
     (
         "a newer format",
-        [b'{"kind":"header","format":3}\n', 1, 2, 3],
-        ":1: the trace has format 3, known is 2; update procnotify",
+        [b'{"kind":"header","format":%d}\n' % (FORMAT + 1), 1, 2, 3],
+        f":1: the trace has format {FORMAT + 1}, known is {FORMAT}; update procnotify",
     ),
     (
         "a header only",

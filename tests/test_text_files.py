@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted(
     path for folder in ("harness", "tools", "benchmarks") for path in (ROOT / folder).rglob("*.py")
 )
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 WHOLE = ("read_text", "write_text")
 OPENING = ("open", "fdopen")
 WRAPPING = ("TextIOWrapper", "NamedTemporaryFile", "TemporaryFile")
@@ -52,17 +53,28 @@ def text_mode(
         if of_a_path and isinstance(owner, ast.Name) and owner.id in ("os", "tarfile", "lzma"):
             return None
         place = args[0 if of_a_path else 1 :]
-        if of_a_path and place and not isinstance(place[0], ast.Constant):
-            return None  # an archive's member, a sealed datagram
+        if of_a_path and place and not is_mode(place[0]):
+            return None  # an archive's member, a sealed datagram, a connection
         mode = getattr(given.get("mode", place[0] if place else None), "value", "r")
     else:
         return None
     return str(mode) if "b" not in str(mode) else None
 
 
+def is_mode(argument: ast.expr) -> bool:
+    value = getattr(argument, "value", None)
+    return isinstance(value, str) and set(value) <= set("rwxabt+")
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_text_file_is_opened_with_its_encoding_and_written_with_its_line_end(path: Path) -> None:
     assert list(wrong_in(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_tests_open_text_files_with_their_encoding(path: Path) -> None:
+    found = wrong_in(path.read_text(encoding="utf-8"))
+    assert [what for what in found if what.endswith("without an encoding")] == []
 
 
 @pytest.mark.parametrize(
@@ -79,6 +91,8 @@ def test_every_text_file_is_opened_with_its_encoding_and_written_with_its_line_e
         ("os.fdopen(handle, 'w')", 2),
         ("os.open(path, flags)", 0),
         ("archive.open(info)", 0),
+        ("debuggers.open('net:port=50000')", 0),
+        ("port.open(60)", 0),
         ("path.read_text()", 1),
         ("path.read_text(encoding='ascii')", 0),
         ("distribution.read_text('METADATA')", 0),

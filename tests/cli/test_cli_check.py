@@ -32,7 +32,7 @@ BORN = ProcessCreate(index=0, pid=8, parent_pid=4, line="born")
 
 
 def files(tmp_path: Path, events: list[Event], *, scenario: str = SCENARIO) -> list[str]:
-    (tmp_path / "s.yaml").write_text(scenario)
+    (tmp_path / "s.yaml").write_text(scenario, encoding="utf-8")
     with TraceWriter(tmp_path / "t.jsonl", Header(scenario="one")) as writer:
         writer.write(events)
         writer.finish(outcome="passed")
@@ -227,7 +227,7 @@ def test_what_cannot_be_read_is_one_line(
 
 
 def test_the_command_itself_says_one_line(tmp_path: Path) -> None:
-    (tmp_path / "s.yaml").write_text(SCENARIO)
+    (tmp_path / "s.yaml").write_text(SCENARIO, encoding="utf-8")
     (tmp_path / "t.jsonl").write_bytes(b"\x7fELF" + bytes(100))
     command_line = [
         sys.executable,

@@ -116,9 +116,13 @@ def test_a_thread_that_dies_is_an_internal_error_too(
 
 def test_a_module_that_cannot_be_imported_is_no_broken_promise(tmp_path: Path) -> None:
     (tmp_path / "rich").mkdir()
-    (tmp_path / "rich" / "__init__.py").write_text("raise OSError(24, 'Too many open files')\n")
+    (tmp_path / "rich" / "__init__.py").write_text(
+        "raise OSError(24, 'Too many open files')\n", encoding="utf-8"
+    )
     (tmp_path / "click").mkdir()
-    (tmp_path / "click" / "__init__.py").write_text("raise OSError(24, 'Too many open files')\n")
+    (tmp_path / "click" / "__init__.py").write_text(
+        "raise OSError(24, 'Too many open files')\n", encoding="utf-8"
+    )
     done = subprocess.run(
         [sys.executable, "-m", "harness", "keygen"],
         capture_output=True,

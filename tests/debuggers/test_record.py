@@ -229,7 +229,8 @@ class TestCommand:
             "scenario: boot\nsummary: The boot's first process has this parent.\n"
             "steps:\n  - settle: {quiet: 1s, max: 2s}\n"
             "expect:\n  order:\n    - driver: {function: DriverEntry}\n"
-            f"    - process_create: {{parent_pid: {pid}}}\n"
+            f"    - process_create: {{parent_pid: {pid}}}\n",
+            encoding="utf-8",
         )
         frames = target_frames(shared_data / "kdcom/reactos-x86-boot-procnotify.jsonl.xz")
         with ReplayPeer(frames) as peer:

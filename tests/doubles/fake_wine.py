@@ -44,17 +44,17 @@ class FakeWine:
         self.hook = folder / "hook"
         self.verify = folder / "verify"
         self.version = folder / "version"
-        self.version.write_text("wine-8.0\n")
+        self.version.write_text("wine-8.0\n", encoding="utf-8")
         self._asked = folder / "asked"
-        self.program.write_text(_SCRIPT.format(here=folder, home=self.home, facts=FACTS))
+        self.program.write_text(_SCRIPT.format(here=folder, home=self.home, facts=FACTS), encoding="utf-8")
         self.program.chmod(0o755)
         server = folder / "wineserver"
-        server.write_text(f'#!/bin/sh\necho "wineserver $@" >> "{self._asked}"\n')
+        server.write_text(f'#!/bin/sh\necho "wineserver $@" >> "{self._asked}"\n', encoding="utf-8")
         server.chmod(0o755)
 
     def asked(self) -> list[str]:
         """What it was asked since the last time."""
-        lines = self._asked.read_text().splitlines() if self._asked.exists() else []
+        lines = self._asked.read_text(encoding="utf-8").splitlines() if self._asked.exists() else []
         self._asked.unlink(missing_ok=True)
         return lines
 

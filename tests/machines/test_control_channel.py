@@ -134,6 +134,6 @@ def test_no_child_survives_a_harness_that_was_killed(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", harness], timeout=60).returncode == KILLED
     deadline = time.monotonic() + 30
     # It notices the end of its input; where a job of Windows holds it, it is ended before it can.
-    while not last_act.exists() and is_running(int(number.read_text())):
+    while not last_act.exists() and is_running(int(number.read_text(encoding="utf-8"))):
         assert time.monotonic() < deadline, "the child did not notice that its harness is gone"
         threading.Event().wait(0.02)

@@ -495,7 +495,7 @@ def test_a_trace_with_lost_lines_is_not_judged(
 ) -> None:
     scenario, trace = tmp_path / "t.yaml", tmp_path / "t.jsonl"
     text = "scenario: t\nsummary: t.\nexpect:\n  never: [bugcheck: any]\n"
-    scenario.write_text(text + (f"lifecycle: {{off: [{off}]}}\n" if off else ""))
+    scenario.write_text(text + (f"lifecycle: {{off: [{off}]}}\n" if off else ""), encoding="utf-8")
     with TraceWriter(trace, Header()) as writer:
         writer.write(msgspec.structs.replace(event, index=n) for n, event in enumerate(events))
         writer.finish()

@@ -188,7 +188,8 @@ def test_a_dll_exports_what_it_is_told_to(tmp_path: Path) -> None:
     source = tmp_path / "answer.c"
     source.write_text(
         "#include <windows.h>\nint Answer(void) { return 42; }\n"
-        "BOOL WINAPI DllMain(HINSTANCE i, DWORD r, PVOID p) { (void)i; (void)r; (void)p; return TRUE; }\n"
+        "BOOL WINAPI DllMain(HINSTANCE i, DWORD r, PVOID p) { (void)i; (void)r; (void)p; return TRUE; }\n",
+        encoding="utf-8",
     )
     built = build_program([source], Arch.X64, tmp_path / "answer.dll", kind="dll", exports=["Answer"])
     with pefile.PE(str(built.path)) as image:

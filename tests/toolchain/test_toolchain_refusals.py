@@ -30,7 +30,7 @@ ENTRY = "#include <ntddk.h>\nNTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT d, PUNICO
 
 def write(folder: Path, text: str) -> Path:
     folder.mkdir(exist_ok=True)
-    (folder / "broken.c").write_text(text)
+    (folder / "broken.c").write_text(text, encoding="utf-8")
     return folder
 
 
@@ -57,7 +57,7 @@ def test_a_folder_without_sources(tmp_path: Path) -> None:
 
 
 def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     sources = write(tmp_path / "src", ENTRY + "{ return 0; }\n")
     with pytest.raises(UsageError, match="cannot write"):
         build_driver(sources, Arch.X64, tmp_path / "file" / "out.sys")
@@ -65,7 +65,7 @@ def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_an_unknown_module_to_import_from(tmp_path: Path) -> None:
     source = tmp_path / "a.c"
-    source.write_text("void EntryPoint(void) {}\n")
+    source.write_text("void EntryPoint(void) {}\n", encoding="utf-8")
     with pytest.raises(ToolchainError, match="no export list of 'nosuch'"):
         build_program([source], Arch.X64, tmp_path / "a.exe", libs=["nosuch"])
 
@@ -113,7 +113,7 @@ def test_another_source_is_another_build(
     ours = default_driver()
     changed = tmp_path / "driver"
     shutil.copytree(driver_sources(), changed)
-    with (changed / "procnotify" / "stamp.c").open("a") as file:
+    with (changed / "procnotify" / "stamp.c").open("a", encoding="utf-8") as file:
         file.write("ULONG Changed;\n")
     monkeypatch.setattr(builds, "driver_sources", lambda: changed)
     assert default_driver().path != ours.path

@@ -27,15 +27,15 @@ def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WindowsPython:
     prefix.prefix.mkdir()
     for name in ("wine", "wineserver"):
         program = tmp_path / name
-        program.write_text(f'#!/bin/sh\nshift\n. "{tmp_path}/{name}-does"\n')
+        program.write_text(f'#!/bin/sh\nshift\n. "{tmp_path}/{name}-does"\n', encoding="utf-8")
         program.chmod(0o755)
-    (tmp_path / "wineserver-does").write_text(f'echo ended >> "{tmp_path}/ended"\n')
+    (tmp_path / "wineserver-does").write_text(f'echo ended >> "{tmp_path}/ended"\n', encoding="utf-8")
     monkeypatch.setenv("PROCNOTIFY_WINE", str(tmp_path / "wine"))
     return prefix
 
 
 def does(prefix: WindowsPython, script: str) -> None:
-    (prefix.root.parent / "wine-does").write_text(script)
+    (prefix.root.parent / "wine-does").write_text(script, encoding="utf-8")
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 77, 255])
@@ -68,7 +68,7 @@ def test_who_inherits_the_pipes_and_stays_is_not_waited_for(
         assert run(prefix, [], dict(os.environ)) == 3
         assert capfdbinary.readouterr().out == b"said\n"
     finally:
-        os.kill(int((prefix.root / "pid").read_text()), signal.SIGKILL)
+        os.kill(int((prefix.root / "pid").read_text(encoding="utf-8")), signal.SIGKILL)
 
 
 def test_before_the_setup(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_interrupted_it_is_told_and_then_ended_and_so_is_what_it_left(
         process.send_signal(number)
         assert process.stdout.read() == said
         assert process.wait() == INTERRUPTED
-    assert (prefix.root.parent / "ended").read_text() == "ended\n"
+    assert (prefix.root.parent / "ended").read_text(encoding="utf-8") == "ended\n"
 
 
 def test_others_at_work_are_left_alone_by_an_interruption(prefix: WindowsPython) -> None:

@@ -42,7 +42,7 @@ LOCKED = re.compile(r"(?P<name>[a-z0-9._-]+)==(?P<version>\S+) --hash=sha256:[0-
 @pytest.fixture
 def wine_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeWine:
     fake = FakeWine(tmp_path / "wine")
-    fake.verify.write_text(PROVED)
+    fake.verify.write_text(PROVED, encoding="utf-8")
     monkeypatch.setenv("PROCNOTIFY_WINE", str(fake.program))
     return fake
 
@@ -164,14 +164,14 @@ def test_what_depends_on_another_ingredient_is_made_again(
 ) -> None:
     heard(prefix, source)
     other = tmp_path / "requirements.txt"
-    other.write_text("click==1 --hash=sha256:00\n")
+    other.write_text("click==1 --hash=sha256:00\n", encoding="utf-8")
     monkeypatch.setattr(pieces, "REQUIREMENTS", other)
     assert heard(prefix, source) == STEPS[2:]
-    wine_program.version.write_text("wine-9.0\n")
+    wine_program.version.write_text("wine-9.0\n", encoding="utf-8")
     assert heard(prefix, source) == [STEPS[0], STEPS[4]]
     sources = tmp_path / "sources"
     sources.mkdir()
-    (sources / "python.c").write_text("another")
+    (sources / "python.c").write_text("another", encoding="utf-8")
     monkeypatch.setattr(pieces, "SOURCES", sources)
     assert heard(prefix, source) == STEPS[3:]
     monkeypatch.setattr(pieces, "INTERPRETER", replace(pieces.INTERPRETER, sha256="0" * 64))
@@ -193,7 +193,7 @@ def test_somebody_at_work_in_it_is_not_ended(
     prefix: WindowsPython, source: Path, wine_program: FakeWine
 ) -> None:
     heard(prefix, source)
-    wine_program.version.write_text("wine-9.0\n")
+    wine_program.version.write_text("wine-9.0\n", encoding="utf-8")
     with prefix.use(), pytest.raises(PrefixError, match="at work"):
         setup.setup(prefix, Silent(), source=source)
     assert prefix.complete, "whoever comes now can still start it"
@@ -210,11 +210,11 @@ FAILS = {
 def test_what_was_built_does_not_work(
     prefix: WindowsPython, source: Path, wine_program: FakeWine, script: str, expected: str
 ) -> None:
-    wine_program.verify.write_text(script)
+    wine_program.verify.write_text(script, encoding="utf-8")
     with pytest.raises(PrefixError, match=f"does not work: {expected}"):
         setup.setup(prefix, Silent(), source=source)
     assert not prefix.complete
-    wine_program.verify.write_text(PROVED)
+    wine_program.verify.write_text(PROVED, encoding="utf-8")
     assert heard(prefix, source) == STEPS[4:]
 
 
@@ -244,7 +244,11 @@ def test_no_wine(
 
 def locked() -> dict[str, str]:
     """Name and version of every wheel in ``requirements.txt``."""
-    lines = [line for line in pieces.REQUIREMENTS.read_text().splitlines() if not line.startswith("#")]
+    lines = [
+        line
+        for line in pieces.REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    ]
     matches = [LOCKED.fullmatch(line) for line in lines]
     assert None not in matches, lines[matches.index(None)]
     return {canonicalize_name(match["name"]): match["version"] for match in matches if match}
@@ -289,8 +293,8 @@ def test_of_the_hosts_settings_none_reaches_the_python_that_names_a_program_of_t
     assert first == r"Z:\checkout"
     metadata = Path(second.removeprefix("Z:").replace("\\", "/"))
     (folder,) = metadata.iterdir()
-    assert "Name: procnotify" in (folder / "METADATA").read_text()
-    assert "harness.pytest_plugin" in (folder / "entry_points.txt").read_text()
+    assert "Name: procnotify" in (folder / "METADATA").read_text(encoding="utf-8")
+    assert "harness.pytest_plugin" in (folder / "entry_points.txt").read_text(encoding="utf-8")
 
 
 def test_the_pinned_interpreter_matches_its_own_pattern() -> None:
@@ -312,10 +316,10 @@ def test_a_python_with_pykd_is_laid_out_as_an_installation(
         "worker/main.py",
     ):
         (origin.python / name).parent.mkdir(parents=True, exist_ok=True)
-        (origin.python / name).write_text(name)
+        (origin.python / name).write_text(name, encoding="utf-8")
     origin.stamps.mkdir()
     for name in ("python", "pykd", "launcher", "verified"):
-        (origin.stamps / name).write_text("1")
+        (origin.stamps / name).write_text("1", encoding="utf-8")
     steps = Steps()
     add_pykd(prefix, steps, origin)
     add_pykd(prefix, steps, origin)
@@ -325,7 +329,7 @@ def test_a_python_with_pykd_is_laid_out_as_an_installation(
         *("python.exe", "DLLs/_socket.pyd", "Lib/os.py", "Lib/site-packages/pykd/pykd.pyd"),
     }
     assert pykd_environment(prefix) == {"PROCNOTIFY_PYKD_PYTHON": r"C:\Python39\python.exe"}
-    (origin.stamps / "pykd").write_text("2")
+    (origin.stamps / "pykd").write_text("2", encoding="utf-8")
     with prefix.use(), pytest.raises(PrefixError, match="at work"):
         add_pykd(prefix, steps, origin)
     assert there.is_dir()

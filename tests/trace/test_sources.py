@@ -73,7 +73,7 @@ def test_another_makers_file_is_named(tmp_path: Path, head: bytes, what: str) ->
 @pytest.mark.parametrize("text", ["", "hello\n", "scenario: one\n", "\x00\x01"])
 def test_what_nobody_knows_is_not_a_trace(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(TraceError, match=r"not a trace|the file is empty"):
         open_trace(path)
 

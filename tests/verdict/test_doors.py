@@ -58,7 +58,7 @@ CASES = cases()
 def folder(tmp_path: Path) -> Path:
     """A scenario a case."""
     for name, (_, text, _) in CASES.items():
-        (tmp_path / f"{name}.yaml").write_text(text)
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
     return tmp_path
 
 

@@ -139,7 +139,7 @@ def test_errors_are_one_line_and_exit_code_3(
 ) -> None:
     (source / PYKD).write_bytes(b"<html>no</html>")
     assert f"{PYKD} is damaged or cut off" in one_error(procnotify("setup", "--from", str(source)))
-    wine_program.hook.write_text("exit 1\n")
+    wine_program.hook.write_text("exit 1\n", encoding="utf-8")
     (cache / "stamps" / "prefix").unlink()
     assert "could not create its prefix" in one_error(procnotify("setup", "--from", str(source)))
     monkeypatch.setenv("PROCNOTIFY_WINE", "/nowhere/wine")
@@ -169,7 +169,7 @@ def test_ctrl_c_ends_the_setup_and_what_it_started_and_a_later_one_goes_on(
     held = tmp_path / "held"
     os.mkfifo(held)
     # Wine says that it is at work, and holds the pipe as long as it or a child of it lives.
-    wine_program.hook.write_text(f'exec 3> "{held}"; echo x >&3; sleep 600\n')
+    wine_program.hook.write_text(f'exec 3> "{held}"; echo x >&3; sleep 600\n', encoding="utf-8")
     argv = [sys.executable, "-m", "harness", "wine", "setup", "--from", str(source)]
     with (
         subprocess.Popen(

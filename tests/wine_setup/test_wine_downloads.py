@@ -115,12 +115,13 @@ def test_a_real_apt_that_never_fetched_a_list_tells_the_address(
 ) -> None:
     """As in most images of containers."""
     (tmp_path / "parts").mkdir()
-    (tmp_path / "parts" / name).write_text(text)
+    (tmp_path / "parts" / name).write_text(text, encoding="utf-8")
     (tmp_path / "lists" / "partial").mkdir(parents=True)
     config = tmp_path / "apt.conf"
     config.write_text(
         f'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "{tmp_path}/parts";\n'
-        f'Dir::State::lists "{tmp_path}/lists";\n'
+        f'Dir::State::lists "{tmp_path}/lists";\n',
+        encoding="utf-8",
     )
     monkeypatch.setenv("APT_CONFIG", str(config))
     assert debian._own_archive() == DEBIAN
@@ -165,10 +166,11 @@ def apt(bin_folder: Path, tmp_path: Path) -> Path:
         '  case "$word" in indextargets|update|download)\n'
         f'    [ -e "{bin_folder}/$word" ] && . "{bin_folder}/$word"; exit 0;;\n'
         "  esac\n"
-        "done\n"
+        "done\n",
+        encoding="utf-8",
     )
     program.chmod(0o755)
-    (bin_folder / "indextargets").write_text(f"echo '{DEBIAN}|bookworm|main|Debian'\n")
+    (bin_folder / "indextargets").write_text(f"echo '{DEBIAN}|bookworm|main|Debian'\n", encoding="utf-8")
     return bin_folder
 
 
@@ -177,7 +179,9 @@ def apt_brings(apt: Path, tmp_path: Path) -> None:
     store.mkdir()
     for name in (MINIMAL, STDLIB):
         (store / name).write_bytes(deb_bytes({"./usr/lib/python3.9/os.py": name.encode()}))
-    (apt / "download").write_text(f'for last in "$@"; do :; done\ncp "{store}/${{last}}"_* .\n')
+    (apt / "download").write_text(
+        f'for last in "$@"; do :; done\ncp "{store}/${{last}}"_* .\n', encoding="utf-8"
+    )
 
 
 def test_apt_brings_both_packages_and_leaves_nothing_else(apt: Path, tmp_path: Path) -> None:
@@ -196,13 +200,14 @@ def test_apt_is_given_a_state_of_its_own(apt: Path, tmp_path: Path) -> None:
     (apt / "update").write_text(
         'for word in "$@"; do case "$word" in\n'
         f'  Dir::Etc::sourcelist=*) cp "${{word#*=}}" "{tmp_path}/list";;\n'
-        "esac; done\n"
+        "esac; done\n",
+        encoding="utf-8",
     )
     folder = tmp_path / "downloads"
     folder.mkdir()
     fetch_debs(DEBS, folder, Said())
-    assert (tmp_path / "list").read_text().endswith(f"{DEBIAN} bullseye main\n")
-    listed, *changing = (tmp_path / "asked").read_text().splitlines()
+    assert (tmp_path / "list").read_text(encoding="utf-8").endswith(f"{DEBIAN} bullseye main\n")
+    listed, *changing = (tmp_path / "asked").read_text(encoding="utf-8").splitlines()
     assert "indextargets" in listed
     assert len(changing) == 3
     for command in changing:
@@ -229,7 +234,7 @@ FAILS = {
 
 @pytest.mark.parametrize(("command", "script", "expected"), FAILS.values(), ids=FAILS.keys())
 def test_apt_fails(apt: Path, tmp_path: Path, command: str, script: str, expected: str) -> None:
-    (apt / command).write_text(script + "\n")
+    (apt / command).write_text(script + "\n", encoding="utf-8")
     with pytest.raises(DownloadError) as error:
         fetch_debs(DEBS, tmp_path, Said())
     assert one_line(error).startswith(expected)
@@ -238,11 +243,11 @@ def test_apt_fails(apt: Path, tmp_path: Path, command: str, script: str, expecte
 
 @pytest.mark.parametrize("script", ["", "exit 100", "echo 'http://ubuntu.example/|noble|main|Ubuntu'"])
 def test_no_debian_among_the_sources(apt: Path, tmp_path: Path, script: str) -> None:
-    (apt / "indextargets").write_text(script + "\n")
+    (apt / "indextargets").write_text(script + "\n", encoding="utf-8")
     with pytest.raises(DownloadError, match="name no Debian archive") as error:
         fetch_debs(DEBS, tmp_path, Said())
     assert "--from" in one_line(error)
-    assert "update" not in (tmp_path / "asked").read_text()
+    assert "update" not in (tmp_path / "asked").read_text(encoding="utf-8")
 
 
 def test_no_apt_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +263,9 @@ def pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     package = tmp_path / "modules" / "pip"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    (package / "__main__.py").write_text(f"import sys\nexec(open({str(package / 'does.py')!r}).read())\n")
+    (package / "__main__.py").write_text(
+        f"import sys\nexec(open({str(package / 'does.py')!r}).read())\n", encoding="utf-8"
+    )
     monkeypatch.setenv("PYTHONPATH", str(package.parent))
     return package / "does.py"
 
@@ -282,7 +289,7 @@ def bringing(source: Path) -> str:
 
 def test_pip_brings_the_wheel_and_tells_how_far_it_is(pip: Path, tmp_path: Path) -> None:
     wheel = made_wheel(tmp_path / "store")
-    pip.write_text(bringing(tmp_path / "store" / wheel.filename))
+    pip.write_text(bringing(tmp_path / "store" / wheel.filename), encoding="utf-8")
     folder = tmp_path / "downloads"
     folder.mkdir()
     said = Said()
@@ -294,10 +301,13 @@ def test_pip_brings_the_wheel_and_tells_how_far_it_is(pip: Path, tmp_path: Path)
 
 def test_pip_is_asked_for_windows_and_python_39_and_no_source(pip: Path, tmp_path: Path) -> None:
     wheel = made_wheel(tmp_path / "store")
-    pip.write_text(f"open({str(tmp_path / 'asked')!r}, 'w').write(' '.join(sys.argv[1:]))\nsys.exit(1)\n")
+    pip.write_text(
+        f"open({str(tmp_path / 'asked')!r}, 'w').write(' '.join(sys.argv[1:]))\nsys.exit(1)\n",
+        encoding="utf-8",
+    )
     with pytest.raises(DownloadError):
         fetch_wheel(wheel, tmp_path, Said())
-    asked = (tmp_path / "asked").read_text()
+    asked = (tmp_path / "asked").read_text(encoding="utf-8")
     assert asked.startswith(
         "download --no-deps --only-binary=:all: --platform win_amd64 --python-version 3.9 "
     )
@@ -318,14 +328,14 @@ PIP_FAILS = {
 
 @pytest.mark.parametrize(("code", "expected"), PIP_FAILS.values(), ids=PIP_FAILS.keys())
 def test_pip_fails(pip: Path, tmp_path: Path, code: str, expected: str) -> None:
-    pip.write_text(code + "\n")
+    pip.write_text(code + "\n", encoding="utf-8")
     with pytest.raises(DownloadError) as error:
         fetch_wheel(made_wheel(tmp_path / "store"), tmp_path, Said())
     assert one_line(error).startswith(f"made==1.0 was not downloaded: {expected}; run the same command again")
 
 
 def test_pip_does_not_answer(pip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pip.write_text("import time; time.sleep(600)\n")
+    pip.write_text("import time; time.sleep(600)\n", encoding="utf-8")
     monkeypatch.setattr(pypi, "TIMEOUT", 0.1)
     with pytest.raises(DownloadError, match="was not downloaded: no answer in time"):
         fetch_wheel(made_wheel(tmp_path / "store"), tmp_path, Said())
@@ -335,7 +345,7 @@ def test_pip_brings_another_file_under_the_same_name(pip: Path, tmp_path: Path) 
     wheel = made_wheel(tmp_path / "store")
     other = tmp_path / wheel.filename
     other.write_bytes(zip_bytes({"made.py": b"harm"}))
-    pip.write_text(bringing(other))
+    pip.write_text(bringing(other), encoding="utf-8")
     folder = tmp_path / "downloads"
     folder.mkdir()
     with pytest.raises(DownloadError, match="SHA-256"):

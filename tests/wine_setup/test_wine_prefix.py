@@ -42,7 +42,7 @@ def prefix(tmp_path: Path) -> WinePrefix:
 
 def program(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("#!/bin/sh\n")
+    path.write_text("#!/bin/sh\n", encoding="utf-8")
     path.chmod(0o755)
     return path
 
@@ -118,7 +118,7 @@ def test_a_configured_wine_that_is_nothing_is_not_replaced_by_another(
     program(tmp_path / "wine")
     monkeypatch.setenv("PATH", str(tmp_path))
     not_executable = tmp_path / "plain"
-    not_executable.write_text("")
+    not_executable.write_text("", encoding="utf-8")
     for name in ("/nowhere/wine", str(not_executable), str(tmp_path)):
         monkeypatch.setenv("PROCNOTIFY_WINE", name)
         with pytest.raises(WineMissing) as error:
@@ -167,7 +167,7 @@ def test_the_server_is_looked_for_where_debian_s_script_has_the_loader(
     in_path = program(tmp_path / "path" / "wineserver")
     script = program(tmp_path / "bin" / "wine")
     assert find_wineserver(script) == in_path
-    script.write_text(f"#!/bin/sh -e\nwine64={tmp_path}/lib/wine64\n")
+    script.write_text(f"#!/bin/sh -e\nwine64={tmp_path}/lib/wine64\n", encoding="utf-8")
     assert find_wineserver(script) == server
 
 
@@ -198,7 +198,7 @@ def test_a_server_that_does_not_end_the_programs(
     monkeypatch.setattr(prefix_module, "END_SECONDS", 0.5 if "sleep" in script else 30.0)
     monkeypatch.setenv("PROCNOTIFY_WINE", str(program(tmp_path / "own" / "wine")))
     server = program(tmp_path / "own" / "wineserver")
-    server.write_text(f"#!/bin/sh\n{script}\n")
+    server.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     prefix.prefix.mkdir(parents=True)
     if said is None:
         prefix.end_programs()

@@ -108,7 +108,7 @@ def test_only_the_stage_with_another_ingredient_is_repeated(
     assert run(prefix, source) == [ALL_STEPS[2], ALL_STEPS[4]]
     assert contents(prefix)["site-packages/pykd/pykd.pyd"] == b"new"
     assert "site-packages/pykd/dbgeng.dll" not in contents(prefix)
-    wine_program.version.write_text("wine-9.0\n")
+    wine_program.version.write_text("wine-9.0\n", encoding="utf-8")
     assert run(prefix, source) == [ALL_STEPS[0], ALL_STEPS[4]]
     monkeypatch.setattr(setup, "launcher_fingerprint", lambda: "another")
     assert run(prefix, source) == [ALL_STEPS[3], ALL_STEPS[4]]
@@ -189,7 +189,7 @@ def test_programs_of_an_old_prefix_are_ended_before_it_is_replaced(
 
 def test_a_debugger_at_work_is_not_ended(prefix: WinePrefix, source: Path, wine_program: FakeWine) -> None:
     run(prefix, source)
-    wine_program.version.write_text("wine-9.0\n")
+    wine_program.version.write_text("wine-9.0\n", encoding="utf-8")
     with prefix.use():
         wine_program.asked()
         for action in (lambda: run(prefix, source), lambda: setup.remove(prefix)):
@@ -275,7 +275,7 @@ BOOTS = {
 def test_wine_fails_to_make_its_prefix(
     prefix: WinePrefix, source: Path, wine_program: FakeWine, script: str, expected: str
 ) -> None:
-    wine_program.hook.write_text(script + "\n")
+    wine_program.hook.write_text(script + "\n", encoding="utf-8")
     with pytest.raises(PrefixError, match="could not create its prefix") as error:
         setup.setup(prefix, Silent(), source=source)
     assert expected in one_line(error)
@@ -286,7 +286,7 @@ def test_wine_fails_to_make_its_prefix(
 def test_wine_never_ends_making_its_prefix(
     prefix: WinePrefix, source: Path, wine_program: FakeWine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wine_program.hook.write_text("sleep 600\n")
+    wine_program.hook.write_text("sleep 600\n", encoding="utf-8")
     monkeypatch.setattr(boot, "BOOT_TIMEOUT", 0.2)
     with pytest.raises(PrefixError, match="no answer in time"):
         setup.setup(prefix, Silent(), source=source)
@@ -305,7 +305,7 @@ def test_a_prefix_in_which_pykd_cannot_be_imported_any_more_is_not_complete(
     prefix: WinePrefix, source: Path, wine_program: FakeWine, script: str, expected: str
 ) -> None:
     run(prefix, source)
-    wine_program.verify.write_text(script + "\n")
+    wine_program.verify.write_text(script + "\n", encoding="utf-8")
     with pytest.raises(PrefixError, match="pykd cannot be imported") as error:
         setup.setup(prefix, Silent())
     assert f": {expected}; run `procnotify wine remove`" in one_line(error)

@@ -112,7 +112,7 @@ def test_one_that_is_named_but_not_there(windows: FakeWindows) -> None:
 
 def test_one_that_is_no_program(windows: FakeWindows) -> None:
     path = windows.root / "python.exe"
-    path.write_text("")
+    path.write_text("", encoding="utf-8")
     windows.variables[VARIABLE] = str(path)
     with pytest.raises(UsageError, match="it cannot be started: Permission denied"):
         find_interpreter(windows.host())
@@ -258,16 +258,18 @@ def test_what_was_left_half_made_is_made_anew(
 def test_an_environment_with_another_pykd_is_made_anew(windows: FakeWindows, stamp: str) -> None:
     windows.launcher(py39=windows.python("base"))
     windows.own()
-    windows.environment.stamp.write_text(stamp)
+    windows.environment.stamp.write_text(stamp, encoding="utf-8")
     setup(lambda text: None, host=windows.host())
     assert windows.ran("venv") == 1
-    assert json.loads(windows.environment.stamp.read_text())["pykd"] == "pykd==0.3.4.15"
+    assert json.loads(windows.environment.stamp.read_text(encoding="utf-8"))["pykd"] == "pykd==0.3.4.15"
 
 
 def test_an_environment_that_has_broken_is_made_anew(windows: FakeWindows) -> None:
     windows.launcher(py39=windows.python("base"))
     setup(lambda text: None, host=windows.host())
-    Path(f"{windows.environment.python}.json").write_text('{"says": "No Python at X", "code": 103}')
+    Path(f"{windows.environment.python}.json").write_text(
+        '{"says": "No Python at X", "code": 103}', encoding="utf-8"
+    )
     steps: list[str] = []
     setup(steps.append, host=windows.host())
     assert steps[1] == "that does not work any more (No Python at X): making it anew"

@@ -24,7 +24,7 @@ def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WinePrefix:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in ("wine", "wineserver"):
         program = tmp_path / name
-        program.write_text(f'#!/bin/sh\necho "{name} $@" >> {tmp_path}/asked\n')
+        program.write_text(f'#!/bin/sh\necho "{name} $@" >> {tmp_path}/asked\n', encoding="utf-8")
         program.chmod(0o755)
     monkeypatch.setenv("PROCNOTIFY_WINE", str(tmp_path / "wine"))
     monkeypatch.delenv(ENGINE_VARIABLE, raising=False)
@@ -130,7 +130,7 @@ def test_a_second_attempt_ends_the_programs_only_where_no_other_worker_runs(
     program.retry(False)
     assert not (tmp_path / "asked").exists()
     program.retry(True)
-    assert (tmp_path / "asked").read_text() == "wineserver -k\n"
+    assert (tmp_path / "asked").read_text(encoding="utf-8") == "wineserver -k\n"
     (tmp_path / "wineserver").unlink()
     monkeypatch.setenv("PATH", str(tmp_path))
     program.retry(True)  # the attempt itself will say what is wrong

@@ -72,7 +72,8 @@ def test_a_driver_for_another_machine(tmp_path) -> None:
     source = tmp_path / "tiny.c"
     source.write_text(
         "#include <ntddk.h>\nNTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT a, PUNICODE_STRING b)\n"
-        "{ (void)a; (void)b; return STATUS_SUCCESS; }\n"
+        "{ (void)a; (void)b; return STATUS_SUCCESS; }\n",
+        encoding="utf-8",
     )
     out = tmp_path / "tiny.sys"
     build_driver(source, Arch.X86, out)

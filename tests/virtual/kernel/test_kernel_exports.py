@@ -83,7 +83,8 @@ def test_a_timer_left_behind_runs_in_unloaded_code(tmp_path: Path) -> None:
         "static VOID NTAPI Un(PDRIVER_OBJECT a) { (void)a; }\n"
         "NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT a, PUNICODE_STRING b)\n"
         "{ LARGE_INTEGER t = {.QuadPart = -5000}; (void)b; a->DriverUnload = Un; KeInitializeTimer(&T);\n"
-        "  KeInitializeDpc(&D, On, 0); KeSetTimer(&T, t, &D); return 0; }\n"
+        "  KeInitializeDpc(&D, On, 0); KeSetTimer(&T, t, &D); return 0; }\n",
+        encoding="utf-8",
     )
     build_driver(source, Arch.X64, tmp_path / "leaves.sys")
     booted = Booted()

@@ -39,7 +39,7 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING Path)
 def periodic(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Ticks after 2 ms and then every 5 ms."""
     folder = tmp_path_factory.mktemp("periodic")
-    (folder / "periodic.c").write_text(SOURCE)
+    (folder / "periodic.c").write_text(SOURCE, encoding="utf-8")
     build_driver(folder, Arch.X64, folder / "periodic.sys")
     return (folder / "periodic.sys").read_bytes()
 

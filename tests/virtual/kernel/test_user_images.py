@@ -43,7 +43,7 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING Path)
 @pytest.fixture(scope="module")
 def looks(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("looks")
-    (folder / "looks.c").write_text(LOOKS)
+    (folder / "looks.c").write_text(LOOKS, encoding="utf-8")
     build_driver(folder, Arch.X64, folder / "looks.sys")
     return (folder / "looks.sys").read_bytes()
 

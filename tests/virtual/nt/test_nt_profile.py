@@ -128,7 +128,8 @@ def test_two_launches_give_the_common_order_and_the_rest_stays_free(tmp_path: Pa
     csv.write_text(
         PROCMON_HEAD
         + launch_rows(8, ["x.exe", "a.dll", "b.dll"])
-        + launch_rows(9, ["x.exe", "b.dll", "a.dll"])
+        + launch_rows(9, ["x.exe", "b.dll", "a.dll"]),
+        encoding="utf-8",
     )
     launch = derive_launch(read_launches(csv, "x.exe"))
     after = {node.id: node.after for node in launch.nodes}
@@ -147,21 +148,24 @@ def test_two_launches_give_the_common_order_and_the_rest_stays_free(tmp_path: Pa
 )
 def test_a_foreign_csv_is_refused(tmp_path: Path, text: str, words: str) -> None:
     csv = tmp_path / "foreign.csv"
-    csv.write_text(text)
+    csv.write_text(text, encoding="utf-8")
     with pytest.raises(TraceError, match=words):
         read_launches(csv, "x.exe")
 
 
 def test_a_damaged_row_is_named(tmp_path: Path) -> None:
     csv = tmp_path / "damaged.csv"
-    csv.write_text(PROCMON_HEAD + launch_rows(8, ["x.exe"]).replace("Image Base: 0x1000", "Image Base: none"))
+    csv.write_text(
+        PROCMON_HEAD + launch_rows(8, ["x.exe"]).replace("Image Base: 0x1000", "Image Base: none"),
+        encoding="utf-8",
+    )
     with pytest.raises(TraceError, match=r"damaged\.csv:4: no image base"):
         read_launches(csv, "x.exe")
 
 
 def test_a_program_nobody_launched_is_refused(tmp_path: Path) -> None:
     csv = tmp_path / "empty.csv"
-    csv.write_text(PROCMON_HEAD)
+    csv.write_text(PROCMON_HEAD, encoding="utf-8")
     with pytest.raises(TraceError, match="no complete launch"):
         derive_launch(read_launches(csv, "x.exe"))
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -340,14 +340,20 @@ def test_nobody_dials_in(other_debugger: str) -> None:
 
 
 def test_a_wrong_key_is_said_to_be_wrong(other_debugger: str) -> None:
-    connection = str(free_connection())
+    found = free_connection()
+    connection = str(found)
     debugger = debugger_factory(other_debugger)(connection.partition("key=")[0] + "key=1.2.3.4")
-    debugger.listen()
-    with (
-        talking(connection),
-        pytest.raises(ConnectionFailed, match=f"{other_debugger} did not attach .*: the KDNET key is wrong"),
-    ):
-        debugger.attach(timeout=1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, ExitStack() as stack:
+        probe.bind(("127.0.0.1", found.port))
+        probe.settimeout(60)
+        stack.enter_context(talking(connection))
+        probe.recv(2048)  # it dials, however long it took to start
+        probe.close()
+        debugger.listen()
+        with pytest.raises(
+            ConnectionFailed, match=f"{other_debugger} did not attach .*: the KDNET key is wrong"
+        ):
+            debugger.attach(timeout=1)
     debugger.detach(timeout=1)
 
 

@@ -41,7 +41,7 @@ pytestmark = pytest.mark.skipif(
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The .sys, with its .pdb beside it."""
     folder = tmp_path_factory.mktemp("waits")
-    (folder / "waits.c").write_text(SOURCE)
+    (folder / "waits.c").write_text(SOURCE, encoding="utf-8")
     build_driver(folder, Arch.X64, folder / "waits.sys")
     return folder / "waits.sys"
 
@@ -60,7 +60,7 @@ def test_every_line_of_the_code_is_found_with_its_function(driver: Path) -> None
 
 def test_without_the_right_pdb_an_address_stays_what_it_is(driver: Path, tmp_path: Path) -> None:
     image, pdb = driver.read_bytes(), driver.with_suffix(".pdb").read_bytes()
-    (tmp_path / "waits.c").write_text(SOURCE.replace("FALSE, NULL", "TRUE, NULL"))
+    (tmp_path / "waits.c").write_text(SOURCE.replace("FALSE, NULL", "TRUE, NULL"), encoding="utf-8")
     build_driver(tmp_path, Arch.X64, tmp_path / "other.sys")
     (tmp_path / "cut.pdb").write_bytes(pdb[: len(pdb) // 2])
     (tmp_path / "junk.pdb").write_bytes(b"junk")

@@ -14,10 +14,12 @@ from harness.virtual.interfaces import ThreadContext
 if TYPE_CHECKING:
     from harness.virtual.kernel.waits import WaitBlock
 
-__all__ = ["DPC", "CallbackKey", "Execution", "HeldUp"]
+__all__ = ["DPC", "SYSTEM_THREAD", "CallbackKey", "Execution", "HeldUp"]
 
 DPC: Final = "a DPC"
 """What a DPC is called; it runs in whatever thread it interrupts."""
+SYSTEM_THREAD: Final = "a system thread"
+"""What a thread that a driver created is called."""
 
 
 class CallbackKey(NamedTuple):

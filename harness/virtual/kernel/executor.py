@@ -116,6 +116,8 @@ class Executor:
         system.user_images.hide()
         if cpu.irql != irql:
             faults.die(faults.left_irql(routine, irql), pc=routine)
+        if execution.critical_regions or execution.guarded_regions:
+            faults.die(faults.left_regions(execution), pc=routine)
         system.current = interrupted
         system.waits.signalled(execution)
         system.apcs.left(context)

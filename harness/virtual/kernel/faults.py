@@ -25,6 +25,7 @@ from harness.virtual.kernel.bugcheck import (
     unhandled,
 )
 from harness.virtual.kernel.dbgprint import BUFFER_SIZE
+from harness.virtual.kernel.execution import DPC, SYSTEM_THREAD, Execution
 from harness.virtual.kernel.system import SYSTEM_CONTEXT, System
 from harness.virtual.windows.irql import DISPATCH_LEVEL
 from harness.virtual.windows.status import (
@@ -43,6 +44,10 @@ _WARNING: Final = 0x8000_0000
 _IRQL_GT_ZERO_AT_SYSTEM_SERVICE: Final = 0x4A
 _WORKER_THREAD_RETURNED_AT_BAD_IRQL: Final = 0xE1
 _IRQL_UNEXPECTED_VALUE: Final = 0xC8
+_APC_INDEX_MISMATCH: Final = 0x01
+_KERNEL_APC_PENDING_DURING_EXIT: Final = 0x20
+_TIMER_OR_DPC_INVALID: Final = 0xC7
+_REGIONS_LEFT_BY_DPC: Final = 4
 _GUARD_PAGE: Final = 0x1000
 _VERIFIER: Final = "Driver Verifier"
 _RETURN_ADDRESS: Final = 8
@@ -210,6 +215,18 @@ class Faults:
         if context.pid == SYSTEM_CONTEXT.pid:
             return BugcheckRaised(_WORKER_THREAD_RETURNED_AT_BAD_IRQL, routine, now, 0, 0)
         return BugcheckRaised(_IRQL_GT_ZERO_AT_SYSTEM_SERVICE, routine, now, 0, 0)
+
+    def left_regions(self, execution: Execution) -> BugcheckRaised:
+        """It returned with APCs disabled, or enabled once too often: a mutex counts as well."""
+        counts = -execution.guarded_regions, -execution.critical_regions
+        special, normal = (count & 0xFFFF for count in counts)
+        if execution.what == DPC:
+            return BugcheckRaised(_TIMER_OR_DPC_INVALID, _REGIONS_LEFT_BY_DPC, execution.routine, 0, normal)
+        if execution.what == SYSTEM_THREAD:
+            irql = self._system.cpu.irql
+            return BugcheckRaised(_KERNEL_APC_PENDING_DURING_EXIT, 0, special << 16 | normal, irql)
+        worker = int(execution.context.pid == SYSTEM_CONTEXT.pid)
+        return BugcheckRaised(_APC_INDEX_MISMATCH, execution.routine, 0, special << 16 | normal, worker)
 
     def die(
         self, raised: BugcheckRaised, *, pc: int, address: int | None = None, caller: int | None = None

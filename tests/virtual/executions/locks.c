@@ -168,6 +168,37 @@ static NTSTATUS DelaysAtDispatch(VOID)
     return STATUS_SUCCESS;
 }
 
+/* Wrong: keeps what disables APCs. */
+
+static VOID KeepsMutex(HANDLE ThreadId, BOOLEAN Create)
+{
+    UNREFERENCED_PARAMETER(ThreadId);
+    UNREFERENCED_PARAMETER(Create);
+    WaitFor(&Mutex);
+}
+
+static NTSTATUS StaysInGuardedRegion(VOID)
+{
+    KeEnterGuardedRegion();
+    return STATUS_SUCCESS;
+}
+
+static VOID NTAPI DpcEntersRegion(PKDPC Self, PVOID Context, PVOID First, PVOID Last)
+{
+    UNREFERENCED_PARAMETER(Self);
+    UNREFERENCED_PARAMETER(Context);
+    UNREFERENCED_PARAMETER(First);
+    UNREFERENCED_PARAMETER(Last);
+    KeEnterCriticalRegion();
+}
+
+static NTSTATUS DpcStaysInRegion(VOID)
+{
+    KeInitializeDpc(&Dpc, DpcEntersRegion, NULL);
+    KeInsertQueueDpc(&Dpc, NULL, NULL);
+    return STATUS_SUCCESS;
+}
+
 /* Wrong: takes two locks in either order. */
 
 static VOID TakesInEitherOrder(HANDLE ThreadId, BOOLEAN Create)
@@ -238,6 +269,9 @@ const DRIVER_CASE LockCases[] = {
     {.Name = L"waits-in-a-circle", .Callback = WaitsInACircle},
     {.Name = L"allocates-paged-at-dispatch", .Entry = AllocatesPagedAtDispatch},
     {.Name = L"frees-paged-at-dispatch", .Entry = FreesPagedAtDispatch},
+    {.Name = L"keeps-mutex", .Callback = KeepsMutex},
+    {.Name = L"stays-in-guarded-region", .Entry = StaysInGuardedRegion},
+    {.Name = L"dpc-stays-in-region", .Entry = DpcStaysInRegion},
     {.Name = L"delays-at-dispatch", .Entry = DelaysAtDispatch},
     {.Name = NULL},
 };

@@ -122,6 +122,23 @@ static VOID UnloadSleeps(VOID)
     DbgPrint("slept %u ms, %d ended\n", Now() - Before, Calls);
 }
 
+/* Wrong: its thread ends in a critical region. */
+
+static VOID NTAPI EndingInRegion(PVOID Context)
+{
+    UNREFERENCED_PARAMETER(Context);
+    KeEnterCriticalRegion();
+    PsTerminateSystemThread(STATUS_SUCCESS);
+}
+
+static NTSTATUS ThreadEndsInRegion(VOID)
+{
+    NTSTATUS Status = StartThread(EndingInRegion, &Thread);
+
+    Sleep(10);
+    return Status;
+}
+
 /* Says on which processors its callbacks came. */
 
 static VOID SeesProcessor(HANDLE ThreadId, BOOLEAN Create)
@@ -155,6 +172,7 @@ const DRIVER_CASE ThreadCases[] = {
     {.Name = L"waits-for-deaf-thread", .Entry = StartsDeafThread, .Unload = WaitsForDeafThread},
     {.Name = L"queues-work-items", .Entry = QueuesWorkItems, .Unload = StopsWorkItems},
     {.Name = L"sleeps-in-unload", .Callback = CountsEnds, .BeforeRemoval = UnloadSleeps},
+    {.Name = L"thread-ends-in-region", .Entry = ThreadEndsInRegion},
     {.Name = L"sees-processors", .Callback = SeesProcessor, .Unload = SaysProcessors},
     {.Name = L"sets-priority", .Entry = SetsPriority},
     {.Name = L"queues-twice", .Entry = QueuesTwice},

@@ -12,6 +12,7 @@ from harness.virtual.cpu.traps import BugcheckRaised, Continued, ThreadEnded
 from harness.virtual.dispatcher.dispatcher import DispatchedThread
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import ThreadContext
+from harness.virtual.kernel.execution import SYSTEM_THREAD
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
 from harness.virtual.kernel.system import System
@@ -29,7 +30,6 @@ __all__: list[str] = []
 MAX_SYSTEM_THREADS: Final = 256
 """Threads of drivers that exist at a time; creating further ones fails."""
 _CURRENT_PROCESS, _CURRENT_THREAD = (1 << 64) - 1, (1 << 64) - 2
-SYSTEM_THREAD: Final = "a system thread"
 _IRQL_GT_ZERO_AT_SYSTEM_SERVICE: Final = 0x4A
 
 

@@ -110,8 +110,8 @@ def compile_sources(
         return result
 
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        jobs = [pool.submit(one, number, source) for number, source in enumerate(sources)]
-        try:
+        try:  # the first of them runs, and may be interrupted, before the last of them is begun
+            jobs = [pool.submit(one, number, source) for number, source in enumerate(sources)]
             is_done_within(jobs, inf)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["DEFAULT_BOOT_SYSTEM_TIME", "MICROSECOND", "MILLISECOND", "SECOND", "Clock"]
+__all__ = ["DEFAULT_BOOT_SYSTEM_TIME", "MICROSECOND", "MILLISECOND", "SECOND", "TSC_PER_UNIT", "Clock"]
 
 MICROSECOND = 10
 """One microsecond in the clock's units of 100 ns."""
 MILLISECOND = 1_000 * MICROSECOND
 SECOND = 1_000 * MILLISECOND
+
+TSC_PER_UNIT = 300
+"""Counts of the time stamp counter in 100 ns: a processor of 3 GHz."""
 
 DEFAULT_BOOT_SYSTEM_TIME = 132_539_328_000_000_000
 """2021-01-01 00:00 UTC as a FILETIME: fixed, because a wall clock would make two runs differ."""

@@ -210,8 +210,15 @@ class KernelView(Protocol):
         ``xmm15`` (128 bits)."""
 
     def set_registers(self, values: Mapping[str, int]) -> None:
-        """Change some of :meth:`registers`; takes effect when the target goes on. Setting bit 8 of ``eflags``
-        makes the processor stop after one instruction (exception 0x80000004)."""
+        """Change some of :meth:`registers`, but not the debug registers; takes effect when the target goes
+        on. Setting bit 8 of ``eflags`` makes the processor stop after one instruction (exception
+        0x80000004)."""
+
+    def debug_registers(self, cpu: int) -> dict[str, int]:
+        """That processor's ``dr0`` .. ``dr3`` ``dr6`` ``dr7``."""
+
+    def set_debug_registers(self, cpu: int, values: Mapping[str, int]) -> None:
+        """Change some of them: hardware breakpoints stop the target from now on (exception 0x80000004)."""
 
     def processor_block(self, cpu: int) -> int:
         """Address of that processor's KPCR; its KPRCB is at +0x180, the current KTHREAD at +0x188."""

@@ -110,11 +110,11 @@ class ServedTarget:
         )
         self._link = TargetLink(session, wire, now)
         self.stub = KdStub(self._link, now)
-        kernel, self._target, clock = boot(
+        self._kernel, self._target, clock = boot(
             self.stub, seed=seed, profile=profile, policy=policy, processors=processors
         )
         shown_times = _DebuggerClock(clock, self.stub, idle_clock)
-        self.stub.attach(kernel, DebuggerView(kernel, shown_times))
+        self.stub.attach(self._kernel, DebuggerView(self._kernel, shown_times))
 
     @property
     def debugger_present(self) -> bool:

@@ -51,7 +51,8 @@ def test_ntoseye_shows_registers_and_memory(ntoseye: object) -> None:
     assert "the target was left running" in done.stderr
 
 
-def test_a_breakpoint_in_a_target_that_is_there_is_hit(pykd: str) -> None:
+def debug_at_work(*commands: str) -> subprocess.CompletedProcess[str]:
+    """DbgEng's commands on a target that runs a scenario meanwhile."""
     connection = str(free_connection())
     where = parse_connection(connection)
     assert isinstance(where, NetConnection)
@@ -59,12 +60,47 @@ def test_a_breakpoint_in_a_target_that_is_there_is_hit(pykd: str) -> None:
     serve = [sys.executable, "-m", "harness", "serve", *dialling, "--run", str(CREATE_THREAD)]
     target = subprocess.Popen(serve, stderr=subprocess.DEVNULL)
     try:
-        done = debug(
-            connection, "--debugger", "pykd", "-c", "bp nt!DbgPrintEx", "-c", "g", "-c", "k", "-c", "bc *"
+        return debug(
+            connection, "--debugger", "pykd", *(word for command in commands for word in ("-c", command))
         )
     finally:
         target.kill()
         target.wait()
+
+
+def test_hardware_breakpoints_are_hit_and_both_processors_have_a_stack(pykd: str) -> None:
+    done = debug_at_work(
+        "ba e1 nt!DbgPrintEx",
+        "g",
+        "r rip",
+        "bc *",
+        "ba w8 @rsp-8",
+        "g",
+        "r dr6",
+        "bc *",
+        "~1s",
+        "k",
+        "rdmsr 10",
+        "rdmsr 1b",
+        "~0s",
+        "rdmsr 1b ",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Breakpoint 0 hit") == 2
+    said = dict(output.split("\n", 1) for output in done.stdout.split("kd> ")[1:])
+    assert "rip=fffff802100010f0" in said["r rip"]
+    assert "dr6=00000000ffff0ff1" in said["r dr6"]
+    assert "nt!DbgBreakPointWithStatus" in said["k"]
+    assert int(re.sub(r"msr\[10\] = |`", "", said["rdmsr 10"]), 16) > 0
+    assert [said[f"rdmsr 1b{space}"].strip() for space in ("", " ")] == [
+        "msr[1b] = 00000000`fee00800",
+        "msr[1b] = 00000000`fee00900",
+    ]
+    assert "Unable" not in done.stdout
+
+
+def test_a_breakpoint_in_a_target_that_is_there_is_hit(pykd: str) -> None:
+    done = debug_at_work("bp nt!DbgPrintEx", "g", "k", "bc *")
     assert done.returncode == 0, done.stderr
     assert "Breakpoint 0 hit" in done.stdout
     stack = done.stdout.partition("kd> k")[2]

@@ -9,35 +9,32 @@ one of the :data:`Stop` values; the caller may change registers or memory and go
 from __future__ import annotations
 
 import contextlib
-import re
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import unicorn
 from unicorn import x86_const
 
+from harness.virtual.cpu.debugregisters import (
+    RESUME_FLAG,
+    SINGLE_STEPPED,
+    BreakpointHit,
+    HardwareBreakpoints,
+)
 from harness.virtual.cpu.engine import CodeEngine, EngineError
+from harness.virtual.cpu.instructions import ServedInstructions
 from harness.virtual.cpu.kernel_image import KernelImage
 from harness.virtual.cpu.machine_code import TRANSFER_SIZE, Transfer
 from harness.virtual.cpu.memory import PAGE, Memory
 from harness.virtual.cpu.registers import TRAP_FLAG, RegisterFile
 from harness.virtual.cpu.stacks import STACK_BASE, KernelStacks, Stack
+from harness.virtual.cpu.stops import Exhausted, Faulted, Interrupted, IrqlLowered, Stop, Trapped
 from harness.virtual.cpu.traps import Access, TrapError
 from harness.virtual.cpu.watchedmemory import Accessed, WatchedMemory
 from harness.virtual.windows.symbols18362 import KPCR
 
-__all__ = [
-    "MAX_ARGUMENTS",
-    "Cpu",
-    "Exhausted",
-    "Faulted",
-    "Interrupted",
-    "IrqlLowered",
-    "ProcessorContext",
-    "Stop",
-    "Trapped",
-]
+__all__ = ["MAX_ARGUMENTS", "Cpu", "ProcessorContext"]
 
 MAX_ARGUMENTS: Final = 12
 """Arguments a call may pass."""
@@ -59,11 +56,6 @@ _RETURNED: Final = bytes(8)
 _ENTERED: Final = b"\1" + bytes(7)
 """What it may be while a call has not returned."""
 _ARGUMENT_WORDS: Final = struct.Struct("<6Q")
-_CR8_MOVE: Final = re.compile(rb"[\x44\x45\x4c\x4d]\x0f[\x20\x22][\xc0-\xc7]", re.DOTALL)
-_CR8_REGISTERS: Final = (
-    *("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"),
-    *("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"),
-)
 _ACCESS: Final[dict[int, tuple[Access, bool]]] = {
     unicorn.UC_MEM_READ_UNMAPPED: ("read", False),
     unicorn.UC_MEM_WRITE_UNMAPPED: ("write", False),
@@ -74,52 +66,10 @@ _ACCESS: Final[dict[int, tuple[Access, bool]]] = {
 }
 _SOFTWARE_INTERRUPT: Final = {3: 1, 0x29: 2, 0x2C: 2, 0x2D: 2}
 """Vector → length of the instruction; for these the engine's RIP is already behind it."""
+_DEBUG_EXCEPTION: Final = 1
 _INVALID_OPCODE: Final = 6
 _CONTRIBUTORY: Final = frozenset({0, 10, 11, 12, 13})
 """Vectors of which a second one is a double fault while the first is undelivered (Intel SDM vol. 3, 6.15)."""
-
-
-class Interrupted(NamedTuple):
-    """An exception or software interrupt of the processor."""
-
-    vector: int
-    """Intel's number: 0 divide error, 1 debug, 3 breakpoint, 6 invalid opcode, 0x29 __fastfail ..."""
-    pc: int
-    """Address of the instruction itself (behind it for vector 1)."""
-
-
-class Faulted(NamedTuple):
-    """A memory access that failed."""
-
-    address: int
-    access: Access
-    present: bool
-    """The page is mapped; its protection forbids the access."""
-    pc: int
-
-
-class Exhausted(NamedTuple):
-    """The instruction budget is used up; two places where the code was seen."""
-
-    pc: int
-    later_pc: int
-
-
-class Trapped(NamedTuple):
-    """An export ended the call; ``caller`` is the return address into the code that called it."""
-
-    reason: TrapError
-    service: int
-    caller: int
-
-
-class IrqlLowered(NamedTuple):
-    """The code itself lowered the IRQL, as KeLowerIrql does inline; it stands behind that instruction."""
-
-    level: int
-
-
-Stop: TypeAlias = Interrupted | Faulted | Exhausted | Trapped | IrqlLowered | Accessed
 
 
 class ProcessorContext(NamedTuple):
@@ -153,14 +103,17 @@ class Cpu:
         self._transfer = memory.view(image.transfer, TRANSFER_SIZE)
         self._stop: Stop | None = None
         self._running = False
-        self._cr8_hooks: dict[int, list[int]] = {}
         self.registers = RegisterFile(engine)
-        self.processor = 0
+        self.breakpoints = HardwareBreakpoints(
+            engine, memory, self._stop_at_breakpoint, processors=len(processor_blocks)
+        )
         self._blocks = processor_blocks
         self.stacks = KernelStacks(memory, len(processor_blocks))
         self.watch_irql: Callable[[int], bool] = lambda _level: False
         """Asked when code lowers the IRQL itself: whether to stop there."""
         self.watched = WatchedMemory(engine, memory, self._stop_for)
+        self.instructions = ServedInstructions(engine, memory, self.registers, self._on_irql_lowered)
+        self.instructions.processor = lambda: self.processor
         self._enter_ring0()
         self._blank = engine.context_save()
         self._undelivered = False
@@ -184,11 +137,20 @@ class Cpu:
     def irql(self, value: int) -> None:
         self.registers.cr8 = value
 
+    @property
+    def processor(self) -> int:
+        """The one that executes."""
+        return self.breakpoints.processor
+
+    def all_registers(self) -> dict[str, int]:
+        """Every register of the processor that executes, the debug registers too."""
+        return {**self.registers.all(), **self.breakpoints.registers.all()}
+
     def switch(self, processor: int) -> None:
         """Go on as ``processor``."""
         if processor != self.processor:
             self.registers["gs_base"] = self._blocks[processor]
-            self.processor = processor
+            self.breakpoints.processor = processor
 
     def save(self) -> ProcessorContext:
         """What the processor holds, between :meth:`call` or :meth:`resume` and the next one."""
@@ -227,7 +189,11 @@ class Cpu:
         """Go on where the registers say, after :meth:`call` or :meth:`resume` stopped."""
         if self._undelivered:
             self._drop_undelivered_fault()
-        return self._run(self.registers["rip"], budget)
+        pc, eflags = self.registers["rip"], self.registers["eflags"]
+        if eflags & RESUME_FLAG:
+            self.registers["eflags"] = eflags & ~RESUME_FLAG
+            self.breakpoints.passed = pc
+        return self._run(pc, budget)
 
     def step_past(self, access: Accessed, *, stale: bool) -> Stop | None:
         """Execute the instruction before which the code stopped.
@@ -235,8 +201,9 @@ class Cpu:
         :param stale: it had read what was there, and only goes on now.
         :returns: None when it was executed, else why it stopped.
         """
+        self.breakpoints.passed = pc = self.registers["rip"]
         with self.watched.unasked(access if stale else None):
-            stop = self._run(self.registers["rip"], 1)
+            stop = self._run(pc, 1)
         return None if isinstance(stop, Exhausted) else stop
 
     @property
@@ -252,23 +219,6 @@ class Cpu:
     def request_break_in(self) -> None:
         """The next export to return passes through DbgBreakPointWithStatus."""
         self._transfer[Transfer.BREAK_IN] = 1
-
-    def watch_irql_moves(self, base: int, address: int, code: bytes) -> None:
-        """Serve ``mov reg, cr8`` and ``mov cr8, reg`` in ``code``, which lies at ``address`` of the image
-        at ``base``.
-
-        The emulator has no local APIC and would read 0. What looks like such a move but is data is never
-        executed and so never served.
-        """
-        hooks = self._cr8_hooks.setdefault(base, [])
-        for match in _CR8_MOVE.finditer(code):
-            at = address + match.start()
-            hooks.append(self._engine.hook_add(unicorn.UC_HOOK_CODE, self._on_cr8_move, begin=at, end=at))
-
-    def forget_irql_moves(self, base: int) -> None:
-        """The image at ``base`` goes away."""
-        for hook in self._cr8_hooks.pop(base, ()):
-            self._engine.hook_del(hook)
 
     def _enter_ring0(self) -> None:
         """Load real selectors: the emulator starts with null ones, and only IRETQ loads CS and SS
@@ -323,15 +273,31 @@ class Cpu:
             return stop._replace(pc=self.registers["rip"])
         if isinstance(stop, Accessed):
             self.watched.undo(stop)
+        if isinstance(stop, BreakpointHit):
+            return self._settle_breakpoint(stop)
         return stop
+
+    def _settle_breakpoint(self, stop: BreakpointHit) -> Stop | None:
+        """What an access is to stop has been stopped before it: execute the instruction."""
+        breakpoints = self.breakpoints
+        if stop.access is not None:
+            self.watched.undo(stop.access)
+            breakpoints.muted = True
+            after = self.step_past(stop.access, stale=False)
+            breakpoints.muted = False
+            if after is not None:
+                return after
+        breakpoints.registers.note(stop.status)
+        return Interrupted(_DEBUG_EXCEPTION, self.registers["rip"])
 
     def _settle_interrupt(self, stop: Interrupted) -> Interrupted:
         registers = self.registers
         pc = registers["rip"] - _SOFTWARE_INTERRUPT.get(stop.vector, 0)
         registers["rip"] = pc
         self._undelivered = stop.vector in _CONTRIBUTORY
-        if stop.vector == 1:
+        if stop.vector == _DEBUG_EXCEPTION:
             registers["eflags"] = registers["eflags"] & ~TRAP_FLAG
+            self.breakpoints.registers.note(SINGLE_STEPPED)
         return Interrupted(stop.vector, pc)
 
     def _drop_undelivered_fault(self) -> None:
@@ -365,6 +331,10 @@ class Cpu:
         self._stop = stop
         self._engine.emu_stop()
 
+    def _stop_at_breakpoint(self, hit: BreakpointHit) -> None:
+        if self._stop is None:  # else others go first, and it is hit when the instruction is executed
+            self._stop_for(hit)
+
     def _on_interrupt(self, _uc: object, vector: int, _data: object) -> None:
         self._stop_for(Interrupted(vector, 0))
 
@@ -378,13 +348,6 @@ class Cpu:
         self._stop = Faulted(address & 0xFFFF_FFFF_FFFF_FFFF, access, present, 0)
         return False
 
-    def _on_cr8_move(self, _uc: object, address: int, _size: int, _data: object) -> None:
-        rex, _, opcode, operand = self._memory.read(address, 4)
-        name = _CR8_REGISTERS[(operand & 7) | (rex & 1) << 3]
-        if opcode == 0x20:
-            self.registers[name] = self.irql
-        else:
-            before, self.irql = self.irql, self.registers[name] & 0xF
-            if self.irql < before and self.watch_irql(self.irql):
-                self._stop_for(IrqlLowered(self.irql))
-        self.registers["rip"] = address + 4
+    def _on_irql_lowered(self, level: int) -> None:
+        if self.watch_irql(level):
+            self._stop_for(IrqlLowered(level))

@@ -17,8 +17,8 @@ TRAP_FLAG: Final = 0x100
 
 _GENERAL: Final = (
     *("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14"),
-    *("r15", "rip", "eflags", "cs", "ss", "ds", "es", "fs", "gs", "dr0", "dr1", "dr2", "dr3", "dr6", "dr7"),
-    *("mxcsr", "gs_base", *(f"xmm{n}" for n in range(16))),
+    *("r15", "rip", "eflags", "cs", "ss", "ds", "es", "fs", "gs", "mxcsr", "gs_base"),
+    *(f"xmm{n}" for n in range(16)),
 )
 _NUMBERS: Final = {name: getattr(x86_const, f"UC_X86_REG_{name.upper()}") for name in _GENERAL}
 _TABLES: Final = {"gdtr": x86_const.UC_X86_REG_GDTR, "idtr": x86_const.UC_X86_REG_IDTR}
@@ -33,6 +33,7 @@ class RegisterFile:
     """Registers of the one emulated processor, by name.
 
     ``cr2`` and ``cr8`` (the last faulting address, the IRQL) are kept here, because the emulator does not.
+    The debug registers are :class:`~harness.virtual.cpu.debugregisters.DebugRegisters`.
     """
 
     def __init__(self, engine: CodeEngine) -> None:

@@ -29,8 +29,8 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Final, Literal, NamedTuple
 
-from harness.virtual.cpu.cpu import Faulted, Interrupted
 from harness.virtual.cpu.memory import is_canonical, is_kernel_address
+from harness.virtual.cpu.stops import Faulted, Interrupted
 from harness.virtual.cpu.traps import Access, BugcheckRaised
 from harness.virtual.windows.irql import DISPATCH_LEVEL
 from harness.virtual.windows.status import (

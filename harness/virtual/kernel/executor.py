@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from harness.virtual.clock import MICROSECOND
-from harness.virtual.cpu.cpu import Exhausted, IrqlLowered, Trapped
+from harness.virtual.cpu.stops import Exhausted, IrqlLowered, Trapped
 from harness.virtual.cpu.traps import Continued, ThreadEnded, TrapError
 from harness.virtual.cpu.watchedmemory import Accessed
 from harness.virtual.dispatcher.program import Program

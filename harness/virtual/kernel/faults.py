@@ -13,7 +13,7 @@ import struct
 from typing import Final, NoReturn
 
 from harness.errors import DriverBugcheck, DriverFault, DriverHang
-from harness.virtual.cpu.cpu import Exhausted, Faulted, Interrupted, Stop, Trapped
+from harness.virtual.cpu.stops import Exhausted, Faulted, Interrupted, Stop, Trapped
 from harness.virtual.cpu.traps import BugcheckRaised, Hung, MemoryFault, StatusRaised, TrapError
 from harness.virtual.kernel.bugcheck import (
     RaisedException,
@@ -190,7 +190,7 @@ class Faults:
         """Leave exception and context records where the bugcheck's parameters point."""
         system = self._system
         system.memory.write(system.symbol("ExceptionRecord"), exception_record(raised))
-        registers = {**system.cpu.registers.all(), "rip": raised.pc}
+        registers = {**system.cpu.all_registers(), "rip": raised.pc}
         system.memory.write(system.symbol("ContextRecord"), context_record(registers))
 
     def _scene(self, pc: int) -> Scene:

@@ -250,11 +250,21 @@ class Kernel:
 
     def registers(self) -> dict[str, int]:
         """The current processor's registers."""
-        return self._system.cpu.registers.all()
+        return self._system.cpu.all_registers()
 
     def set_registers(self, values: Mapping[str, int]) -> None:
         """Change some of them; takes effect when the target goes on."""
         self._system.cpu.registers.update(values)
+
+    def debug_registers(self, cpu: int) -> dict[str, int]:
+        """That processor's DR0 to DR3, DR6 and DR7."""
+        return self._system.cpu.breakpoints.of(cpu).all()
+
+    def set_debug_registers(self, cpu: int, values: Mapping[str, int]) -> None:
+        """Change some of them; what they enable stops the driver from now on."""
+        breakpoints = self._system.cpu.breakpoints
+        breakpoints.of(cpu).update(values)
+        breakpoints.arm()
 
     def processor_block(self, cpu: int) -> int:
         """Address of that processor's KPCR."""

@@ -121,7 +121,7 @@ class Loader:
         """Unmap the image; its addresses are not used again."""
         system, module = self._system, driver.module
         system.modules.remove(driver.loader_entry)
-        system.cpu.forget_irql_moves(module.base)
+        system.cpu.instructions.forget(module.base)
         for address in (*driver.regions, *driver.discardable):
             system.memory.unmap(address)
         system.unloaded.append(UnloadedImage(module.name, module.base, module.size))
@@ -142,7 +142,7 @@ class Loader:
             memory.map(address, size, section.protection, content=content)
             (discardable if section.discardable else regions).append(address)
             if "x" in section.protection:
-                cpu.watch_irql_moves(base, address, content)
+                cpu.instructions.watch(base, address, content)
         return tuple(regions), tuple(discardable)
 
     def _driver_object(self, module: ImageModule, entry: int) -> int:

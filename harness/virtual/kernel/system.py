@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn, Protocol
 
+from harness.virtual.clock import TSC_PER_UNIT
 from harness.virtual.cpu.cpu import Cpu
 from harness.virtual.cpu.hardware import Hardware
 from harness.virtual.cpu.kernel_image import KernelImage
@@ -49,6 +50,8 @@ _FIRST_HANDLE = 0xFFFF_FFFF_8000_0000
 """What kernel handles begin with (OBJ_KERNEL_HANDLE)."""
 _HANDLE_STEP = 4
 _UNLOADED_REMEMBERED = 50
+_RDTSC_CYCLES = 25
+"""What one look at the time stamp counter takes, about (Agner Fog, Instruction tables)."""
 """Windows keeps as many in MmUnloadedDrivers."""
 
 
@@ -182,6 +185,8 @@ class System:
         self.dpcs = Dpcs(self)
         self.apcs = Apcs(self)
         self.cpu.watch_irql = self.interrupts_due
+        self.cpu.instructions.time_stamp = self._time_stamp
+        self._stamps = 0
         self.shared_memory = SharedMemory(self)
         self.timers = Timers(self)
         self.work = WorkQueue(self)
@@ -214,6 +219,11 @@ class System:
     def interrupts_due(self, level: int) -> bool:
         """The current processor has DPCs, or what it executes has APCs, that come first at ``level``."""
         return self.dpcs.due(level) or self.apcs.due(level)
+
+    def _time_stamp(self) -> int:
+        """The time stamp counter: it goes with the clock, and on by a little with each look at it."""
+        self._stamps += 1
+        return self.clock.now * TSC_PER_UNIT + self._stamps * _RDTSC_CYCLES
 
     def enter_region(self, *, guarded: bool) -> None:
         """The current thread holds off normal kernel APCs, in a guarded region special ones too."""

@@ -14,6 +14,9 @@ from harness.virtual.stub.processorstate import ProcessorState
 __all__ = ["CrashTarget", "HaltedTarget", "RebootTarget", "RequestResult", "Resume", "SwitchTo"]
 
 
+_SEVERITY_WARNING = 0x8000_0000
+
+
 class HaltedTarget(Protocol):
     """The halted target as the requests see it."""
 
@@ -22,7 +25,10 @@ class HaltedTarget(Protocol):
     states: list[ProcessorState]
     processor: int
     """The processor that reported the stop."""
-    msrs: dict[int, int]
+
+    @property
+    def msrs(self) -> dict[int, int]:
+        """Model specific registers of that processor, by number."""
 
     @property
     def memory(self) -> KernelMemory:
@@ -44,6 +50,13 @@ class Resume(NamedTuple):
     status: int
     trace: bool
     """Stop after one instruction."""
+    dr7: int | None
+    """For every processor; None: as they are."""
+
+    @property
+    def handled(self) -> bool:
+        """The status is one of success, as DBG_CONTINUE is and DBG_EXCEPTION_NOT_HANDLED is not."""
+        return self.status < _SEVERITY_WARNING
 
 
 class SwitchTo(NamedTuple):

@@ -13,6 +13,7 @@ __all__ = [
     "ProcessorState",
     "context_of",
     "control_report",
+    "debug_registers_of",
     "registers_of",
     "special_registers_of",
 ]
@@ -61,16 +62,20 @@ def context_of(registers: Mapping[str, int]) -> Amd64Context:
 
 
 def registers_of(context: Amd64Context, special: Amd64SpecialRegisters) -> dict[str, int]:
-    """The registers that a debugger may change: all of CONTEXT, and the control and debug registers."""
+    """The registers that a debugger may change: all of CONTEXT, and the control registers."""
     values = {name: int(getattr(context, name)) for name in (*_WORDS, "eflags", "mxcsr")}
     values |= {name: int(getattr(context, f"seg_{name}")) for name in _SEGMENTS}
     values |= {name: int(getattr(special, name)) for name in _CONTROL}
-    values |= {name: int(getattr(special, f"kernel_{name}")) for name in _DEBUG}
     image = context.encode()
     for number in range(16):
         at = _SAVED_XMM + 16 * number
         values[f"xmm{number}"] = int.from_bytes(image[at : at + 16], "little")
     return values
+
+
+def debug_registers_of(special: Amd64SpecialRegisters) -> dict[str, int]:
+    """The debug registers; those of CONTEXT are the user mode's."""
+    return {name: int(getattr(special, f"kernel_{name}")) for name in _DEBUG}
 
 
 def special_registers_of(registers: Mapping[str, int]) -> Amd64SpecialRegisters:

@@ -301,11 +301,13 @@ def _clear_internal_breakpoints(target: HaltedTarget, request: Manipulate) -> Re
 
 
 def _continue(target: HaltedTarget, request: kd.Continue) -> RequestResult:
-    return Resume(request.continue_status, trace=False)
+    return Resume(request.continue_status, trace=False, dr7=None)
 
 
 def _continue2(target: HaltedTarget, request: kd.Continue2) -> RequestResult:
-    return Resume(request.continue_status, trace=bool(request.trace_flag))
+    resume = Resume(request.continue_status, trace=bool(request.trace_flag), dr7=request.dr7)
+    # The control set is for a status of success (ReactOS, KdpGetStateChange).
+    return resume if resume.handled else resume._replace(trace=False, dr7=None)
 
 
 def _reboot(target: HaltedTarget, request: Manipulate) -> RequestResult:

@@ -40,8 +40,6 @@ _WAIT: Final = 1.0
 """Longest sleep while halted; whoever owns the wire is served in between."""
 _SYSTEM: Final = (1 << 64) - 1
 _BREAKPOINT_PARAMETER: Final = 0
-_SEVERITY_WARNING: Final = 0x8000_0000
-"""A continue status from here on is none of success: DBG_EXCEPTION_NOT_HANDLED. DBG_CONTINUE lies below."""
 
 
 class TargetEnded(Exception):
@@ -193,7 +191,7 @@ class KdStub:
             ),
             give_up=False,
         )
-        return resume is not None and resume.status < _SEVERITY_WARNING
+        return resume is not None and resume.handled
 
     def _halt(self, state_change: Callable[..., StateChange64], *, give_up: bool) -> Resume | None:
         """Report a stop and serve the debugger until it lets the target go; how, None when it is gone.
@@ -207,7 +205,10 @@ class KdStub:
             resume = self._serve(view, state_change, give_up=give_up)
         finally:
             self.halted = False
-        view.release(trace=resume is not None and resume.trace)
+        if resume is None:
+            view.release(trace=False, dr7=None)
+        else:
+            view.release(trace=resume.trace, dr7=resume.dr7)
         self.stops += 1
         return resume
 

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from harness.kd.contexts import MACHINE_AMD64
 from harness.kd.manipulate import GetVersion64
+from harness.virtual.clock import TSC_PER_UNIT
 from harness.virtual.cpu.registers import SYSTEM_REGISTERS
 from harness.virtual.interfaces import KernelView
 from harness.virtual.kernel.structures.shareddata import KI_USER_SHARED_DATA, clock_fields
@@ -22,6 +23,7 @@ from harness.virtual.stub.processorstate import (
     ProcessorState,
     context_of,
     control_report,
+    debug_registers_of,
     registers_of,
     special_registers_of,
 )
@@ -42,6 +44,8 @@ _SECONDARY: Final = 2
 _MAX_PACKET_TYPE, _MAX_STATE_CHANGE, _MAX_MANIPULATE = 12, 3, 0x31
 """What Windows 8.1 and 10 say of their packet, state change and manipulate numbers."""
 
+_TSC, _APIC_BASE = 0x10, 0x1B
+_APIC_ENABLED, _BOOT_PROCESSOR = 0xFEE0_0800, 0x100
 _EFER, _STAR, _LSTAR, _CSTAR, _SFMASK = 0xC0000080, 0xC0000081, 0xC0000082, 0xC0000083, 0xC0000084
 _FS_BASE, _GS_BASE, _KERNEL_GS_BASE, _PAT = 0xC0000100, 0xC0000101, 0xC0000102, 0x277
 _EFER_OF_WINDOWS: Final = 0xD01
@@ -80,7 +84,7 @@ class DebuggerView:
         self.states: list[ProcessorState] = []
         self.processor = 0
         self._running = 0
-        self.msrs: dict[int, int] = {}
+        self._msrs: list[dict[int, int]] = []
 
     def capture(self, cpu: int) -> None:
         """The target stops, running on ``cpu``: take every processor's state."""
@@ -90,6 +94,7 @@ class DebuggerView:
         self.states = []
         for number in range(self._kernel.processors):
             own = registers if number == cpu else self._frozen(registers, number)
+            own = {**own, **self._kernel.debug_registers(number)}
             self.states.append(
                 ProcessorState(
                     context=context_of(own),
@@ -97,17 +102,7 @@ class DebuggerView:
                     thread=self._current_thread(number),
                 )
             )
-        self.msrs = {
-            _EFER: _EFER_OF_WINDOWS,
-            _STAR: _STAR_OF_WINDOWS,
-            _LSTAR: self._kernel.kernel_base,
-            _CSTAR: self._kernel.kernel_base,
-            _SFMASK: 0x4700,
-            _FS_BASE: 0,
-            _GS_BASE: self.kpcr(cpu),
-            _KERNEL_GS_BASE: 0,
-            _PAT: 0x0007010600070106,
-        }
+        self._msrs = [self._model_specific(number) for number in range(self._kernel.processors)]
         self.memory.renew()
 
     def enter_break_point(self, status: int) -> None:
@@ -121,11 +116,17 @@ class DebuggerView:
         self.memory.write(frame, context.rip.to_bytes(8, "little"))
         state.context = dataclasses.replace(context, rip=self.breakpoint_with_status, rcx=status, rsp=frame)
 
-    def release(self, *, trace: bool) -> None:
+    def release(self, *, trace: bool, dr7: int | None) -> None:
         """The target goes on: hand changed registers back.
 
         :param trace: stop after one instruction.
+        :param dr7: set on every processor, where DR6 is cleared then; None: as the registers are.
         """
+        for number, state in enumerate(self.states):
+            if dr7 is not None:
+                state.special = dataclasses.replace(state.special, kernel_dr6=0, kernel_dr7=dr7)
+            if state.changed or dr7 is not None:
+                self._kernel.set_debug_registers(number, debug_registers_of(state.special))
         state = self.states[self._running]
         if state.changed or trace:
             changes = registers_of(state.context, state.special)
@@ -151,6 +152,11 @@ class DebuggerView:
         }
 
     # What the requests ask (HaltedTarget).
+
+    @property
+    def msrs(self) -> dict[int, int]:
+        """Model specific registers of the processor that reports, by number."""
+        return self._msrs[self.processor]
 
     def version(self) -> GetVersion64:
         """DBGKD_GET_VERSION64 of the profile."""
@@ -179,6 +185,21 @@ class DebuggerView:
     def kprcb(self, processor: int) -> int:
         """Address of that processor's KPRCB."""
         return self._kernel.processor_block(processor) + KPRCB_OFFSET
+
+    def _model_specific(self, cpu: int) -> dict[int, int]:
+        return {
+            _TSC: self._shown_times().interrupt_time * TSC_PER_UNIT,
+            _APIC_BASE: _APIC_ENABLED | (0 if cpu else _BOOT_PROCESSOR),
+            _EFER: _EFER_OF_WINDOWS,
+            _STAR: _STAR_OF_WINDOWS,
+            _LSTAR: self._kernel.kernel_base,
+            _CSTAR: self._kernel.kernel_base,
+            _SFMASK: 0x4700,
+            _FS_BASE: 0,
+            _GS_BASE: self.kpcr(cpu),
+            _KERNEL_GS_BASE: 0,
+            _PAT: 0x0007010600070106,
+        }
 
     def _current_thread(self, cpu: int) -> int:
         at = self.kpcr(cpu) + KPCR.offset("Prcb.CurrentThread")

@@ -8,7 +8,7 @@ import pytest
 from booted import SYSTEM, USER, Booted
 
 from harness.errors import DriverBugcheck, DriverHang
-from harness.virtual.cpu.cpu import Faulted
+from harness.virtual.cpu.stops import Faulted
 from harness.virtual.kernel.bugcheck import Scene, access_fault
 
 UNMAPPED = 0xFFFF_A000_0000_0000

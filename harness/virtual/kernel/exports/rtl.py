@@ -143,7 +143,7 @@ def ex_system_time_to_local_time(system: System, time: int, result: int) -> None
 
 @export("RtlCaptureContext", 1)
 def rtl_capture_context(system: System, record: int) -> None:
-    system.memory.store(record, context_record(system.cpu.registers.all()))
+    system.memory.store(record, context_record(system.cpu.all_registers()))
 
 
 @export("RtlCaptureStackBackTrace", "RtlWalkFrameChain", 4)

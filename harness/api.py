@@ -19,6 +19,7 @@ from harness.debuggers import debugger_factory
 from harness.debuggers.native.debugger import NativeDebugger
 from harness.errors import InternalError, UsageError
 from harness.events import Event
+from harness.printmasks import parse_print_mask
 from harness.recorder import Recorder, Recording
 from harness.recording import Tape
 from harness.runs.livetarget import Watch
@@ -62,6 +63,7 @@ def run(
     fail_fast: bool = False,
     policy: str | None = None,
     processors: int | None = None,
+    print_masks: Mapping[str, int] | None = None,
     timeout: float = Watch.silence,
     step_timeout: float = Watch.printing,
     trace_dir: FilePath = "traces",
@@ -83,6 +85,8 @@ def run(
     :param policy: who goes first in the virtual target where the order is open: ``default`` or ``random``;
         None for each scenario's own, or ``default``.
     :param processors: how many the virtual target has, 1 to 8; None for each scenario's own, or 2.
+    :param print_masks: which debug prints pass: component → mask, ``{"DEFAULT": 0xF}`` for a plain DbgPrint;
+        None for Windows' own choice, errors alone. It comes before a scenario's own.
     :param timeout: seconds after which a target that neither prints nor answers is lost.
     :param step_timeout: seconds of one step, besides what it sleeps, after which a driver that still prints
         hangs.
@@ -108,6 +112,7 @@ def run(
         watch=Watch(silence=timeout, printing=step_timeout),
         policy=policy,
         processors=processors,
+        print_masks=_checked_masks(print_masks or {}),
         subscribers=(on_progress,) if on_progress is not None else (),
     ) as rig:
         series = run_series(rig, wanted, seed=seed, repeat=repeat, fail_fast=fail_fast)
@@ -116,6 +121,13 @@ def run(
     if series.refused is not None:
         raise series.refused
     return series
+
+
+def _checked_masks(masks: Mapping[str, int]) -> dict[str, int]:
+    try:
+        return dict(parse_print_mask(f"{component}={mask}") for component, mask in masks.items())
+    except ValueError as error:
+        raise UsageError(f"print_masks: {error}") from None
 
 
 def _scenarios(given: FilePath | Scenario | Iterable[FilePath | Scenario]) -> list[Scenario]:

@@ -63,6 +63,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how many the virtual target has, 1 to 8 (default: the scenario's own, or 2)",
     )
     group.addoption(
+        "--procnotify-print-mask",
+        action="append",
+        default=[],
+        metavar="MASK",
+        help="which debug prints pass: 0xf, or COMPONENT=0xf (default: errors, as in Windows)",
+    )
+    group.addoption(
         "--procnotify-repeat",
         type=_at_least(1),
         default=1,
@@ -223,6 +230,7 @@ class _SharedRig:
                 watch=Watch(**{name: seconds for name, seconds in given.items() if seconds is not None}),
                 policy=option("--procnotify-policy"),
                 processors=option("--procnotify-processors"),
+                print_masks=_print_masks(option("--procnotify-print-mask")),
             )
             try:
                 self._rig = self._stack.enter_context(opening)
@@ -236,6 +244,16 @@ class _SharedRig:
 
     def close(self) -> None:
         self._stack.close()
+
+
+def _print_masks(written: Iterable[str]) -> dict[str, int]:
+    from harness.errors import UsageError
+    from harness.printmasks import parse_print_mask
+
+    try:
+        return dict(map(parse_print_mask, written))
+    except ValueError as error:
+        raise UsageError(f"--procnotify-print-mask: {error}") from None
 
 
 _SHARED = pytest.StashKey[_SharedRig]()

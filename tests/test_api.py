@@ -130,7 +130,13 @@ def test_a_driver_may_have_another_one_beside_it(tmp_path: Path) -> None:
         if isinstance(item, EventCaptured):
             lines.append(item.event.line)
 
-    series = harness.run(SCENARIO, other_drivers=[other], trace_dir=tmp_path, on_progress=watch)
+    series = harness.run(
+        SCENARIO,
+        other_drivers=[other],
+        print_masks={"DEFAULT": 0xF},
+        trace_dir=tmp_path,
+        on_progress=watch,
+    )
     assert series.outcome is Outcome.PASSED
     prints = [line for line in lines if line.startswith("other:") or " DriverUnload " in line]
     assert prints[0] == "other: here"

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "harness"
 
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("bugcheckcodes",),
-    ("errors", "events", "actions", "waiting"),
+    ("errors", "events", "actions", "waiting", "printmasks"),
     ("outcome", "numbers", "callbacks", "resources", "internal", "files", "processes"),
     ("lines", "kd", "toolchain", "channel", "symbols"),
     ("connection", "trace", "scenario"),
@@ -32,7 +32,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
 )
 """From the foundation up, one tuple a row."""
 
-PURE = ("kd", "order", "lines", "events", "actions", "callbacks", "numbers")
+PURE = ("kd", "order", "lines", "events", "actions", "callbacks", "numbers", "printmasks")
 """Rooms without I/O, clock or chance."""
 
 

@@ -1,6 +1,6 @@
 /*
  * actor.exe, the guest helper: does exactly one action, and says so twice. A line of JSON on standard output
- * goes to the harness; two markers by OutputDebugString go to the kernel debugger, among the driver's lines.
+ * goes to the harness; two markers by DbgPrintEx go to the kernel debugger, among the driver's lines.
  *
  *     actor.exe [--id N] ACTION ARGUMENTS...
  *

@@ -1,5 +1,10 @@
 #include "text.h"
 
+/* Of ntdll, which the SDK's headers leave out; the values are dpfilter.h's. */
+__declspec(dllimport) ULONG __cdecl DbgPrintEx(ULONG ComponentId, ULONG Level, PCSTR Format, ...);
+#define DPFLTR_IHVDRIVER_ID 77
+#define DPFLTR_ERROR_LEVEL 0
+
 /* Room for a line feed and the terminating NUL stays free. */
 static VOID PutByte(TEXT_LINE *Line, CHAR Byte)
 {
@@ -42,7 +47,8 @@ static VOID EndLine(TEXT_LINE *Line)
 VOID SayToDebugger(TEXT_LINE *Line)
 {
     EndLine(Line);
-    OutputDebugStringA(Line->Bytes);
+    /* Not OutputDebugString: the kernel filters that as it does a plain DbgPrint, and errors alone pass. */
+    DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "%s", Line->Bytes);
 }
 
 BOOL WriteTo(DWORD StandardHandle, TEXT_LINE *Line)

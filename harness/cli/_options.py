@@ -11,6 +11,7 @@ import click
 from harness.cli._logging import Command, log_options
 from harness.connection import parse_connection
 from harness.debuggers import DEBUGGERS
+from harness.printmasks import parse_print_mask
 from harness.report.json_document import json_document
 from harness.virtual.dispatcher.policy import POLICIES
 from harness.virtual.kernel.kernel import MAX_PROCESSORS
@@ -26,6 +27,7 @@ __all__ = [
     "part_options",
     "policy_option",
     "print_json",
+    "print_mask_option",
     "processors_option",
     "wait_option",
 ]
@@ -76,6 +78,25 @@ processors_option = click.option(
     metavar="N",
     help=f"How many processors the virtual target has, 1 to {MAX_PROCESSORS}. Without it the"
     " scenario's own, or 2.",
+)
+
+
+def _print_masks(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, int]:
+    """Each once; of several for one component the last counts, as on any command line."""
+    try:
+        return dict(map(parse_print_mask, value))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+print_mask_option = click.option(
+    "--print-mask",
+    "print_masks",
+    multiple=True,
+    callback=_print_masks,
+    metavar="MASK",
+    help="Which debug prints pass: 0xf lets a plain DbgPrint pass, IHVDRIVER=0xff eight levels of IHVDRIVER."
+    " Once for each component; without it the scenario's own, or Windows' choice: errors alone.",
 )
 debugger_option = click.option(
     "--debugger",

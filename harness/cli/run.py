@@ -16,6 +16,7 @@ from harness.cli._options import (
     log_options,
     policy_option,
     print_json,
+    print_mask_option,
     processors_option,
 )
 from harness.debuggers import DEBUGGERS
@@ -142,6 +143,7 @@ def _seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.option("-q", "--quiet", is_flag=True, help="Say only what did not pass, and the totals.")
 @policy_option
 @processors_option
+@print_mask_option
 @json_option
 @log_options
 def command(
@@ -152,6 +154,7 @@ def command(
     seed: int | None,
     policy: str | None,
     processors: int | None,
+    print_masks: dict[str, int],
     repeat: int | None,
     seeds: range | None,
     jobs: int,
@@ -225,6 +228,7 @@ def command(
                 policy=policy,
                 processors=processors,
                 keep_traces=kept,
+                print_masks=print_masks,
                 subscribers=(report,),
                 building=say,
             ) as rig,

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import click
 
-from harness.cli._options import json_option, log_options, policy_option, print_json, processors_option
+from harness.cli._options import (
+    json_option,
+    log_options,
+    policy_option,
+    print_json,
+    print_mask_option,
+    processors_option,
+)
 from harness.report.text import one_line
 from harness.runs.opening import read_driver
 from harness.runs.rig import GuestFiles
@@ -46,6 +53,7 @@ __all__ = ["command"]
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of the target; by default 1.")
 @policy_option
 @processors_option
+@print_mask_option
 @json_option
 @log_options
 def command(
@@ -57,6 +65,7 @@ def command(
     seed: int | None,
     policy: str | None,
     processors: int | None,
+    print_masks: dict[str, int],
     as_json: bool,
 ) -> int:
     """Boot the virtual target and dial a debugger over KDNET, as Windows does after
@@ -88,6 +97,7 @@ def command(
         seed,
         policy=policy or (None if scenario is None else scenario.policy) or POLICIES[0],
         processors=processors or (None if scenario is None else scenario.processors) or PROCESSORS,
+        print_masks={**(scenario.print_masks if scenario is not None else {}), **print_masks},
         now=time.perf_counter,
         nonce=partial(secrets.token_bytes, 32),
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from harness.connection import Connection
 from harness.guests.base import Guest
+from harness.printmasks import PrintMasks
 from harness.virtual.interfaces import DebugPort, ImageModule
 
 __all__ = [
@@ -34,6 +35,8 @@ class BootOptions:
     """Who goes first in the virtual target where the order is open; None: ``default``."""
     processors: int | None = None
     """How many the virtual target has, 1 to 8; None: 2."""
+    print_masks: PrintMasks = field(default_factory=dict)
+    """Which debug prints pass, where that is not Windows' own choice."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class Machine(Protocol):
         """Running or not, as the machine knows it."""
 
     def describe(self) -> dict[str, str]:
-        """Facts for the trace header (type, profile, policy, version)."""
+        """Facts for the trace header (type, profile, policy, print masks where they are set, version)."""
 
     def stop(self) -> None:
         """End it; the next ``start`` begins from the same clean state. Idempotent."""

@@ -15,6 +15,7 @@ from harness.guests.inprocess import InProcessGuest
 from harness.guests.virtual import VirtualGuest
 from harness.kd.contexts import MACHINE_AMD64
 from harness.machines.base import BootOptions, DirectBoot, MachineStatus
+from harness.printmasks import print_masks_words
 from harness.virtual.boot import boot as boot_target
 from harness.virtual.cpu.hardware import Hardware
 from harness.virtual.dispatcher.policy import POLICIES
@@ -54,6 +55,7 @@ class VirtualMachine:
         self._hardware: Hardware | None = None
         """Of the targets in this process."""
         self._running_profile, self._running_policy = profile, POLICIES[0]
+        self._running_masks = ""
 
     @property
     def pid(self) -> int | None:
@@ -85,6 +87,7 @@ class VirtualMachine:
                 "profile": profile,
                 "policy": policy,
                 "processors": processors,
+                "print_masks": dict(boot.print_masks),
                 "hostip": "127.0.0.1",
                 "port": connection.port,
                 "key": connection.key.format(),
@@ -93,6 +96,7 @@ class VirtualMachine:
         )
         self._booted = True
         self._running_profile, self._running_policy = profile, policy
+        self._running_masks = print_masks_words(boot.print_masks)
 
     def start_direct(self, boot: BootOptions, port: DebugPort) -> DirectBoot:
         """See :class:`harness.machines.base.DirectMachine`: each boot ends the one before."""
@@ -105,9 +109,11 @@ class VirtualMachine:
             profile=profile,
             policy=policy,
             processors=processors,
+            print_masks=boot.print_masks,
             hardware=self._hardware,
         )
         self._running_profile, self._running_policy = profile, policy
+        self._running_masks = print_masks_words(boot.print_masks)
         facts = {
             "build": str(BUILD_NUMBER),
             "machine_type": f"0x{MACHINE_AMD64:x}",
@@ -156,6 +162,7 @@ class VirtualMachine:
             "type": self.name,
             "profile": self._running_profile,
             "policy": self._running_policy,
+            **({"print_masks": self._running_masks} if self._running_masks else {}),
             "version": harness.__version__,
         }
 

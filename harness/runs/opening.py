@@ -13,6 +13,7 @@ from harness.debuggers import debugger_factory
 from harness.errors import DriverFileError, UsageError
 from harness.files import read_file
 from harness.machines import DirectMachine, DriverChecker, Machine, open_machine
+from harness.printmasks import PrintMasks
 from harness.runs.livetarget import Watch
 from harness.runs.progress import Subscriber
 from harness.runs.rig import GuestFiles, KeptTraces, Rig
@@ -94,6 +95,7 @@ def open_rig(
     watch: Watch | None = None,
     policy: str | None = None,
     processors: int | None = None,
+    print_masks: PrintMasks | None = None,
     keep_traces: KeptTraces = KeptTraces.ALL,
     interrupted: Callable[[], bool] = lambda: False,
     subscribers: tuple[Subscriber, ...] = (),
@@ -110,6 +112,8 @@ def open_rig(
     :param connection: between machine and debugger, as for WinDbg's ``-k``; None: the machine's own choice.
     :param policy: who goes first in the virtual target where the order is open; None: each scenario's own.
     :param processors: how many the virtual target has, 1 to 8; None: each scenario's own.
+    :param print_masks: which debug prints pass, where that is not Windows' own choice; of a component that a
+        scenario has a mask for too, this one counts.
     :param keep_traces: of which runs the traces stay.
     :param interrupted: see :class:`~harness.runs.rig.Rig`.
     :param trace_folder: where the folder with this rig's traces is made, once there is one; see
@@ -143,6 +147,7 @@ def open_rig(
             other_drivers=others,
             policy=policy,
             processors=processors,
+            print_masks=print_masks or {},
             keep_traces=keep_traces,
             interrupted=interrupted,
         )

@@ -11,6 +11,7 @@ from enum import Enum
 from harness.connection import Connection
 from harness.debuggers.base import Debugger
 from harness.machines.base import BootOptions, Machine
+from harness.printmasks import PrintMasks
 from harness.runs.livetarget import Watch
 from harness.runs.progress import Progress, Subscriber
 from harness.runs.steps import GuestDriver
@@ -60,11 +61,12 @@ class Rig:
     subscribers: tuple[Subscriber, ...] = ()
     other_drivers: tuple[GuestDriver, ...] = ()
     """Loaded before the first step in this order, before the driver under test, and unloaded after it."""
-
     policy: str | None = None
     """See :class:`~harness.machines.base.BootOptions`; None: each scenario's own."""
     processors: int | None = None
     """The same."""
+    print_masks: PrintMasks = field(default_factory=dict)
+    """They come before each scenario's own, component by component."""
 
     keep_traces: KeptTraces = KeptTraces.ALL
     interrupted: Callable[[], bool] = lambda: False
@@ -81,13 +83,20 @@ class Rig:
         if self.open_debugger is not None:
             connection = self.connection if self.connection is not None else self.machine.connection()
         if scenario is None:
-            return BootOptions(seed, connection, policy=self.policy, processors=self.processors)
+            return BootOptions(
+                seed,
+                connection,
+                policy=self.policy,
+                processors=self.processors,
+                print_masks=self.print_masks,
+            )
         return BootOptions(
             seed,
             connection,
             scenario.profile,
             self.policy or scenario.policy,
             self.processors or scenario.processors,
+            {**scenario.print_masks, **self.print_masks},
         )
 
     def driver_sha256(self) -> str:

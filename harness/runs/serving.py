@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from harness.errors import DriverHang, TargetLost
 from harness.guests.inprocess import InProcessGuest
+from harness.printmasks import PrintMasks
 from harness.runs.performing import probe_names
 from harness.runs.rig import GuestFiles
 from harness.runs.sources import with_sources
@@ -46,6 +47,7 @@ class TargetSwitch:
     :param seed: of every boot.
     :param policy: who goes first in it where the order is open.
     :param processors: how many it has, 1 to 8.
+    :param print_masks: which debug prints pass, where that is not Windows' own choice.
     :param now: a clock in seconds.
     :param nonce: 32 random bytes for each boot.
     """
@@ -57,6 +59,7 @@ class TargetSwitch:
         *,
         policy: str = POLICIES[0],
         processors: int = PROCESSORS,
+        print_masks: PrintMasks | None = None,
         now: Callable[[], float],
         nonce: Callable[[], bytes],
     ) -> None:
@@ -64,6 +67,7 @@ class TargetSwitch:
         self._seed = seed
         self._policy = policy
         self._processors = processors
+        self._print_masks = print_masks
         self._now = now
         self._nonce = nonce
         self._wire = UdpWire(dialling.hostip, dialling.port)
@@ -79,6 +83,7 @@ class TargetSwitch:
             seed=self._seed,
             policy=self._policy,
             processors=self._processors,
+            print_masks=self._print_masks,
             idle_clock=lambda: round((self._now() - started) * SECOND),
         )
 

@@ -8,9 +8,10 @@ from typing import Final
 
 from harness.errors import ScenarioError
 from harness.files import read_file
+from harness.printmasks import COMPONENTS, DEFAULT, MAX_MASK, check_mask, component_of
 from harness.scenario.expect import read_expectations
 from harness.scenario.model import Scenario, Step, names_of
-from harness.scenario.nodes import Node, Source
+from harness.scenario.nodes import MapNode, Node, Source
 from harness.scenario.rules import RULES
 from harness.scenario.steps import StepReader
 from harness.scenario.variables import Names
@@ -52,7 +53,7 @@ def parse(text: str, path: Path) -> Scenario:
 MAX_PROCESSORS: Final = 8
 """As many as the virtual target can have."""
 _REQUIRED = ("scenario", "summary", "expect")
-_OPTIONAL = ("steps", "lifecycle", "seed", "profile", "policy", "processors")
+_OPTIONAL = ("steps", "lifecycle", "seed", "profile", "policy", "processors", "print_mask")
 
 
 def _read(source: Source, text: str) -> Scenario:
@@ -76,6 +77,7 @@ def _read(source: Source, text: str) -> Scenario:
         profile=source.entry(entries, "profile", lambda node: source.text(node, "profile"), None),
         policy=source.entry(entries, "policy", lambda node: source.text(node, "policy"), None),
         processors=source.entry(entries, "processors", lambda node: _processors(source, node), None),
+        print_masks=source.entry(entries, "print_mask", lambda node: _print_masks(source, node), {}),
     )
 
 
@@ -92,6 +94,30 @@ def _seed(source: Source, node: Node) -> int:
 
 def _processors(source: Source, node: Node) -> int:
     return source.integer(node, "processors", minimum=1, maximum=MAX_PROCESSORS)
+
+
+def _print_masks(source: Source, node: Node) -> dict[str, int]:
+    """``0xf``, which is the mask of DEFAULT, or component by component."""
+    if not isinstance(node, MapNode):
+        return {DEFAULT: _mask(source, DEFAULT, node)}
+    masks: dict[str, int] = {}
+    for name, value in node.entries.items():
+        component = component_of(name)
+        if component is None:
+            source.fail(
+                value, f"no component '{name}' in print_mask", hint=source.suggest(name.upper(), COMPONENTS)
+            )
+        masks[component] = _mask(source, component, value)
+    return masks
+
+
+def _mask(source: Source, component: str, node: Node) -> int:
+    mask = source.integer(node, "print_mask", minimum=0, maximum=MAX_MASK)
+    try:
+        check_mask(component, mask)
+    except ValueError as error:
+        source.fail(node, str(error))
+    return mask
 
 
 def _lifecycle(source: Source, node: Node) -> frozenset[str]:

@@ -24,11 +24,12 @@ Inside the step ``repeat`` a name is bound once a round, from 1: its keys are ``
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
 from harness.actions import Action, FieldType
+from harness.printmasks import PrintMasks
 
 __all__ = [
     "ActionValue",
@@ -123,8 +124,8 @@ class ActorStep(Step):
 
     def values_of(self, *types: FieldType) -> Iterator[ActionValue]:
         """The values of the fields of these types."""
-        for field, value in zip(self.action.fields, self.values, strict=True):
-            if field.type in types:
+        for what, value in zip(self.action.fields, self.values, strict=True):
+            if what.type in types:
                 yield value
 
 
@@ -300,6 +301,8 @@ class Scenario:
     """Who goes first in the virtual target where the order is open; None: ``default``."""
     processors: int | None = None
     """How many the virtual target has; None: 2."""
+    print_masks: PrintMasks = field(default_factory=dict, hash=False)
+    """Which debug prints are to pass, where that is not Windows' own choice."""
 
     def names(self) -> dict[str, int]:
         """Names that the steps bind, see :func:`names_of`."""

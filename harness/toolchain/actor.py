@@ -34,6 +34,7 @@ def build_actor(arch: Arch, outdir: Path, *, progress: Progress | None = None) -
             sorted(sources.glob("*.c")),
             arch,
             outdir / "actor.exe",
+            libs=("kernel32", "ntdll"),
             includes=[sources],
             progress=progress,
         )
@@ -43,6 +44,7 @@ def build_actor(arch: Arch, outdir: Path, *, progress: Progress | None = None) -
             arch,
             outdir / "probe.dll",
             kind="dll",
+            libs=("kernel32", "ntdll"),
             includes=[sources],
             progress=progress,
         )

@@ -10,6 +10,7 @@ from harness.debuggers.base import Release
 from harness.events import Bugcheck, Event, Stop
 from harness.order import Check, CheckResult, check
 from harness.outcome import Outcome
+from harness.printmasks import OPEN_HINT
 from harness.scenario import Scenario
 from harness.trace.loss import LossReport
 from harness.verdict.boots import BootEvents, over_boots
@@ -18,7 +19,7 @@ from harness.verdict.survey import MAX_BOOTS, Survey
 
 __all__ = ["Verdict", "judge"]
 
-_IS_IT_LOADED = "is it loaded? is the print filter open?"
+_IS_IT_LOADED = f"is it loaded? {OPEN_HINT}"
 
 
 @dataclass(frozen=True)

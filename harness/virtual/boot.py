@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from harness.printmasks import PrintMasks
 from harness.virtual.clock import Clock
 from harness.virtual.cpu.hardware import Hardware
 from harness.virtual.dispatcher.policy import POLICIES
 from harness.virtual.interfaces import DebugPort
 from harness.virtual.kernel.kernel import Kernel
+from harness.virtual.kernel.printfilter import PrintFilter
 from harness.virtual.target import DEFAULT_PROFILE, PROCESSORS, VirtualTarget
 
 __all__ = ["Booted", "boot"]
@@ -29,6 +31,7 @@ def boot(
     profile: str = DEFAULT_PROFILE,
     policy: str = POLICIES[0],
     processors: int = PROCESSORS,
+    print_masks: PrintMasks | None = None,
     hardware: Hardware | None = None,
 ) -> Booted:
     """Boot; nothing of an earlier boot is left in what comes out, whatever the hardware was used for.
@@ -39,10 +42,13 @@ def boot(
 
     :param port: the debugger.
     :param policy: who goes first where the order is open.
+    :param print_masks: of components whose mask is not Windows' own.
     :param hardware: what to boot on; a target that ran on it before is dead then. None: new hardware.
     """
     clock = Clock()
-    kernel = Kernel(port, clock, processors=processors, hardware=hardware)
+    kernel = Kernel(
+        port, clock, processors=processors, print_filter=PrintFilter(print_masks), hardware=hardware
+    )
     target = VirtualTarget(
         kernel, port, clock, seed=seed, profile=profile, processors=processors, policy=policy
     )

@@ -129,7 +129,7 @@ class NotifyRoutines(Protocol):
         routine."""
 
     def debug_print(self, text: str, context: ThreadContext) -> None:
-        """OutputDebugString of a user-mode thread: goes to the debugger like a DbgPrint."""
+        """DbgPrintEx of a user-mode thread, component IHVDRIVER, level ERROR."""
 
 
 class DebugPort(Protocol):

@@ -8,7 +8,8 @@ stands still.
 ==================  ========================================  =============================================
 call                arguments                                 result
 ==================  ========================================  =============================================
-``boot``            seed, profile, policy, processors, hostip, port, key  {}: the target dials the debugger
+``boot``            seed, profile, policy, processors,        {}: the target dials the debugger
+                    print_masks, hostip, port, key
 ``put``             name, data (base64)                       path
 ``load_driver``     name, path                                status (NTSTATUS)
 ``unload_driver``   name                                      status
@@ -191,6 +192,7 @@ class TargetProcess:
             profile=str(settings["profile"]),
             policy=str(settings["policy"]),
             processors=int(settings["processors"]),
+            print_masks={str(name): int(mask) for name, mask in settings["print_masks"].items()},
         )
 
     def _power_off(self) -> None:

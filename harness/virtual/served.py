@@ -19,6 +19,7 @@ from typing import Any, Final
 from harness.errors import UsageError
 from harness.kd.kdnet import Key
 from harness.kd.session import Session
+from harness.printmasks import PrintMasks
 from harness.virtual.boot import boot
 from harness.virtual.clock import Clock
 from harness.virtual.dispatcher.policy import POLICIES
@@ -83,6 +84,7 @@ class ServedTarget:
     :param now: a monotonic clock in seconds, for the link's timers only.
     :param nonce: 32 random bytes, new for every boot.
     :param policy: who goes first where the order is open.
+    :param print_masks: of components whose mask is not Windows' own.
     :param idle_clock: target time (100 ns units) that passed while nothing ran; see the module's text.
     """
 
@@ -97,6 +99,7 @@ class ServedTarget:
         profile: str = DEFAULT_PROFILE,
         policy: str = POLICIES[0],
         processors: int = PROCESSORS,
+        print_masks: PrintMasks | None = None,
         idle_clock: Callable[[], int] = lambda: 0,
     ) -> None:
         session = Session.kdnet_target(
@@ -111,7 +114,12 @@ class ServedTarget:
         self._link = TargetLink(session, wire, now)
         self.stub = KdStub(self._link, now)
         self._kernel, self._target, clock = boot(
-            self.stub, seed=seed, profile=profile, policy=policy, processors=processors
+            self.stub,
+            seed=seed,
+            profile=profile,
+            policy=policy,
+            processors=processors,
+            print_masks=print_masks,
         )
         shown_times = _DebuggerClock(clock, self.stub, idle_clock)
         self.stub.attach(self._kernel, DebuggerView(self._kernel, shown_times))

@@ -8,11 +8,17 @@ from typing import NamedTuple
 from harness.virtual.clock import Clock
 from harness.virtual.interfaces import ImageModule, ThreadContext
 from harness.virtual.kernel.kernel import Kernel
+from harness.virtual.kernel.printfilter import PrintFilter
 
 MAX_OFFERED = 100
 """Chances after which a test has gone wrong: what is continued may come again for ever."""
 SYSTEM = ThreadContext(pid=4, tid=8, cpu=0)
 USER = ThreadContext(pid=1000, tid=1004, cpu=1)
+
+
+def open_filter() -> PrintFilter:
+    """Lets a plain DbgPrint pass, as after ``ed nt!Kd_DEFAULT_Mask 0xf``."""
+    return PrintFilter({"DEFAULT": 0xF})
 
 
 class Offered(NamedTuple):
@@ -69,7 +75,7 @@ class Booted:
     def __init__(self, **options: bool) -> None:
         self.debugger = ListedDebugger()
         self.clock = Clock(now=10_000_000)
-        self.kernel = Kernel(self.debugger, self.clock, **options)
+        self.kernel = Kernel(self.debugger, self.clock, print_filter=open_filter(), **options)
         self.debugger.kernel = self.kernel
 
     def load(self, data: bytes, name: str = "misbehave.sys") -> int:

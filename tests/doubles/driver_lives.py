@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import NamedTuple
 
-from booted import ListedDebugger
+from booted import ListedDebugger, open_filter
 
 from harness.errors import DriverBugcheck, DriverHang
 from harness.virtual.clock import MILLISECOND, SECOND, Clock
@@ -36,7 +36,14 @@ def live(
     processors: int = PROCESSORS,
 ) -> Life:
     debugger, clock = ListedDebugger(), Clock()
-    kernel = Kernel(debugger, clock, processors=processors, verifier=verifier, hardware=hardware)
+    kernel = Kernel(
+        debugger,
+        clock,
+        processors=processors,
+        print_filter=open_filter(),
+        verifier=verifier,
+        hardware=hardware,
+    )
     debugger.kernel = kernel
     if break_in_every:
         polls = itertools.count(1)

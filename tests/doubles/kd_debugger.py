@@ -74,9 +74,16 @@ class MemoryDebugger:
         self._session = Session.kdnet_host(KEY, lambda size: bytes([7]) * size)
 
     def boot(self, *, seed: int = 1, nonce: bytes = bytes(range(32))) -> ServedTarget:
-        """A target on this wire."""
+        """A target on this wire, which lets a plain DbgPrint pass."""
         dialling = Dialling(IPv4Address("192.168.2.1"), 50000, KEY)
-        return ServedTarget(dialling, self, now=lambda: self.time, nonce=nonce, seed=seed)
+        return ServedTarget(
+            dialling,
+            self,
+            now=lambda: self.time,
+            nonce=nonce,
+            seed=seed,
+            print_masks={"DEFAULT": 0xF},
+        )
 
     def attached(self, **options: Any) -> ServedTarget:
         """A target that this debugger has stopped once and let go."""

@@ -24,7 +24,12 @@ ACCESS_VIOLATION = 0xC0000005
 def outcome_of(driver: str, debugger: str, folder: Path, watch: Watch) -> RunResult:
     built = build_driver(HERE / driver, Arch.X64, folder / f"{driver}.sys").path
     with open_rig(
-        machine="virtual", debugger=debugger, driver=built, trace_folder=folder / "traces", watch=watch
+        machine="virtual",
+        debugger=debugger,
+        driver=built,
+        trace_folder=folder / "traces",
+        watch=watch,
+        print_masks={"DEFAULT": 0xF},
     ) as rig:
         return run_scenario(rig, load(LAUNCH), seed=1)
 

@@ -92,6 +92,15 @@ def test_a_number_of_processors_that_it_cannot_have_is_refused(
         machine.start(replace(boot, processors=processors))
 
 
+def test_print_masks_are_told_where_they_are_not_windows_own(
+    machine: VirtualMachine, boot: BootOptions
+) -> None:
+    machine.start(boot)
+    assert "print_masks" not in machine.describe()
+    machine.start(replace(boot, print_masks={"DEFAULT": 0xF, "IHVBUS": 8}))
+    assert machine.describe()["print_masks"] == "Kd_DEFAULT_Mask=0xf Kd_IHVBUS_Mask=0x8"
+
+
 def test_before_the_start_there_is_nothing_to_ask(machine: VirtualMachine) -> None:
     with pytest.raises(TargetLost, match="is not started"):
         machine.guest()

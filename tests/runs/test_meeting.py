@@ -98,8 +98,11 @@ def test_a_connection_that_was_asked_for_is_taken_before_the_machines_own() -> N
 
 def test_what_the_command_line_says_of_the_target_goes_before_what_the_scenario_says() -> None:
     top = "scenario: t\nsummary: t.\nexpect: [{never: [{process_exit: any}]}]\n"
-    scenario = parse(f"{top}profile: win10-1903\npolicy: random\nprocessors: 4\n", Path("t.yaml"))
+    own = "profile: win10-1903\npolicy: random\nprocessors: 4\nprint_mask: {DEFAULT: 0xf, LDR: 1}\n"
+    scenario = parse(f"{top}{own}", Path("t.yaml"))
     rig = rig_of([], NET)
-    assert rig.boot(7, scenario) == BootOptions(7, NET, "win10-1903", "random", 4)
-    told = replace(rig, policy="default", processors=1)
-    assert told.boot(7, scenario) == BootOptions(7, NET, "win10-1903", "default", 1)
+    masks = {"DEFAULT": 0xF, "LDR": 1}
+    assert rig.boot(7, scenario) == BootOptions(7, NET, "win10-1903", "random", 4, masks)
+    told = replace(rig, policy="default", processors=1, print_masks={"DEFAULT": 8})
+    masks = {"DEFAULT": 8, "LDR": 1}
+    assert told.boot(7, scenario) == BootOptions(7, NET, "win10-1903", "default", 1, masks)

@@ -18,7 +18,9 @@ from harness.scenario import RULES, parse
 from harness.scenario.nodes import MAX_MISTAKES, Source
 from harness.scenario.yamlfile import MAX_DEPTH
 
-TOP_KEYS = "known are scenario, summary, expect, steps, lifecycle, seed, profile, policy, processors"
+TOP_KEYS = (
+    "known are scenario, summary, expect, steps, lifecycle, seed, profile, policy, processors, print_mask"
+)
 
 # What load() finds before it parses is in test_scenario_files.py.
 TABLE: list[tuple[str, str, int, str]] = [
@@ -155,7 +157,7 @@ TABLE: list[tuple[str, str, int, str]] = [
         5,
         (
             "unknown key '\\x1b[2J\\n\\u202e' in scenario; known are scenario, summary, expect, "
-            "steps, lifecycle, seed, profile, policy, processors"
+            "steps, lifecycle, seed, profile, policy, processors, print_mask"
         ),
     ),
     (
@@ -180,8 +182,26 @@ TABLE: list[tuple[str, str, int, str]] = [
         5,
         (
             "unknown key 'zzz' in scenario; known are scenario, summary, expect, steps, lifecycle, "
-            "seed, profile, policy, processors"
+            "seed, profile, policy, processors, print_mask"
         ),
+    ),
+    (
+        "a component that is nearly one",
+        topped("print_mask: {IHVDRIVR: 0xf}"),
+        5,
+        "no component 'IHVDRIVR' in print_mask; did you mean 'IHVDRIVER'?",
+    ),
+    (
+        "a print mask of 33 bits",
+        topped("print_mask: 0x100000000"),
+        5,
+        "print_mask must be 0 to 4294967295, not 4294967296",
+    ),
+    (
+        "a print mask that hides errors",
+        topped("print_mask: {WIN2000: 2}"),
+        5,
+        "the mask WIN2000 needs bit 0: what the guest helper says is an error too",
     ),
     ("an empty key", topped(": 1"), 5, "not YAML: expected <block end>, but found ':'"),
     (

@@ -39,8 +39,8 @@ def test_launch_starts_the_program_with_its_arguments(prefix) -> None:
     assert (result["action"], result["id"], result["status"]) == ("launch", 3, 0)
     assert len({result["pid"], result["tid"], result["child_pid"], result["child_tid"]}) == 4
     said = prefix.wait_for(f"[actor] end exit id=4 pid={result['child_pid']} status=0", after=mark)
-    begin = said.index(f"[actor] begin launch id=3 pid={result['pid']}\\n")
-    assert begin < said.index(f"[actor] end launch id=3 pid={result['pid']} status=0\\n")
+    begin = said.index(f"[actor] begin launch id=3 pid={result['pid']}\n")
+    assert begin < said.index(f"[actor] end launch id=3 pid={result['pid']} status=0\n")
 
 
 def test_terminate_ends_the_process(prefix, sleeper: int) -> None:
@@ -69,7 +69,7 @@ def test_load_library_loads_the_dll_into_the_helper_once(prefix, times: int) -> 
     result = act(prefix, "load-library", PROBE, times)
     assert re.fullmatch(r"0x[0-9a-f]{16}", result["base"])
     said = prefix.wait_for(f"[actor] end load-library id=0 pid={result['pid']} status=0", after=mark)
-    assert said.count(f"[actor] dll attach pid={result['pid']}\\n") == 1
+    assert said.count(f"[actor] dll attach pid={result['pid']}\n") == 1
 
 
 def test_free_library_lets_the_dll_go_before_the_end(prefix) -> None:
@@ -86,8 +86,8 @@ def test_an_injected_dll_reports_itself_from_the_other_process(prefix, sleeper: 
     assert result["status"] == 0
     assert result["new_tid"] > 0
     assert result["pid"] != sleeper
-    said = prefix.wait_for(f"[actor] dll attach pid={sleeper}\\n", after=mark)
-    assert f"[actor] dll attach pid={result['pid']}\\n" not in said
+    said = prefix.wait_for(f"[actor] dll attach pid={sleeper}\n", after=mark)
+    assert f"[actor] dll attach pid={result['pid']}\n" not in said
 
 
 def test_sleep_and_exit(prefix) -> None:

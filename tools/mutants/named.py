@@ -239,10 +239,10 @@ NAMED: dict[str, NamedChange] = {
     ),
     "success-is-a-veto": NamedChange(
         "a success code other than 0 in CreationStatus forbids the process",
-        "harness/virtual/kernel/notifications.py",
-        "if create and failed(data.creation_status()):",
-        "if create and data.creation_status():",
-        _KERNEL,
+        "harness/virtual/nt/win32.py",
+        "if failed(process.creation_status):",
+        "if process.creation_status:",
+        _NT,
     ),
 }
 """Name → change."""

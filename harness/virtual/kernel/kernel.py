@@ -35,7 +35,7 @@ from harness.virtual.kernel.leftovers import demand_freed_pool, demand_nothing_p
 from harness.virtual.kernel.loader import DRIVER_UNLOAD, DRIVERS_BASE, Loader, check_driver_file
 from harness.virtual.kernel.notifications import Notifications
 from harness.virtual.kernel.pool import POOL_BASE
-from harness.virtual.kernel.printfilter import DEFAULT_COMPONENT, INFO_LEVEL, PrintFilter
+from harness.virtual.kernel.printfilter import ERROR_LEVEL, IHVDRIVER_COMPONENT, PrintFilter
 from harness.virtual.kernel.system import SYSTEM_CONTEXT, LoadedDriver, System
 from harness.virtual.kernel.systemthreads import LoneThread, LoneThreads, SystemThreads
 from harness.virtual.windows.status import (
@@ -71,7 +71,7 @@ class Kernel:
     :param port: the debugger.
     :param clock: the target's time.
     :param processors: 1 to :data:`MAX_PROCESSORS`.
-    :param print_filter: which debug prints pass; by default all of component DEFAULT and every error.
+    :param print_filter: which debug prints pass; by default those that Windows lets pass, errors.
     :param verifier: Driver Verifier is on: pool faults are reported as such (0xD5, 0xD6); a driver that
         leaves pool behind is a bugcheck (0xC4, 0x62), and so is freed memory with a timer, a DPC (0xC7) or a
         work item (0xE4) in it.
@@ -219,9 +219,9 @@ class Kernel:
         return self._run(self._unload_driver(name, context))
 
     def debug_print(self, text: str, context: ThreadContext) -> None:
-        """OutputDebugString of a user-mode thread: DbgPrints of at most 511 characters each."""
+        """The guest helper's DbgPrintEx (user mode's is in ntdll): prints of at most 511 characters each."""
         self._faults.refuse_when_dead()
-        if not self._system.print_filter.passes(DEFAULT_COMPONENT, INFO_LEVEL):
+        if not self._system.print_filter.passes(IHVDRIVER_COMPONENT, ERROR_LEVEL):
             return
         ansi = text.encode("cp1252", "replace")
         for start in range(0, len(ansi), _PRINT_CHUNK):

@@ -234,7 +234,7 @@ class NtSystem:
                 return
 
     def debug_print(self, text: str) -> None:
-        """OutputDebugString of the thread that runs now."""
+        """What the guest helper says to the kernel's debugger, in the thread that runs now."""
         self._notify.debug_print(text, self.dispatcher.context)
 
     def _free_base(self, process: Process, image: ImageFile) -> int:

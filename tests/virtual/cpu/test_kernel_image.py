@@ -6,7 +6,7 @@ import itertools
 
 import pefile
 import pytest
-from booted import Booted
+from booted import Booted, open_filter
 
 from harness.virtual.cpu.kernel_image import EXPORTED_DATA, RESERVED_DATA
 from harness.virtual.kernel.exports import DATA, EXPORTS, SUBSYSTEMS
@@ -57,7 +57,7 @@ def test_processor_counts_that_do_not_exist(booted: Booted, processors: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("component", "level", "ours", "windows"),
+    ("component", "level", "opened", "windows"),
     [
         (77, 0, True, True),  # IHVDRIVER, error: what the driver uses
         (77, 3, False, False),
@@ -70,6 +70,6 @@ def test_processor_counts_that_do_not_exist(booted: Booted, processors: int) -> 
         (400, 0, False, False),
     ],
 )
-def test_print_filter(component: int, level: int, ours: bool, windows: bool) -> None:
-    assert PrintFilter().passes(component, level) is ours
-    assert PrintFilter.windows().passes(component, level) is windows
+def test_print_filter(component: int, level: int, opened: bool, windows: bool) -> None:
+    assert open_filter().passes(component, level) is opened
+    assert PrintFilter().passes(component, level) is windows

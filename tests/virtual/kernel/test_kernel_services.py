@@ -6,7 +6,6 @@ from booted import SYSTEM, USER
 
 from harness.virtual.interfaces import ThreadContext
 from harness.virtual.kernel.kernel import Kernel
-from harness.virtual.kernel.printfilter import PrintFilter
 
 
 def lines(booted) -> list[str]:
@@ -138,7 +137,7 @@ def test_a_debuggers_break_point_takes_effect_in_code_that_has_run(booted, misbe
 
 
 def test_windows_own_filter_hides_a_plain_dbgprint(booted, misbehave, procnotify) -> None:
-    kernel = Kernel(booted.debugger, booted.clock, print_filter=PrintFilter.windows())
+    kernel = Kernel(booted.debugger, booted.clock)
     for name, data in (("misbehave.sys", misbehave), ("procnotify.sys", procnotify)):
         kernel.load_driver(path=rf"\SystemRoot\{name}", data=data, context=SYSTEM)
     assert len(lines(booted)) == 3, "only procnotify's three lines, which are errors of IHVDRIVER"

@@ -6,7 +6,7 @@ import os
 import re
 
 import pytest
-from booted import ListedDebugger
+from booted import ListedDebugger, open_filter
 from driver_lives import live
 
 from harness.errors import DriverFault
@@ -24,7 +24,9 @@ SEEDS = ALL_SEEDS or 24
 def wrong(executions: bytes, case: str, *, seed: int, policy: str) -> str | None:
     """What went wrong in one run, if anything did."""
     debugger, clock = ListedDebugger(), Clock()
-    target = VirtualTarget(Kernel(debugger, clock), debugger, clock, seed=seed, policy=policy)
+    target = VirtualTarget(
+        Kernel(debugger, clock, print_filter=open_filter()), debugger, clock, seed=seed, policy=policy
+    )
     try:
         assert target.load_driver(case, target.put(f"{case}.sys", executions)) == 0
         pid = target.act(["launch", "notepad.exe"], 1)["child_pid"]

@@ -83,6 +83,16 @@ def test_a_refused_process_ends_unseen_and_its_creator_gets_the_error(
     assert tid not in set(target.system.threads) - before
 
 
+@pytest.mark.parametrize("status", [0, 0x103, 0x4000_0000])
+def test_a_success_code_refuses_nothing(status: int) -> None:
+    recorder = Recorder(Clock())
+    recorder.refused, recorder.refused_with = {"cmd.exe"}, status
+    target = VirtualTarget(recorder, recorder, recorder.clock, seed=1)
+    result = target.act(["launch", "cmd.exe"], 1)
+    assert result["status"] == 0
+    assert int(result["child_pid"]) in target.system.processes
+
+
 def test_a_refusal_is_that_process_s_own_however_creations_overlap(refuses: bytes) -> None:
     debugger, clock = ListedDebugger(), Clock()
     target = VirtualTarget(Kernel(debugger, clock), debugger, clock, seed=1)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from booted import ListedDebugger
+from booted import ListedDebugger, open_filter
 from kd_debugger import Dialog, MemoryDebugger, go, read, read_u64
 
 from harness.kd.manipulate import GetVersion64, ReadControlSpace, ReadPhysicalMemory
@@ -81,7 +81,11 @@ def live(target: ServedTarget | VirtualTarget, driver: bytes, between: Callable[
 
 def lines_without_a_debugger(driver: bytes) -> list[bytes]:
     printed, clock = ListedDebugger(), Clock()
-    live(VirtualTarget(Kernel(printed, clock), printed, clock, seed=SEED), driver, lambda: None)
+    live(
+        VirtualTarget(Kernel(printed, clock, print_filter=open_filter()), printed, clock, seed=SEED),
+        driver,
+        lambda: None,
+    )
     return printed.prints
 
 

@@ -21,6 +21,7 @@ __all__ = ["format_text"]
 
 _IRQL_NOT_LESS_OR_EQUAL = 0x0A
 _MAX_PREFIX = 512
+_STATUS_INVALID_PARAMETER_1 = 0xC000_00EF
 
 data("KdDebuggerEnabled", 1, 1)
 data("KdDebuggerNotPresent", 1, 0)
@@ -110,6 +111,12 @@ def v_dbg_print_ex_with_prefix(
 @export("DbgQueryDebugFilterState", 2)
 def dbg_query_debug_filter_state(system: System, component: int, level: int) -> int:
     return int(system.print_filter.passes(component & 0xFFFF_FFFF, level & 0xFFFF_FFFF))
+
+
+@export("DbgSetDebugFilterState", 3)
+def dbg_set_debug_filter_state(system: System, component: int, level: int, state: int) -> int:
+    known = system.print_filter.set(component & 0xFFFF_FFFF, level & 0xFFFF_FFFF, passes=bool(state & 0xFF))
+    return STATUS_SUCCESS if known else _STATUS_INVALID_PARAMETER_1
 
 
 @export("DbgBreakPoint", "DbgBreakPointWithStatus", 1)

@@ -120,6 +120,7 @@ class CallbackKind:
 
 
 _CREATING = ("creating_pid", "creating_tid")
+_NEW_THREAD = "the thread that creates it; of a PsCreateThreadNotifyNonSystem routine the new thread"
 _CONTEXT = ("context_pid", "context_tid")
 
 CALLBACK_KINDS: dict[str, CallbackKind] = {
@@ -127,7 +128,7 @@ CALLBACK_KINDS: dict[str, CallbackKind] = {
     for row in (
         CallbackKind("process_create", ProcessCreate, PROCESS, "the thread that creates it", _CREATING),
         CallbackKind("process_exit", ProcessExit, PROCESS, "the last thread of the process", _CONTEXT),
-        CallbackKind("thread_create", ThreadCreate, THREAD, "the thread that creates it", _CREATING),
+        CallbackKind("thread_create", ThreadCreate, THREAD, _NEW_THREAD, _CREATING),
         CallbackKind("thread_exit", ThreadExit, THREAD, "the thread that ends", _CONTEXT),
         CallbackKind("image_load", ImageLoad, IMAGE, "the thread that maps the image", _CONTEXT),
     )

@@ -75,9 +75,11 @@ class NotifyRoutines(Protocol):
     the machine is dead afterwards.
     """
 
-    def create_process_object(self, *, pid: int, parent_pid: int, name: str, image: str | None) -> None:
+    def create_process_object(
+        self, *, pid: int, parent_pid: int, name: str, image: str | None, wow64: bool = False
+    ) -> None:
         """A process begins; nothing is notified yet. ``name`` is the executable's base name, ``image`` its NT
-        path."""
+        path; ``wow64``: it is a 32-bit process."""
 
     def create_thread_objects(self, *, pid: int, threads: Sequence[NewThread]) -> None:
         """The first threads of a process, some or none: as :meth:`create_thread_object` one by one."""
@@ -100,14 +102,24 @@ class NotifyRoutines(Protocol):
         context: ThreadContext,
         image: str | None = None,
         command_line: str | None = None,
+        exit_status: int = 0,
     ) -> int | Program[int]:
         """``image`` (the executable's NT path) and ``command_line`` are for Ex callbacks; None: unknown.
+        ``exit_status`` is what a process that ends ends with.
 
         Of a creation the NTSTATUS that the callbacks want it to end with (CreationStatus), else 0."""
 
     def thread_notify(
         self, *, pid: int, tid: int, create: bool, context: ThreadContext
     ) -> Program[None] | None: ...
+
+    @property
+    def wants_thread_starts(self) -> bool:
+        """Somebody listens for :meth:`thread_start_notify`."""
+
+    def thread_start_notify(self, *, pid: int, tid: int, context: ThreadContext) -> Program[None] | None:
+        """A thread that is not the System process's begins to run: for the routines that
+        PsSetCreateThreadNotifyRoutineEx registered as PsCreateThreadNotifyNonSystem."""
 
     def image_notify(
         self,

@@ -36,6 +36,8 @@ class Recorder:
         self.refused: set[str] = set()
         """Programs that a driver refuses to have started, as base names."""
         self.refused_with = 0xC000_0022
+        self.hears_thread_starts = False
+        self.exit_statuses: dict[int, int] = {}
         self.polls = 0
         self.interrupt_at: int | None = None
         """Which poll raises InterruptedError."""
@@ -56,7 +58,9 @@ class Recorder:
     def attach(self, dispatcher: Dispatcher, threads: SystemThreads) -> None:
         """No driver runs here."""
 
-    def create_process_object(self, *, pid: int, parent_pid: int, name: str, image: str | None) -> None:
+    def create_process_object(
+        self, *, pid: int, parent_pid: int, name: str, image: str | None, wow64: bool = False
+    ) -> None:
         """Objects are the kernel's."""
 
     def create_thread_objects(self, *, pid: int, threads: Sequence[NewThread]) -> None:
@@ -81,12 +85,22 @@ class Recorder:
         context: ThreadContext,
         image: str | None = None,
         command_line: str | None = None,
+        exit_status: int = 0,
     ) -> int:
         self._add("process_create" if create else "process_exit", context, pid=pid, parent_pid=parent_pid)
+        if not create:
+            self.exit_statuses[pid] = exit_status
         if command_line is not None:
             self.command_lines.append(command_line)
         refused = create and image is not None and image.rpartition("\\")[2] in self.refused
         return self.refused_with if refused else 0
+
+    @property
+    def wants_thread_starts(self) -> bool:
+        return self.hears_thread_starts
+
+    def thread_start_notify(self, *, pid: int, tid: int, context: ThreadContext) -> None:
+        self._add("thread_start", context, pid=pid, tid=tid)
 
     def thread_notify(self, *, pid: int, tid: int, create: bool, context: ThreadContext) -> None:
         self._add("thread_create" if create else "thread_exit", context, pid=pid, tid=tid)

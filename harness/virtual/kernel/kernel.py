@@ -137,9 +137,14 @@ class Kernel:
 
     # What the NT model does and reports (NotifyRoutines).
 
-    def create_process_object(self, *, pid: int, parent_pid: int, name: str, image: str | None) -> None:
+    def create_process_object(
+        self, *, pid: int, parent_pid: int, name: str, image: str | None, wow64: bool = False
+    ) -> None:
         """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
-        self._change(self._system.objects.create_process, pid, parent_pid, name, image)
+        system = self._system
+        self._change(system.objects.create_process, pid, parent_pid, name, image)
+        if image is not None:
+            system.user_blocks.add_process(system.objects.process(pid), wow64=wow64)
 
     def create_thread_objects(self, *, pid: int, threads: Sequence[NewThread]) -> None:
         """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
@@ -148,6 +153,7 @@ class Kernel:
     def create_thread_object(self, *, pid: int, tid: int, processor: int) -> None:
         """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
         self._change(self._system.objects.create_thread, pid, tid, processor)
+        self._system.user_blocks.add_thread(self._system.objects.thread(pid, tid))
 
     def delete_thread_object(self, tid: int) -> None:
         """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
@@ -173,14 +179,18 @@ class Kernel:
         context: ThreadContext,
         image: str | None = None,
         command_line: str | None = None,
+        exit_status: int = 0,
     ) -> int | Program[int]:
         """A process was created, or is about to be gone; of a creation the NTSTATUS that Ex callbacks left.
 
         :param image: NT path of its executable, for Ex callbacks; None: not known (FileOpenNameAvailable
             FALSE).
         :param command_line: None is passed on as NULL.
+        :param exit_status: of a process that ends, for PsGetProcessExitStatus.
         """
         self._faults.refuse_when_dead()
+        if not create:
+            self._system.objects.process(pid).exit_status = exit_status
         return self._run(self._notifications.process(parent_pid, pid, create, context, image, command_line))
 
     def thread_notify(
@@ -189,6 +199,16 @@ class Kernel:
         """A thread was created, or ends in its own context."""
         self._faults.refuse_when_dead()
         return self._run(self._notifications.thread(pid, tid, create, context))
+
+    @property
+    def wants_thread_starts(self) -> bool:
+        """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
+        return any(callback.extended for callback in self._system.callbacks.of("thread"))
+
+    def thread_start_notify(self, *, pid: int, tid: int, context: ThreadContext) -> Program[None] | None:
+        """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
+        self._faults.refuse_when_dead()
+        return self._run(self._notifications.thread_start(pid, tid, context))
 
     def image_notify(
         self,

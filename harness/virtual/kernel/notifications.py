@@ -51,7 +51,7 @@ class Notifications:
         if create:
             process = objects.start_process(pid, parent_pid)
             process.image_path = image = image or process.image_path
-            command_line = command_line or process.command_line
+            process.command_line = command_line = command_line or process.command_line
         process_object = objects.process(pid).address
         data = self._take_data()
         info = 0
@@ -65,20 +65,25 @@ class Notifications:
         if not create:
             self._change(objects.exit_process, pid)
             self._system.user_images.forget(pid)
+            self._system.user_blocks.forget(pid)
         return status
 
     def thread(self, pid: int, tid: int, create: bool, context: ThreadContext) -> Program[None]:
-        """Call the thread callbacks."""
+        """Call the thread callbacks; of a creation not those that the new thread runs by itself."""
         self._system.objects.thread(pid, tid)
         for callback in self._system.callbacks.of("thread"):
-            # Non-system registration: the new thread itself runs the callback (ThreadEx, Remarks).
-            own = callback.extended and create
-            where = context._replace(pid=pid, tid=tid) if own else context
-            held_up = HeldUp(pid, tid) if create else None
-            yield from self._call("thread", callback, (pid, tid, int(create)), where, held_up)
+            if not (create and callback.extended):
+                held_up = HeldUp(pid, tid) if create else None
+                yield from self._call("thread", callback, (pid, tid, int(create)), context, held_up)
         if not create:
             yield from self._system.apcs.run_down(context)
             self._change(self._system.objects.exit_thread, pid, tid)
+
+    def thread_start(self, pid: int, tid: int, context: ThreadContext) -> Program[None]:
+        """Call those that run in the new thread (PSCREATETHREADNOTIFYTYPE, PsCreateThreadNotifyNonSystem)."""
+        for callback in self._system.callbacks.of("thread"):
+            if callback.extended:
+                yield from self._call("thread", callback, (pid, tid, 1), context)
 
     def image(
         self, name: str | None, pid: int, base: int, size: int, system_mode: bool, context: ThreadContext

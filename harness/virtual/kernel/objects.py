@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from harness.virtual.cpu.memory import Memory
 from harness.virtual.interfaces import KernelClock, NewThread, ThreadContext
@@ -16,9 +17,11 @@ from harness.virtual.kernel.structures.process import IMAGE_FILE_NAME_SIZE, Epro
 from harness.virtual.kernel.structures.processor import ProcessorBlocks
 from harness.virtual.kernel.structures.thread import Ethread
 
-__all__ = ["IMAGE_FILE_NAME_SIZE", "Objects", "ProcessObject", "ThreadObject"]
+__all__ = ["IMAGE_FILE_NAME_SIZE", "STILL_ACTIVE", "Objects", "ProcessObject", "ThreadObject"]
 
 _SYSTEM = 4
+STILL_ACTIVE: Final = 0x103
+"""STATUS_PENDING: the exit status of a process that has not ended."""
 _IDLE = 0
 
 
@@ -37,8 +40,14 @@ class ProcessObject:
     image_base: int = 0
     command_line: str | None = None
     active_threads: int = 0
+    peb: int = 0
+    """User-mode address; 0 for a process without one, as the System process is."""
+    peb32: int = 0
+    """The same of the 32-bit PEB."""
     references: int = 0
     exiting: bool = False
+    exit_status: int = STILL_ACTIVE
+    """EPROCESS.ExitStatus."""
     announced: bool = False
     """The model created it and is going to delete it."""
     reported: bool = False
@@ -52,6 +61,8 @@ class ThreadObject:
     pid: int
     tid: int
     address: int
+    teb: int = 0
+    """User-mode address; 0 for a system thread."""
     references: int = 0
     exiting: bool = False
     announced: bool = False
@@ -178,6 +189,16 @@ class Objects:
         """Where its executable is mapped."""
         process.image_base = base
         self._eprocess.set_image_base(process.address, base)
+
+    def set_user_blocks(self, process: ProcessObject, peb: int, peb32: int, wow64_process: int) -> None:
+        """Where its PEBs are, and its EWOW64PROCESS (0 for a 64-bit process)."""
+        process.peb, process.peb32 = peb, peb32
+        self._eprocess.set_user_blocks(process.address, peb, wow64_process)
+
+    def set_teb(self, thread: ThreadObject, teb: int) -> None:
+        """Where its TEB is."""
+        thread.teb = teb
+        self._ethread.set_teb(thread.address, teb)
 
     # What drivers ask.
 

@@ -39,6 +39,7 @@ from harness.virtual.kernel.structures.modules import LoadedModules
 from harness.virtual.kernel.structures.processor import ProcessorBlocks
 from harness.virtual.kernel.structures.shareddata import SharedData
 from harness.virtual.kernel.systemthreads import SystemThreads
+from harness.virtual.kernel.userblocks import UserBlocks
 from harness.virtual.kernel.userimages import UserImages
 from harness.virtual.kernel.waits import Waits
 
@@ -159,7 +160,8 @@ class System:
             self.memory, clock, self.processor_blocks, active_head=image.symbols["PsActiveProcessHead"]
         )
         self.callbacks = Callbacks()
-        self.user_images = UserImages(self.memory)
+        self.user_blocks = UserBlocks(self.memory, self.heap, self.objects, processors=processors)
+        self.user_images = UserImages(self.memory, self.user_blocks.page)
         self.memory.show_page = lambda address: self.user_images.show(self.context.pid, address)
         self.context = SYSTEM_CONTEXT
         self.drivers: dict[str, LoadedDriver] = {}

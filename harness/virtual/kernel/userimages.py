@@ -9,6 +9,7 @@ a shared image.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Final
 
 from harness.virtual.cpu.memory import PAGE, Memory, is_kernel_address
@@ -22,10 +23,14 @@ _OPTIONAL_SIZE: Final = 0xF0
 
 
 class UserImages:
-    """Which images each process has mapped, and the pages of them that are shown now."""
+    """Which images each process has mapped, and the pages of them that are shown now.
 
-    def __init__(self, memory: Memory) -> None:
+    :param blocks: what stands in a page that is no image's, of ``(pid, page)``; None where nothing is mapped.
+    """
+
+    def __init__(self, memory: Memory, blocks: Callable[[int, int], bytes | None]) -> None:
         self._memory = memory
+        self._blocks = blocks
         self._mapped: dict[int, dict[int, int]] = {}
         self._shown: list[int] = []
 
@@ -39,15 +44,21 @@ class UserImages:
         self._mapped.pop(pid, None)
 
     def show(self, pid: int, address: int) -> bool:
-        """Map the page of ``address`` if it lies in an image of that process; False if it does not."""
+        """Map the page of ``address`` if it lies in an image or a block of that process; False if not."""
         for base, size in self._mapped.get(pid, {}).items():
             if base <= address < base + size:
                 page = address & ~(PAGE - 1)
-                content = _headers(base, size) if page == base else b""
-                self._memory.map(page, PAGE, "r", content=content)
-                self._shown.append(page)
+                self._show(page, _headers(base, size) if page == base else b"")
                 return True
-        return False
+        content = self._blocks(pid, address & ~(PAGE - 1))
+        if content is None:
+            return False
+        self._show(address & ~(PAGE - 1), content)
+        return True
+
+    def _show(self, page: int, content: bytes) -> None:
+        self._memory.map(page, PAGE, "r", content=content)
+        self._shown.append(page)
 
     def hide(self) -> None:
         """Unmap what was shown: another process may have another image there."""

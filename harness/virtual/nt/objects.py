@@ -26,6 +26,8 @@ class Thread:
     ordinal: int
     """How many threads its process had created before it."""
     alive: bool = True
+    begun: bool = True
+    """It has run, or nobody wants to hear that it begins to."""
     processor: int = 0
     """The one it ran on last."""
     busy_until: int = 0

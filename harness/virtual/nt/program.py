@@ -20,8 +20,6 @@ __all__ = ["ProgramRun"]
 
 BUSY_IN_KERNEL = 50 * MICROSECOND
 """A thread that is to end but is inside a system call is asked again after this long."""
-OTHER_PROCESS = "svchost.exe"
-"""Who creates a thread in another process that is not its parent: a service of the user's session."""
 EXTRA_THREAD_EXIT = (0, 100, 400, 1_500, 8_000)
 """Microseconds until a thread that no profile knows exits with its process."""
 EXTRA = "extra "
@@ -148,7 +146,7 @@ class ProgramRun:
         role = rng.choices(list(able), list(able.values()))[0]
         if role != "other":
             return self._threads[role]
-        return rng.choice(self._system.named(OTHER_PROCESS, self.process.session).live_threads())
+        return self._system.thread_factory
 
     def _happen(self, node: Node, thread: Thread) -> Program[None]:
         if node.kind == "exit":
@@ -157,6 +155,8 @@ class ProgramRun:
         if not thread.alive:
             self._schedule(node, 0, Activity.WORK)
             return
+        if thread.process is self.process:
+            yield from self._system.begin(thread)
         if node.kind == "create":
             yield from self._create(node)
         else:

@@ -21,13 +21,20 @@ from harness.virtual.nt.objects import Mapping, Process, Thread
 from harness.virtual.nt.profile import Profile, load_boot
 from harness.virtual.windows.irql import APC_LEVEL
 
-__all__ = ["GUEST_SERVICE", "NtSystem"]
+__all__ = ["GUEST_SERVICE", "THREAD_START", "NtSystem"]
 
+SYSTEM = "System"
+THREAD_START = (60 * MICROSECOND, 400 * MICROSECOND)
+"""From a thread's creation to its first instruction."""
 GUEST_SERVICE = "guestsvc.exe"
 """The service that starts the guest helper; parent of every actor process."""
 CONFLICT_STEP = 0x1_0000
 FIRST_WORKER = 2
 """Which of the System process's threads is the first that runs work items."""
+FACTORY = 7
+"""Which of them makes the threads of other processes' pools: TID 36. In recordings of two builds, 1903 and
+16299, every thread that neither its process nor its parent made was made by the thread with that id. That it
+is the System process's is inferred: no other process has an id below it."""
 BOOT_TIME = 40_000_000
 """The boot processes started within the first four seconds (100 ns units)."""
 
@@ -73,16 +80,22 @@ class NtSystem:
     @property
     def system_thread(self) -> Thread:
         """A worker thread of the System process: drivers are loaded and unloaded in it."""
-        return self.named("System").threads[1]
+        return self.named(SYSTEM).threads[1]
 
     def system_workers(self) -> list[Thread]:
-        """The System process's worker threads, apart from the one that loads drivers."""
-        return list(self.named("System").threads.values())[FIRST_WORKER:]
+        """The System process's threads that run work items."""
+        threads = list(self.named(SYSTEM).threads.values())[FIRST_WORKER:]
+        return [thread for thread in threads if thread.ordinal != FACTORY]
+
+    @property
+    def thread_factory(self) -> Thread:
+        """The System process's thread that makes threads for the pools of others."""
+        return self.named(SYSTEM).threads[FACTORY]
 
     def create_system_thread(self, body: Callable[[Thread], Program[None]]) -> Program[int]:
         """Make a thread of the System process, report it in the thread that runs now, and let it execute
         ``body`` and exit; its TID."""
-        thread = self.new_thread(self.named("System"))
+        thread = self.new_thread(self.named(SYSTEM))
         yield from self.announce(thread)
 
         def whole() -> Program[None]:
@@ -101,10 +114,13 @@ class NtSystem:
         """Make a process with its first thread's object and report its creation in ``creator``; the thread is
         reported by :meth:`announce`."""
         process = self._make_process(
-            base_name(image.path), image.path, creator.process.pid, creator.process.session
+            base_name(image.path),
+            image.path,
+            creator.process.pid,
+            creator.process.session,
+            wow64=image.wow64,
         )
         process.arguments = arguments
-        process.wow64 = image.wow64
         self.new_thread(process)
         process.creation_status = yield from ended(
             self._notify.process_notify(
@@ -161,11 +177,28 @@ class NtSystem:
                 pid=thread.process.pid, tid=thread.tid, create=True, context=self.dispatcher.context
             )
         )
+        if self._notify.wants_thread_starts and thread.process.name != SYSTEM:
+            thread.begun = False
+            delay = self.rng.randrange(*THREAD_START)
+            self.dispatcher.run_thread(thread, self.begin(thread), Activity.BACKGROUND, delay)
+
+    def begin(self, thread: Thread) -> Program[None]:
+        """Report that ``thread``, which runs now, begins to run, unless that was reported; before anything
+        else that it does."""
+        if thread.begun or not thread.alive or thread.process.ending:
+            return
+        thread.begun = True
+        yield from ended(
+            self._notify.thread_start_notify(
+                pid=thread.process.pid, tid=thread.tid, context=self.dispatcher.context
+            )
+        )
 
     def exit_thread(self, thread: Thread) -> Program[None]:
         """Report the exit of the thread that runs now; at APC_LEVEL where it ends with its process, as
         PCREATE_THREAD_NOTIFY_ROUTINE says that it may be. Its id stays taken while its process is ending: the
         process's exit is reported in one of these threads."""
+        yield from self.begin(thread)
         context = self.dispatcher.context
         if thread.process.ending:
             context = context._replace(irql=APC_LEVEL)
@@ -184,6 +217,7 @@ class NtSystem:
                 pid=process.pid,
                 create=False,
                 context=self.dispatcher.context,
+                exit_status=process.exit_status,
             )
         )
         process.exited = True
@@ -200,6 +234,7 @@ class NtSystem:
         key = image.path.casefold()
         mapping = process.mapped.get(key)
         if mapping is None:
+            yield from self.begin(self.threads[self.dispatcher.context.tid])
             mapping = Mapping(image.path, self._free_base(process, image), image.size)
             process.mapped[key] = mapping
             yield from ended(
@@ -250,17 +285,20 @@ class NtSystem:
         self._ids.free(thread.tid)
         self._notify.delete_thread_object(thread.tid)
 
-    def _make_process(self, name: str, image: str, parent_pid: int, session: int) -> Process:
+    def _make_process(
+        self, name: str, image: str, parent_pid: int, session: int, *, wow64: bool = False
+    ) -> Process:
         process = Process(
             pid=self._ids.allocate(),
             parent_pid=parent_pid,
             name=name,
             image=image,
             session=session,
+            wow64=wow64,
         )
         self.processes[process.pid] = process
         self._notify.create_process_object(
-            pid=process.pid, parent_pid=parent_pid, name=name, image=image or None
+            pid=process.pid, parent_pid=parent_pid, name=name, image=image or None, wow64=wow64
         )
         return process
 

@@ -18,7 +18,7 @@ from harness.virtual.nt.objects import Process, Thread
 from harness.virtual.nt.plan import PROCESS_EXIT, imports_in_load_order, plan_launch
 from harness.virtual.nt.profile import Launch, Variant
 from harness.virtual.nt.program import ProgramRun
-from harness.virtual.nt.system import NtSystem
+from harness.virtual.nt.system import THREAD_START, NtSystem
 from harness.virtual.windows.status import failed
 from harness.virtual.windows.win32errors import win32_error
 
@@ -44,8 +44,6 @@ PROTECTED = frozenset(
 )
 """Processes that nobody may open for termination or for writing (protected processes)."""
 SYSTEM_CALL = (20 * MICROSECOND, 90 * MICROSECOND)
-THREAD_START = (60 * MICROSECOND, 400 * MICROSECOND)
-"""From a thread's creation to its first user-mode instruction."""
 LOAD = (600 * MICROSECOND, 1_100 * MICROSECOND)
 """Between two libraries of one LoadLibrary; the middle half of the recorded distances."""
 PROBE_TEXT = b"[actor] dll "
@@ -202,6 +200,7 @@ class Win32:
     ) -> Program[None]:
         try:
             yield self._pause(THREAD_START)
+            yield from self._system.begin(thread)
             results.append((yield from routine(thread)))
             yield from self._run_of(thread.process).thread_ended(thread)
         finally:

@@ -144,6 +144,7 @@ EPROCESS: Final = Layout(
         "SectionBaseAddress": (0x3C8, "Q"),
         "InheritedFromUniqueProcessId": (0x3E8, "Q"),
         "Peb": (0x3F8, "Q"),
+        "WoW64Process": (0x428, "Q"),
         "ImageFileName": (0x450, "15s"),
         "PriorityClass": (0x45F, "B"),
         "ThreadListHead": (0x488, "QQ"),

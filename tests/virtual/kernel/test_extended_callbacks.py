@@ -75,7 +75,9 @@ def test_what_ex_callbacks_are_handed(booted: Booted, extended: bytes) -> None:
     )
     booted.create(64, 8)
     booted.kernel.thread_notify(pid=60, tid=68, create=True, context=USER)
+    assert booted.kernel.wants_thread_starts
     own = ThreadContext(60, 68, 0)
+    booted.kernel.thread_start_notify(pid=60, tid=68, context=own)
     booted.kernel.thread_notify(pid=60, tid=68, create=False, context=own)
     booted.kernel.process_notify(parent_pid=8, pid=60, create=False, context=own)
     booted.kernel.unload_driver(name="extended.sys", context=USER)

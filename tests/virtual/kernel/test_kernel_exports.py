@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from booted import SYSTEM, USER, Booted
+from made_drivers import make_driver
 
 from harness.errors import DriverBugcheck
 from harness.toolchain import Arch, build_driver
 from harness.virtual.clock import MILLISECOND
+from harness.virtual.kernel.exports import DATA, EXPORTS
 
 ENTRY = [
     "mutex irql=1 try=0",
@@ -94,3 +96,32 @@ def test_a_timer_left_behind_runs_in_unloaded_code(tmp_path: Path) -> None:
     with pytest.raises(DriverBugcheck) as caught:
         booted.kernel.thread_notify(pid=60, tid=64, create=True, context=USER)
     assert (caught.value.code, caught.value.module) == (0xCE, "leaves.sys")
+
+
+FINDS = r"""
+#include <ntddk.h>
+static VOID Find(PCWSTR Name)
+{
+    UNICODE_STRING Text;
+    RtlInitUnicodeString(&Text, Name);
+    DbgPrint("%ws %p\n", Name, MmGetSystemRoutineAddress(&Text));
+}
+NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING Path)
+{
+    UNREFERENCED_PARAMETER(Driver);
+    UNREFERENCED_PARAMETER(Path);
+    %s
+    return STATUS_UNSUCCESSFUL;
+}
+"""
+
+
+def test_every_name_that_is_served_is_found_at_run_time(booted: Booted, tmp_path: Path) -> None:
+    names = [*EXPORTS, *DATA]
+    missing = ["NtNoSuchRoutine", "dbgprint", "PsActiveProcessHead"]
+    calls = "\n    ".join(f'Find(L"{name}");' for name in [*names, *missing])
+    booted.load(make_driver(FINDS.replace("    %s\n", f"    {calls}\n"), tmp_path))
+    found = dict(line.split() for line in lines(booted))
+    for name in names:
+        assert int(found[name], 16) == booted.symbol(name), name
+    assert {found[name] for name in missing} == {f"{0:016X}"}

@@ -52,6 +52,7 @@ class Witness(Recorder):
         context: ThreadContext,
         image: str | None = None,
         command_line: str | None = None,
+        exit_status: int = 0,
     ) -> int:
         if not create:
             assert self.target is not None
@@ -66,6 +67,7 @@ class Witness(Recorder):
             context=context,
             image=image,
             command_line=command_line,
+            exit_status=exit_status,
         )
 
 

@@ -49,6 +49,7 @@ class Watch(Recorder):
         context: ThreadContext,
         image: str | None = None,
         command_line: str | None = None,
+        exit_status: int = 0,
     ) -> int:
         status = super().process_notify(
             parent_pid=parent_pid,
@@ -57,6 +58,7 @@ class Watch(Recorder):
             context=context,
             image=image,
             command_line=command_line,
+            exit_status=exit_status,
         )
         if self.system is not None and not create:
             self._demand_ids_of_the_ending_process(self.system, pid, context)

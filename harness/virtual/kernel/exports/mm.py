@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from harness.virtual.cpu.traps import MemoryFault, StatusRaised
-from harness.virtual.kernel.exports.registry import EXPORTS, data, export
+from harness.virtual.kernel.exports.registry import DATA, EXPORTS, data, export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.status import STATUS_ACCESS_VIOLATION
@@ -26,9 +26,10 @@ data("Mm64BitPhysicalAddress", 1, 1)
 
 @export("MmGetSystemRoutineAddress", 1)
 def mm_get_system_routine_address(system: System, name: int) -> int:
-    """NULL for a routine that this target does not have, as for one that a version of Windows has not."""
+    """Routines and exported variables alike; NULL for a name that this target does not have, as for one that
+    a version of Windows has not."""
     wanted = read_unicode_string(system, name)
-    return system.symbol(wanted) if wanted in EXPORTS else 0
+    return system.symbol(wanted) if wanted in EXPORTS or wanted in DATA else 0
 
 
 @export("MmIsAddressValid", 1)

@@ -10,7 +10,7 @@ from harness.virtual.cpu.traps import Hung
 from harness.virtual.kernel.callbacks import Callback
 from harness.virtual.kernel.execution import CallbackKey
 from harness.virtual.kernel.exports.registry import data, export
-from harness.virtual.kernel.objects import ProcessObject, ThreadObject
+from harness.virtual.kernel.objects import STILL_ACTIVE, ProcessObject, ThreadObject
 from harness.virtual.kernel.structures.modules import ENTRY_FLAGS, INTEGRITY_FORCED
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.status import (
@@ -26,7 +26,6 @@ _CREATE_PROCESS_NOTIFY_SUBSYSTEMS = 0
 _CREATE_THREAD_NOTIFY_NON_SYSTEM = 0
 _CREATE_THREAD_NOTIFY_SUBSYSTEMS = 1
 _STATUS_INVALID_CID = 0xC000_000B
-_STILL_ACTIVE = 0x103
 
 data("PsInitialSystemProcess")
 data("PsProcessType")
@@ -177,14 +176,45 @@ def ps_get_process_create_time(system: System, process: int) -> int:
 
 
 @export("PsGetProcessExitStatus", 1)
-def ps_get_process_exit_status(_system: System, _process: int) -> int:
-    return _STILL_ACTIVE
+def ps_get_process_exit_status(system: System, process: int) -> int:
+    found = system.objects.at(process)
+    return found.exit_status if isinstance(found, ProcessObject) else STILL_ACTIVE
 
 
-@export("PsGetProcessWow64Process", "PsGetProcessPeb", "PsGetThreadTeb", 1)
-def ps_get_user_block(_system: System, _object: int) -> int:
-    """No user-mode memory is modelled: there is no PEB and no TEB."""
-    return 0
+@export("PsGetProcessPeb", 1)
+def ps_get_process_peb(system: System, process: int) -> int:
+    found = system.objects.at(process)
+    return found.peb if isinstance(found, ProcessObject) else 0
+
+
+@export("PsGetProcessWow64Process", 1)
+def ps_get_process_wow64_process(system: System, process: int) -> int:
+    """The 32-bit PEB of a 32-bit process, NULL of others."""
+    found = system.objects.at(process)
+    return found.peb32 if isinstance(found, ProcessObject) else 0
+
+
+@export("PsGetCurrentProcessWow64Process", 0)
+def ps_get_current_process_wow64_process(system: System) -> int:
+    return system.objects.process(system.context.pid).peb32
+
+
+@export("PsGetThreadTeb", 1)
+def ps_get_thread_teb(system: System, thread: int) -> int:
+    found = system.objects.at(thread)
+    return found.teb if isinstance(found, ThreadObject) else 0
+
+
+@export("PsGetCurrentThreadTeb", 0)
+def ps_get_current_thread_teb(system: System) -> int:
+    return system.objects.thread(system.context.pid, system.context.tid).teb
+
+
+@export("IoIs32bitProcess", 1)
+def io_is_32_bit_process(system: System, _irp: int) -> int:
+    """No request of a user-mode program reaches a driver here, so the current process counts whatever the IRP
+    says; one of a system thread is none."""
+    return int(system.objects.process(system.context.pid).peb32 != 0)
 
 
 @export("PsGetThreadId", 1)

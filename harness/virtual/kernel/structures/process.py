@@ -36,6 +36,8 @@ _LIST_HEADS: Final = tuple(
 _PARENT: Final = EPROCESS.offset("InheritedFromUniqueProcessId")
 _CREATE_TIME: Final = EPROCESS.offset("CreateTime")
 _IMAGE_BASE: Final = EPROCESS.offset("SectionBaseAddress")
+_PEB: Final = EPROCESS.offset("Peb")
+_WOW64_PROCESS: Final = EPROCESS.offset("WoW64Process")
 _NAME: Final = EPROCESS.offset("ImageFileName")
 _THREADS: Final = EPROCESS.offset("ActiveThreads")
 
@@ -79,6 +81,11 @@ class Eprocess:
     def set_image_base(self, process: int, base: int) -> None:
         """Where its executable is mapped."""
         self._memory.put_u64(process + _IMAGE_BASE, base)
+
+    def set_user_blocks(self, process: int, peb: int, wow64_process: int) -> None:
+        """Its PEB, and its EWOW64PROCESS."""
+        self._memory.put_u64(process + _PEB, peb)
+        self._memory.put_u64(process + _WOW64_PROCESS, wow64_process)
 
     def set_active_threads(self, process: int, count: int) -> None:
         """So many of its threads have not exited."""

@@ -35,6 +35,7 @@ _CLIENT_ID: Final = ETHREAD.offset("Cid")
 _POINTER: Final = struct.Struct("<Q")
 _POINTERS: Final = struct.Struct("<QQ")
 _NUMBER: Final = struct.Struct("<I")
+_TEB: Final = ETHREAD.offset("Teb")
 _WAIT_LIST: Final = ETHREAD.offset("Header.WaitListHead")
 _PROCESSOR: Final = ETHREAD.offset("NextProcessor")
 _STATE: Final = ETHREAD.offset("State")
@@ -93,6 +94,10 @@ class Ethread:
             for head, links in rings:
                 memory.store(head, _POINTERS.pack(addresses[0] + links, addresses[-1] + links))
         return addresses
+
+    def set_teb(self, thread: int, teb: int) -> None:
+        """Its TEB, a user-mode address."""
+        self._memory.put_u64(thread + _TEB, teb)
 
     def run(self, thread: int, processor: int) -> None:
         """It is the one that ``processor`` executes."""

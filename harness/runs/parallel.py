@@ -30,6 +30,7 @@ from typing import Final, NamedTuple
 from harness.errors import UsageError
 from harness.machines import open_machine
 from harness.outcome import Outcome
+from harness.printmasks import PrintMasks
 from harness.runs.livetarget import Watch
 from harness.runs.progress import RunFinished
 from harness.runs.result import RunResult
@@ -71,6 +72,7 @@ class _Setting:
     watch: Watch
     policy: str | None
     processors: int | None
+    print_masks: PrintMasks
     keep_traces: KeptTraces
     scenarios: tuple[Scenario, ...]
     folder: Path
@@ -106,6 +108,7 @@ def run_parallel(
             rig.watch,
             rig.policy,
             rig.processors,
+            rig.print_masks,
             rig.keep_traces,
             tuple(scenarios),
             Path(folder),
@@ -192,6 +195,7 @@ def _begin(setting: _Setting, stop: Event) -> None:
         other_drivers=setting.other_drivers,
         policy=setting.policy,
         processors=setting.processors,
+        print_masks=setting.print_masks,
         keep_traces=setting.keep_traces,
         interrupted=stop.is_set,
     )

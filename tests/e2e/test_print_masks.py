@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.outcome import Outcome
-from harness.runs.opening import open_rig
+from harness.runs.opening import NO_DEBUGGER, open_rig
+from harness.runs.parallel import run_parallel
 from harness.runs.result import RunResult
 from harness.runs.runner import run_scenario
 from harness.scenario import load
@@ -37,11 +38,16 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_driver(folder / "plain.c", Arch.X64, folder / "plain.sys").path
 
 
-def outcome_of(driver: Path, folder: Path, masks: Mapping[str, int], own: Mapping[str, int]) -> RunResult:
+def outcome_of(
+    driver: Path, folder: Path, masks: Mapping[str, int], own: Mapping[str, int], debugger: str = "native"
+) -> RunResult:
     with open_rig(
-        machine="virtual", debugger="native", driver=driver, trace_folder=folder, print_masks=masks
+        machine="virtual", debugger=debugger, driver=driver, trace_folder=folder, print_masks=masks
     ) as rig:
-        return run_scenario(rig, replace(load(SCENARIO), print_masks=own), seed=1)
+        scenario = replace(load(SCENARIO), print_masks=own)
+        if debugger == NO_DEBUGGER:
+            return run_parallel(rig, [scenario], jobs=2).results[0]
+        return run_scenario(rig, scenario, seed=1)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +60,8 @@ def test_it_is_heard_where_its_mask_lets_info_pass(
     result = outcome_of(plain, tmp_path, masks, own)
     assert result.outcome is Outcome.PASSED, result.reason
     assert result.trace is not None
+    in_processes = outcome_of(plain, tmp_path, masks, own, NO_DEBUGGER)
+    assert in_processes.outcome is Outcome.PASSED, in_processes.reason
     told = TraceReader(result.trace).header.machine["print_masks"]
     assert told.startswith("Kd_")
 

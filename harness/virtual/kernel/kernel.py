@@ -28,6 +28,7 @@ from harness.virtual.interfaces import (
 )
 from harness.virtual.kernel.dbgprint import BUFFER_SIZE
 from harness.virtual.kernel.executor import Executor
+from harness.virtual.kernel.exporteddata import fill_exported_data
 from harness.virtual.kernel.exports import DATA, EXPORTS, ServiceTable
 from harness.virtual.kernel.faults import Faults
 from harness.virtual.kernel.heap import HEAP_BASE
@@ -36,7 +37,7 @@ from harness.virtual.kernel.loader import DRIVER_UNLOAD, DRIVERS_BASE, Loader, c
 from harness.virtual.kernel.notifications import Notifications
 from harness.virtual.kernel.pool import POOL_BASE
 from harness.virtual.kernel.printfilter import ERROR_LEVEL, IHVDRIVER_COMPONENT, PrintFilter
-from harness.virtual.kernel.system import SYSTEM_CONTEXT, LoadedDriver, System
+from harness.virtual.kernel.system import LoadedDriver, System
 from harness.virtual.kernel.systemthreads import LoneThread, LoneThreads, SystemThreads
 from harness.virtual.windows.status import (
     STATUS_IMAGE_ALREADY_LOADED,
@@ -52,10 +53,6 @@ MAX_PROCESSORS = 8
 """More than that find nothing that fewer do not."""
 _KERNEL_PATH = "\\SystemRoot\\system32\\ntoskrnl.exe"
 _SERVICES = "\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\"
-_TYPE_OBJECTS = (
-    *("PsProcessType", "PsThreadType", "PsJobType"),
-    *("IoFileObjectType", "IoDeviceObjectType", "IoDriverObjectType"),
-)
 _PRINT_CHUNK = BUFFER_SIZE - 1
 _SOON: Final = 100 * MICROSECOND
 """What a kernel alone lets happen after each call."""
@@ -125,7 +122,7 @@ class Kernel:
             checksum=image.checksum,
         )
         self._system.modules.add(self._kernel_module, timestamp=image.timestamp)
-        self._fill_exported_data()
+        fill_exported_data(self._system)
 
     def attach(self, dispatcher: Dispatcher, threads: SystemThreads) -> None:
         """Run on ``dispatcher`` from now on, with the System process's threads from ``threads``."""
@@ -400,19 +397,3 @@ class Kernel:
     def _tell_symbols(self, module: ImageModule, context: ThreadContext, *, unload: bool) -> None:
         self._system.shared_data.refresh()
         self._system.port.load_symbols(module, unload=unload, cpu=context.cpu)
-
-    def _fill_exported_data(self) -> None:
-        system = self._system
-        for name, (size, value) in DATA.items():
-            system.memory.write(system.symbol(name), value.to_bytes(size, "little"))
-        system.memory.put_u8(system.symbol("KeNumberProcessors"), self.processors)
-        self._show_system_process()
-        for name in _TYPE_OBJECTS:
-            type_object = system.heap.allocate(0xD8)
-            system.other_objects.add(type_object)
-            system.memory.put_u64(system.symbol(name), type_object)
-
-    def _show_system_process(self) -> None:
-        system = self._system
-        address = system.objects.process(SYSTEM_CONTEXT.pid).address
-        system.memory.put_u64(system.symbol("PsInitialSystemProcess"), address)

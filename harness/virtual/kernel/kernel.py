@@ -145,7 +145,10 @@ class Kernel:
 
     def create_thread_objects(self, *, pid: int, threads: Sequence[NewThread]) -> None:
         """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
-        self._change(self._system.objects.create_threads, pid, threads)
+        objects = self._system.objects
+        self._change(objects.create_threads, pid, threads)
+        for new in threads:
+            self._system.user_blocks.add_thread(objects.thread(pid, new.tid))
 
     def create_thread_object(self, *, pid: int, tid: int, processor: int) -> None:
         """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""

@@ -110,6 +110,21 @@ def test_a_32_bit_process_has_two(asks: bytes) -> None:
         assert int(image32) == base
 
 
+def test_what_runs_from_the_boot_on_has_them_too() -> None:
+    debugger, clock = ListedDebugger(), Clock()
+    kernel = Kernel(debugger, clock)
+    target = VirtualTarget(kernel, debugger, clock, seed=1)
+    tebs: set[int] = set()
+    for process in target.system.processes.values():
+        object_of = kernel._system.objects.process(process.pid)
+        assert bool(object_of.peb) is bool(process.image)
+        for thread in process.live_threads():
+            teb = kernel._system.objects.thread(process.pid, thread.tid).teb
+            assert bool(teb) is bool(process.image)
+            tebs.add(teb)
+    assert len(tebs) > 100
+
+
 def test_a_thread_that_neither_its_process_nor_its_parent_made_is_the_system_processs() -> None:
     foreign = 0
     for seed in range(6):

@@ -117,6 +117,31 @@ def test_pairs_that_never_changed_order_in_the_recording_keep_it_in_virtual_laun
     assert virtual[("load WinTypes.dll", "load mpr.dll")].keys() == {True, False}
 
 
+def short_life(seed: int) -> list[str]:
+    """One virtual notepad that nobody uses, from its creation to the exit of its last thread."""
+    recorder = Recorder(Clock())
+    target = VirtualTarget(recorder, recorder, recorder.clock, seed=seed)
+    pid = int(target.act(["launch", "notepad.exe"], 1)["child_pid"])
+    target.settle(300 * MILLISECOND, 60 * SECOND)
+    target.act(["terminate", str(pid)], 2)
+    return [name for name in names_of(recorder.reports, pid) if name != "process_exit"]
+
+
+def test_a_pair_has_one_order_here_where_it_has_one_in_the_recording_and_there_alone(recording: Path) -> None:
+    virtual = [short_life(seed) for seed in range(100)]
+    happens = set(virtual[0])
+    recorded = [
+        [name for name in ("process_create", *(event.id for event in launch.events)) if name in happens]
+        for launch in read_launches(recording, "notepad.exe")
+    ]
+    there, here = orders(recorded), orders(virtual)
+    assert there.keys() == here.keys()
+    constant = {pair for pair, seen in there.items() if len(seen) == 1}
+    assert (len(there), len(constant)) == (1326, 1302)
+    assert {pair for pair in constant if here[pair].keys() == there[pair].keys()} == constant
+    assert {pair for pair, seen in here.items() if len(seen) == 1} == constant, "the other 24 are mixed"
+
+
 def test_every_event_of_the_recording_happens_in_some_virtual_launch(recording: Path) -> None:
     seen = Counter(event.id for launch in read_launches(recording, "notepad.exe") for event in launch.events)
     virtual = {name for seed in range(SEEDS) for name in life(seed)}

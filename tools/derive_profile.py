@@ -25,8 +25,6 @@ __all__ = ["always_before", "derive_launch", "derive_profile"]
 
 INPUT_GAP = 10_000_000
 """Microseconds without any event after which a launch counts as waiting for somebody to use its window."""
-MIN_LAUNCHES = 2
-"""An event that fewer launches had is left out: nothing can be said about its order."""
 END_GAP = 4_000_000
 """Exits closer together than this (microseconds) belong to one end of the process."""
 
@@ -155,6 +153,13 @@ def _measure(
             fact.delays.append(event.time - max([begin, *ready]))
 
 
+def _unused(launch: RecordedLaunch, facts: dict[str, _Facts]) -> int:
+    """How long its window was there before somebody used it; 0 where nobody did."""
+    started = max((event.time for event in launch.events if facts[event.id].phase == "start"), default=0)
+    used = [event.time for event in launch.events if facts[event.id].phase == "input"]
+    return max(min(used) - started, 0) if used else 0
+
+
 def _node(name: str, fact: _Facts, after: list[str], observed: int) -> Node:
     by_itself = len(fact.idle) * 2 >= observed
     return Node(
@@ -177,11 +182,6 @@ def derive_launch(launches: Sequence[RecordedLaunch]) -> Launch:
     """
     if not launches:
         raise TraceError("no complete launch of that program in the recording")
-    seen = Counter(event.id for launch in launches for event in launch.events)
-    launches = [
-        launch._replace(events=[event for event in launch.events if seen[event.id] >= MIN_LAUNCHES])
-        for launch in launches
-    ]
     before = always_before(launches)
     facts = _gather(launches)
     _measure(launches, before, facts)
@@ -189,14 +189,20 @@ def derive_launch(launches: Sequence[RecordedLaunch]) -> Launch:
     names = [{event.id for event in launch.events} for launch in launches]
     present = {name: {number for number, had in enumerate(names) if name in had} for name in order}
     after = _reduced(before, present)
-    absent = Counter(tuple(name for name in order if name not in had) for had in names)
+    absent: dict[tuple[str, ...], list[int]] = {}
+    for launch, had in zip(launches, names, strict=True):
+        without = tuple(name for name in order if name not in had)
+        absent.setdefault(without, []).append(_unused(launch, facts))
     return Launch(
         image=launches[0].image,
         observed=len(launches),
         nodes=[
             _node(name, facts[name], sorted(after[name], key=order.index), len(launches)) for name in order
         ],
-        variants=[Variant(count, list(without)) for without, count in sorted(absent.items())],
+        variants=[
+            Variant(len(unused), list(without), _quantiles(unused))
+            for without, unused in sorted(absent.items())
+        ],
         exit_delay=_quantiles([launch.exit_time - launch.events[-1].time for launch in launches]),
         exit_by_last=sum(launch.exit_by == launch.events[-1].by for launch in launches),
     )

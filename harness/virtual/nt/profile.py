@@ -78,6 +78,9 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     count: int
     without: list[str]
     """Ids of the nodes that did not happen."""
+    unused: Delay = (0, 0, 0, 0, 0)
+    """From the end of the start until somebody used the window for the first time, for which the nodes of the
+    phase ``input`` wait."""
 
 
 class Launch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

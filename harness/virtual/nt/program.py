@@ -53,7 +53,8 @@ class ProgramRun:
         self._exited: list[Thread] = []
         self._entries: dict[str, Entry] = {}
         counts = [variant.count for variant in launch.variants]
-        absent = set(system.rng.choices(launch.variants, counts)[0].without)
+        self._variant = system.rng.choices(launch.variants, counts)[0]
+        absent = set(self._variant.without)
         self._remaining = {node.id: node for node in launch.nodes if node.id not in absent}
         """What is still going to happen, by node id."""
         self._open = {"start"}
@@ -163,6 +164,8 @@ class ProgramRun:
             assert node.image is not None
             image = self._system.store.find(node.image)
             assert image is not None
+            if "#" in node.id:  # mapped a second time: it was freed meanwhile, which nothing reports
+                self._system.unmap_image(self.process, image)
             yield from self._system.map_image(self.process, image)
             self._done(node)
         self._after_event()
@@ -222,4 +225,15 @@ class ProgramRun:
         if not self._started and not any(node.phase == "start" for node in self._remaining.values()):
             self._started = True
             if not self.process.ending:
+                self._await_use()
                 self._on_started(self.first_thread)
+
+    def _await_use(self) -> None:
+        """Somebody at the desktop uses the window after a while, as in the recording."""
+        if any(node.phase == "input" for node in self._remaining.values()):
+            delay = draw(self._variant.unused, self._system.rng)
+            self._system.dispatcher.call(delay, self.first_thread, self._use, Activity.TIMEOUT)
+
+    def _use(self) -> None:
+        if not self.process.ending and "input" not in self._open:
+            self.use_window()

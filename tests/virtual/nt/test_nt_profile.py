@@ -57,7 +57,9 @@ def names_of(reports: Iterable[Report], pid: int) -> list[str]:
             names.append(f"{report.kind.removeprefix('thread_')} {ordinals[report.tid]}")
         elif report.kind == "image_load":
             assert report.image is not None
-            names.append("load " + report.image.rpartition("\\")[2])
+            name = "load " + report.image.rpartition("\\")[2]
+            times = 1 + sum(earlier.partition("#")[0] == name for earlier in names)
+            names.append(f"{name}#{times}" if times > 1 else name)
         else:
             names.append(report.kind)
     return names
@@ -128,8 +130,9 @@ def short_life(seed: int) -> list[str]:
 
 
 def test_a_pair_has_one_order_here_where_it_has_one_in_the_recording_and_there_alone(recording: Path) -> None:
-    virtual = [short_life(seed) for seed in range(100)]
-    happens = set(virtual[0])
+    virtual = [short_life(seed) for seed in range(110)]
+    happens = set.intersection(*map(set, virtual))
+    virtual = [[name for name in names if name in happens] for names in virtual]
     recorded = [
         [name for name in ("process_create", *(event.id for event in launch.events)) if name in happens]
         for launch in read_launches(recording, "notepad.exe")
@@ -162,6 +165,30 @@ def test_two_launches_give_the_common_order_and_the_rest_stays_free(tmp_path: Pa
     assert after["load x.exe"] == ["create 0"]
     assert set(after["exit 0"]) == {"load a.dll", "load b.dll"}
     assert launch.variants == [Variant(2, [])]
+
+
+def long_life(seed: int) -> frozenset[str]:
+    """What happens in one virtual notepad that is there as long as the longest recorded one."""
+    recorder = Recorder(Clock())
+    target = VirtualTarget(recorder, recorder, recorder.clock, seed=seed)
+    pid = int(target.act(["launch", "notepad.exe"], 1)["child_pid"])
+    target.settle(140 * SECOND, 140 * SECOND)
+    target.act(["terminate", str(pid)], 2)
+    return frozenset(name for name in names_of(recorder.reports, pid) if not name.startswith("process"))
+
+
+def test_the_recorded_sets_of_events_happen_as_often_as_in_the_recording(recording: Path) -> None:
+    recorded = Counter(
+        frozenset(event.id for event in launch.events) for launch in read_launches(recording, "notepad.exe")
+    )
+    assert sorted(recorded.values()) == [1, 5, 6, 7, 11]
+    lives = 240
+    virtual = Counter(long_life(seed) for seed in range(lives))
+    assert virtual.keys() == recorded.keys()
+    for events, count in recorded.items():
+        share = count / 30
+        spread = 3 * (share * (1 - share) / lives) ** 0.5
+        assert abs(virtual[events] / lives - share) <= spread
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,7 @@ from harness.virtual.cpu.memory import Memory
 from harness.virtual.cpu.traps import BugcheckRaised, TrapError
 from harness.virtual.dispatcher.dispatcher import Dispatcher
 from harness.virtual.dispatcher.program import Program, ThreadWait, begin
-from harness.virtual.interfaces import (
-    DebugPort,
-    ImageModule,
-    NewThread,
-    ThreadContext,
-)
+from harness.virtual.interfaces import DebugPort, ImageModule, NewThread, ThreadContext
 from harness.virtual.kernel.dbgprint import BUFFER_SIZE
 from harness.virtual.kernel.executor import Executor
 from harness.virtual.kernel.exporteddata import fill_exported_data

@@ -57,6 +57,15 @@ def refuses(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return force_integrity(make_driver(REFUSES, tmp_path_factory.mktemp("refuses"), "refuses"))
 
 
+@pytest.mark.parametrize("status", [0x0000_0103, 0x4000_0000])
+def test_a_status_of_success_refuses_nothing(status: int) -> None:
+    recorder = Recorder(Clock())
+    recorder.refused, recorder.refused_with = {"notepad.exe"}, status
+    result = VirtualTarget(recorder, recorder, recorder.clock, seed=1).act(["launch", "notepad.exe"], 1)
+    assert result["status"] == 0
+    assert result["child_pid"]
+
+
 @pytest.mark.parametrize(
     ("status", "error"),
     [(0xC000_0022, 5), (0xC000_0906, 225), (0xC007_04EC, 1260), (0xC0FF_EE00, 317)],

@@ -108,7 +108,8 @@ def main() -> None:
 def _run() -> int:
     """The command of ``sys.argv``; its exit code."""
     try:
-        code = cli.main(standalone_mode=False)
+        # On Windows click does what a shell does elsewhere, with *, ~ and $; a debugger's "~1s" is no path.
+        code = cli.main(standalone_mode=False, windows_expand_args=sys.argv[1:2] != ["debug"])
     except (click.exceptions.Abort, KeyboardInterrupt):
         _say("interrupted")
         return INTERRUPTED

@@ -74,7 +74,7 @@ def act(stub: KdStub, action: str) -> None:
             give_up=True,
         )
         stub.halted = False
-        view.release(trace=False)
+        view.release(trace=False, dr7=None)
         stub.stops += 1
         stub.print_string(b"continued: %08x\n" % (0 if resume is None else resume.status), 0)
         return

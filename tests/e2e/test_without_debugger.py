@@ -25,7 +25,7 @@ SCENARIOS = sorted((ROOT / "scenarios").glob("*.yaml"))
 LAUNCH = ROOT / "scenarios" / "notepad-launch.yaml"
 CREATE_THREAD = ROOT / "scenarios" / "create-thread.yaml"
 DRIVERS = ROOT / "tests" / "drivers"
-FAULTY = (HERE / "writes_to_null", HERE / "breaks_in", *sorted(d for d in DRIVERS.iterdir() if d.is_dir()))
+FAULTY = (HERE / "writes_to_null", HERE / "breaks_in", *sorted({c.parent for c in DRIVERS.glob("*/*.c")}))
 SEEDS = int(os.environ.get("PROCNOTIFY_RESTORED_SEEDS", "1"))
 
 

@@ -174,10 +174,10 @@ def test_faulty_drivers_build_and_differ_from_ours(name: str, driver, tmp_path: 
 
 
 @pytest.mark.parametrize("arch", list(Arch))
-def test_the_guest_helper_needs_kernel32_alone(arch: Arch, tmp_path: Path) -> None:
+def test_the_guest_helper_needs_what_every_process_has(arch: Arch, tmp_path: Path) -> None:
     built = build_actor(arch, tmp_path)
-    assert set(imports_of(built.exe.path)) == {"kernel32.dll"}
-    assert set(imports_of(built.probe.path)) == {"kernel32.dll"}
+    assert set(imports_of(built.exe.path)) == {"kernel32.dll", "ntdll.dll"}
+    assert set(imports_of(built.probe.path)) == {"kernel32.dll", "ntdll.dll"}
     with pefile.PE(str(built.exe.path)) as image:
         assert image.OPTIONAL_HEADER.Subsystem == pefile.SUBSYSTEM_TYPE["IMAGE_SUBSYSTEM_WINDOWS_CUI"]
     with pefile.PE(str(built.probe.path)) as image:

@@ -137,7 +137,7 @@ SITUATIONS = {
     ),
     # nothing heard
     "nothing at all": Situation(
-        [], R, "no line of the driver arrived; is it loaded? is the print filter open?"
+        [], R, "no line of the driver arrived; is it loaded? a plain DbgPrint is hidden until Kd_DEFAULT_Mask"
     ),
     "nothing of the driver": Situation(
         [NOISE, NOISE, ACTED],

@@ -5,7 +5,7 @@ static VOID NTAPI OnProcessNotifyPrinting(HANDLE ParentId, HANDLE ProcessId, BOO
 {
     OnProcessNotify(ParentId, ProcessId, Create);
     for (;;)
-        DbgPrint("[procnotify] still here\n");
+        DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "[procnotify] still here\n");
 }
 
 #define OnProcessNotify OnProcessNotifyPrinting

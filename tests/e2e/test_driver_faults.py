@@ -37,19 +37,23 @@ def outcome_of(driver: str, debugger: str, folder: Path, watch: Watch) -> RunRes
 def prints_without_end(debugger: str, folder: Path) -> RunResult:
     result = outcome_of("prints_without_end", debugger, folder, Watch(printing=0.5))
     assert result.outcome is Outcome.BROKEN, result.reason
-    assert "without end during step 'launch notepad.exe'; it executes at 0x" in result.reason
+    assert "without end during step 'launch notepad.exe'; " in result.reason
     assert result.release is not None and result.release.running is True
     return result
 
 
 def test_a_driver_that_prints_without_end_hangs_and_is_found_on_the_stack(tmp_path: Path) -> None:
     result = prints_without_end("native", tmp_path)
+    assert "; it executes at 0x" in result.reason
     assert "(prints_without_end.sys+0x" in result.reason
     assert "on its stack: ntoskrnl.exe+0x" in result.reason
 
 
 def test_a_driver_that_prints_without_end_hangs_whoever_listens(other_debugger: str, tmp_path: Path) -> None:
-    prints_without_end(other_debugger, tmp_path)
+    result = prints_without_end(other_debugger, tmp_path)
+    # One that is busy with the prints may not come to break in. That is told, and the verdict is the same.
+    hung = f"; {other_debugger} hung in phase 'break_in'"
+    assert "; it executes at 0x" in result.reason or hung in result.reason
 
 
 def test_a_driver_that_waits_for_ever_hangs_where_its_source_says(tmp_path: Path) -> None:

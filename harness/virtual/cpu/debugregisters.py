@@ -5,7 +5,7 @@ What they mean is Intel SDM vol. 3, 17.2. Each processor has its own; the emulat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 import unicorn
@@ -97,7 +97,7 @@ class HardwareBreakpoints:
         self._stop = stop
         self._registers = tuple(DebugRegisters() for _ in range(processors))
         self._hooks: list[int] = []
-        self._armed: Sequence[_Breakpoint] = ()
+        self._armed: list[_Breakpoint] = []
         self.processor = 0
         """The one whose code runs."""
         self.passed: int | None = None
@@ -117,7 +117,7 @@ class HardwareBreakpoints:
     def arm(self) -> None:
         """The registers were changed: take what is enabled now."""
         armed = sorted({breakpoint for each in self._registers for breakpoint in each.breakpoints()})
-        if armed == list(self._armed):
+        if armed == self._armed:
             return
         for hook in self._hooks:
             self._engine.hook_del(hook)

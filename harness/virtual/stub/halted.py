@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from harness.kd import manipulate as kd
 from harness.kd.manipulate import Manipulate
@@ -13,8 +13,8 @@ from harness.virtual.stub.processorstate import ProcessorState
 
 __all__ = ["CrashTarget", "HaltedTarget", "RebootTarget", "RequestResult", "Resume", "SwitchTo"]
 
-
-_SEVERITY_WARNING = 0x8000_0000
+_SEVERITY_WARNING: Final = 0x8000_0000
+"""The least status that is none of success."""
 
 
 class HaltedTarget(Protocol):

@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--procnotify-debugger",
         default="native",
         metavar="NAME",
-        help="who listens: native, pykd, ntoseye (native)",
+        help="who listens: native, pykd, ntoseye, or none (native)",
     )
     group.addoption(
         "--procnotify-driver", metavar="FILE.sys", help="the driver to test (default: the project's own)"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -40,6 +43,8 @@ from harness.runs.series import Series, run_series
 
 __all__ = ["command"]
 
+_QUOTE = subprocess.list2cmdline if sys.platform == "win32" else shlex.join
+"""Words as this system's shell takes them."""
 MAX_JOBS = 256
 """Processes at most."""
 
@@ -248,7 +253,9 @@ def command(
     report.summary()
     if seeds is not None:
         for alike in by_cause(series.results):
-            say(f"again: procnotify run {one_line(str(alike[0].path))} --seed {alike[0].seed}")
+            like = _like(driver, policy, processors, print_masks)
+            words = ["procnotify", "run", str(alike[0].path), "--seed", str(alike[0].seed), *like]
+            say(f"again: {one_line(_QUOTE(words))}")
     if rig.traces.path is not None:
         click.echo(f"traces: {one_line(str(rig.traces.path))}", err=as_json)
     if junit is not None:
@@ -286,6 +293,20 @@ def _print_json(series: Series, code: int, traces: Path | None, failed: Sequence
         results=[result_as_json(result) for result in series.results],
         interrupted=None if interrupted is None else result_as_json(interrupted),
     )
+
+
+def _like(
+    driver: Path | None, policy: str | None, processors: int | None, print_masks: Mapping[str, int]
+) -> Iterator[str]:
+    """The options that decide what one seed does."""
+    if driver is not None:
+        yield from ("--driver", str(driver))
+    if policy is not None:
+        yield from ("--policy", policy)
+    if processors is not None:
+        yield from ("--processors", str(processors))
+    for component, mask in print_masks.items():
+        yield from ("--print-mask", f"{component}=0x{mask:x}")
 
 
 def _begin_junit(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -159,6 +160,17 @@ def test_a_range_of_seeds_is_run_and_only_what_does_not_pass_is_shown(runs: Scri
     assert "seed 1" not in result.stdout
     assert "broken promise s                            seed 2" in result.stdout
     assert result.stderr == "again: procnotify run s.yaml --seed 2\n"
+
+
+def test_the_words_that_show_a_run_again_have_all_that_decides_it(runs: ScriptedRuns) -> None:
+    runs.broken.add(2)
+    words = ["--policy", "random", "--processors", "4", "--print-mask", "0xf", "--driver", "a b.sys"]
+    result = run("--seeds", "2-2", *words)
+    quote = '"' if sys.platform == "win32" else "'"
+    assert result.stderr == (
+        f"again: procnotify run s.yaml --seed 2 --driver {quote}a b.sys{quote} --policy random --processors 4"
+        " --print-mask DEFAULT=0xf\n"
+    )
 
 
 @pytest.mark.parametrize("words", ["10", "2-1", "-1-2", "a-b", "1-2-3", "٣-4"])

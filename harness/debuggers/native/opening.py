@@ -104,8 +104,10 @@ class _Server:
             self._server = serve()
         except OSError as error:
             raise ConnectionFailed(
-                f"the serial port {where} cannot be served: {error}",
-                hint="end whoever has it, or choose another one here and at the machine",
+                f"the serial port {where} cannot be served: {error.strerror or error}",
+                hint="make its folder first"
+                if isinstance(error, FileNotFoundError)
+                else "end whoever has it, or choose another one here and at the machine",
             ) from error
         _log.info("waiting for a machine to connect to %s", where)
 

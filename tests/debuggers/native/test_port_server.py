@@ -91,6 +91,13 @@ def test_a_port_that_somebody_serves_is_not_served_twice(served: PipeConnection 
 
 
 @posix
+def test_a_socket_in_a_folder_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionFailed, match="cannot be served: No such file or directory") as raised:
+        opener_of(PipeConnection(str(tmp_path / "none" / "com1"), server=True))
+    assert raised.value.hint == "make its folder first"
+
+
+@posix
 def test_the_sockets_file_is_gone_afterwards_and_one_left_behind_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "com1"
     with socket.socket(socket.AF_UNIX) as killed:

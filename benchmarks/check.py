@@ -9,7 +9,6 @@ as long as one likes. LLVM's FileCheck looks for the same order in the same line
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, process_time
 
-from benchmarks.children import end_with_parent, running
+from benchmarks.children import end_with_parent, memory_of_this_process, running
 from harness.events import Event, ImageLoad, ProcessCreate, ProcessExit, ThreadCreate, ThreadExit
 from harness.outcome import Outcome
 from harness.scenario import load
@@ -187,19 +186,10 @@ def _child(trace: Path, scenario: Path) -> None:
     if verdict.outcome is not Outcome.PASSED:
         raise RuntimeError(verdict.line)
     seconds = process_time() - start
-    print(json.dumps({"events": verdict.events, "seconds": seconds, "peak": _peak()}), flush=True)
-
-
-def _peak() -> int:
-    """The most memory that this process ever had, in bytes."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        # On Linux getrusage would give the parent's where that was more: it is handed down through exec.
-        found = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(encoding="utf-8"), re.MULTILINE)
-        return int(found.group(1)) * 1024 if found else 0
-    import resource  # not on Windows, where this measurement cannot be made
-
-    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    print(
+        json.dumps({"events": verdict.events, "seconds": seconds, "peak": memory_of_this_process("VmHWM")}),
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

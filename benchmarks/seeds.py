@@ -6,7 +6,6 @@ Beside it the same scenario with the native debugger, which is what a seed costs
 from __future__ import annotations
 
 import json
-import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks.children import ROOT, end_with_parent, running
+from benchmarks.children import ROOT, end_with_parent, memory_of_this_process, running
 from harness.outcome import Outcome
 from harness.runs.opening import NO_DEBUGGER, open_rig
 from harness.runs.parallel import run_parallel
@@ -87,22 +86,11 @@ def _child(folder: Path, seeds: int) -> None:
 
     def see(progress: Progress) -> None:
         if isinstance(progress, RunFinished):
-            sizes.append(_resident() if len(sizes) in (WARM, seeds - 1) else 0)
+            sizes.append(memory_of_this_process("VmRSS") if len(sizes) in (WARM, seeds - 1) else 0)
 
     _run(NO_DEBUGGER, folder, seeds, 1, see)
     memory = sizes[min(WARM, seeds - 1)]
     print(json.dumps({"memory": memory, "grown": sizes[-1] - memory}), flush=True)
-
-
-def _resident() -> int:
-    """Bytes of this process that are in memory now."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        found = re.search(r"^VmRSS:\s*(\d+) kB$", status.read_text(encoding="utf-8"), re.MULTILINE)
-        return int(found.group(1)) * 1024 if found else 0
-    import resource  # elsewhere the most that it ever had; not on Windows
-
-    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 if __name__ == "__main__":

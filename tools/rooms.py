@@ -20,6 +20,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("outcome", "numbers", "callbacks", "resources", "internal", "files", "processes"),
     ("lines", "kd", "toolchain", "channel", "symbols"),
     ("connection", "trace", "scenario"),
+    ("ports",),
     ("order", "virtual"),
     ("wine",),
     ("guests", "debuggers"),

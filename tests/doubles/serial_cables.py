@@ -9,8 +9,8 @@ from pathlib import Path
 from time import perf_counter
 
 from harness.connection import PipeConnection, TcpConnection
-from harness.debuggers.native.opening import Opener, await_transport, opener_of
-from harness.debuggers.native.transport import StreamTransport
+from harness.ports.opening import Opener, await_transport, opener_of
+from harness.ports.transport import StreamTransport
 
 __all__ = ["FORMS", "Cable"]
 

@@ -13,12 +13,12 @@ from harness.connection import Connection, NetConnection
 from harness.debuggers.native.conversation import Conversation
 from harness.debuggers.native.linklog import LinkLog
 from harness.debuggers.native.linkthread import LinkThread
-from harness.debuggers.native.opening import Opener, PortRefused, await_transport, opener_of
-from harness.debuggers.native.transport import Transport, UdpTransport
 from harness.errors import ConnectionFailed, TargetLost
 from harness.kd.kdnet import Drop
 from harness.kd.session import Session
 from harness.kd.statechange import StateChange
+from harness.ports.opening import Opener, PortRefused, await_transport, opener_of
+from harness.ports.transport import Transport, UdpTransport
 
 __all__ = ["BREAK_IN_AGAIN", "LinkOpener", "await_session", "break_in_until_halted"]
 

@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from typing import Final
 
-from harness.debuggers.native.transport import MAPPED_PREFIX
 from harness.errors import ConnectionFailed
 from harness.kd.kdnet import Drop
 from harness.kd.session import Session
@@ -27,6 +26,7 @@ from harness.kd.session_events import (
     SessionEvent,
     TargetMoved,
 )
+from harness.ports.transport import MAPPED_PREFIX
 
 __all__ = ["LinkLog", "place", "two_targets"]
 

@@ -23,10 +23,10 @@ from time import perf_counter
 from typing import Final, Protocol
 
 from harness.debuggers.native.linklog import LinkLog
-from harness.debuggers.native.transport import Transport
 from harness.errors import ConnectionFailed, DebuggerDied, ProcnotifyError, TargetLost
 from harness.kd.session import Session
 from harness.kd.session_events import Address, SessionEvent
+from harness.ports.transport import Transport
 
 __all__ = ["LinkThread", "Listener"]
 

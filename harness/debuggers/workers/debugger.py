@@ -27,11 +27,11 @@ from harness.debuggers.base import (
     TargetRebooted,
 )
 from harness.debuggers.bugchecks import CrashEvidence
-from harness.debuggers.native.transport import UdpTransport
 from harness.debuggers.release import release
 from harness.debuggers.rescue import LOOK_SECONDS, RESCUE_SECONDS, explain_silence, rescue
 from harness.debuggers.workers.link import WorkerLink, WorkerProgram
 from harness.errors import DebuggerDied, DriverBugcheck, ProcnotifyError, TargetLost, UsageError
+from harness.ports.transport import UdpTransport
 
 __all__ = ["WorkerDebugger"]
 

@@ -17,12 +17,12 @@ from kd_peer import free_udp_port
 
 from harness.connection import Connection
 from harness.debuggers.base import Release
-from harness.debuggers.native import opening
 from harness.debuggers.native.debugger import NativeDebugger
-from harness.debuggers.native.opening import open_transport
-from harness.debuggers.native.transport import Transport
 from harness.errors import ProcnotifyError, TargetLost
 from harness.kd.kdnet import Key
+from harness.ports import opening
+from harness.ports.opening import open_transport
+from harness.ports.transport import Transport
 from harness.recorder import Recorder
 from harness.virtual.served import Dialling, ServedTarget
 from harness.virtual.stub.wire import UdpWire

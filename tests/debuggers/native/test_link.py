@@ -20,14 +20,15 @@ import pytest
 from kd_peer import KEY, ThinTarget, free_udp_port
 
 from harness.debuggers.base import PrintReceived
-from harness.debuggers.native import attaching, conversation, inbox, linkthread, transport
+from harness.debuggers.native import attaching, conversation, inbox, linkthread
 from harness.debuggers.native.debugger import NativeDebugger
-from harness.debuggers.native.transport import UdpTransport
 from harness.errors import ConnectionFailed, ProcnotifyError, TargetLost
 from harness.kd.debugio import PrintString
 from harness.kd.handshake import Endpoint, Poke
 from harness.kd.kdnet import Channel, Direction, Drop, Key, Sealer
 from harness.kd.packets import PacketType
+from harness.ports import transport
+from harness.ports.transport import UdpTransport
 from harness.virtual.process import TargetProcess
 
 OTHER_KEY = Key.parse("9.9.9.9")

@@ -28,7 +28,6 @@ from harness.debuggers.base import (
     Stopped,
     TargetRebooted,
 )
-from harness.debuggers.native.byteport import socket_over
 from harness.debuggers.native.debugger import NativeDebugger
 from harness.debuggers.native.stackwords import STACK_BYTES
 from harness.debuggers.native.targetmemory import PIECE, UnreadableMemory
@@ -37,6 +36,7 @@ from harness.kd.kdnet import Key
 from harness.kd.manipulate import Continue, Continue2
 from harness.kd.statechange import CommandString, LoadSymbols
 from harness.kd.status import DBG_CONTINUE, DBG_EXCEPTION_NOT_HANDLED
+from harness.ports.byteport import socket_over
 
 BANNER = "\n*** Fatal System Error: 0x%08x\n" + " " * 23 + "(0x%016X,0x%016X,0x%016X,0x%016X)\n\n"
 
@@ -615,7 +615,7 @@ def machine_port(path: str) -> Iterator[socket.socket]:
     assert sys.platform == "win32"
     import _winapi
 
-    from harness.debuggers.native.windowspipe import NamedPipe
+    from harness.ports.windowspipe import NamedPipe
 
     class Served(NamedPipe):
         def __init__(self) -> None:

@@ -15,17 +15,17 @@ from kd_peer import ThinTarget, free_udp_port
 
 from harness.connection import SerialConnection, TcpConnection, parse_connection
 from harness.debuggers.base import PrintReceived, Stopped, TargetRebooted
-from harness.debuggers.native import opening
-from harness.debuggers.native.byteport import socket_over
 from harness.debuggers.native.debugger import NativeDebugger
-from harness.debuggers.native.opening import PortRefused, await_transport, open_transport, opener_of
-from harness.debuggers.native.transport import UdpTransport
 from harness.errors import ConnectionFailed, TargetLost
 from harness.kd.debugio import PrintString
 from harness.kd.kdcom import frame_packet
 from harness.kd.packet_ids import KDCOM_FIRST
 from harness.kd.packets import Packet, PacketType, encode_packet
 from harness.kd.session import Session
+from harness.ports import opening
+from harness.ports.byteport import socket_over
+from harness.ports.opening import PortRefused, await_transport, open_transport, opener_of
+from harness.ports.transport import UdpTransport
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="the paths are POSIX")
 

@@ -9,24 +9,24 @@ from pathlib import Path
 
 import pytest
 
-import harness.debuggers.native
-from harness.debuggers.native.opening import PortRefused, _no_port
-from harness.debuggers.native.windowspipe import check_pipe_name
+import harness.ports
 from harness.errors import ConnectionFailed
+from harness.ports.opening import PortRefused, _no_port
+from harness.ports.windowspipe import check_pipe_name
 from harness.wine.prefix import WinePrefix
 
-FOLDER = Path(harness.debuggers.native.__file__).parent
+FOLDER = Path(harness.ports.__file__).parent
 LOAD = """
 import sys, types
 for name, source in {sources!r}.items():
-    module = sys.modules["harness.debuggers.native." + name] = types.ModuleType(name)
+    module = sys.modules["harness.ports." + name] = types.ModuleType(name)
     exec(source, module.__dict__)
 """
 """The two modules without the package around them, which the Windows Python of the prefix is too old for."""
 PLAY = r"""
 import _winapi, os, threading
-from harness.debuggers.native.byteport import socket_over
-from harness.debuggers.native.windowspipe import connect_pipe
+from harness.ports.byteport import socket_over
+from harness.ports.windowspipe import connect_pipe
 
 def wait(overlapped):
     count, _ = overlapped.GetOverlappedResult(True)

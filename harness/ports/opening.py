@@ -22,10 +22,10 @@ from harness.connection import (
     SerialConnection,
     TcpConnection,
 )
-from harness.debuggers.native.byteport import socket_over
-from harness.debuggers.native.portserver import PortServer, serve_pipe, serve_tcp
-from harness.debuggers.native.transport import CharacterDevice, StreamTransport, Transport, UdpTransport
 from harness.errors import ConnectionFailed
+from harness.ports.byteport import socket_over
+from harness.ports.portserver import PortServer, serve_pipe, serve_tcp
+from harness.ports.transport import CharacterDevice, StreamTransport, Transport, UdpTransport
 from harness.waiting import wait_in_slices
 
 __all__ = ["TRY_SECONDS", "Opener", "PortRefused", "await_transport", "open_transport", "opener_of"]
@@ -211,7 +211,7 @@ def _socket_error(code: int) -> OSError:
 def _open_pipe(path: str) -> Transport:
     try:
         if sys.platform == "win32":
-            from harness.debuggers.native.windowspipe import connect_pipe
+            from harness.ports.windowspipe import connect_pipe
 
             return StreamTransport(socket_over(connect_pipe(path), f"pipe {path}"), f"pipe {path}")
         if Path(path).is_char_device():
@@ -230,7 +230,7 @@ def _open_pipe(path: str) -> Transport:
 
 
 def _open_serial(device: str, baud: int) -> Transport:
-    from harness.debuggers.native.serialport import SerialPort
+    from harness.ports.serialport import SerialPort
 
     try:
         port = SerialPort(device, baud)

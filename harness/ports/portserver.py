@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from harness.debuggers.native.byteport import socket_over
-from harness.debuggers.native.transport import StreamTransport, Transport
+from harness.ports.byteport import socket_over
+from harness.ports.transport import StreamTransport, Transport
 from harness.waiting import wait_in_slices
 
 __all__ = ["PortServer", "serve_pipe", "serve_tcp"]
@@ -113,7 +113,7 @@ def _is_readable(server: socket.socket, seconds: float) -> bool:
 
 
 if sys.platform == "win32":
-    from harness.debuggers.native.windowspipe import NamedPipeServer
+    from harness.ports.windowspipe import NamedPipeServer
 
     class _WindowsPipeServer:
         def __init__(self, path: str) -> None:

@@ -14,7 +14,7 @@ import re
 import sys
 from typing import Final
 
-from harness.debuggers.native.byteport import PIECE, PORT_SECONDS, WRITE_SECONDS
+from harness.ports.byteport import PIECE, PORT_SECONDS, WRITE_SECONDS
 
 __all__ = ["check_pipe_name"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import serial
 
-from harness.debuggers.native.byteport import PIECE, PORT_SECONDS, WRITE_SECONDS
+from harness.ports.byteport import PIECE, PORT_SECONDS, WRITE_SECONDS
 
 __all__ = ["SerialPort"]
 

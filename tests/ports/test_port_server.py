@@ -13,9 +13,9 @@ import pytest
 from serial_cables import free_tcp_port
 
 from harness.connection import PipeConnection, TcpConnection, parse_connection
-from harness.debuggers.native.opening import Opener, PortRefused, open_transport, opener_of
-from harness.debuggers.native.transport import Transport
 from harness.errors import ConnectionFailed, TargetLost
+from harness.ports.opening import Opener, PortRefused, open_transport, opener_of
+from harness.ports.transport import Transport
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="a Unix socket is the POSIX form of a pipe")
 windows = pytest.mark.skipif(sys.platform != "win32", reason="named pipes are Windows'")

@@ -1,0 +1,1 @@
+"""Where bytes of a KD link go in and out: UDP ports, TCP ports, Unix sockets, named pipes, serial devices."""

@@ -42,7 +42,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="who listens: native, pykd, ntoseye, or none (native)",
     )
     group.addoption(
-        "--procnotify-driver", metavar="FILE.sys", help="the driver to test (default: the project's own)"
+        "--procnotify-driver",
+        action="append",
+        default=[],
+        metavar="FILE.sys",
+        help="the driver to test (default: the project's own); of several the last, the others are loaded"
+        " before it",
     )
     group.addoption(
         "--procnotify-seed",
@@ -216,7 +221,7 @@ class _SharedRig:
             raise self._failure
         if self._rig is None:
             option = self._config.getoption
-            driver = option("--procnotify-driver")
+            drivers = [Path(driver) for driver in option("--procnotify-driver")]
             given = {
                 "silence": option("--procnotify-timeout"),
                 "printing": option("--procnotify-step-timeout"),
@@ -224,7 +229,8 @@ class _SharedRig:
             opening = open_rig(
                 machine=option("--procnotify-machine"),
                 debugger=option("--procnotify-debugger"),
-                driver=Path(driver) if driver is not None else None,
+                driver=drivers[-1] if drivers else None,
+                other_drivers=drivers[:-1],
                 trace_folder=Path(option("--procnotify-trace-dir")),
                 connection=option("--procnotify-connection"),
                 watch=Watch(**{name: seconds for name, seconds in given.items() if seconds is not None}),

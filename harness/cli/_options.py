@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -20,6 +21,7 @@ __all__ = [
     "connection_argument",
     "connection_text",
     "debugger_option",
+    "drivers_option",
     "duration",
     "json_asked",
     "json_option",
@@ -105,6 +107,22 @@ debugger_option = click.option(
     metavar="NAME",
     help=f"Who listens: {', '.join(DEBUGGERS)}.",
 )
+
+
+def drivers_option(help_text: str) -> Callable[[Command], Command]:
+    """``--driver``, as often as wanted: the last is the one under test, the others stand beside it.
+
+    :param help_text: what becomes of one driver.
+    """
+    return click.option(
+        "--driver",
+        "drivers",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="FILE.sys",
+        help=f"{help_text} More than once: the last is under test; those before it are loaded before it, in"
+        " this order, and unloaded after it.",
+    )
 
 
 _bind = click.option(

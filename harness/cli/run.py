@@ -15,6 +15,7 @@ import click
 from harness.cli import INTERRUPTED
 from harness.cli._options import (
     connection_text,
+    drivers_option,
     json_option,
     log_options,
     policy_option,
@@ -76,12 +77,7 @@ def _seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -
     help=f"Who listens: {', '.join(DEBUGGERS)}; or {NO_DEBUGGER}: the virtual target runs in this process,"
     " with the same events and verdicts, in a fraction of the time.",
 )
-@click.option(
-    "--driver",
-    type=click.Path(path_type=Path),
-    metavar="FILE.sys",
-    help="The driver to test. Without it the project's own, built when the cache does not have it.",
-)
+@drivers_option("The driver to test. Without it the project's own, built when the cache does not have it.")
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -155,7 +151,7 @@ def command(
     paths: tuple[Path, ...],
     machine: str,
     debugger: str,
-    driver: Path | None,
+    drivers: tuple[Path, ...],
     seed: int | None,
     policy: str | None,
     processors: int | None,
@@ -186,6 +182,7 @@ def command(
       procnotify run scenarios
       procnotify run scenarios --repeat 50 --seed 1 --junit results.xml
       procnotify run scenarios --policy random --repeat 100
+      procnotify run scenarios --driver bus.sys --driver mydriver.sys
       procnotify run scenarios --debugger none --seeds 1-10000 --jobs 2
       procnotify run scenarios --json > results.json
 
@@ -226,7 +223,8 @@ def command(
             open_rig(
                 machine=machine,
                 debugger=debugger,
-                driver=driver,
+                driver=drivers[-1] if drivers else None,
+                other_drivers=drivers[:-1],
                 trace_folder=trace_dir,
                 connection=connection,
                 watch=Watch(silence=timeout, printing=step_timeout),
@@ -253,7 +251,7 @@ def command(
     report.summary()
     if seeds is not None:
         for alike in by_cause(series.results):
-            like = _like(driver, policy, processors, print_masks)
+            like = _like(drivers, policy, processors, print_masks)
             words = ["procnotify", "run", str(alike[0].path), "--seed", str(alike[0].seed), *like]
             say(f"again: {one_line(_QUOTE(words))}")
     if rig.traces.path is not None:
@@ -296,10 +294,10 @@ def _print_json(series: Series, code: int, traces: Path | None, failed: Sequence
 
 
 def _like(
-    driver: Path | None, policy: str | None, processors: int | None, print_masks: Mapping[str, int]
+    drivers: Iterable[Path], policy: str | None, processors: int | None, print_masks: Mapping[str, int]
 ) -> Iterator[str]:
     """The options that decide what one seed does."""
-    if driver is not None:
+    for driver in drivers:
         yield from ("--driver", str(driver))
     if policy is not None:
         yield from ("--policy", policy)

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from harness.cli._options import (
+    drivers_option,
     json_option,
     log_options,
     policy_option,
@@ -18,7 +19,7 @@ from harness.cli._options import (
     processors_option,
 )
 from harness.report.text import one_line
-from harness.runs.opening import read_driver
+from harness.runs.opening import check_names, read_driver
 from harness.runs.rig import GuestFiles
 from harness.runs.runner import DEFAULT_SEED, seed_of
 from harness.runs.serving import TargetSwitch, serve
@@ -44,11 +45,8 @@ __all__ = ["command"]
     metavar="SCENARIO",
     help="Do this scenario's steps once the debugger has let the target go, then exit.",
 )
-@click.option(
-    "--driver",
-    type=click.Path(path_type=Path),
-    metavar="FILE.sys",
-    help="Load this driver once the debugger has let the target go; with --run the project's own by default.",
+@drivers_option(
+    "Load this driver once the debugger has let the target go; with --run the project's own by default."
 )
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of the target; by default 1.")
 @policy_option
@@ -61,7 +59,7 @@ def command(
     port: int,
     key: str,
     scenario_file: Path | None,
-    driver: Path | None,
+    drivers: tuple[Path, ...],
     seed: int | None,
     policy: str | None,
     processors: int | None,
@@ -89,7 +87,7 @@ def command(
     """
     dialling = Dialling.of(hostip, port, key)
     scenario = load(scenario_file) if scenario_file is not None else None
-    under_test = _driver(driver, wanted=scenario is not None)
+    loaded = _drivers(drivers, wanted=scenario is not None)
     if seed is None:
         seed = DEFAULT_SEED if scenario is None else seed_of(scenario, None)
     switch = TargetSwitch(
@@ -102,7 +100,7 @@ def command(
         nonce=partial(secrets.token_bytes, 32),
     )
     try:
-        bindings = serve(switch, scenario, under_test, _helper, _say)
+        bindings = serve(switch, scenario, loaded, _helper, _say)
     finally:
         switch.off()
     if as_json:
@@ -119,9 +117,12 @@ def _helper() -> GuestFiles:
     return GuestFiles(built.exe.path.read_bytes(), built.probe.path.read_bytes())
 
 
-def _driver(path: Path | None, *, wanted: bool) -> GuestDriver | None:
-    if path is None and not wanted:
-        return None
-    driver = read_driver(path or default_driver(progress=partial(click.echo, err=True)).path)
-    check_driver_file(driver.image)
-    return driver
+def _drivers(paths: tuple[Path, ...], *, wanted: bool) -> tuple[GuestDriver, ...]:
+    """The drivers to load, in this order."""
+    if not paths and wanted:
+        paths = (default_driver(progress=partial(click.echo, err=True)).path,)
+    drivers = tuple(read_driver(path) for path in paths)
+    for driver in drivers:
+        check_driver_file(driver.image)
+    check_names(drivers)
+    return drivers

@@ -150,7 +150,8 @@ class Grammar:
             self._by_tag.setdefault(form.tag, []).append(form)
         self.tags = tuple(self._by_tag)
         """Every text that a line of this grammar begins with."""
-        self._driver_tags = tuple({form.tag for form in forms if form.event is not Marker})
+        self.driver_tags = tuple({form.tag for form in forms if form.event is not Marker})
+        """Those that a line of the driver begins with."""
         self._tail = re.compile(_joined(tail) + r"\Z", re.ASCII) if tail else None
         self._tail_fields = tuple(piece for piece in tail if isinstance(piece, Field) and piece.name)
 
@@ -173,7 +174,7 @@ class Grammar:
 
     def claims(self, text: str) -> bool:
         """Whether the line begins as a driver's do, so that it should have fitted a form."""
-        return text.startswith(self._driver_tags)
+        return text.startswith(self.driver_tags)
 
     def misfit(self, text: str) -> Misfit:
         """Where a line that fits no form stopped fitting the nearest one."""

@@ -12,6 +12,7 @@ from harness.connection import parse_connection
 from harness.debuggers import debugger_factory
 from harness.errors import DriverFileError, UsageError
 from harness.files import read_file
+from harness.lines.procnotify import PROCNOTIFY
 from harness.machines import DirectMachine, DriverChecker, Machine, open_machine
 from harness.printmasks import PrintMasks
 from harness.runs.livetarget import Watch
@@ -22,7 +23,7 @@ from harness.runs.trace_folder import TraceFolder
 from harness.symbols import DriverSymbols
 from harness.toolchain import default_actor, default_driver
 
-__all__ = ["MAX_DRIVER", "NO_DEBUGGER", "open_rig", "read_driver"]
+__all__ = ["MAX_DRIVER", "NO_DEBUGGER", "check_names", "open_rig", "read_driver"]
 
 NO_DEBUGGER = "none"
 """The debugger's name where nobody listens: the target runs in this process."""
@@ -55,12 +56,27 @@ def _read_for(machine: Machine, path: Path) -> GuestDriver:
     return driver
 
 
-def _check_names(drivers: tuple[GuestDriver, ...]) -> None:
-    """A service is known by its name alone, whatever its letter case."""
+def check_names(drivers: tuple[GuestDriver, ...]) -> None:
+    """A service is known by its name alone, whatever its letter case.
+
+    :raises DriverFileError: two have the same.
+    """
     names = [driver.service.casefold() for driver in drivers]
     for number, driver in enumerate(drivers):
         if names.index(names[number]) != number:
             raise DriverFileError(f"two drivers are called {driver.service}", hint="rename one of the files")
+
+
+def _check_lines(others: tuple[GuestDriver, ...]) -> None:
+    """A line tells by its beginning alone whose it is."""
+    for driver in others:
+        for tag in PROCNOTIFY.driver_tags:
+            if tag.encode() in driver.image:
+                raise DriverFileError(
+                    f"{driver.file} is not under test, but prints lines that begin with {tag.strip()}, too:"
+                    " nobody could tell whose a line is",
+                    hint="have it print another beginning, or test it by itself",
+                )
 
 
 def _check_direct(machine: Machine, connection: str | None) -> None:
@@ -108,7 +124,7 @@ def open_rig(
     :param machine: a name from :data:`harness.machines.MACHINES`.
     :param debugger: a name from :data:`harness.debuggers.DEBUGGERS`, or :data:`NO_DEBUGGER`.
     :param driver: the .sys to test; None for the project's own, which is built if need be.
-    :param other_drivers: drivers that are loaded before it and unloaded after it, in this order.
+    :param other_drivers: drivers that are loaded before it, in this order, and unloaded after it.
     :param connection: between machine and debugger, as for WinDbg's ``-k``; None: the machine's own choice.
     :param policy: who goes first in the virtual target where the order is open; None: each scenario's own.
     :param processors: how many the virtual target has, 1 to 8; None: each scenario's own.
@@ -133,7 +149,8 @@ def open_rig(
         closing.callback(host.close)
         under_test = _read_for(host, driver or default_driver(progress=building).path)
         others = tuple(_read_for(host, path) for path in other_drivers)
-        _check_names((under_test, *others))
+        check_names((*others, under_test))
+        _check_lines(others)
         helper = default_actor(progress=building)
         yield Rig(
             machine=host,

@@ -67,6 +67,7 @@ def begin_trace(
         machine=rig.machine.describe(),
         debugger=debugger,
         driver_sha256=rig.driver_sha256(),
+        other_drivers=rig.other_drivers_sha256(),
         seed=seed,
         host={
             "procnotify": harness.__version__,

@@ -102,3 +102,7 @@ class Rig:
     def driver_sha256(self) -> str:
         """Of the driver's file, in hexadecimal."""
         return hashlib.sha256(self.driver.image).hexdigest()
+
+    def other_drivers_sha256(self) -> dict[str, str]:
+        """The same of each driver beside it: file name → digest."""
+        return {driver.file: hashlib.sha256(driver.image).hexdigest() for driver in self.other_drivers}

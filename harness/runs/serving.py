@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from harness.errors import DriverHang, TargetLost
@@ -11,7 +11,14 @@ from harness.printmasks import PrintMasks
 from harness.runs.performing import probe_names
 from harness.runs.rig import GuestFiles
 from harness.runs.sources import with_sources
-from harness.runs.steps import GuestDriver, Markers, StepRunner, loads_driver_itself
+from harness.runs.steps import (
+    GuestDriver,
+    Markers,
+    StepRunner,
+    loads_driver_itself,
+    start_other_driver,
+    stop_other_driver,
+)
 from harness.scenario import Scenario
 from harness.toolchain.windows_errors import ntstatus_words
 from harness.virtual.clock import SECOND
@@ -95,14 +102,16 @@ class TargetSwitch:
 def serve(
     switch: TargetSwitch,
     scenario: Scenario | None,
-    driver: GuestDriver | None,
+    drivers: Sequence[GuestDriver],
     helper: Callable[[], GuestFiles],
     say: Callable[[str], None],
 ) -> dict[str, int]:
     """Dial a debugger; once it has let the target go, do the scenario's steps. The names that they bound.
 
-    Without a scenario the driver, where there is one, is loaded into every boot, for ever.
+    Without a scenario the drivers are loaded into every boot, for ever.
 
+    :param drivers: in the order of their loading; with a scenario the last one is under test, and the others
+        are unloaded after it.
     :param helper: the guest helper's files, asked for when steps are done.
     :param say: told what happens, a line at a time.
     :raises DriverFault: the driver did not load, did not unload, hung or crashed the target.
@@ -117,18 +126,18 @@ def serve(
             while not target.stops:
                 target.idle()
             say("a debugger has let the target go")
-            if scenario is not None and driver is not None:
-                bindings = _do_steps(target, scenario, driver, helper())
+            if scenario is not None:
+                bindings = _do_steps(target, scenario, drivers, helper())
                 say(f"the steps of {scenario.path} are done")
                 target.stub.announce_reboot()
                 return bindings
-            if driver is not None:
+            for driver in drivers:
                 status = target.load_driver(driver.service, target.put(driver.file, driver.image))
                 say(f"{driver.file}: {ntstatus_words(status)}")
             while True:
                 target.idle()
         except DriverHang as hang:
-            raise with_sources(hang, [] if driver is None else [driver]) from hang
+            raise with_sources(hang, drivers) from hang
         except RebootedByDebugger as end:
             say(str(end))
         except TargetCrashed as end:
@@ -138,17 +147,23 @@ def serve(
 
 
 def _do_steps(
-    target: ServedTarget, scenario: Scenario, driver: GuestDriver, helper: GuestFiles
+    target: ServedTarget, scenario: Scenario, drivers: Sequence[GuestDriver], helper: GuestFiles
 ) -> dict[str, int]:
-    runner = StepRunner(scenario, _DirectCaller(), InProcessGuest(target), driver, Markers())
+    *others, under_test = drivers
+    caller, guest = _DirectCaller(), InProcessGuest(target)
+    runner = StepRunner(scenario, caller, guest, under_test, Markers())
     files = {"actor.exe": helper.actor, "probe.dll": helper.probe}
     files |= dict.fromkeys(probe_names(scenario.steps), helper.probe)
     for name, data in files.items():
         runner.paths[name] = target.put(name, data)
+    for other in others:
+        start_other_driver(caller, guest, other)
     explicit = loads_driver_itself(scenario.steps)
     if not explicit:
         runner.load_driver()
     runner.run()
     if not explicit:
         runner.unload_driver()
+    for other in reversed(others):
+        stop_other_driver(caller, guest, other)
     return runner.bindings

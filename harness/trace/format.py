@@ -41,6 +41,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="h
     """Name and version."""
     driver_sha256: str | None = None
     """SHA-256 of the .sys, in hexadecimal."""
+    other_drivers: dict[str, str] = {}
+    """Of each driver that was loaded beside it: file name → SHA-256. Their lines are prints of this trace."""
     seed: int | None = None
     host: dict[str, str] = {}
     """Versions of procnotify, Python and the operating system."""

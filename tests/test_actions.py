@@ -57,6 +57,17 @@ def test_the_helpers_usage_is_the_tables() -> None:
     assert text == "usage: actor.exe [--id N] " + " | ".join(action.usage for action in ROWS)
 
 
+def test_the_helpers_commands_are_no_actions_and_stand_in_its_usage() -> None:
+    entries = re.findall(r'\{L"([\w-]+)", "([\w-]+)", \w+\}', helper_source("commands.c"))
+    words = [word for word, _ in entries]
+    assert entries and entries == [(word, word) for word in words]
+    assert not {action.word for action in ROWS} & set(words)
+    usage = re.search(r"UsageOfCommands =(.*?);", helper_source("actor.c"), re.DOTALL)
+    assert usage is not None
+    text = "".join(re.findall(r'"(.*?)"', usage[1]))
+    assert [part.split()[0] for part in text.removeprefix("       actor.exe [--id N] ").split(" | ")] == words
+
+
 def test_what_a_name_stands_for_is_in_the_helpers_result() -> None:
     members = set(re.findall(r'PutMember\(&Line, "(\w+)"', helper_source("actor.c")))
     assert {made for action in ROWS for _, made in action.binds} <= members

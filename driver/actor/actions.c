@@ -179,15 +179,11 @@ static BOOL Inject(ARGUMENTS *Arguments, RESULT *Result)
     static WCHAR Path[ARGUMENT_CAPACITY];
     DWORD ProcessId;
 
-    if (!TakeNumber(Arguments, &ProcessId) || !TakeArgument(Arguments))
-        return FALSE;
-
     /* The other process has another current folder. */
-    const DWORD Length = GetFullPathNameW(Arguments->Current, ARGUMENT_CAPACITY, Path, NULL);
-    if (Length == 0 || Length >= ARGUMENT_CAPACITY) {
-        Result->Status = Length == 0 ? GetLastError() : ERROR_FILENAME_EXCED_RANGE;
+    if (!TakeNumber(Arguments, &ProcessId) || !TakePath(Arguments, Path, &Result->Status))
+        return FALSE;
+    if (Result->Status != ERROR_SUCCESS)
         return TRUE;
-    }
     const HANDLE Process = OpenProcess(INJECTION_ACCESS, FALSE, ProcessId);
     if (Process == NULL) {
         Result->Status = GetLastError();

@@ -3,10 +3,14 @@
  * goes to the harness; two markers by DbgPrintEx go to the kernel debugger, among the driver's lines.
  *
  *     actor.exe [--id N] ACTION ARGUMENTS...
+ *     actor.exe [--id N] COMMAND ARGUMENTS...
  *
- * Exit code: 0, or 1 when the action failed, or 2 for a wrong command line; `exit CODE` ends with CODE.
+ * A command is what the harness itself needs done in the guest. It is no step of a scenario and has no markers.
+ *
+ * Exit code: 0, or 1 when it failed, or 2 for a wrong command line; `exit CODE` ends with CODE.
  */
 #include "actions.h"
+#include "commands.h"
 #include "text.h"
 
 #define EXIT_FAILED 1
@@ -16,6 +20,7 @@ static PCSTR Usage =
     "usage: actor.exe [--id N] launch IMAGE [ARGUMENTS] | terminate PID [CODE] | create-thread | "
     "create-remote-thread PID | load-library PATH [TIMES] | free-library PATH | inject PID PATH | sleep MS | "
     "exit CODE";
+static PCSTR UsageOfCommands = "       actor.exe [--id N] start NAME PATH | stop NAME";
 
 static VOID PutMarker(TEXT_LINE *Line, PCSTR Phase, PCSTR Action, DWORD Id)
 {
@@ -81,34 +86,38 @@ static BOOL WriteResult(PCSTR Action, DWORD Id, const RESULT *Result)
     return WriteTo(STD_OUTPUT_HANDLE, &Line);
 }
 
-static const ACTION_ENTRY *FindAction(PCWSTR Word)
+static const ACTION_ENTRY *Find(const ACTION_ENTRY *Entry, PCWSTR Word)
 {
-    const ACTION_ENTRY *Entry = Actions;
-
     while (Entry->Word != NULL && lstrcmpW(Entry->Word, Word) != 0)
         ++Entry;
     return Entry->Word != NULL ? Entry : NULL;
 }
 
-/* Leaves the arguments behind the action's word. */
-static const ACTION_ENTRY *TakeAction(ARGUMENTS *Arguments, PDWORD Id)
+/* The word of an action or a command is taken last. */
+static BOOL TakeWord(ARGUMENTS *Arguments, PDWORD Id)
 {
     /* The first one is the program's own name. */
     if (!TakeArgument(Arguments) || !TakeArgument(Arguments))
-        return NULL;
-    if (lstrcmpW(Arguments->Current, L"--id") == 0) {
-        if (!TakeNumber(Arguments, Id) || !TakeArgument(Arguments))
-            return NULL;
-    }
-    return FindAction(Arguments->Current);
+        return FALSE;
+    if (lstrcmpW(Arguments->Current, L"--id") == 0)
+        return TakeNumber(Arguments, Id) && TakeArgument(Arguments);
+    return TRUE;
+}
+
+static VOID Do(const ACTION_ENTRY *Entry, ARGUMENTS *Arguments, RESULT *Result)
+{
+    if (!Entry->Do(Arguments, Result))
+        Result->Status = ERROR_BAD_ARGUMENTS;
 }
 
 static VOID DECLSPEC_NORETURN FailUsage(VOID)
 {
-    TEXT_LINE Line = {.Length = 0};
+    TEXT_LINE Line = {.Length = 0}, More = {.Length = 0};
 
     PutText(&Line, Usage);
     WriteTo(STD_ERROR_HANDLE, &Line);
+    PutText(&More, UsageOfCommands);
+    WriteTo(STD_ERROR_HANDLE, &More);
     ExitProcess(EXIT_USAGE);
 }
 
@@ -119,16 +128,21 @@ VOID DECLSPEC_NORETURN EntryPoint(VOID)
     DWORD Id = 0;
 
     Arguments.Rest = GetCommandLineW();
-    const ACTION_ENTRY *Action = TakeAction(&Arguments, &Id);
-    if (Action == NULL)
+    if (!TakeWord(&Arguments, &Id))
         FailUsage();
+    const ACTION_ENTRY *Entry = Find(Actions, Arguments.Current);
+    if (Entry != NULL) {
+        SayBegin(Entry->Name, Id);
+        Do(Entry, &Arguments, &Result);
+        SayEnd(Entry->Name, Id, Result.Status);
+    } else {
+        Entry = Find(Commands, Arguments.Current);
+        if (Entry == NULL)
+            FailUsage();
+        Do(Entry, &Arguments, &Result);
+    }
 
-    SayBegin(Action->Name, Id);
-    if (!Action->Do(&Arguments, &Result))
-        Result.Status = ERROR_BAD_ARGUMENTS;
-    SayEnd(Action->Name, Id, Result.Status);
-
-    if (!WriteResult(Action->Name, Id, &Result) || (Result.Status != ERROR_SUCCESS && Result.ExitCode == 0))
+    if (!WriteResult(Entry->Name, Id, &Result) || (Result.Status != ERROR_SUCCESS && Result.ExitCode == 0))
         Result.ExitCode = EXIT_FAILED;
     ExitProcess(Result.ExitCode);
 }

@@ -52,3 +52,16 @@ BOOL TakeNumber(ARGUMENTS *Arguments, PDWORD Number)
 {
     return TakeArgument(Arguments) && ReadNumber(Arguments->Current, Number);
 }
+
+BOOL TakePath(ARGUMENTS *Arguments, PWSTR Path, PDWORD Status)
+{
+    if (!TakeArgument(Arguments))
+        return FALSE;
+
+    const DWORD Length = GetFullPathNameW(Arguments->Current, ARGUMENT_CAPACITY, Path, NULL);
+    if (Length == 0)
+        *Status = GetLastError();
+    else if (Length >= ARGUMENT_CAPACITY)
+        *Status = ERROR_FILENAME_EXCED_RANGE;
+    return TRUE;
+}

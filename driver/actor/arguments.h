@@ -15,3 +15,9 @@ BOOL TakeArgument(ARGUMENTS *Arguments);
 
 /* The next argument as a decimal number; FALSE when it is missing or none. */
 BOOL TakeNumber(ARGUMENTS *Arguments, PDWORD Number);
+
+/*
+ * The next argument as a path that means the same in every process. Path has ARGUMENT_CAPACITY characters.
+ * FALSE when it is missing; *Status is a Win32 error where it has no full path.
+ */
+BOOL TakePath(ARGUMENTS *Arguments, PWSTR Path, PDWORD Status);

@@ -12,11 +12,13 @@ import re
 from harness.errors import ToolchainError
 from harness.toolchain.ziglang import package_dir
 
-__all__ = ["NT_ERROR", "nt_failed", "ntstatus_words", "win32_words"]
+__all__ = ["NT_ERROR", "nt_failed", "ntstatus_from_win32", "ntstatus_words", "win32_words"]
 
 NT_ERROR = 0x8000_0000
 """NTSTATUS values from here on are warnings and errors: NT_SUCCESS is FALSE (ntdef.h)."""
 
+_FACILITY_NTWIN32 = 0xC007_0000
+"""Errors of this facility carry a Win32 error in their low word (ntstatus.h, NTSTATUS_FROM_WIN32)."""
 _HEADERS = ("lib", "libc", "include", "any-windows-any")
 _NTSTATUS = re.compile(r"^#define (\w+) \(\(NTSTATUS\)(0x[0-9A-Fa-f]{1,8})\)", re.MULTILINE)
 _WIN32 = re.compile(r"^#define (ERROR_\w+) __MSABI_LONG\((0x[0-9A-Fa-f]{1,8}|[0-9]{1,10})\)", re.MULTILINE)
@@ -47,9 +49,16 @@ def nt_failed(status: int) -> bool:
     return status & 0xFFFF_FFFF >= NT_ERROR
 
 
+def ntstatus_from_win32(code: int) -> int:
+    """An NTSTATUS that carries a Win32 error; 0 stays 0 (NTSTATUS_FROM_WIN32 of ntstatus.h)."""
+    return _FACILITY_NTWIN32 | code & 0xFFFF if code else 0
+
+
 def ntstatus_words(status: int) -> str:
-    """``NTSTATUS 0xc0000022 (STATUS_ACCESS_DENIED: access denied)``."""
+    """``NTSTATUS 0xc0000022 (STATUS_ACCESS_DENIED: access denied)``, or the Win32 error that it carries."""
     status &= 0xFFFF_FFFF
+    if status & 0xFFFF_0000 == _FACILITY_NTWIN32:
+        return win32_words(status & 0xFFFF)
     return f"NTSTATUS 0x{status:08x}{_named(_ntstatus_names().get(status))}"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import ToolchainError
 from harness.toolchain import windows_errors
-from harness.toolchain.windows_errors import nt_failed, ntstatus_words, win32_words
+from harness.toolchain.windows_errors import nt_failed, ntstatus_from_win32, ntstatus_words, win32_words
 from harness.virtual.windows import status as virtual_status
 
 
@@ -25,6 +25,7 @@ from harness.virtual.windows import status as virtual_status
             "the driver imports a routine that this kernel lacks)",
         ),
         (0xE0001234, "NTSTATUS 0xe0001234"),
+        (0xC0070430, "Win32 error 1072 (ERROR_SERVICE_MARKED_FOR_DELETE: service marked for delete)"),
     ],
 )
 def test_an_ntstatus_in_words(status: int, words: str) -> None:
@@ -83,3 +84,11 @@ def test_without_the_headers_a_code_is_its_number(
     monkeypatch.setattr(windows_errors, "package_dir", package_dir)
     assert ntstatus_words(0xC0000022) == "NTSTATUS 0xc0000022"
     assert win32_words(5) == "Win32 error 5"
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [(0, 0), (1, 0xC007_0001), (1072, 0xC007_0430), (0x1_0005, 0xC007_0005)]
+)
+def test_a_win32_error_as_an_ntstatus(code: int, status: int) -> None:
+    assert ntstatus_from_win32(code) == status
+    assert nt_failed(status) == (code != 0)

@@ -28,8 +28,8 @@ __all__ = ["MAX_ANSWER", "SERVICE_SECONDS", "HelperGuest"]
 MAX_ANSWER = 64 * 1024
 """Longest answer of the helper that is read, in bytes; its own are shorter than 512."""
 SERVICE_SECONDS = 300.0
-"""What the service manager may take to start or stop a driver, in seconds, however slowly a debugger hears what
-it prints. The caller watches for silence; this bound only makes sure that nobody waits for ever."""
+"""What the service manager may take to start or stop a driver, in seconds, however slowly a debugger hears
+its prints. The caller watches for silence; this bound only makes sure that nobody waits for ever."""
 FOLDER_SECONDS = 60.0
 """What making the work folder may take, in seconds."""
 ACTOR = "actor.exe"

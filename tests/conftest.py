@@ -1,8 +1,9 @@
 """Fixtures for what lies outside the project: recorded data and Wine.
 
-``PROCNOTIFY_REQUIRE`` names what may not be missing (``shared_data``, ``wine``, ``pykd``, ``ntoseye``, or
-``all``): a skip for that reason becomes a failure. ``.ci/run`` sets it. On Windows ``all`` is what there is
-for Windows: the recorded data and pykd.
+``PROCNOTIFY_REQUIRE`` names what may not be missing (``shared_data``, ``wine``, ``pykd``, ``ntoseye``, a
+program of another package: ``qemu-ga``, ``sshd``, ``osslsigncode``; or ``all``): a skip for that reason
+becomes a failure. ``.ci/run`` sets it. On Windows ``all`` is what there is for Windows: the recorded data and
+pykd.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -57,6 +59,23 @@ def wine() -> str:
         skip_or_fail("wine", "Wine is not installed")
     assert found is not None
     return found
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str], str]:
+    """Finds a program of another package: its path, a skip where it is missing."""
+
+    def find(name: str) -> str:
+        if sys.platform == "win32":
+            pytest.skip(f"{name} is taken from the packages of a Linux system")
+        places = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+        found = shutil.which(name, path=places)
+        if found is None:
+            skip_or_fail(name, f"{name} is not installed (.ci/run installs its package)")
+        assert found is not None
+        return found
+
+    return find
 
 
 @pytest.fixture(scope="session")

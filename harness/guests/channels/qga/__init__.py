@@ -1,0 +1,5 @@
+"""The QEMU guest agent as a way into a guest ("QEMU Guest Agent Protocol Reference")."""
+
+from harness.guests.channels.qga.channel import QgaChannel
+
+__all__ = ["QgaChannel"]

@@ -1,0 +1,21 @@
+"""Servers that guest channels talk to, on this host."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+if sys.platform == "win32":
+    collect_ignore_glob = ["test_*.py"]  # the servers are a Linux guest's
+else:
+    from guest_servers import AgentServer
+
+    @pytest.fixture
+    def agent(program: Callable[[str], str], tmp_path: Path) -> Iterator[AgentServer]:
+        """A guest agent that was not started yet."""
+        server = AgentServer(program("qemu-ga"), tmp_path)
+        yield server
+        server.kill()

@@ -22,23 +22,23 @@ SERVICES = Path(__file__).with_name("services.json")
 
 
 def start(name: str, path: str) -> int:
-    services = json.loads(SERVICES.read_text()) if SERVICES.exists() else {}
+    services = json.loads(SERVICES.read_text(encoding="utf-8")) if SERVICES.exists() else {}
     if name in services:
         return ERROR_SERVICE_ALREADY_RUNNING
     if not Path(path).exists():
         return ERROR_FILE_NOT_FOUND
     if Path(path).read_bytes().startswith(b"error "):
         return int(Path(path).read_bytes()[6:])
-    SERVICES.write_text(json.dumps(services | {name: path}))
+    SERVICES.write_text(json.dumps(services | {name: path}), encoding="utf-8")
     return 0
 
 
 def stop(name: str) -> int:
-    services = json.loads(SERVICES.read_text()) if SERVICES.exists() else {}
+    services = json.loads(SERVICES.read_text(encoding="utf-8")) if SERVICES.exists() else {}
     if name not in services:
         return ERROR_SERVICE_DOES_NOT_EXIST
     del services[name]
-    SERVICES.write_text(json.dumps(services))
+    SERVICES.write_text(json.dumps(services), encoding="utf-8")
     return 0
 
 

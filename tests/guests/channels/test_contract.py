@@ -123,7 +123,7 @@ def test_a_program_is_ended_at_its_deadline(channel: GuestChannel, tmp_path: Pat
     script = 'echo $$ > "$1.new"; mv "$1.new" "$1"; exec sleep 300'
     with pytest.raises(GuestError, match=r"sh did not end in the guest within 1 s; it was ended"):
         shell(channel, script, str(pid_file), timeout=1)
-    pid = int(pid_file.read_text())
+    pid = int(pid_file.read_text(encoding="utf-8"))
     wait_until(lambda: not is_running(pid), "the program lives on")
     assert shell(channel, "echo on").stdout == b"on\n"
 

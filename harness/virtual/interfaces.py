@@ -23,11 +23,14 @@ from harness.virtual.dispatcher.program import Program
 
 __all__ = [
     "DebugPort",
+    "DeviceRequests",
     "ImageModule",
+    "IoStatus",
     "KernelClock",
     "KernelMemory",
     "KernelView",
     "NotifyRoutines",
+    "OpenedFile",
     "ThreadContext",
 ]
 
@@ -142,6 +145,53 @@ class NotifyRoutines(Protocol):
 
     def debug_print(self, text: str, context: ThreadContext) -> None:
         """DbgPrintEx of a user-mode thread, component IHVDRIVER, level ERROR."""
+
+
+class OpenedFile(NamedTuple):
+    """What came of opening a device."""
+
+    status: int
+    """NTSTATUS."""
+    file: int = 0
+    """Address of the FILE_OBJECT; 0 where it failed."""
+
+
+class IoStatus(NamedTuple):
+    """What came of a request."""
+
+    status: int
+    """NTSTATUS."""
+    information: int = 0
+    """IO_STATUS_BLOCK.Information."""
+    output: bytes = b""
+    """What the caller's buffer received."""
+
+
+class DeviceRequests(Protocol):
+    """The I/O manager as the NT model sees it: files of drivers' devices, opened for synchronous I/O.
+
+    Each call is made in the thread of its ``context``, which stands in the kernel until the request is
+    completed; like :class:`NotifyRoutines` it ends at once or hands back a program.
+    """
+
+    def open(self, path: str, context: ThreadContext) -> OpenedFile | Program[OpenedFile]:
+        """IRP_MJ_CREATE for the device that an NT path (``\\??\\Name``) leads to."""
+
+    def close(self, file: int, context: ThreadContext) -> Program[None] | None:
+        """The last handle is closed: IRP_MJ_CLEANUP, IRP_MJ_CLOSE."""
+
+    def control(
+        self, file: int, code: int, data: bytes, room: int, context: ThreadContext
+    ) -> IoStatus | Program[IoStatus]:
+        """IRP_MJ_DEVICE_CONTROL with ``data``, for at most ``room`` bytes back."""
+
+    def read(self, file: int, size: int, offset: int, context: ThreadContext) -> IoStatus | Program[IoStatus]:
+        """IRP_MJ_READ."""
+
+    def write(
+        self, file: int, data: bytes, offset: int, context: ThreadContext
+    ) -> IoStatus | Program[IoStatus]:
+        """IRP_MJ_WRITE."""
 
 
 class DebugPort(Protocol):

@@ -27,6 +27,7 @@ from harness.virtual.kernel.exporteddata import fill_exported_data
 from harness.virtual.kernel.exports import DATA, EXPORTS, ServiceTable
 from harness.virtual.kernel.faults import Faults
 from harness.virtual.kernel.heap import HEAP_BASE
+from harness.virtual.kernel.iomanager import IoManager
 from harness.virtual.kernel.leftovers import demand_freed_pool, demand_nothing_pending
 from harness.virtual.kernel.loader import DRIVER_UNLOAD, DRIVERS_BASE, Loader, check_driver_file
 from harness.virtual.kernel.notifications import Notifications
@@ -107,6 +108,8 @@ class Kernel:
         self._system.kernel_code = self._kernel_code
         self._loader = Loader(self._system)
         self._notifications = Notifications(self._system, self._change)
+        self.io = IoManager(self._system, self._run, self._faults.hang)
+        """The drivers' devices, for the processes that open them."""
         self._use(dispatcher, LoneThreads(dispatcher, self.delete_thread_object))
         self._kernel_module = ImageModule(
             name="ntoskrnl.exe",
@@ -183,7 +186,6 @@ class Kernel:
         :param command_line: None is passed on as NULL.
         :param exit_status: of a process that ends, for PsGetProcessExitStatus.
         """
-        self._faults.refuse_when_dead()
         if not create:
             self._system.objects.process(pid).exit_status = exit_status
         return self._run(self._notifications.process(parent_pid, pid, create, context, image, command_line))
@@ -192,7 +194,6 @@ class Kernel:
         self, *, pid: int, tid: int, create: bool, context: ThreadContext
     ) -> Program[None] | None:
         """A thread was created, or ends in its own context."""
-        self._faults.refuse_when_dead()
         return self._run(self._notifications.thread(pid, tid, create, context))
 
     @property
@@ -202,7 +203,6 @@ class Kernel:
 
     def thread_start_notify(self, *, pid: int, tid: int, context: ThreadContext) -> Program[None] | None:
         """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
-        self._faults.refuse_when_dead()
         return self._run(self._notifications.thread_start(pid, tid, context))
 
     def image_notify(
@@ -216,7 +216,6 @@ class Kernel:
         context: ThreadContext,
     ) -> Program[None] | None:
         """An image was mapped; ``pid`` 0 for a driver."""
-        self._faults.refuse_when_dead()
         return self._run(self._notifications.image(name, pid, base, size, system_mode, context))
 
     def load_driver(self, *, path: str, data: bytes, context: ThreadContext) -> int | Program[int]:
@@ -224,13 +223,11 @@ class Kernel:
 
         :raises DriverFileError: the file is no driver for this target.
         """
-        self._faults.refuse_when_dead()
         return self._run(self._load_driver(path, data, context))
 
     def unload_driver(self, *, name: str, context: ThreadContext) -> int | Program[int]:
         """Call DriverUnload and unmap; STATUS_INVALID_DEVICE_REQUEST without an unload routine,
         STATUS_OBJECT_NAME_NOT_FOUND for a driver that is not loaded."""
-        self._faults.refuse_when_dead()
         return self._run(self._unload_driver(name, context))
 
     def debug_print(self, text: str, context: ThreadContext) -> None:
@@ -310,6 +307,7 @@ class Kernel:
         self._system.work.hire(threads.system_workers())
 
     def _run(self, program: Program[_T]) -> _T | Program[_T]:
+        self._faults.refuse_when_dead()
         rest = begin(program)
         if self._attached:
             return rest
@@ -353,6 +351,7 @@ class Kernel:
             yield from self._take_away(driver, context)
         else:
             self._loader.discard(driver)
+            self.io.devices_ready(driver.driver_object)
         return status
 
     def _unload_driver(self, name: str, context: ThreadContext) -> Program[int]:
@@ -363,6 +362,8 @@ class Kernel:
         routine = system.memory.u64(driver.driver_object + DRIVER_UNLOAD)
         if routine == 0:
             return STATUS_INVALID_DEVICE_REQUEST
+        if busy := (yield from self.io.run_down(driver.driver_object)):
+            return busy
         yield from self._enter(routine, (driver.driver_object,), context, 0, what="DriverUnload")
         if system.verifier:
             self._demand_nothing_left(driver)

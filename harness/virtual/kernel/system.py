@@ -178,6 +178,8 @@ class System:
         """Runs a program of the kernel's own, which is no export's: what it traps on ends the machine."""
         self.hang: Callable[[str, Execution], NoReturn]
         """Ends the machine: ``(reason, who)``."""
+        self.complete_request: Callable[[int], None]
+        """IoCompleteRequest of the IRP at an address."""
         self.place: Callable[[int], str]
         """An address as ``driver.sys+0x1234``."""
         self.locks = Locks(lambda address: self.place(address))
@@ -200,8 +202,9 @@ class System:
         self.handles: dict[int, ProcessObject | ThreadObject] = {}
         """Kernel handles of the System process."""
         self._next_handle = _FIRST_HANDLE
-        self.names: dict[str, int] = {}
-        """Object names in lower case: devices with their address, symbolic links with 0."""
+        self.names: dict[str, int | str] = {}
+        """What :func:`~harness.virtual.kernel.objectnames.object_name` makes of a name: devices with their
+        address, symbolic links with the name that they stand for."""
         self.service_rsp = 0
         """RSP at the entry of the export that is being served."""
         self.formats: dict[int, Format] = {}

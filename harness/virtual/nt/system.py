@@ -56,6 +56,9 @@ class NtSystem:
         """Every process whose id is in use, by PID, oldest first."""
         self.threads: dict[int, Thread] = {}
         """Every thread whose id is in use, by TID."""
+        self.close_handles: Callable[[Process], Program[None]] | None = None
+        """Closes what a process that has exited has left open, in the thread that runs then; None: nobody
+        opens anything."""
         self._notify = notify
         self._ids = CidTable()
         self._boot()
@@ -220,6 +223,8 @@ class NtSystem:
                 exit_status=process.exit_status,
             )
         )
+        if self.close_handles is not None:
+            yield from self.close_handles(process)
         process.exited = True
         for thread in process.threads.values():
             if self.threads.get(thread.tid) is thread:

@@ -1,7 +1,7 @@
-"""I/O manager: devices, symbolic links, work items.
+"""I/O manager: devices, symbolic links, completed requests, work items.
 
-Devices exist so that a driver's DriverEntry runs to its end; no requests are sent to them. Sources:
-Microsoft, *IoCreateDevice*, *IoCreateSymbolicLink*, *IoQueueWorkItem* (wdm.h); structures of build 18362.
+Who sends the requests is :mod:`harness.virtual.kernel.iomanager`. Sources: Microsoft, *IoCreateDevice*,
+*IoCreateSymbolicLink*, *IofCompleteRequest*, *IoQueueWorkItem* (wdm.h); structures of build 18362.
 """
 
 from __future__ import annotations
@@ -12,6 +12,10 @@ from harness.virtual.cpu.traps import BugcheckRaised
 from harness.virtual.kernel.deferred import WorkItem
 from harness.virtual.kernel.exports.registry import data, export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
+from harness.virtual.kernel.iomanager import DeviceFlag, DeviceObject
+from harness.virtual.kernel.objectnames import object_name
+from harness.virtual.kernel.objects import ThreadObject
+from harness.virtual.kernel.structures.irp import IRP
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.status import (
     STATUS_INSUFFICIENT_RESOURCES,
@@ -24,11 +28,9 @@ from harness.virtual.windows.status import (
 __all__: list[str] = []
 
 _DEVICE_OBJECT: Final = 0x150
-_DRIVER, _NEXT, _FLAGS, _CHARACTERISTICS, _EXTENSION, _TYPE, _STACK = 0x08, 0x10, 0x30, 0x34, 0x40, 0x48, 0x4C
-_DRIVER_DEVICES: Final = 0x08
+_CHARACTERISTICS, _EXTENSION, _TYPE = 0x34, 0x40, 0x48
+_DRIVER, _NEXT, _DRIVER_DEVICES = DeviceObject.DRIVER, DeviceObject.NEXT, DeviceObject.OF_DRIVER
 _DEVICE_TYPE_CODE: Final = 3
-_DO_EXCLUSIVE: Final = 0x08
-_DO_DEVICE_INITIALIZING: Final = 0x80
 _MAX_EXTENSION: Final = 0xFFFF - _DEVICE_OBJECT
 """DEVICE_OBJECT.Size counts the extension and is a USHORT."""
 _WORK_ITEM: Final = 0x58
@@ -52,28 +54,27 @@ def io_create_device(
     result: int,
 ) -> int:
     text = read_unicode_string(system, name) if name else ""
-    if text and text.lower() in system.names:
+    if text and object_name(text) in system.names:
         return STATUS_OBJECT_NAME_COLLISION
     memory, extension_size = system.memory, extension_size & 0xFFFF_FFFF
     if extension_size > _MAX_EXTENSION:
         return STATUS_INSUFFICIENT_RESOURCES
     device = system.heap.allocate(_DEVICE_OBJECT + extension_size)
-    flags = _DO_DEVICE_INITIALIZING | (_DO_EXCLUSIVE if exclusive & 0xFF else 0)
+    flags = DeviceFlag.INITIALIZING | (DeviceFlag.EXCLUSIVE if exclusive & 0xFF else 0)
     memory.put_u16(device, _DEVICE_TYPE_CODE)
     memory.put_u16(device + 2, (_DEVICE_OBJECT + extension_size) & 0xFFFF)
-    memory.put_u32(device + 4, 1)
     memory.put_u64(device + _DRIVER, driver)
     memory.put_u64(device + _NEXT, memory.u64(driver + _DRIVER_DEVICES))
-    memory.put_u32(device + _FLAGS, flags)
+    memory.put_u32(device + DeviceObject.FLAGS, flags)
     memory.put_u32(device + _CHARACTERISTICS, characteristics)
     memory.put_u64(device + _EXTENSION, device + _DEVICE_OBJECT if extension_size else 0)
     memory.put_u32(device + _TYPE, kind)
-    memory.put_u8(device + _STACK, 1)
+    memory.put_u8(device + DeviceObject.STACK_SIZE, 1)
     memory.put_u64(driver + _DRIVER_DEVICES, device)
     memory.put_u64(result, device)
     system.other_objects.add(device)
     if text:
-        system.names[text.lower()] = device
+        system.names[object_name(text)] = device
     return STATUS_SUCCESS
 
 
@@ -95,20 +96,19 @@ def io_delete_device(system: System, device: int) -> None:
 
 @export("IoCreateSymbolicLink", "IoCreateUnprotectedSymbolicLink", 2)
 def io_create_symbolic_link(system: System, name: int, target: int) -> int:
-    text = read_unicode_string(system, name).lower()
-    read_unicode_string(system, target)
-    if text in system.names:
+    link, meant = object_name(read_unicode_string(system, name)), read_unicode_string(system, target)
+    if link in system.names:
         return STATUS_OBJECT_NAME_COLLISION
-    system.names[text] = 0
+    system.names[link] = meant
     return STATUS_SUCCESS
 
 
 @export("IoDeleteSymbolicLink", 1)
 def io_delete_symbolic_link(system: System, name: int) -> int:
-    text = read_unicode_string(system, name).lower()
-    if text not in system.names:
+    link = object_name(read_unicode_string(system, name))
+    if link not in system.names:
         return STATUS_OBJECT_NAME_NOT_FOUND
-    del system.names[text]
+    del system.names[link]
     return STATUS_SUCCESS
 
 
@@ -144,14 +144,29 @@ def _queue_item(system: System, device: int, routine: int, arguments: tuple[int,
 
 
 @export("IofCompleteRequest", "IoCompleteRequest", 2)
-def iof_complete_request(_system: System, _irp: int, _boost: int) -> None:
-    """No requests are sent, so none is there to complete."""
+def iof_complete_request(system: System, irp: int, _boost: int) -> None:
+    """Thread priorities decide nothing, so the boost is none."""
+    system.complete_request(irp)
 
 
 @export("IopInvalidDeviceRequest", 2)
-def iop_invalid_device_request(_system: System, _device: int, _irp: int) -> int:
+def iop_invalid_device_request(system: System, _device: int, irp: int) -> int:
     """What the entries of DRIVER_OBJECT.MajorFunction point to until the driver sets them."""
+    system.memory.put_u32(irp + IRP.offset("Status"), STATUS_INVALID_DEVICE_REQUEST)
+    system.complete_request(irp)
     return STATUS_INVALID_DEVICE_REQUEST
+
+
+@export("IoGetRequestorProcess", 1)
+def io_get_requestor_process(system: System, irp: int) -> int:
+    pid = io_get_requestor_process_id(system, irp)
+    return system.objects.process(pid).address if pid else 0
+
+
+@export("IoGetRequestorProcessId", 1)
+def io_get_requestor_process_id(system: System, irp: int) -> int:
+    thread = system.objects.at(system.memory.u64(irp + IRP.offset("Thread")))
+    return thread.pid if isinstance(thread, ThreadObject) else 0
 
 
 @export("IoRegisterShutdownNotification", 1)

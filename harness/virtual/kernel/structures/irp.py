@@ -1,0 +1,74 @@
+"""IRP, IO_STACK_LOCATION and FILE_OBJECT: what a driver's dispatch routine is handed.
+
+Layouts: wdm.h, x64; a test driver holds them to the compiler's headers.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+from harness.virtual.windows.layout import Layout
+
+__all__ = ["FILE_OBJECT", "IO_STACK_LOCATION", "IO_TYPE_FILE", "IO_TYPE_IRP", "IRP", "MajorFunction"]
+
+IO_TYPE_FILE: Final = 5
+IO_TYPE_IRP: Final = 6
+
+IRP: Final = Layout(
+    "_IRP",
+    0xD0,
+    {
+        "Type": (0x00, "H"),
+        "Size": (0x02, "H"),
+        "Flags": (0x10, "I"),
+        "SystemBuffer": (0x18, "Q"),
+        "ThreadListEntry": (0x20, "QQ"),
+        "Status": (0x30, "I"),
+        "Information": (0x38, "Q"),
+        "RequestorMode": (0x40, "B"),
+        "StackCount": (0x42, "B"),
+        "CurrentLocation": (0x43, "B"),
+        "CancelRoutine": (0x68, "Q"),
+        "Thread": (0x98, "Q"),
+        "CurrentStackLocation": (0xB8, "Q"),
+        "OriginalFileObject": (0xC0, "Q"),
+    },
+)
+"""``Tail.Overlay`` and the unions without their names."""
+
+IO_STACK_LOCATION: Final = Layout(
+    "_IO_STACK_LOCATION",
+    0x48,
+    {
+        "MajorFunction": (0x00, "B"),
+        "Control": (0x03, "B"),
+        "Parameters": (0x08, "QQQQ"),
+        "DeviceObject": (0x28, "Q"),
+        "FileObject": (0x30, "Q"),
+    },
+)
+"""Parameters are four words, each of which holds what a kind of request has there."""
+
+FILE_OBJECT: Final = Layout(
+    "_FILE_OBJECT",
+    0xD8,
+    {
+        "Type": (0x00, "H"),
+        "Size": (0x02, "H"),
+        "DeviceObject": (0x08, "Q"),
+        "Flags": (0x50, "I"),
+        "FileName": (0x58, "HHIQ"),
+    },
+)
+
+
+class MajorFunction(IntEnum):
+    """The kinds of request that are sent; the number is the index in DRIVER_OBJECT.MajorFunction."""
+
+    IRP_MJ_CREATE = 0x00
+    IRP_MJ_CLOSE = 0x02
+    IRP_MJ_READ = 0x03
+    IRP_MJ_WRITE = 0x04
+    IRP_MJ_DEVICE_CONTROL = 0x0E
+    IRP_MJ_CLEANUP = 0x12

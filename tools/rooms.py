@@ -24,7 +24,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("order", "virtual"),
     ("wine",),
     ("guests", "debuggers"),
-    ("machines", "verdict"),
+    ("machines", "preparation", "verdict"),
     ("runs", "recorder"),
     ("report", "recording"),
     ("pytest_plugin", "api"),

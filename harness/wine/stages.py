@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from harness.locks import HeldElsewhere, held_alone
 from harness.wine.errors import PrefixError
 from harness.wine.prefix import WinePrefix
 
@@ -24,13 +25,11 @@ def alone(root: Path) -> Iterator[None]:
     """No two setups at a time in one place."""
     if sys.platform == "win32":
         raise PrefixError("there is no Wine on Windows", hint="pykd runs there without it")
-    import fcntl
-
     root.mkdir(parents=True, exist_ok=True)
-    with (root / "lock").open("w", encoding="utf-8", newline="\n") as lock:
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            held.enter_context(held_alone(root / "lock"))
+        except HeldElsewhere:
             raise PrefixError(f"another setup is at work in {root}", hint="wait for its end") from None
         yield
 

@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +36,7 @@ from harness.debuggers.pykd.interpreters import (
 )
 from harness.errors import RigError, UsageError
 from harness.files import patiently
+from harness.locks import HeldElsewhere, held_alone
 from harness.wine.pieces import IMPORT_PYKD, PYKD
 
 __all__ = ["PykdSetupError", "Ready", "import_pykd", "remove", "setup", "where"]
@@ -128,18 +128,11 @@ def _require_windows(host: Host, subcommand: str) -> None:
 
 @contextlib.contextmanager
 def _alone(root: Path) -> Iterator[None]:
-    """No two setups at a time in one place; the system frees the lock of one that died."""
-    with (root / "lock").open("a", encoding="ascii", newline="\n") as lock:
+    """No two setups at a time in one place."""
+    with contextlib.ExitStack() as held:
         try:
-            if sys.platform == "win32":
-                import msvcrt
-
-                msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            held.enter_context(held_alone(root / "lock"))
+        except HeldElsewhere:
             raise PykdSetupError(f"another setup is at work in {root}", hint="wait for its end") from None
         yield
 

@@ -26,9 +26,9 @@ from harness.runs.progress import (
 )
 from harness.runs.result import RunResult
 
-__all__ = ["TerminalReport"]
+__all__ = ["OUTCOME_STYLES", "TerminalReport"]
 
-_STYLES = {
+OUTCOME_STYLES = {
     Outcome.PASSED: "green",
     Outcome.BROKEN: "bold red",
     Outcome.BUGCHECK: "bold white on blue",
@@ -159,7 +159,7 @@ class TerminalReport:
 
 
 def _result_line(result: RunResult) -> Text:
-    line = Text(f"{result.outcome.words:<14}", style=_STYLES[result.outcome])
+    line = Text(f"{result.outcome.words:<14}", style=OUTCOME_STYLES[result.outcome])
     facts = f" {result.scenario:<28} seed {result.seed:<6} {result.seconds:6.2f} s {result.events:7} events"
     line.append(facts, style="default")
     return line
@@ -180,7 +180,7 @@ def _trace(result: RunResult) -> str:
 def _summary(alike: Sequence[RunResult]) -> Text:
     """What has one cause: the first run with its reason and its trace, and the names of the others."""
     first, *others = alike
-    text = Text(f"{first.outcome.words:<14}", style=_STYLES[first.outcome])
+    text = Text(f"{first.outcome.words:<14}", style=OUTCOME_STYLES[first.outcome])
     reason = first.reason if str(first.path) in first.reason else f"{first.path}: {first.reason}"
     text.append(f" {_named(first)}: {one_line(reason)}\n", style="default")
     lines = [_trace(first)]
@@ -206,7 +206,7 @@ def _table(results: Sequence[RunResult]) -> Table:
         outcome = worst(run.outcome for run in runs)
         table.add_row(
             scenario,
-            Text(outcome.words, style=_STYLES[outcome]),
+            Text(outcome.words, style=OUTCOME_STYLES[outcome]),
             str(len(runs)),
             str(sum(run.outcome is Outcome.PASSED for run in runs)),
             f"{sum(run.seconds for run in runs):.2f}",
@@ -222,4 +222,4 @@ def _totals(results: Sequence[RunResult]) -> Text:
         if count := sum(result.outcome is kind for result in results):
             parts.append(f"{count} {kind.words}")
     seconds = sum(result.seconds for result in results)
-    return Text(f"{', '.join(parts) or 'nothing ran'} in {seconds:.2f} s", style=_STYLES[outcome])
+    return Text(f"{', '.join(parts) or 'nothing ran'} in {seconds:.2f} s", style=OUTCOME_STYLES[outcome])

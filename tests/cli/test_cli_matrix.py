@@ -1,0 +1,55 @@
+"""``procnotify matrix`` as its users call it, with real runs in its cells."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from harness.cli import cli
+from harness.toolchain import Arch, build_driver
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SCENARIO = str(ROOT / "scenarios" / "create-thread.yaml")
+FAULTY = ROOT / "tests" / "drivers" / "never_prints_thread_exits"
+
+
+def test_two_drivers_and_two_ways_to_listen(tmp_path: Path) -> None:
+    good = build_driver(ROOT / "driver" / "procnotify", Arch.X64, tmp_path / "good.sys").path
+    faulty = build_driver(FAULTY, Arch.X64, tmp_path / "faulty.sys").path
+    words = ["--driver", str(good), "--driver", str(faulty), "--debugger", "native", "--debugger", "none"]
+    places = ["--trace-dir", str(tmp_path / "traces"), "--junit", str(tmp_path / "junit.xml")]
+    done = CliRunner().invoke(
+        cli,
+        ["matrix", SCENARIO, *words, *places, "--json", "--", "--seeds", "1-2", "--keep-traces", "all"],
+        standalone_mode=False,
+    )
+    assert done.return_value == 1, done.output
+    document = json.loads(done.stdout)
+    assert document["exit_code"] == 1
+    assert [(Path(c["driver"]).stem, c["debugger"], c["exit_code"]) for c in document["cells"]] == [
+        ("good", "native", 0), ("faulty", "native", 1), ("good", "none", 0), ("faulty", "none", 1),
+    ]  # fmt: skip
+    assert all(len(cell["results"]) == 2 for cell in document["cells"])
+    assert all(Path(run["trace"]).exists() for cell in document["cells"] for run in cell["results"])
+    assert "broken promise 0/2" in done.stderr and "passed 2/2" in done.stderr
+    assert (tmp_path / "junit.xml").read_text(encoding="utf-8").count("<testsuite ") == 4
+
+
+def test_what_belongs_before_the_dashes_is_refused_behind_them(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        cli, ["matrix", SCENARIO, "--trace-dir", str(tmp_path), "--", "--driver=x.sys"], standalone_mode=False
+    )
+    assert "--driver stands behind --; it is an option of matrix itself" in str(done.exception)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_machine_is_wrong_input_of_its_cell_alone(tmp_path: Path) -> None:
+    words = ["--machine", "virtual", "--machine", "no such machine"]
+    done = CliRunner().invoke(
+        cli, ["matrix", SCENARIO, *words, "--trace-dir", str(tmp_path), "--json"], standalone_mode=False
+    )
+    good, wrong = json.loads(done.stdout)["cells"]
+    assert (done.return_value, good["exit_code"], wrong["exit_code"]) == (2, 0, 2)
+    assert "no machine named 'no such machine'" in wrong["error"]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import resource
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+import asyncssh
 
 from harness.guests.channels import GuestChannel
 from harness.guests.channels.qga import QgaChannel
+from harness.guests.channels.ssh import SshChannel
 
 UP_SECONDS = 30.0
 
@@ -100,3 +105,107 @@ class AgentServer:
 
     def channel(self) -> QgaChannel:
         return QgaChannel(self.where, timeout=20)
+
+
+def descendants(pid: int) -> list[int]:
+    """What a process has started, and what that has, as far as it was not left an orphan."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            text = stat.read_text(encoding="utf-8", errors="replace")
+            parents[int(text.split(" ", 1)[0])] = int(text.rpartition(")")[2].split()[1])
+    found = [pid]
+    for parent in found:
+        found += [child for child, its in parents.items() if its == parent]
+    return found[1:]
+
+
+SSHD_CONFIG = """
+ListenAddress 127.0.0.1
+Port {port}
+HostKey {folder}/host_key
+AuthorizedKeysFile {folder}/user_key.pub
+StrictModes no
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+UsePAM no
+PidFile none
+Subsystem sftp internal-sftp
+"""
+
+
+class SshServer:
+    """OpenSSH's server itself, on a loopback port, with keys of its own."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        self.folder = folder
+        self._program = program
+        self._process: subprocess.Popen[bytes] | None = None
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
+        self.where = f"127.0.0.1:{self.port}"
+        self.new_host_key()
+        self._key("user_key")
+        config = SSHD_CONFIG.format(port=self.port, folder=folder)
+        (folder / "sshd_config").write_text(config, encoding="utf-8")
+        if os.geteuid() == 0:
+            Path("/run/sshd").mkdir(exist_ok=True)  # where a server of root does not start without
+
+    def new_host_key(self) -> None:
+        """For the next start."""
+        self._key("host_key")
+
+    @property
+    def host_key(self) -> str:
+        return (self.folder / "host_key.pub").read_text(encoding="utf-8")
+
+    def start(self, *, largest_file: int | None = None) -> None:
+        self.kill()
+        argv = [self._program, "-D", "-e", "-f", str(self.folder / "sshd_config")]
+        self._process = limited(argv, largest_file, self.folder / "sshd.log")
+        wait_until(self._listens, "sshd does not listen")
+
+    def kill(self) -> None:
+        if self._process is not None:
+            started = descendants(self._process.pid)
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+            for pid in started:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """It and all that it has started stand still; killing it still works."""
+        assert self._process is not None
+        for pid in [self._process.pid, *descendants(self._process.pid)]:
+            os.kill(pid, signal.SIGSTOP)
+
+    def reconfigure(self, old: str, new: str) -> None:
+        """For the next start."""
+        config = self.folder / "sshd_config"
+        text = config.read_text(encoding="utf-8")
+        assert old in text
+        config.write_text(text.replace(old, new), encoding="utf-8")
+
+    def channel(self, **options: Any) -> SshChannel:
+        chosen = {
+            "port": self.port,
+            "user": getpass.getuser(),
+            "host_key": self.host_key,
+            "key_file": self.folder / "user_key",
+            "timeout": 20,
+        }
+        return SshChannel("127.0.0.1", **(chosen | options))
+
+    def _key(self, name: str) -> None:
+        key = asyncssh.generate_private_key("ssh-ed25519")
+        key.write_private_key(self.folder / name)
+        (self.folder / name).chmod(0o600)
+        key.write_public_key(self.folder / f"{name}.pub")
+
+    def _listens(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+        return False

@@ -11,11 +11,18 @@ import pytest
 if sys.platform == "win32":
     collect_ignore_glob = ["test_*.py"]  # the servers are a Linux guest's
 else:
-    from guest_servers import AgentServer
+    from guest_servers import AgentServer, SshServer
 
     @pytest.fixture
     def agent(program: Callable[[str], str], tmp_path: Path) -> Iterator[AgentServer]:
         """A guest agent that was not started yet."""
         server = AgentServer(program("qemu-ga"), tmp_path)
+        yield server
+        server.kill()
+
+    @pytest.fixture
+    def sshd(program: Callable[[str], str], tmp_path: Path) -> Iterator[SshServer]:
+        """An SSH server that was not started yet."""
+        server = SshServer(program("sshd"), tmp_path)
         yield server
         server.kill()

@@ -1,18 +1,20 @@
 """Functions and lines of addresses in a driver, from the .pdb that was made with it.
 
-Read by `symbolic`, which has no build for Windows; there, and where the .pdb is missing or another build's,
-an address stays what it is.
+Read by `symbolic`, or on Windows, for which that has no build, by the system's own dbghelp.dll. Where the
+.pdb is missing or another build's, an address stays what it is.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import re
+import sys
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path, PureWindowsPath
 from typing import Any, Final, NamedTuple
 
+from harness.dbghelp import CodeLines, own_frame, read_lines
 from harness.files import read_file
 
 __all__ = ["MAX_PDB", "DriverSymbols", "SourcePlace", "with_source"]
@@ -48,16 +50,24 @@ class DriverSymbols:
     def place_before(self, rva: int) -> SourcePlace | None:
         """Where the instruction is that ends at ``rva``, bytes from the image's base: the call, for a return
         address. None where nothing is known."""
+        if sys.platform == "win32":
+            code = self._lines.at(rva - 1) if self._lines is not None else None
+            return code and SourcePlace(code.function, PureWindowsPath(code.file).name, code.line)
         if self._cache is None:
             return None
         # Code of the linker's own has a name and no line.
         found = [place for place in self._cache.lookup(rva - 1) if place.full_path and place.line]
-        # Innermost first: a line of the driver's own says more than one of a header's inline function.
-        own = [place for place in found if not place.full_path.lower().endswith(".h")] or found
-        if not own:
+        if not found:
             return None
-        function = own[0].symbol.partition("(")[0]
-        return SourcePlace(function, PureWindowsPath(own[0].full_path).name, own[0].line)
+        function, path, line = own_frame([(place.symbol, place.full_path, place.line) for place in found])
+        return SourcePlace(function.partition("(")[0], PureWindowsPath(path).name, line)
+
+    @cached_property
+    def _lines(self) -> CodeLines | None:
+        try:
+            return read_lines(self._image, read_file(self._pdb, limit=MAX_PDB))
+        except OSError:
+            return None
 
     @cached_property
     def _cache(self) -> Any:

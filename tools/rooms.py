@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "harness"
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("bugcheckcodes",),
     ("errors", "events", "actions", "waiting", "printmasks"),
-    ("outcome", "numbers", "callbacks", "resources", "internal", "files", "locks", "processes"),
+    ("outcome", "numbers", "callbacks", "resources", "internal", "files", "locks", "processes", "dbghelp"),
     ("lines", "kd", "toolchain", "channel", "symbols"),
     ("connection", "trace", "scenario"),
     ("ports",),

@@ -35,8 +35,6 @@ PYTHON_HOME: Final = "C:\\procnotify"
 
 END_SECONDS: Final = 30.0
 """For the programs in the prefix to end."""
-_NATIVE_DLLS: Final = "dbgeng,dbghelp,dbgmodel,symsrv,srcsrv,mscoree=n"
-"""Wine's own DbgEng and its relatives are stubs; the ones that pykd brings along are to be loaded."""
 
 _LOADERS: Final = ("wine64", "wine", "/usr/lib/wine/wine64", "/opt/wine-stable/bin/wine")
 _SERVERS: Final = ("wineserver", "wineserver64")
@@ -97,6 +95,8 @@ class WinePrefix:
     home: ClassVar = PYTHON_HOME
     drives: ClassVar[tuple[str, ...]] = ("c:",)
     """What programs in the prefix have of the host's files."""
+    dlls: ClassVar = "dbgeng,dbghelp,dbgmodel,symsrv,srcsrv,mscoree=n"
+    """Wine's own DbgEng and its relatives are stubs; the ones that pykd brings along are to be loaded."""
 
     def __init__(self, root: Path | None = None) -> None:
         with one_line_errors():
@@ -135,7 +135,7 @@ class WinePrefix:
             # A single-byte ANSI code page, whatever the language: DbgEng reads prints in it without loss.
             "LC_ALL": "C.UTF-8",
             "WINEDEBUG": "-all",
-            "WINEDLLOVERRIDES": f"{_NATIVE_DLLS};winemenubuilder.exe=d",
+            "WINEDLLOVERRIDES": f"{self.dlls};winemenubuilder.exe=d",
         }
 
     def use(self) -> IO[bytes]:

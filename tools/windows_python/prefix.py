@@ -35,6 +35,8 @@ class WindowsPython(WinePrefix):
 
     home: ClassVar = "C:\\Python311"
     drives: ClassVar[tuple[str, ...]] = ("c:", "z:")
+    dlls: ClassVar = "dbgeng,dbgmodel,symsrv,srcsrv,mscoree=n;dbghelp=n,b"
+    """Of dbghelp there is Wine's own, too, as Windows has one of its own besides the one that pykd brings."""
 
     def __init__(self, root: Path | None = None) -> None:
         with one_line_errors():

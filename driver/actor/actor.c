@@ -20,7 +20,8 @@ static PCSTR Usage =
     "usage: actor.exe [--id N] launch IMAGE [ARGUMENTS] | terminate PID [CODE] | create-thread | "
     "create-remote-thread PID | load-library PATH [TIMES] | free-library PATH | inject PID PATH | sleep MS | "
     "exit CODE";
-static PCSTR UsageOfCommands = "       actor.exe [--id N] start NAME PATH | stop NAME";
+static PCSTR UsageOfCommands =
+    "       actor.exe [--id N] start NAME PATH | stop NAME | serve PORT [BAUD] [--install | --uninstall]";
 
 static VOID PutMarker(TEXT_LINE *Line, PCSTR Phase, PCSTR Action, DWORD Id)
 {

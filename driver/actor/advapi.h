@@ -15,6 +15,9 @@
     DECLARE(OpenSCManagerW) \
     DECLARE(OpenServiceW) \
     DECLARE(QueryServiceStatus) \
+    DECLARE(RegisterServiceCtrlHandlerW) \
+    DECLARE(SetServiceStatus) \
+    DECLARE(StartServiceCtrlDispatcherW) \
     DECLARE(StartServiceW)
 
 typedef struct ADVAPI {

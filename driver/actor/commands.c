@@ -1,4 +1,5 @@
 #include "commands.h"
+#include "serve/serve.h"
 #include "services.h"
 
 static BOOL StartDriver(ARGUMENTS *Arguments, RESULT *Result)
@@ -26,5 +27,6 @@ static BOOL StopDriver(ARGUMENTS *Arguments, RESULT *Result)
 const ACTION_ENTRY Commands[] = {
     {L"start", "start", StartDriver},
     {L"stop", "stop", StopDriver},
+    {L"serve", "serve", Serve},
     {NULL, NULL, NULL},
 };

@@ -18,17 +18,27 @@ VOID PutText(TEXT_LINE *Line, PCSTR Text)
         PutByte(Line, *Text++);
 }
 
-VOID PutNumber(TEXT_LINE *Line, DWORD Number)
+VOID WriteNumber(PWSTR Text, DWORD Number)
 {
-    CHAR Digits[10];
+    WCHAR Digits[DIGITS_CAPACITY];
     DWORD Count = 0;
 
     do {
-        Digits[Count++] = (CHAR)('0' + Number % 10);
+        Digits[Count++] = (WCHAR)(L'0' + Number % 10);
         Number /= 10;
     } while (Number != 0);
     while (Count > 0)
-        PutByte(Line, Digits[--Count]);
+        *Text++ = Digits[--Count];
+    *Text = L'\0';
+}
+
+VOID PutNumber(TEXT_LINE *Line, DWORD Number)
+{
+    WCHAR Digits[DIGITS_CAPACITY];
+
+    WriteNumber(Digits, Number);
+    for (PCWSTR At = Digits; *At != L'\0'; ++At)
+        PutByte(Line, (CHAR)*At);
 }
 
 VOID PutHex(TEXT_LINE *Line, ULONG_PTR Number)

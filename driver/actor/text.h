@@ -17,5 +17,9 @@ VOID PutHex(TEXT_LINE *Line, ULONG_PTR Number);
 VOID SayToDebugger(TEXT_LINE *Line);
 BOOL WriteTo(DWORD StandardHandle, TEXT_LINE *Line);
 
+/* The number in decimal, with its NUL. */
+#define DIGITS_CAPACITY 11
+VOID WriteNumber(PWSTR Text, DWORD Number);
+
 /* A decimal number that fills the whole text; FALSE otherwise. */
 BOOL ReadNumber(PCWSTR Text, PDWORD Number);

@@ -12,7 +12,7 @@ from harness.errors import ToolchainError, UsageError
 from harness.files import patiently
 from harness.resources import CacheError, cache_dir, driver_sources
 from harness.toolchain import compile, driver, link, program, ziglang
-from harness.toolchain.actor import ActorBuild, build_actor
+from harness.toolchain.actor import ACTOR_DEFINES, ActorBuild, build_actor
 from harness.toolchain.arch import Arch
 from harness.toolchain.compile import Progress
 from harness.toolchain.result import BuildResult, describe
@@ -52,7 +52,8 @@ def default_actor(arch: Arch = Arch.X64, *, progress: Progress | None = None) ->
 
 def _key(arch: Arch, rooms: tuple[str, ...]) -> str:
     """A hash over everything that decides the result: sources, compiler, flags."""
-    flags = (compile.FLAGS, arch.names, link.FLAGS, dict(driver.DRIVER_DEFINES), dict(program.USER_DEFINES))
+    defines = (driver.DRIVER_DEFINES, program.USER_DEFINES, ACTOR_DEFINES)
+    flags = (compile.FLAGS, arch.names, link.FLAGS, *map(dict, defines))
     digest = hashlib.sha256(repr((ziglang.version(), flags)).encode())
     root = driver_sources()
     for room in rooms:

@@ -45,6 +45,11 @@ def driver(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return arch, build_driver(driver_sources() / "procnotify", arch, out)
 
 
+@pytest.fixture(scope="module", params=list(Arch))
+def actor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    return request.param, build_actor(request.param, tmp_path_factory.mktemp("actor"))
+
+
 def imports_of(path: Path) -> dict[str, set[str]]:
     with pefile.PE(str(path)) as image:
         return {
@@ -116,18 +121,15 @@ def test_same_sources_and_same_name_same_image_wherever_they_lie(driver, tmp_pat
     assert b"other.pdb\0" in renamed.path.read_bytes() and renamed.sha256 != built.sha256
 
 
-@pytest.mark.parametrize("arch", list(Arch))
-def test_driver_and_helper_are_the_same_bytes_on_every_system(
-    arch: Arch, tmp_path: Path, update: bool
-) -> None:
+def test_driver_and_helper_are_the_same_bytes_on_every_system(actor, tmp_path: Path, update: bool) -> None:
+    arch, built_actor = actor
     recorded = json.loads(HASHES.read_text(encoding="utf-8"))
     if recorded["ziglang"] != ziglang.version() and not update:
         pytest.skip(f"{HASHES.name} is of ziglang {recorded['ziglang']}, and this is {ziglang.version()}")
     driver = build_driver(driver_sources() / "procnotify", arch, tmp_path / "procnotify.sys")
-    actor = build_actor(arch, tmp_path)
     built = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for result in (driver, actor.exe, actor.probe)
+        for result in (driver, built_actor.exe, built_actor.probe)
         for path in (result.path, result.pdb)
     }
     if update:
@@ -173,9 +175,8 @@ def test_faulty_drivers_build_and_differ_from_ours(name: str, driver, tmp_path: 
     assert imports_of(built.path)["ntoskrnl.exe"] >= DRIVER_IMPORTS - {"PsRemoveCreateThreadNotifyRoutine"}
 
 
-@pytest.mark.parametrize("arch", list(Arch))
-def test_the_guest_helper_needs_what_every_process_has(arch: Arch, tmp_path: Path) -> None:
-    built = build_actor(arch, tmp_path)
+def test_the_guest_helper_needs_what_every_process_has(actor) -> None:
+    _, built = actor
     assert set(imports_of(built.exe.path)) == {"kernel32.dll", "ntdll.dll"}
     assert set(imports_of(built.probe.path)) == {"kernel32.dll", "ntdll.dll"}
     with pefile.PE(str(built.exe.path)) as image:

@@ -48,8 +48,12 @@ class Prefix:
 
     def keep_awake(self, *arguments: str) -> None:
         """Run a program that lasts: while there is one, Wine's service manager stays the same process."""
+        self._awake = self.start(*arguments)
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """A program that is not waited for; it is the caller's to end."""
         with self._log.open("ab") as log:
-            self._awake = subprocess.Popen(
+            return subprocess.Popen(
                 [self._wine, *arguments],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

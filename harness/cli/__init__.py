@@ -25,6 +25,7 @@ INTERRUPTED = 130
 COMMANDS = {
     "run": "run scenarios on a machine and check the callback order",
     "matrix": "run scenarios on many machines, with many debuggers and drivers",
+    "doctor": "find the broken link between a machine and a verdict",
     "check": "check a recorded trace against a scenario",
     "record": "attach to a target that is already there and record what its driver prints",
     "debug": "run debugger commands on a halted target",

@@ -81,8 +81,8 @@ class HelperGuest:
         helper: str | None = None,
         files: Mapping[str, bytes] | None = None,
     ) -> None:
-        self._channel = channel
-        self._folder = folder
+        self.channel = channel
+        self.folder = folder
         self._helper = helper
         self._files = files
         self._folder_is_there = False
@@ -91,9 +91,9 @@ class HelperGuest:
         """See :meth:`harness.guests.base.Guest.put`."""
         if not name or name in (".", "..") or any(mark in name for mark in "\\/:\0"):
             raise GuestError(f"{name!r} is no name of a file in the guest's work folder")
-        path = guest_path(self._folder, name)
+        path = guest_path(self.folder, name)
         if self._folder_is_there:
-            self._channel.put(path, data)
+            self.channel.put(path, data)
         else:
             self._put_first(path, data)
         if self._helper is None and name == ACTOR:
@@ -111,11 +111,11 @@ class HelperGuest:
 
     def act(self, argv: list[str], *, step: int, timeout: float) -> ActionResult:
         """See :meth:`harness.guests.base.Guest.act`."""
-        done = self._channel.run([self._helper_path(), "--id", str(step), *argv], timeout=timeout)
+        done = self.channel.run([self._helper_path(), "--id", str(step), *argv], timeout=timeout)
         return _result(done, argv[0], step)
 
     def _service(self, *words: str) -> int:
-        done = self._channel.run([self._helper_path(), *words], timeout=SERVICE_SECONDS)
+        done = self.channel.run([self._helper_path(), *words], timeout=SERVICE_SECONDS)
         return _result(done, words[0], 0).status
 
     def _helper_path(self) -> str:
@@ -130,15 +130,15 @@ class HelperGuest:
     def _put_first(self, path: str, data: bytes) -> None:
         """The folder may be missing, and only some channels can tell that from other refusals."""
         try:
-            self._channel.put(path, data)
+            self.channel.put(path, data)
         except GuestError:
-            make = ["cmd.exe", "/d", "/c", "mkdir"] if is_windows_path(self._folder) else ["mkdir", "-p"]
-            made = self._channel.run([*make, self._folder], timeout=FOLDER_SECONDS)
+            make = ["cmd.exe", "/d", "/c", "mkdir"] if is_windows_path(self.folder) else ["mkdir", "-p"]
+            made = self.channel.run([*make, self.folder], timeout=FOLDER_SECONDS)
             try:
-                self._channel.put(path, data)
+                self.channel.put(path, data)
             except GuestError as error:
                 if made.exit_code:
-                    error.add_note(f"making {self._folder}: {_said(made)}")
+                    error.add_note(f"making {self.folder}: {_said(made)}")
                 raise
         self._folder_is_there = True
 

@@ -36,6 +36,7 @@ __all__ = [
     "loads_driver_itself",
     "start_driver",
     "start_other_driver",
+    "stop_driver",
     "stop_other_driver",
     "store_driver",
 ]
@@ -124,14 +125,8 @@ class StepRunner:
         start_driver(self._caller, self._guest, self._driver, self._driver_path, place=place)
 
     def unload_driver(self, place: str = "") -> None:
-        """Stop the driver. One that cannot be unloaded is at fault."""
-        service = self._driver.service
-        status = self._caller.call("unloading the driver", lambda: self._guest.unload_driver(service))
-        if nt_failed(status):
-            raise DriverFault(
-                f"{place}{self._driver.file} did not unload: {ntstatus_words(status)}",
-                hint="a driver without an unload routine cannot be stopped",
-            )
+        """Stop the driver; see :func:`stop_driver`."""
+        stop_driver(self._caller, self._guest, self._driver, place=place)
 
     def synchronise(self) -> None:
         """Make sure that every line printed so far has arrived, by an action that does nothing but end."""
@@ -232,6 +227,19 @@ def start_driver(caller: Caller, guest: Guest, driver: GuestDriver, path: str, *
         raise DriverFault(
             f"{place}{driver.file} did not load: {ntstatus_words(status)}",
             hint=_LOAD_HINTS.get(status & 0xFFFF_FFFF, ""),
+        )
+
+
+def stop_driver(caller: Caller, guest: Guest, driver: GuestDriver, *, place: str = "") -> None:
+    """Stop a driver. One that cannot be unloaded is at fault.
+
+    :param place: put before a message.
+    """
+    status = caller.call("unloading the driver", lambda: guest.unload_driver(driver.service))
+    if nt_failed(status):
+        raise DriverFault(
+            f"{place}{driver.file} did not unload: {ntstatus_words(status)}",
+            hint="a driver without an unload routine cannot be stopped",
         )
 
 

@@ -6,12 +6,12 @@ import hashlib
 from dataclasses import replace
 
 import pytest
+from windows_guest import WindowsGuest
 
 from harness.errors import GuestError
 from harness.kd.kdnet import Key
 from harness.preparation import GuestSettings, NetworkDebugging, SerialDebugging, preparation_steps
 from harness.preparation.guest import check_step, prepare_guest
-from tests.doubles.windows_guest import WindowsGuest
 
 KEY = "1a.2b.3c.4d"
 CERTIFICATE = b"0\x82 a certificate"

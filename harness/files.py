@@ -4,15 +4,18 @@ be written."""
 from __future__ import annotations
 
 import errno
+import os
 import stat
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from harness.errors import ProcnotifyError, RigError, UsageError
 
-__all__ = ["cannot_write", "patiently", "read_file"]
+__all__ = ["cannot_write", "patiently", "read_file", "write_whole"]
 
 _PAUSES = (0.02, 0.04, 0.08, 0.16, 0.3, 0.6, 0.8)
 """Seconds before each further try of what was refused: two in all."""
@@ -74,6 +77,24 @@ def patiently(work: Callable[[], object], *, sleep: Callable[[float], None] = ti
         else:
             return
     work()
+
+
+def write_whole(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write a file that appears whole or not at all; one that is there is replaced, folders are made.
+
+    :param mode: its permissions, where the system has such.
+    :raises OSError: the place cannot be written, or the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        temporary.chmod(mode)
+        patiently(partial(temporary.replace, path))
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def cannot_write(path: Path, error: OSError, *, hint: str = "") -> ProcnotifyError:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.cli._options import json_option, print_json
+from harness.cli._signing import sign, verify
 from harness.report.text import printable
 from harness.resources import driver_sources
 from harness.toolchain import Arch, SourceError, build_driver
@@ -16,12 +17,17 @@ __all__ = ["command"]
 
 @click.group("driver")
 def command() -> None:
-    """Build a driver.
+    """Build a driver, sign it, verify its signature.
 
     \b
-    Example:
+    Examples:
       procnotify driver build --arch x64 --out procnotify.sys
+      procnotify driver sign procnotify.sys
     """
+
+
+command.add_command(sign)
+command.add_command(verify)
 
 
 @command.command("build")

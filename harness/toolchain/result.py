@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import shutil
 import tempfile
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from harness.errors import UsageError
-from harness.files import cannot_write, patiently
+from harness.files import cannot_write, write_whole
 
 __all__ = ["BuildResult", "build_folder", "describe", "pdb_name_for", "publish"]
 
@@ -58,17 +55,8 @@ def publish(image: Path, pdb: Path, out: Path) -> BuildResult:
     :raises RigError: the disk is full.
     """
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
         for source, target in ((pdb, out.with_name(pdb.name)), (image, out)):
-            handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{target.name}.")
-            os.close(handle)
-            temporary = Path(name)
-            try:
-                shutil.copyfile(source, temporary)
-                temporary.chmod(0o644)
-                patiently(partial(temporary.replace, target))
-            finally:
-                temporary.unlink(missing_ok=True)
+            write_whole(target, source.read_bytes())
     except OSError as error:
         raise cannot_write(out, error, hint="choose another --out") from error
     return describe(out, out.with_name(pdb.name))

@@ -18,6 +18,7 @@ from harness.actions import ACTIONS
 from harness.errors import GuestError, TargetLost
 from harness.guests.channels.serial import SerialChannel
 from harness.guests.channels.serial.session import HelperRestarted
+from harness.guests.helper import HelperGuest
 
 ACTOR = r"C:\procnotify\actor.exe"
 PROBE = r"C:\procnotify\probe.dll"
@@ -150,6 +151,22 @@ def test_a_file_of_any_size_replaces_another(channel: SerialChannel, prefix, siz
     assert (prefix.work / "some.bin").read_bytes() == data
     assert channel.get(r"C:\procnotify\some.bin", limit=size) == data
     assert not list(prefix.work.glob("*.part"))
+
+
+def test_the_guest_of_any_channel_works_in_the_folder_of_a_helper_that_runs(
+    channel: SerialChannel, prefix
+) -> None:
+    mark = len(prefix.said())
+    guest = HelperGuest(channel, folder=r"C:\procnotify")
+    driver = guest.put("procnotify.sys", (prefix.work / "procnotify.sys").read_bytes())
+    assert guest.load_driver("pn-serial", driver) == 0
+    launched = guest.act(["launch", "actor.exe", "--id", "72", "exit", "0"], step=71, timeout=60)
+    said = prefix.wait_for(f"[actor] end exit id=72 pid={launched.values['child_pid']}", after=mark)
+    assert f"[actor] end launch id=71 pid={launched.pid} status=0" in said
+    assert guest.unload_driver("pn-serial") == 0
+    assert guest.unload_driver("pn-serial") == 0xC000_0034
+    prefix.wait_for("DriverUnload totals", after=mark)
+    (prefix.work / "actor.exe.old").unlink(missing_ok=True)
 
 
 def test_a_file_that_is_refused(channel: SerialChannel, prefix) -> None:
@@ -291,17 +308,22 @@ def test_a_port_that_cannot_be_served(channel: SerialChannel, words: tuple[str, 
 
 def test_as_a_service(cable: SerialCable, prefix) -> None:
     cable.kill_helper()
-    installed = prefix.run(ACTOR, "serve", rf"\\.\{PORT}", "--install")
-    assert json.loads(installed.stdout)["status"] == 0
+    install = ("serve", rf"\\.\{PORT}", "--install")
+    assert json.loads(prefix.run(ACTOR, *install).stdout)["status"] == 0
     key = r"HKLM\System\CurrentControlSet\Services\procnotify-helper"
     assert b"0x2" in prefix.run("reg", "query", key, "/v", "Start").stdout, "it starts with the system"
     channel = SerialChannel(cable.connection)
     try:
         channel.await_up(UP_SECONDS)
-        assert channel.run([ACTOR, "sleep", "1"], timeout=60).exit_code == 0
+        copy = prefix.work / "procnotify-helper.exe"
+        assert copy.read_bytes() == (prefix.work / "actor.exe").read_bytes()
+        assert act(channel, *install)["status"] == 0, "it can be repeated, by the service's own program too"
+        assert act(channel, "sleep", 1)["status"] == 0
         removed = prefix.run(ACTOR, "serve", "--uninstall")
         assert json.loads(removed.stdout)["status"] == 0
         assert b"SERVICE_NAME" not in prefix.run("sc", "query", "procnotify-helper").stdout
+        assert not copy.exists()
+        assert json.loads(prefix.run(ACTOR, "serve", "--uninstall").stdout)["status"] == 1060
     finally:
         channel.close()
         cable.serve()

@@ -15,9 +15,17 @@ static struct {
     DWORD Offset;                       /* of the next piece */
     WCHAR Path[ARGUMENT_CAPACITY];
     WCHAR Temporary[ARGUMENT_CAPACITY]; /* always the same for a path, so that none is left for long */
+    WCHAR Aside[ARGUMENT_CAPACITY];     /* likewise */
 } Transfer;
 
-static const WCHAR SUFFIX[] = L".part";
+static BOOL Name(PWSTR Path, PCWSTR Suffix)
+{
+    if (lstrlenW(Transfer.Path) + lstrlenW(Suffix) >= ARGUMENT_CAPACITY)
+        return FALSE;
+    lstrcpyW(Path, Transfer.Path);
+    lstrcatW(Path, Suffix);
+    return TRUE;
+}
 
 VOID DropFile(VOID)
 {
@@ -32,11 +40,9 @@ VOID DropFile(VOID)
 DWORD BeginPut(PCWSTR Path, DWORD Size)
 {
     DropFile();
-    if (lstrlenW(Path) + ARRAYSIZE(SUFFIX) > ARGUMENT_CAPACITY)
+    lstrcpynW(Transfer.Path, Path, ARGUMENT_CAPACITY);
+    if (!Name(Transfer.Temporary, L".part") || !Name(Transfer.Aside, L".old"))
         return ERROR_FILENAME_EXCED_RANGE;
-    lstrcpyW(Transfer.Path, Path);
-    lstrcpyW(Transfer.Temporary, Path);
-    lstrcatW(Transfer.Temporary, SUFFIX);
     Transfer.File = CreateFileW(
         Transfer.Temporary, GENERIC_WRITE, 0, NULL, CREATE_ALWAYS, FILE_ATTRIBUTE_NORMAL, NULL);
     if (Transfer.File == INVALID_HANDLE_VALUE)
@@ -68,6 +74,27 @@ DWORD PutPiece(DWORD Offset, const BYTE *Bytes, DWORD Count)
     return ERROR_SUCCESS;
 }
 
+/* A program that runs, as this one does, cannot be replaced, but it can be renamed. */
+static DWORD Replace(VOID)
+{
+    if (MoveFileExW(Transfer.Temporary, Transfer.Path, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH))
+        return ERROR_SUCCESS;
+
+    const DWORD Status = GetLastError();
+    const DWORD Attributes = GetFileAttributesW(Transfer.Path);
+    if (Attributes == INVALID_FILE_ATTRIBUTES ||
+        Attributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_READONLY) ||
+        !MoveFileExW(Transfer.Path, Transfer.Aside, MOVEFILE_REPLACE_EXISTING))
+        return Status;
+    if (!MoveFileExW(Transfer.Temporary, Transfer.Path, MOVEFILE_WRITE_THROUGH)) {
+        MoveFileExW(Transfer.Aside, Transfer.Path, 0);
+        return Status;
+    }
+    /* Not while it runs; then it stays until it is in the way. */
+    DeleteFileW(Transfer.Aside);
+    return ERROR_SUCCESS;
+}
+
 DWORD StoreFile(VOID)
 {
     if (Transfer.State != TRANSFER_PUT || Transfer.Offset != Transfer.Size)
@@ -76,11 +103,10 @@ DWORD StoreFile(VOID)
         return Fail(GetLastError());
     CloseHandle(Transfer.File);
     Transfer.State = TRANSFER_NONE;
-    if (MoveFileExW(Transfer.Temporary, Transfer.Path, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH))
-        return ERROR_SUCCESS;
 
-    const DWORD Status = GetLastError();
-    DeleteFileW(Transfer.Temporary);
+    const DWORD Status = Replace();
+    if (Status != ERROR_SUCCESS)
+        DeleteFileW(Transfer.Temporary);
     return Status;
 }
 

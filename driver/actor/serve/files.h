@@ -7,7 +7,7 @@
 /* A file that is put has another name until it is whole. */
 DWORD BeginPut(PCWSTR Path, DWORD Size);
 DWORD PutPiece(DWORD Offset, const BYTE *Bytes, DWORD Count);
-DWORD StoreFile(VOID);
+DWORD StoreFile(VOID);      /* replaces a program that runs, too */
 
 /* *Size is known for a file that is longer than Limit, too: ERROR_FILE_TOO_LARGE. */
 DWORD BeginGet(PCWSTR Path, DWORD Limit, PLARGE_INTEGER Size);

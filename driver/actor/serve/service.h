@@ -6,6 +6,7 @@
 /* Under this name. */
 #define HELPER_SERVICE L"procnotify-helper"
 
+/* A copy of this program, beside it. One that runs already goes on as it is until the system starts again. */
 DWORD InstallHelper(PCWSTR Port, DWORD Baud);
 DWORD RemoveHelper(VOID);
 

@@ -171,7 +171,9 @@ class SerialChannel:
     def _text(self, what: str, text: str) -> None:
         data = text.encode("utf-8", "surrogatepass")
         if not data or b"\0" in data or len(data) > MAX_TEXT:
-            raise GuestError(f"{what}: no path and no command line is empty, has a NUL or {MAX_TEXT} bytes")
+            raise GuestError(
+                f"{what}: no path and no command line is empty, has a NUL or over {MAX_TEXT} bytes"
+            )
         for piece in pieces(data):
             self._ask(what, Operation.TEXT, piece)
 

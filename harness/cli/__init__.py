@@ -30,8 +30,9 @@ COMMANDS = {
     "record": "attach to a target that is already there and record what its driver prints",
     "debug": "run debugger commands on a halted target",
     "serve": "the virtual target alone, dialling a debugger of any make over KDNET",
-    "driver": "build the driver",
+    "driver": "build a driver, sign it, verify its signature",
     "keygen": "make a KDNET key",
+    "prepare": "write what makes a Windows guest ready to be debugged",
     "wine": "the private Wine prefix in which DbgEng runs on Linux",
     "pykd": "the Python in which DbgEng runs on Windows",
 }

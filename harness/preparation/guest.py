@@ -8,6 +8,7 @@ from typing import Final
 
 from harness.errors import GuestError
 from harness.guests.channels import GuestChannel
+from harness.guests.helper import HelperGuest
 from harness.preparation.steps import BootElement, PreparationStep
 
 __all__ = ["COMMAND_SECONDS", "check_step", "prepare_guest"]
@@ -34,10 +35,11 @@ def prepare_guest(
     :param say: told each step before it is done.
     :raises GuestError: a command failed, or what it set is not set; with the step's title.
     """
+    guest = HelperGuest(channel, folder=folder)  # which makes a folder that is missing
     for number, step in enumerate(steps, start=1):
         say(f"{number} of {len(steps)}: {step.title}")
         for name in step.files:
-            channel.put(rf"{folder}\{name}", files[name])
+            guest.put(name, files[name])
         for argv in step.commands:
             _run(channel, argv, step.title)
         check_step(channel, step)

@@ -81,8 +81,11 @@ class GuestSettings:
     folder: str = r"C:\procnotify"
     """Work folder of the guest channel, and where the files go."""
     test_signing: bool = True
-    """Load drivers that are signed with a test certificate. False is the honest setting: what loads then is
-    what loads at a customer's, as far as an attached debugger lets one see that."""
+    """Load drivers that are signed with a test certificate. False: what loads then is what loads at a
+    customer's, as far as an attached debugger lets one see that."""
+    honest_signing: bool = False
+    """Check signatures although a debugger is attached. Otherwise Windows loads unsigned drivers then, and a
+    missing signature shows only where there is none."""
     print_masks: Mapping[str, int] = field(default_factory=lambda: OPEN_PRINT_MASKS)
     """What is set in the registry's Debug Print Filter."""
     certificate: bytes | None = None

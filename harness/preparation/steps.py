@@ -4,7 +4,8 @@ Every command may be given again and again. What a check looks at is never words
 codes, registry values, and the names and numbers of boot settings.
 
 Sources: BCDEdit's pages in Microsoft's driver documentation (``/debug``, ``/dbgsettings``, ``/set``);
-*Reading and Filtering Debugging Messages*; element types of boot configuration data, BcdLibraryElementTypes
+*Reading and Filtering Debugging Messages*; *Enforcing Kernel-Mode Signature Verification in Kernel Debugging
+Mode* (``DebugFlags``); element types of boot configuration data, BcdLibraryElementTypes
 and BcdOSLoaderElementTypes in Microsoft's BCD reference.
 """
 
@@ -25,12 +26,15 @@ CERTIFICATE: Final = "procnotify.cer"
 
 _CONTROL: Final = r"HKLM\SYSTEM\CurrentControlSet\Control"
 _PRINT_FILTER: Final = rf"{_CONTROL}\Session Manager\Debug Print Filter"
+_CODE_INTEGRITY: Final = rf"{_CONTROL}\CI"
 _CRASH_CONTROL: Final = rf"{_CONTROL}\CrashControl"
 
 KERNEL_DEBUGGER: Final = 0x260000A0
 """BcdOSLoaderBoolean_KernelDebuggerEnabled"""
 TEST_SIGNING: Final = 0x16000049
 """BcdLibraryBoolean_AllowPrereleaseSignatures"""
+BLOCK_UNSIGNED: Final = 0x10
+"""The kernel ignores an attached debugger and blocks unsigned drivers."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,12 @@ def _steps(settings: GuestSettings) -> Iterator[PreparationStep]:
         f"test signing {_on(signing)}",
         (("bcdedit", "/set", "testsigning", _on(signing)),),
         (BootElement(TEST_SIGNING, signing, f"testsigning is {_on(signing)}"),),
+    )
+    flags = BLOCK_UNSIGNED if settings.honest_signing else 0
+    yield PreparationStep(
+        f"signatures are checked under a debugger, {_on(settings.honest_signing)}",
+        (_set_dword(_CODE_INTEGRITY, "DebugFlags", flags),),
+        (_dword_is(_CODE_INTEGRITY, "DebugFlags", flags),),
     )
     yield PreparationStep(
         "Windows stays where it bugchecked, and does not repair itself",

@@ -45,7 +45,15 @@ def test_the_guest_is_as_the_settings_say() -> None:
     assert guest.certificates == {("Root", thumbprint), ("TrustedPublisher", thumbprint)}
     assert (r"C:\procnotify\actor.exe", "serve", "COM2", "--install") in guest.programs
     assert guest.files[r"C:\procnotify\actor.exe"] == FILES["actor.exe"]
-    assert [line.split(":")[0] for line in said] == [f"{number} of 6" for number in range(1, 7)]
+    assert [line.split(":")[0] for line in said] == [f"{number} of 7" for number in range(1, 8)]
+
+
+@pytest.mark.parametrize(("honest", "flags"), [(True, "0x10"), (False, "0x0")])
+def test_an_attached_debugger_hides_a_missing_signature_or_not(honest: bool, flags: str) -> None:
+    guest = WindowsGuest()
+    prepare(guest, replace(SETTINGS, honest_signing=not honest))
+    prepare(guest, replace(SETTINGS, honest_signing=honest))
+    assert guest.registry[r"HKLM\SYSTEM\CurrentControlSet\Control\CI", "DebugFlags"].split()[1] == flags
 
 
 def test_it_may_be_done_again_and_changes_what_changed() -> None:
@@ -61,7 +69,7 @@ def test_it_may_be_done_again_and_changes_what_changed() -> None:
     ("deaf", "words"),
     [
         ("bcdedit", "kernel debugging over the network"),
-        ("reg", "AutoReboot"),
+        ("reg", "DebugFlags"),
         ("certutil", "certificate"),
     ],
 )

@@ -12,8 +12,10 @@ from harness.guests import helper
 from harness.guests.channels import ProgramResult
 from harness.guests.helper import HelperGuest
 from harness.resources import driver_sources
-from harness.toolchain import Arch, build_program
+from harness.toolchain import Arch, build_program, default_driver
 
+STATUS_OBJECT_NAME_NOT_FOUND = 0xC000_0034
+STATUS_IMAGE_ALREADY_LOADED = 0xC000_010E
 FOLDER = r"C:\made by the guest"
 STATUSES_OF_WINE = """
 #include "text.h"
@@ -82,6 +84,19 @@ def test_a_program_is_launched_with_words_that_need_quoting_and_ended(guest, pre
     prefix.wait_for(f"[actor] begin sleep id=43 pid={pid}", after=mark)
     assert guest.act(["terminate", str(pid)], step=44, timeout=60).status == 0
     assert guest.act(["load-library", rf"{FOLDER}\none.dll"], step=45, timeout=60).status == 126
+
+
+def test_a_driver_is_loaded_and_unloaded_through_the_service_manager(guest, prefix) -> None:
+    mark = len(prefix.said())
+    path = guest.put("procnotify.sys", default_driver().path.read_bytes())
+    assert [guest.load_driver("pn-by-channel", path), guest.load_driver("pn-by-channel", path)] == [
+        0,
+        STATUS_IMAGE_ALREADY_LOADED,
+    ]
+    prefix.wait_for("PsSetLoadImageNotifyRoutine success", after=mark)
+    assert guest.unload_driver("pn-by-channel") == 0
+    prefix.wait_for("DriverUnload totals", after=mark)
+    assert guest.unload_driver("pn-by-channel") == STATUS_OBJECT_NAME_NOT_FOUND
 
 
 def test_an_action_that_it_does_not_know_is_a_refusal(guest) -> None:

@@ -98,7 +98,7 @@ def test_the_print_filter_is_set_and_found(prefix: Prefix) -> None:
         check_step(channel, step)
 
 
-@pytest.mark.parametrize(("test_signing", "failed"), [(True, None), (False, "2 of 6, test signing off")])
+@pytest.mark.parametrize(("test_signing", "failed"), [(True, None), (False, "2 of 7, test signing off")])
 def test_the_batch_file_says_to_windows_what_the_steps_say(
     prefix: Prefix, says_its_command_line: Path, test_signing: bool, failed: str | None
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from harness.errors import DriverHang, TargetLost
 from harness.guests.inprocess import InProcessGuest
@@ -46,6 +46,17 @@ class _DirectCaller:
 
     def await_quiet(self, what: str, *, quiet: float, maximum: float) -> None:
         """Nothing is heard here: the served target settles by its own clock."""
+
+
+class Switch(Protocol):
+    """Boots targets that dial the same debugger."""
+
+    @property
+    def dialling(self) -> Dialling:
+        """Whom they dial."""
+
+    def boot(self) -> ServedTarget:
+        """A target that has just booted and begins to dial."""
 
 
 class TargetSwitch:
@@ -100,7 +111,7 @@ class TargetSwitch:
 
 
 def serve(
-    switch: TargetSwitch,
+    switch: Switch,
     scenario: Scenario | None,
     drivers: Sequence[GuestDriver],
     helper: Callable[[], GuestFiles],

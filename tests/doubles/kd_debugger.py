@@ -13,16 +13,36 @@ from harness.kd.debugio import PrintString
 from harness.kd.fileio import CreateFile, ReadFile, decode_file_io
 from harness.kd.handshake import Endpoint
 from harness.kd.kdnet import Key
-from harness.kd.manipulate import Continue2, GetContext, Manipulate, ReadVirtualMemory, SetContext
+from harness.kd.manipulate import (
+    Continue2,
+    GetContext,
+    GetVersion64,
+    Manipulate,
+    ReadControlSpace,
+    ReadPhysicalMemory,
+    ReadVirtualMemory,
+    SetContext,
+)
 from harness.kd.packets import PacketType
 from harness.kd.registry import decode_manipulate
 from harness.kd.session import Session
 from harness.kd.session_events import Connected, PacketReceived
 from harness.kd.statechange import Exception64, StateChange, decode_state_change
 from harness.kd.status import STATUS_BREAKPOINT, STATUS_NO_SUCH_FILE, STATUS_SUCCESS
+from harness.virtual.cpu.registers import SYSTEM_REGISTERS
+from harness.virtual.dispatcher.policy import POLICIES
 from harness.virtual.served import Dialling, ServedTarget
+from harness.virtual.windows.symbols18362 import (
+    EPROCESS,
+    ETHREAD,
+    KDDEBUGGER_DATA64,
+    KLDR_DATA_TABLE_ENTRY,
+    KPCR,
+    KUSER_SHARED_DATA,
+)
 
 KEY = Key.parse("1.2.3.4")
+SHARED_DATA = 0xFFFFF780_00000000
 Dialog = Generator[Manipulate, Manipulate, None]
 
 
@@ -51,6 +71,45 @@ def read_u64(address: int) -> Generator[Manipulate, Manipulate, int]:
     return int.from_bytes((yield from read(address, 8)), "little")
 
 
+def walk(head: int, size: int, offset: int) -> Dialog:
+    """Read every structure of a ring, whose links lie at ``offset`` of it."""
+    node = yield from read_u64(head)
+    while node != head:
+        yield from read(node - offset, size)
+        node = yield from read_u64(node)
+
+
+def list_modules_and_processes(state: StateChange) -> Dialog:
+    """Look at both of the kernel's lists, and go on."""
+    version = yield GetVersion64()
+    block = yield from read_u64(version.debugger_data_list)
+    active = yield from read_u64(block + KDDEBUGGER_DATA64.offset("PsActiveProcessHead"))
+    yield from walk(version.ps_loaded_module_list, KLDR_DATA_TABLE_ENTRY.size, 0)
+    yield from walk(active, EPROCESS.size, EPROCESS.offset("ActiveProcessLinks"))
+    yield from go(state)
+
+
+def look_at_everything(state: StateChange) -> Dialog:
+    """The same, with every thread and both processors."""
+    version = yield GetVersion64()
+    block = yield from read_u64(version.debugger_data_list)
+    active = yield from read_u64(block + KDDEBUGGER_DATA64.offset("PsActiveProcessHead"))
+    yield from walk(version.ps_loaded_module_list, KLDR_DATA_TABLE_ENTRY.size, 0)
+    links, threads = EPROCESS.offset("ActiveProcessLinks"), EPROCESS.offset("ThreadListHead")
+    node = yield from read_u64(active)
+    while node != active:
+        yield from walk(node - links + threads, ETHREAD.size, ETHREAD.offset("ThreadListEntry"))
+        node = yield from read_u64(node)
+    yield from read(SHARED_DATA, KUSER_SHARED_DATA.size)
+    for processor in range(2):
+        kpcr = int.from_bytes(
+            (yield ReadControlSpace(processor=processor, address=0, count=8)).data, "little"
+        )
+        yield from read(kpcr, KPCR.size)
+    yield ReadPhysicalMemory(address=SYSTEM_REGISTERS["cr3"], count=8)
+    yield from go(state)
+
+
 class MemoryDebugger:
     """Wire and debugger in one: what the target sends is answered while it sends.
 
@@ -59,6 +118,7 @@ class MemoryDebugger:
 
     own = Endpoint(IPv4Address("192.168.2.72"), 50000)
     host = Endpoint(IPv4Address("192.168.2.1"), 50000)
+    dialling = Dialling(IPv4Address("192.168.2.1"), 50000, KEY)
 
     def __init__(self, on_stop: Callable[[StateChange], Dialog] = go) -> None:
         self.on_stop = on_stop
@@ -73,17 +133,23 @@ class MemoryDebugger:
         self._dialog: Dialog | None = None
         self._session = Session.kdnet_host(KEY, lambda size: bytes([7]) * size)
 
-    def boot(self, *, seed: int = 1, nonce: bytes = bytes(range(32))) -> ServedTarget:
+    def boot(
+        self, *, seed: int = 1, nonce: bytes = bytes(range(32)), policy: str = POLICIES[0]
+    ) -> ServedTarget:
         """A target on this wire, which lets a plain DbgPrint pass."""
-        dialling = Dialling(IPv4Address("192.168.2.1"), 50000, KEY)
         return ServedTarget(
-            dialling,
+            self.dialling,
             self,
-            now=lambda: self.time,
+            now=self.now,
             nonce=nonce,
             seed=seed,
+            policy=policy,
             print_masks={"DEFAULT": 0xF},
         )
+
+    def now(self) -> float:
+        """The target's look at the host's clock, in seconds."""
+        return self.time
 
     def attached(self, **options: Any) -> ServedTarget:
         """A target that this debugger has stopped once and let go."""

@@ -8,26 +8,14 @@ from pathlib import Path
 
 import pytest
 from booted import ListedDebugger, open_filter
-from kd_debugger import Dialog, MemoryDebugger, go, read, read_u64
+from kd_debugger import MemoryDebugger, look_at_everything
 
-from harness.kd.manipulate import GetVersion64, ReadControlSpace, ReadPhysicalMemory
-from harness.kd.statechange import StateChange
 from harness.toolchain import Arch, build_driver
 from harness.virtual.clock import SECOND, Clock
-from harness.virtual.cpu.registers import SYSTEM_REGISTERS
 from harness.virtual.kernel.kernel import Kernel
 from harness.virtual.served import ServedTarget
 from harness.virtual.target import VirtualTarget
-from harness.virtual.windows.symbols18362 import (
-    EPROCESS,
-    ETHREAD,
-    KDDEBUGGER_DATA64,
-    KLDR_DATA_TABLE_ENTRY,
-    KPCR,
-    KUSER_SHARED_DATA,
-)
 
-SHARED_DATA = 0xFFFFF780_00000000
 SEED = 4
 HERE = Path(__file__).parent
 LINE = re.compile(rb"\[walks\] in (\d+)\.(\d+) (\S+), listed 1, state 2, idle ([0-9A-F]{16}), walks\.sys at ")
@@ -39,34 +27,6 @@ def walks(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     out = tmp_path_factory.mktemp("walks") / "walks.sys"
     build_driver(HERE.parent / "walks", Arch.X64, out)
     return out.read_bytes()
-
-
-def walk(head: int, size: int, offset: int) -> Dialog:
-    """Read every structure of a ring, whose links lie at ``offset`` of it."""
-    node = yield from read_u64(head)
-    while node != head:
-        yield from read(node - offset, size)
-        node = yield from read_u64(node)
-
-
-def look_at_everything(state: StateChange) -> Dialog:
-    version = yield GetVersion64()
-    block = yield from read_u64(version.debugger_data_list)
-    active = yield from read_u64(block + KDDEBUGGER_DATA64.offset("PsActiveProcessHead"))
-    yield from walk(version.ps_loaded_module_list, KLDR_DATA_TABLE_ENTRY.size, 0)
-    links, threads = EPROCESS.offset("ActiveProcessLinks"), EPROCESS.offset("ThreadListHead")
-    node = yield from read_u64(active)
-    while node != active:
-        yield from walk(node - links + threads, ETHREAD.size, ETHREAD.offset("ThreadListEntry"))
-        node = yield from read_u64(node)
-    yield from read(SHARED_DATA, KUSER_SHARED_DATA.size)
-    for processor in range(2):
-        kpcr = int.from_bytes(
-            (yield ReadControlSpace(processor=processor, address=0, count=8)).data, "little"
-        )
-        yield from read(kpcr, KPCR.size)
-    yield ReadPhysicalMemory(address=SYSTEM_REGISTERS["cr3"], count=8)
-    yield from go(state)
 
 
 def live(target: ServedTarget | VirtualTarget, driver: bytes, between: Callable[[], None]) -> None:

@@ -26,7 +26,7 @@ SEEDS = int(os.environ.get("PROCNOTIFY_BREAK_IN_SEEDS", "1"))
 POLL = 0.002
 """Seconds that pass for the target at each look at the clock: enough for it to look for a break-in, too."""
 LOOKS = {"thirty-launches": 500}
-"""Of how many looks one is a break-in; of other scenarios :data:`FEW`, which makes 2 to 20 of them in a run."""
+"""Of how many looks one is a break-in; of other scenarios :data:`FEW`, which makes 2 to 20 a run."""
 FEW = 25
 SAMPLE = (("notepad-launch", "random"), ("create-remote-thread", "default"), ("driver-load-unload", "random"))
 """What is tried where nobody asks for more."""

@@ -103,6 +103,8 @@ class Cpu:
         self._transfer = memory.view(image.transfer, TRANSFER_SIZE)
         self._stop: Stop | None = None
         self._running = False
+        self._wanted: int | None = None
+        """An address of a page that is to be brought in before the code goes on."""
         self.registers = RegisterFile(engine)
         self.breakpoints = HardwareBreakpoints(
             engine, memory, self._stop_at_breakpoint, processors=len(processor_blocks)
@@ -245,12 +247,12 @@ class Cpu:
         self._stop = None
         self._running = True
         try:
-            self._engine.emu_start(pc, self._image.call_done, 0, budget)
-        except EngineError as error:
-            if not self._stopped():
-                if error.errno != unicorn.UC_ERR_INSN_INVALID:
-                    raise
-                self._stop = Interrupted(_INVALID_OPCODE, 0)
+            self._execute(pc, budget)
+            while self._wanted is not None:
+                self._memory.show(self._wanted, write=True)
+                self._wanted = None
+                self.breakpoints.passed = pc = self.registers["rip"]  # what was to stop before it has
+                self._execute(pc, budget)
         finally:
             self._running = False
         if self._stopped():
@@ -259,6 +261,15 @@ class Cpu:
             return None
         pc = self.registers["rip"]
         return Exhausted(pc, pc)
+
+    def _execute(self, pc: int, budget: int) -> None:
+        try:
+            self._engine.emu_start(pc, self._image.call_done, 0, budget)
+        except EngineError as error:
+            if not self._stopped() and self._wanted is None:
+                if error.errno != unicorn.UC_ERR_INSN_INVALID:
+                    raise
+                self._stop = Interrupted(_INVALID_OPCODE, 0)
 
     def _stopped(self) -> bool:
         return self._stop is not None
@@ -342,8 +353,14 @@ class Cpu:
         self, _uc: object, kind: int, address: int, _size: int, _value: int, _data: object
     ) -> bool:
         access, forbidden = _ACCESS[kind]
-        present = forbidden and self._memory.is_mapped(address)  # else it is a spare region
-        if access == "read" and not present and self._memory.show_page(address):
+        present = forbidden and self._memory.is_present(address)  # else it is a spare region
+        if self._memory.is_paged_out(address):
+            if self._memory.may_page_in():
+                # Not from here: the engine does not take it that code changes which it is about to execute.
+                self._wanted = address
+                self._engine.emu_stop()
+                return False
+        elif access == "read" and not present and self._memory.show_page(address):
             return True
         self._stop = Faulted(address & 0xFFFF_FFFF_FFFF_FFFF, access, present, 0)
         return False

@@ -95,8 +95,14 @@ class Memory:
         """Without access, by base, the oldest first."""
         self._left: dict[int, _Region] = {}
         """Of the boot before, accessible as they were until :meth:`settle`; by base."""
+        self._paged_out: dict[int, _Region] = {}
+        """By page, like those that are mapped."""
         self.show_page: Callable[[int], bool] = lambda _address: False
         """Asked when a page that is not mapped is read: maps it and says True, or says False."""
+        self.may_page_in: Callable[[], bool] = lambda: True
+        """Asked when a page is accessed that was paged out."""
+        self.paged_in: Callable[[int], None] = lambda _address: None
+        """Called when a region has come back, with the address that it starts at."""
 
     def map(self, address: int, size: int, protection: str = "rw", *, content: bytes = b"") -> None:
         """Back a page-aligned range with zeroed memory that starts with ``content``.
@@ -120,6 +126,7 @@ class Memory:
 
         :raises ValueError: no region starts there.
         """
+        self._page_in(address)
         region = self._pages.get(address // PAGE)
         if region is None or region.base != address:
             raise ValueError(f"no region starts at 0x{address:x}")
@@ -129,35 +136,77 @@ class Memory:
 
     def reset(self) -> None:
         """Nothing is mapped any more."""
+        self.paged_in = lambda _address: None
+        for page in list(self._paged_out):
+            self._page_in(page * PAGE)
         for region in dict.fromkeys(self._pages.values()):
             self._left[region.base] = region
         self._pages.clear()
-        self.show_page = lambda _address: False
+        self.show_page, self.may_page_in = lambda _address: False, lambda: True
 
     def settle(self) -> None:
         """Code is about to be executed: take away what is left of the boot before."""
         while self._left:
             self._put_aside(self._left.popitem()[1])
 
+    def page_out(self, address: int) -> None:
+        """Take the region that starts at ``address`` out of the code's reach until somebody accesses it who
+        may; a debugger sees it all the time. One that is out already, or gone, is left alone."""
+        region = self._pages.get(address // PAGE)
+        if region is None or region.base != address:
+            return
+        for page in range(region.base // PAGE, region.end // PAGE):
+            self._paged_out[page] = self._pages.pop(page)
+        self._engine.mem_protect(region.base, region.end - region.base, UC_PROT_NONE)
+
+    def show(self, address: int, *, write: bool) -> bool:
+        """Somebody accesses a page that is not there: bring it in, if it can be had; whether it is there."""
+        if address // PAGE in self._paged_out:
+            return self.may_page_in() and self._page_in(address)
+        return not write and self.show_page(address)
+
+    def _page_in(self, address: int) -> bool:
+        region = self._paged_out.get(address // PAGE)
+        if region is None:
+            return False
+        for page in range(region.base // PAGE, region.end // PAGE):
+            self._pages[page] = self._paged_out.pop(page)
+        self._engine.mem_protect(region.base, region.end - region.base, _PROTECTIONS[region.protection])
+        self.paged_in(region.base)
+        return True
+
     def is_mapped(self, address: int, size: int = 1) -> bool:
-        """Every byte of the range is mapped."""
+        """Every byte of the range is mapped, and can be accessed where it was paged out."""
         pages = range(address // PAGE, (address + max(size, 1) - 1) // PAGE + 1)
-        return all(page in self._pages for page in pages)
+        return all(
+            page in self._pages or (page in self._paged_out and self.show(page * PAGE, write=True))
+            for page in pages
+        )
+
+    def is_present(self, address: int) -> bool:
+        """The page is mapped and not paged out."""
+        return address // PAGE in self._pages
+
+    def is_paged_out(self, address: int) -> bool:
+        """The page is mapped and paged out."""
+        return address // PAGE in self._paged_out
 
     def protection(self, address: int) -> str | None:
         """``r``, ``rw``, ``rx`` or ``rwx`` of the page; None when nothing is mapped."""
-        region = self._pages.get(address // PAGE)
+        region = self._seen_by_debugger(address)
         return None if region is None else region.protection
 
     def ranges(self) -> list[tuple[int, int]]:
         """Every mapped region: its address and its size in bytes."""
-        return [(region.base, region.end - region.base) for region in dict.fromkeys(self._pages.values())]
+        regions = dict.fromkeys((*self._pages.values(), *self._paged_out.values()))
+        return [(region.base, region.end - region.base) for region in regions]
 
     def view(self, address: int, size: int) -> memoryview:
         """Direct, writable access to a range that lies in one region.
 
         :raises ValueError: it does not.
         """
+        self._page_in(address)
         region = self._pages.get(address // PAGE)
         if region is None or address + size > region.end:
             raise ValueError(f"0x{address:x}+0x{size:x} does not lie in one region")
@@ -198,12 +247,15 @@ class Memory:
 
     # As a debugger sees memory.
 
+    def _seen_by_debugger(self, address: int) -> _Region | None:
+        return self._pages.get(address // PAGE) or self._paged_out.get(address // PAGE)
+
     def read(self, address: int, size: int) -> bytes:
         """At most ``size`` bytes: fewer where the mapped range ends, none where ``address`` is not mapped."""
         data = b""
         while len(data) < size:
             start = address + len(data)
-            region = self._pages.get(start // PAGE)
+            region = self._seen_by_debugger(start)
             if region is None:
                 break
             data += region.view[start - region.base : start - region.base + size - len(data)]
@@ -212,10 +264,12 @@ class Memory:
     def write(self, address: int, data: bytes) -> bool:
         """Write all of ``data``, whatever the page protection; False, and nothing written, where a byte of
         the range is not mapped. Changed code takes effect at once."""
-        if not self.is_mapped(address, len(data)):
+        pages = range(address // PAGE, (address + max(len(data), 1) - 1) // PAGE + 1)
+        if any(self._seen_by_debugger(page * PAGE) is None for page in pages):
             return False
         while data:
-            region = self._pages[address // PAGE]
+            region = self._seen_by_debugger(address)
+            assert region is not None
             part = min(len(data), region.end - address)
             region.view[address - region.base : address - region.base + part] = data[:part]
             if "x" in region.protection:
@@ -230,12 +284,14 @@ class Memory:
         region = self._pages.get(address // PAGE)
         if region is not None and address + size <= region.end:
             return bytes(region.view[address - region.base : address - region.base + size])
-        data = self.read(address, size)
+        data = b""
         while len(data) < size:
-            missing = (address + len(data)) & _ADDRESS_MASK
-            if not self.show_page(missing):
-                raise MemoryFault(missing, "read", present=False)
-            data = self.read(address, size)
+            start = (address + len(data)) & _ADDRESS_MASK
+            region = self._pages.get(start // PAGE)
+            if region is not None:
+                data += region.view[start - region.base : start - region.base + size - len(data)]
+            elif not self.show(start, write=False):
+                raise MemoryFault(start, "read", present=False)
         return data
 
     def store(self, address: int, data: bytes | bytearray) -> None:
@@ -247,6 +303,8 @@ class Memory:
         while data:
             region = self._pages.get(address // PAGE)
             if region is None:
+                if self.show(address & _ADDRESS_MASK, write=True):
+                    continue
                 raise MemoryFault(address & _ADDRESS_MASK, "write", present=False)
             if not region.writable:
                 raise MemoryFault(address, "write", present=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -40,7 +40,20 @@ class RegisterFile:
         self._engine = engine
         self._system = dict(SYSTEM_REGISTERS)
         self.cr2 = 0
-        self.cr8 = 0
+        self._cr8 = 0
+        self.raised: Callable[[int], None] = lambda _level: None
+        """Called when CR8, the IRQL, has become higher, with what it is now."""
+
+    @property
+    def cr8(self) -> int:
+        """The IRQL."""
+        return self._cr8
+
+    @cr8.setter
+    def cr8(self, value: int) -> None:
+        before, self._cr8 = self._cr8, value
+        if value > before:
+            self.raised(value)
 
     def __getitem__(self, name: str) -> int:
         return int(self._engine.reg_read(_NUMBERS[name]))

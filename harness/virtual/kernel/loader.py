@@ -12,6 +12,7 @@ from harness.errors import DriverFileError
 from harness.virtual.cpu.memory import PAGE, page_ceiling
 from harness.virtual.interfaces import ImageModule
 from harness.virtual.kernel.exports import DATA, EXPORTS
+from harness.virtual.kernel.pageable import is_pageable_section
 from harness.virtual.kernel.pe import DriverImage, read_driver, relocate
 from harness.virtual.kernel.system import LoadedDriver, System, UnloadedImage
 from harness.virtual.kernel.windowsexports import windows_exports
@@ -123,6 +124,7 @@ class Loader:
         system.modules.remove(driver.loader_entry)
         system.cpu.instructions.forget(module.base)
         for address in (*driver.regions, *driver.discardable):
+            system.pageable.remove(address)
             system.memory.unmap(address)
         system.unloaded.append(UnloadedImage(module.name, module.base, module.size))
         system.formats.clear()
@@ -141,6 +143,8 @@ class Loader:
             content = bytes(mapped[section.rva : section.rva + size])
             memory.map(address, size, section.protection, content=content)
             (discardable if section.discardable else regions).append(address)
+            if is_pageable_section(section.name) and not section.discardable:
+                self._system.pageable.add(address, size)
             if "x" in section.protection:
                 cpu.instructions.watch(base, address, content)
         return tuple(regions), tuple(discardable)

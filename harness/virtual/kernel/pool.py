@@ -14,6 +14,7 @@ from typing import Final, Literal, NamedTuple
 
 from harness.virtual.cpu.memory import PAGE, Memory, page_ceiling
 from harness.virtual.cpu.traps import BugcheckRaised
+from harness.virtual.kernel.pageable import Pageable
 
 __all__ = ["MAX_ALLOCATION", "POOL_BASE", "Pool", "PoolBlock"]
 
@@ -50,10 +51,14 @@ class PoolBlock(NamedTuple):
 
 
 class Pool:
-    """Paged and nonpaged pool together."""
+    """Paged and nonpaged pool together.
 
-    def __init__(self, memory: Memory) -> None:
+    :param pageable: is told of paged pool.
+    """
+
+    def __init__(self, memory: Memory, pageable: Pageable) -> None:
         self._memory = memory
+        self._pageable = pageable
         self._next = POOL_BASE
         self._total = 0
         self._live: dict[int, PoolBlock] = {}
@@ -76,6 +81,8 @@ class Pool:
         view = self._memory.view(region, pages)
         view[:] = bytes((_PATTERN,)) * pages
         view[address - region : address - region + size] = bytes((fill,)) * size
+        if paged:
+            self._pageable.add(region, pages)
         self._total += pages
         self._live[address] = PoolBlock(address, size, tag, paged, owner, region, pages)
         return address
@@ -98,6 +105,7 @@ class Pool:
         if tag is not None and tag != block.tag:
             raise BugcheckRaised(_BAD_POOL_CALLER, 0xA, address, _tag_number(block.tag), _tag_number(tag))
         self._check_surroundings(block)
+        self._pageable.remove(block.region)
         self._memory.unmap(block.region)
         self._total -= block.pages
         self._freed[address] = self._live.pop(address)

@@ -30,6 +30,7 @@ from harness.virtual.kernel.execution import CallbackKey, Execution, HeldUp
 from harness.virtual.kernel.heap import KernelHeap
 from harness.virtual.kernel.locks import Locks
 from harness.virtual.kernel.objects import Objects, ProcessObject, ThreadObject
+from harness.virtual.kernel.pageable import Pageable
 from harness.virtual.kernel.pool import Pool
 from harness.virtual.kernel.printfilter import PrintFilter
 from harness.virtual.kernel.resources import Resource
@@ -42,6 +43,7 @@ from harness.virtual.kernel.systemthreads import SystemThreads
 from harness.virtual.kernel.userblocks import UserBlocks
 from harness.virtual.kernel.userimages import UserImages
 from harness.virtual.kernel.waits import Waits
+from harness.virtual.windows.irql import DISPATCH_LEVEL
 
 __all__ = ["SYSTEM_CONTEXT", "Enter", "LoadedDriver", "System", "UnloadedImage", "VarArgs"]
 
@@ -154,7 +156,10 @@ class System:
         write_debugger_data(self.memory, image, self.processor_blocks.addresses)
         self.cpu = Cpu(hardware.engine, self.memory, image, processor_blocks=self.processor_blocks.addresses)
         self.heap = KernelHeap(self.memory)
-        self.pool = Pool(self.memory)
+        self.pageable = Pageable(self.memory)
+        self.cpu.registers.raised = self.pageable.irql_raised
+        self.memory.may_page_in = lambda: self.cpu.irql < DISPATCH_LEVEL
+        self.pool = Pool(self.memory, self.pageable)
         self.modules = LoadedModules(self.memory, self.heap, image.symbols["PsLoadedModuleList"])
         self.objects = Objects(
             self.memory, clock, self.processor_blocks, active_head=image.symbols["PsActiveProcessHead"]

@@ -42,15 +42,40 @@ def mm_is_non_paged_system_address_valid(system: System, address: int) -> int:
     return int(system.memory.is_mapped(address))
 
 
-@export("MmLockPagableDataSection", "MmLockPageableDataSection", "MmPageEntireDriver", 1)
-def mm_lock_pagable_data_section(_system: System, address: int) -> int:
-    """Nothing is ever paged out."""
-    return address
+@export("MmLockPagableDataSection", "MmLockPageableDataSection", 1)
+def mm_lock_pagable_data_section(system: System, address: int) -> int:
+    """MmLockPagableCodeSection is the same routine. The handle is the section's address; that of one that is
+    never paged out is its own."""
+    region = system.pageable.at(address)
+    if region is None:
+        return address
+    system.pageable.lock(region)
+    return region
 
 
-@export("MmUnlockPagableImageSection", "MmResetDriverPaging", 1)
-def mm_unlock_pagable_image_section(_system: System, _handle: int) -> None:
-    """See MmLockPagableDataSection."""
+@export("MmLockPagableSectionByHandle", 1)
+def mm_lock_pagable_section_by_handle(system: System, handle: int) -> None:
+    mm_lock_pagable_data_section(system, handle)
+
+
+@export("MmUnlockPagableImageSection", 1)
+def mm_unlock_pagable_image_section(system: System, handle: int) -> None:
+    region = system.pageable.at(handle)
+    if region is not None:
+        system.pageable.unlock(region)
+
+
+@export("MmPageEntireDriver", 1)
+def mm_page_entire_driver(system: System, address: int) -> int:
+    """Base of the driver that holds the address. Only sections that are pageable by name are paged out: what
+    else a driver means by it is up to its own IRQLs."""
+    driver = system.module_at(address)
+    return 0 if driver is None else driver.module.base
+
+
+@export("MmResetDriverPaging", 1)
+def mm_reset_driver_paging(_system: System, _address: int) -> None:
+    """See MmPageEntireDriver."""
 
 
 def _probe(address: int, length: int, alignment: int) -> None:

@@ -244,13 +244,11 @@ class Cpu:
         registers["gs_base"] = block
 
     def _run(self, pc: int, budget: int) -> Stop | None:
-        self._stop = None
+        self._stop = self._wanted = None
         self._running = True
         try:
             self._execute(pc, budget)
-            while self._wanted is not None:
-                self._memory.show(self._wanted, write=True)
-                self._wanted = None
+            while self._brought_in():
                 self.breakpoints.passed = pc = self.registers["rip"]  # what was to stop before it has
                 self._execute(pc, budget)
         finally:
@@ -261,6 +259,11 @@ class Cpu:
             return None
         pc = self.registers["rip"]
         return Exhausted(pc, pc)
+
+    def _brought_in(self) -> bool:
+        """The code stopped for a page that was paged out, which is there now."""
+        wanted, self._wanted = self._wanted, None
+        return wanted is not None and self._memory.show(wanted, write=True)
 
     def _execute(self, pc: int, budget: int) -> None:
         try:
@@ -357,8 +360,11 @@ class Cpu:
         if self._memory.is_paged_out(address):
             if self._memory.may_page_in():
                 # Not from here: the engine does not take it that code changes which it is about to execute.
-                self._wanted = address
-                self._engine.emu_stop()
+                if (
+                    not self._stopped()
+                ):  # else others go first, and it comes in when the instruction is executed
+                    self._wanted = address
+                    self._engine.emu_stop()
                 return False
         elif access == "read" and not present and self._memory.show_page(address):
             return True

@@ -120,7 +120,34 @@ BROKEN = {
         *("static VOID Above(VOID) { if (KeGetCurrentIrql() == 2 && Counting++) *Paged = 6; }", 0xD1, 1),
     ),
 }
+SHARES = r"""
+static VOID NTAPI Adds(PVOID Context)
+{
+    UNREFERENCED_PARAMETER(Context);
+    for (LONG i = 0; i < 200; ++i) {
+        InterlockedIncrement(Paged);
+        UnderLock();
+    }
+    PsTerminateSystemThread(0);
+}
+static VOID Under(VOID)
+{
+    HANDLE Thread;
+    PVOID Threads[3];
+    for (LONG i = 0; i < 3; ++i) {
+        PsCreateSystemThread(&Thread, THREAD_ALL_ACCESS, NULL, NULL, NULL, Adds, NULL);
+        ObReferenceObjectByHandle(Thread, THREAD_ALL_ACCESS, NULL, KernelMode, &Threads[i], NULL);
+        ZwClose(Thread);
+    }
+    for (LONG i = 0; i < 3; ++i) {
+        KeWaitForSingleObject(Threads[i], Executive, KernelMode, FALSE, NULL);
+        ObDereferenceObject(Threads[i]);
+    }
+    *Paged -= 600;
+}
+"""
 MENDED = {
+    "paged-of-several-threads": (PAGED, SHARES, NOTHING),
     "nonpaged-under-a-lock": (NON_PAGED, ONCE % "UnderLock()", READS),
     "nonpaged-in-a-dpc": (NON_PAGED, ONCE % "InDpc()", WRITES),
     "nonpaged-after-writing-cr8": (NON_PAGED, ONCE % "ByCr8()", READS),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -59,6 +60,10 @@ class SerialCable:
             self._helper.kill()
             self._helper.wait(60)
             self._helper = None
+
+    def freeze_helper(self, frozen: bool) -> None:
+        assert self._helper is not None
+        self._helper.send_signal(signal.SIGSTOP if frozen else signal.SIGCONT)
 
     def say_to_guest(self, data: bytes) -> None:
         """Bytes of nobody's."""

@@ -285,6 +285,20 @@ def test_a_helper_that_is_killed_in_mid_run_is_named(cable: SerialCable, prefix)
         channel.close()
 
 
+def test_a_guest_that_stands_still_is_lost_and_found_again(cable: SerialCable, prefix) -> None:
+    channel = SerialChannel(cable.connection, patience=2.0)
+    try:
+        channel.await_up(UP_SECONDS)
+        channel.put(r"C:\procnotify\still.bin", b"before")
+        cable.freeze_helper(True)
+        with pytest.raises(TargetLost, match=r"has not replied to TEXT for \d s: asked \d times, 0 bytes"):
+            channel.put(r"C:\procnotify\still.bin", b"never")
+        cable.freeze_helper(False)
+        assert channel.get(r"C:\procnotify\still.bin", limit=100) == b"before"
+    finally:
+        channel.close()
+
+
 def test_a_helper_that_started_anew_in_mid_run_is_named(cable: SerialCable, channel, prefix) -> None:
     def start_anew() -> None:
         cable.kill_helper()

@@ -3,6 +3,8 @@
 #define WRITE_MILLISECONDS 5000
 /* Asked of the serial driver for either direction, which may have its own mind. */
 #define QUEUE_SIZE 16384
+#define XON 0x11
+#define XOFF 0x13
 
 static DWORD SetReadTimeout(LINE *Line, DWORD Milliseconds)
 {
@@ -22,15 +24,25 @@ static DWORD SetUp(LINE *Line, DWORD Baud)
 
     if (!GetCommState(Line->Port, &State))
         return GetLastError();
-    ZeroMemory(&State, sizeof(State));
-    State.DCBlength = sizeof(State);
     State.BaudRate = Baud;
     State.fBinary = TRUE;
+    State.fParity = FALSE;
+    State.fOutxCtsFlow = FALSE;
+    State.fOutxDsrFlow = FALSE;
     State.fDtrControl = DTR_CONTROL_ENABLE;
+    State.fDsrSensitivity = FALSE;
+    State.fOutX = FALSE;
+    State.fInX = FALSE;
+    State.fErrorChar = FALSE;
+    State.fNull = FALSE;
     State.fRtsControl = RTS_CONTROL_ENABLE;
+    State.fAbortOnError = FALSE;
     State.ByteSize = 8;
     State.Parity = NOPARITY;
     State.StopBits = ONESTOPBIT;
+    /* Not used, but SetCommState refuses them when they are the same (Microsoft, SetCommState). */
+    State.XonChar = XON;
+    State.XoffChar = XOFF;
     if (!SetCommState(Line->Port, &State))
         return GetLastError();
     SetupComm(Line->Port, QUEUE_SIZE, QUEUE_SIZE);

@@ -33,6 +33,7 @@ class SerialLink:
         :raises TargetLost: no reply came, or the line was closed.
         """
         session = self._session
+        self._heard = 0
         started = now = perf_counter()
         deadline = now + patience + longer
         session.ask(operation, payload, now, longer=longer)

@@ -63,7 +63,7 @@ class HostSession:
         self.asked = 0
         """How often the latest request was sent."""
         self.damaged = 0
-        """How much arrived that was no frame, in either direction, since the session began."""
+        """How much arrived that was no frame, in either direction, since then."""
 
     @property
     def operation(self) -> Operation:
@@ -82,7 +82,7 @@ class HostSession:
         self._request = encode(Frame(FrameKind.REQUEST, operation, self._nonce, self._id, payload))
         self._pause = self._retry
         self._longer = longer
-        self.asked = 0
+        self.asked = self.damaged = 0
         self._send(self._request, now)
 
     def output(self) -> bytes:

@@ -18,7 +18,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("bugcheckcodes",),
     ("errors", "events", "actions", "waiting", "printmasks"),
     ("outcome", "numbers", "callbacks", "resources", "internal", "files", "locks", "processes", "dbghelp"),
-    ("lines", "kd", "toolchain", "channel", "symbols", "signing"),
+    ("lines", "kd", "toolchain", "channel", "symbols", "yamlfile", "signing"),
     ("connection", "trace", "scenario"),
     ("ports",),
     ("order", "virtual"),

@@ -24,9 +24,9 @@ from harness.scenario.model import (
     Sequence,
     Within,
 )
-from harness.scenario.nodes import ListNode, MapNode, Node, ScalarNode, Source, describe
 from harness.scenario.steps import read_variable
 from harness.scenario.variables import Names, check_variables
+from harness.yamlfile.nodes import ListNode, MapNode, Node, ScalarNode, Source, describe
 
 __all__ = ["ITEMS", "MAX_BRANCHES", "MAX_ROUNDS", "read_expectations"]
 

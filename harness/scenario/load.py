@@ -11,11 +11,11 @@ from harness.files import read_file
 from harness.printmasks import COMPONENTS, DEFAULT, MAX_MASK, check_mask, component_of
 from harness.scenario.expect import read_expectations
 from harness.scenario.model import Scenario, Step, names_of
-from harness.scenario.nodes import MapNode, Node, Source
 from harness.scenario.rules import RULES
 from harness.scenario.steps import StepReader
 from harness.scenario.variables import Names
-from harness.scenario.yamlfile import MAX_FILE, parse_yaml
+from harness.yamlfile.nodes import MapNode, Node, Source
+from harness.yamlfile.parse import MAX_FILE, parse_yaml
 
 __all__ = ["MAX_PROCESSORS", "load", "parse"]
 

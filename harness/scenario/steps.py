@@ -17,7 +17,7 @@ from harness.scenario.model import (
     UnloadDriver,
     Variable,
 )
-from harness.scenario.nodes import ListNode, MapNode, Node, ScalarNode, Source
+from harness.yamlfile.nodes import ListNode, MapNode, Node, ScalarNode, Source
 
 __all__ = ["HARNESS_STEPS", "MAX_STEPS", "STEPS", "StepReader", "read_variable"]
 

@@ -29,7 +29,7 @@ from harness.scenario.model import (
     Variable,
     Within,
 )
-from harness.scenario.nodes import ListNode, MapNode, Node, ScalarNode, Source
+from harness.yamlfile.nodes import ListNode, MapNode, Node, ScalarNode, Source
 
 __all__ = ["Names", "check_variables", "count_uses", "local_variables", "variables_of"]
 

@@ -13,10 +13,11 @@ import pytest
 from scenario_texts import expecting, expecting_rounds, stepping, topped
 
 import harness.scenario
+import harness.yamlfile
 from harness.errors import ScenarioError
 from harness.scenario import RULES, parse
-from harness.scenario.nodes import MAX_MISTAKES, Source
-from harness.scenario.yamlfile import MAX_DEPTH
+from harness.yamlfile.nodes import MAX_MISTAKES, Source
+from harness.yamlfile.parse import MAX_DEPTH
 
 TOP_KEYS = (
     "known are scenario, summary, expect, steps, lifecycle, seed, profile, policy, processors, print_mask"
@@ -1123,7 +1124,8 @@ def test_the_table_has_a_row_for_every_error_of_the_loader(monkeypatch: pytest.M
 def _places() -> set[tuple[str, int]]:
     """Every call in the loader that makes an error: its file and the line where it begins."""
     found = set()
-    for path in Path(harness.scenario.__file__).parent.glob("*.py"):
+    folders = (Path(room.__file__).parent for room in (harness.scenario, harness.yamlfile))
+    for path in (path for folder in folders for path in folder.glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
                 case ast.Call(func=ast.Attribute(attr="fail" | "note")):

@@ -12,7 +12,7 @@ from this_system import NO_SUCH_FILE
 
 from harness.errors import ScenarioError
 from harness.scenario import Scenario, load, parse
-from harness.scenario.yamlfile import MAX_FILE
+from harness.yamlfile.parse import MAX_FILE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SHIPPED = sorted((ROOT / "scenarios").glob("*.yaml"))

@@ -11,7 +11,7 @@ import re
 
 import yaml
 
-from harness.scenario.nodes import ListNode, MapNode, Node, ScalarNode, Source
+from harness.yamlfile.nodes import ListNode, MapNode, Node, ScalarNode, Source
 
 __all__ = ["MAX_DEPTH", "MAX_FILE", "parse_yaml"]
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
         GuestError,
         InternalError,
         LinesLost,
+        MachineError,
+        MachineFileError,
         ProcnotifyError,
         RigError,
         ScenarioError,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         ToolchainError,
         TraceError,
         UsageError,
+        UserFileError,
     )
     from harness.events import (
         KINDS,
@@ -81,6 +84,8 @@ __all__ = [
     "ImageLoad",
     "InternalError",
     "LinesLost",
+    "MachineError",
+    "MachineFileError",
     "Marker",
     "Outcome",
     "Print",
@@ -104,6 +109,7 @@ __all__ = [
     "TraceError",
     "TraceSource",
     "UsageError",
+    "UserFileError",
     "Verdict",
     "check",
     "kind_of",

@@ -4,10 +4,13 @@
 
     ProcnotifyError                 (abstract: never raised itself)
     ├── UsageError        exit 2    the command line, a scenario or a driver file is wrong
-    │   ├── ScenarioError           ... with the file and line of the scenario
+    │   ├── UserFileError           ... with the file and line of what the user wrote
+    │   │   ├── ScenarioError       ... in a scenario
+    │   │   └── MachineFileError    ... in a machine file
     │   └── DriverFileError         ... a .sys that cannot be a driver for this machine
     ├── RigError          exit 3    the rig failed; nothing is said about the driver
     │   ├── ConnectionFailed        no debugger link: nobody dialled in, wrong key, port in use
+    │   ├── MachineError            the machine could not be started, stopped or brought to its clean state
     │   ├── TargetLost              the link or the machine died in the middle
     │   ├── DebuggerDied            the debugger (a worker process, DbgEng) ended or hung
     │   ├── GuestError              the guest channel refused or failed a step
@@ -42,6 +45,8 @@ __all__ = [
     "GuestError",
     "InternalError",
     "LinesLost",
+    "MachineError",
+    "MachineFileError",
     "ProcnotifyError",
     "RigError",
     "ScenarioError",
@@ -50,6 +55,7 @@ __all__ = [
     "ToolchainError",
     "TraceError",
     "UsageError",
+    "UserFileError",
 ]
 
 
@@ -79,22 +85,25 @@ class UsageError(ProcnotifyError):
     exit_code = 2
 
 
-class ScenarioError(UsageError):
-    """A scenario file is wrong: shown as ``file:line: message``."""
+class UserFileError(UsageError):
+    """A file that the user wrote is wrong: shown as ``file:line: message``."""
+
+    documentation: ClassVar[str]
+    """Where a whole file of this kind is shown."""
 
     def __init__(self, message: str, *, path: Path | str, line: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.path = path
         self.line = line
-        self.others: tuple[ScenarioError, ...] = ()
+        self.others: tuple[UserFileError, ...] = ()
         """The mistakes of the same file behind this one."""
 
     @property
-    def mistakes(self) -> tuple[ScenarioError, ...]:
+    def mistakes(self) -> tuple[UserFileError, ...]:
         """This one and the others of its file."""
         return (self, *self.others)
 
-    def take(self, others: Iterable[ScenarioError]) -> None:
+    def take(self, others: Iterable[UserFileError]) -> None:
         """Carry the other mistakes of the file; a traceback shows them as notes."""
         self.others = tuple(others)
         for other in self.others:
@@ -102,6 +111,18 @@ class ScenarioError(UsageError):
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {super().__str__()}"
+
+
+class ScenarioError(UserFileError):
+    """A scenario file is wrong."""
+
+    documentation = "docs/scenarios.md shows a whole scenario"
+
+
+class MachineFileError(UserFileError):
+    """A machine file is wrong."""
+
+    documentation = "docs/machines.md shows whole machine files"
 
 
 class DriverFileError(UsageError):
@@ -116,6 +137,10 @@ class RigError(ProcnotifyError):
 
 class ConnectionFailed(RigError):
     """The debugger link could not be made."""
+
+
+class MachineError(RigError):
+    """The machine could not be started, stopped or brought to its clean state."""
 
 
 class TargetLost(RigError):

@@ -12,7 +12,7 @@ import harness
 from harness.cli._interrupts import hear_all_interrupts
 from harness.cli._options import json_asked, print_json
 from harness.cli._streams import StandardStreams
-from harness.errors import ProcnotifyError, ScenarioError
+from harness.errors import ProcnotifyError, UserFileError
 from harness.internal import internal_error, reserve_descriptor
 from harness.outcome import Outcome
 from harness.report.text import one_line
@@ -120,7 +120,7 @@ def _run() -> int:
         error.show()
         return Outcome.USAGE
     except ProcnotifyError as error:
-        for mistake in error.mistakes if isinstance(error, ScenarioError) else (error,):
+        for mistake in error.mistakes if isinstance(error, UserFileError) else (error,):
             _say(str(mistake))
         return error.exit_code
     except SystemExit as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from harness.errors import ScenarioError, UsageError
+from harness.errors import ScenarioError, UsageError, UserFileError
 from harness.scenario import Scenario, load
 
 __all__ = ["SUFFIXES", "Found", "find_scenarios", "is_scenario", "load_scenarios"]
@@ -59,10 +59,10 @@ def find_scenarios(paths: Sequence[Path]) -> Found:
     return Found(tuple(found.values()), tuple(aside))
 
 
-def load_scenarios(paths: Sequence[Path]) -> tuple[list[Scenario], list[ScenarioError]]:
+def load_scenarios(paths: Sequence[Path]) -> tuple[list[Scenario], list[UserFileError]]:
     """Every scenario, and every mistake in those that have some."""
     scenarios: list[Scenario] = []
-    errors: list[ScenarioError] = []
+    errors: list[UserFileError] = []
     for path in paths:
         try:
             scenarios.append(load(path))

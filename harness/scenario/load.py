@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from harness.errors import ScenarioError
-from harness.files import read_file
 from harness.printmasks import COMPONENTS, DEFAULT, MAX_MASK, check_mask, component_of
 from harness.scenario.expect import read_expectations
 from harness.scenario.model import Scenario, Step, names_of
@@ -15,7 +14,7 @@ from harness.scenario.rules import RULES
 from harness.scenario.steps import StepReader
 from harness.scenario.variables import Names
 from harness.yamlfile.nodes import MapNode, Node, Source
-from harness.yamlfile.parse import MAX_FILE, parse_yaml
+from harness.yamlfile.parse import parse_yaml, read_text
 
 __all__ = ["MAX_PROCESSORS", "load", "parse"]
 
@@ -29,16 +28,7 @@ def load(path: Path) -> Scenario:
     :raises ScenarioError: it cannot be read or is wrong; with file, line and the way out. Of several mistakes
         it is the first, which carries the others.
     """
-    try:
-        data = read_file(path, limit=MAX_FILE)
-    except OSError as error:
-        raise ScenarioError(f"cannot be read: {error.strerror}", path=path, line=1) from error
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ScenarioError("not UTF-8 text", path=path, line=line, hint="save the file as UTF-8") from None
-    return parse(text, path)
+    return parse(read_text(Source(path, ScenarioError)), path)
 
 
 def parse(text: str, path: Path) -> Scenario:
@@ -46,7 +36,7 @@ def parse(text: str, path: Path) -> Scenario:
 
     :raises ScenarioError: the first mistake in it, which carries the others.
     """
-    source = Source(path)
+    source = Source(path, ScenarioError)
     return source.read_all(lambda: _read(source, text))
 
 

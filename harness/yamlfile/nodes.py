@@ -1,4 +1,4 @@
-"""The values of a scenario file with their places, and reading them as what they must be."""
+"""The values of a YAML file with their places, and reading them as what they must be."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn, TypeAlias, TypeVar
 
-from harness.errors import ScenarioError
+from harness.errors import UserFileError
 
 __all__ = [
     "MAX_MISTAKES",
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 MAX_MISTAKES = 20
-"""After that many mistakes a scenario file is not read on."""
+"""After that many mistakes a file is not read on."""
 
 _LONGEST_MESSAGE = 300
 
@@ -34,7 +34,7 @@ _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
 
-class _ToldAlready(ScenarioError):
+class _ToldAlready(UserFileError):
     """A mistake that comes of one that was noted."""
 
 
@@ -72,21 +72,23 @@ Node: TypeAlias = ScalarNode | ListNode | MapNode
 
 @dataclass(frozen=True)
 class Source:
-    """A scenario file: makes its errors, and reads its nodes as what they must be.
+    """A file that the user wrote: makes its errors, and reads its nodes as what they must be.
 
     A mistake ends the reading of what it stands in (:meth:`fail`), not of the file: :meth:`each` and
     :meth:`going_on` keep it and go on, and :meth:`read_all` raises the lot.
     """
 
     path: Path
-    mistakes: list[ScenarioError] = field(default_factory=list)
+    kind: type[UserFileError]
+    """The class of its errors: what kind of file it is."""
+    mistakes: list[UserFileError] = field(default_factory=list)
     """What was kept so far."""
 
     def fail(self, at: Node | int, message: str, *, hint: str = "") -> NoReturn:
-        """Raise ScenarioError with the place."""
+        """Raise the file's error with the place."""
         line = at if isinstance(at, int) else at.line
         told = isinstance(at, ScalarNode) and at.misread
-        raise (_ToldAlready if told else ScenarioError)(
+        raise (_ToldAlready if told else self.kind)(
             _in_one_line(message), path=self.path, line=line, hint=hint
         )
 
@@ -102,7 +104,7 @@ class Source:
             yield
         except _ToldAlready:
             pass
-        except ScenarioError as error:
+        except UserFileError as error:
             self.mistakes.append(error)
             if len(self.mistakes) == MAX_MISTAKES:
                 raise _EnoughMistakes from None
@@ -136,7 +138,7 @@ class Source:
     def read_all(self, read: Callable[[], _Out]) -> _Out:
         """What ``read`` gives.
 
-        :raises ScenarioError: the first mistake of the file; the others are its ``others``.
+        :raises UserFileError: the first mistake of the file; the others are its ``others``.
         """
         enough = False
         try:
@@ -150,7 +152,7 @@ class Source:
         if enough:
             last = [first, *others][-1]
             message = f"{MAX_MISTAKES} mistakes; the file is not read on"
-            others.append(ScenarioError(message, path=self.path, line=last.line))
+            others.append(self.kind(message, path=self.path, line=last.line))
         first.take(others)
         raise first
 

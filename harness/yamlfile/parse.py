@@ -1,8 +1,8 @@
 """YAML with the place of every value, and none of its surprises.
 
-The YAML that scenarios are written in is a safe part of YAML 1.2: mappings, lists and scalars; no tags, no
-anchors, no duplicate keys, no ``yes`` that means true, no ``1:30`` that means ninety. A scenario file may
-come from anywhere, so its size and depth are bounded.
+The YAML that scenarios and machine files are written in is a safe part of YAML 1.2: mappings, lists and
+scalars; no tags, no anchors, no duplicate keys, no ``yes`` that means true, no ``1:30`` that means ninety. A
+file may come from anywhere, so its size and depth are bounded.
 """
 
 from __future__ import annotations
@@ -11,21 +11,39 @@ import re
 
 import yaml
 
+from harness.files import read_file
 from harness.yamlfile.nodes import ListNode, MapNode, Node, ScalarNode, Source
 
-__all__ = ["MAX_DEPTH", "MAX_FILE", "parse_yaml"]
+__all__ = ["MAX_DEPTH", "MAX_FILE", "parse_yaml", "read_text"]
 
 MAX_FILE = 1 << 20
-"""Bytes of a scenario file."""
+"""Bytes of a file."""
 
 MAX_DEPTH = 50
 """Lists and mappings inside one another."""
 
 
+def read_text(source: Source) -> str:
+    """The text of a file.
+
+    :raises UserFileError: it cannot be read, or is no UTF-8.
+    """
+    try:
+        data = read_file(source.path, limit=MAX_FILE)
+    except OSError as error:
+        raise source.kind(f"cannot be read: {error.strerror}", path=source.path, line=1) from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        hint = "save the file as UTF-8"
+        raise source.kind("not UTF-8 text", path=source.path, line=line, hint=hint) from None
+
+
 def parse_yaml(text: str, source: Source) -> Node:
     """The document in ``text``.
 
-    :raises ScenarioError: it is not YAML, or not of the part of YAML described above.
+    :raises UserFileError: it is not YAML, or not of the part of YAML described above.
     """
     if len(text.encode("utf-8", "replace")) > MAX_FILE:
         source.fail(1, f"the file is larger than {MAX_FILE} bytes")
@@ -47,7 +65,7 @@ def parse_yaml(text: str, source: Source) -> Node:
     except (ValueError, OverflowError):  # PyYAML reads the digits of an escape or a version without a limit
         source.fail(loader.line + 1, "not YAML: a number that is out of range")
     if root is None:
-        source.fail(1, "the file is empty", hint="docs/scenarios.md shows a whole scenario")
+        source.fail(1, "the file is empty", hint=source.kind.documentation)
     return _convert(root, source)
 
 
@@ -90,7 +108,7 @@ _LOOKS_LIKE_A_NUMBER = re.compile(r"[-+]?[0-9][0-9_]*")
 def _convert(node: yaml.Node, source: Source) -> Node:
     line = node.start_mark.line + 1
     if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.startswith("tag:yaml.org,2002:python"):
-        source.note(line, f"the tag {node.tag}", hint="scenarios have no tags")
+        source.note(line, f"the tag {node.tag}", hint="write the value without it")
         return ScalarNode(None, line, misread=True)
     if isinstance(node, yaml.SequenceNode):
         return ListNode(tuple(_convert(item, source) for item in node.value), line)

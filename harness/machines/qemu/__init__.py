@@ -1,0 +1,1 @@
+"""Machines that QEMU emulates: started here, controlled over QMP, reverted to a snapshot for every run."""

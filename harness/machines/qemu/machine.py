@@ -1,0 +1,222 @@
+"""A virtual machine of QEMU's: started from cold once, and every run begins from one snapshot of it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from harness.connection import Connection, NetConnection, PipeConnection
+from harness.errors import MachineError, ProcnotifyError, TargetLost
+from harness.guests.base import Guest
+from harness.machines.access import Address, OpenGuest
+from harness.machines.base import BootOptions, MachineStatus
+from harness.machines.qemu.accelerator import kvm_works
+from harness.machines.qemu.commandline import HOST_ADDRESS, Places
+from harness.machines.qemu.settings import HV_SYNDBG, QemuSettings, read_settings
+from harness.machines.qemu.vm import VirtualHardware
+from harness.machines.reading import check_boot
+from harness.yamlfile.nodes import Node, Source
+
+__all__ = ["UP_SECONDS", "QemuMachine", "read_qemu"]
+
+CLEAN: Final = "procnotify-clean"
+"""Name of the snapshot."""
+UP_SECONDS: Final = 60.0
+"""How long a guest may take to answer that goes on from the snapshot."""
+
+
+class QemuMachine:
+    """See :class:`harness.machines.base.Machine`; its image is never written.
+
+    One QEMU serves all runs. It is paused whenever no debugger listens, so the guest cannot meet one that a
+    run has left, and it goes back to the snapshot only then. A QEMU that does not obey is ended, and the next
+    run begins from cold.
+    """
+
+    deterministic = False
+
+    def __init__(self, settings: QemuSettings) -> None:
+        self.name = settings.name
+        self._settings = settings
+        self._hardware: VirtualHardware | None = None
+        self._clean = False
+        """The hardware is in the snapshot's state, paused."""
+        self._guest: OpenGuest | None = None
+        self._artifacts: dict[str, bytes] = {}
+
+    def connection(self) -> Connection:
+        """See :meth:`harness.machines.base.Machine.connection`. A serial port of QEMU's own is there once the
+        machine is prepared."""
+        if self._settings.connection is not None:
+            return self._settings.connection
+        if self._hardware is None:
+            raise MachineError(f"the machine {self.name} has no serial port before it is prepared")
+        return self._hardware.places.connection
+
+    def prepare(self) -> None:
+        """See :meth:`harness.machines.base.PreparedMachine.prepare`: back to the snapshot, or from cold."""
+        self._artifacts = {}
+        if self._hardware is not None and not self._revert(self._hardware):
+            self._switch_off()
+        if self._hardware is None:
+            self._start_cold()
+
+    def start(self, boot: BootOptions) -> None:
+        """See :meth:`harness.machines.base.Machine.start`: the guest goes on."""
+        check_boot(self.name, self.connection(), boot)
+        hardware = self._running()
+        self._clean = False
+        hardware.begin_run()
+        hardware.monitor.execute("cont")
+        self._guest = OpenGuest(self._settings.access, self._address(hardware.places))
+        self._await_guest(hardware, UP_SECONDS)
+
+    def guest(self) -> Guest:
+        """See :meth:`harness.machines.base.Machine.guest`."""
+        if self._guest is None:
+            raise TargetLost(f"the machine {self.name} is not started")
+        return self._guest.guest
+
+    def status(self) -> MachineStatus:
+        """See :meth:`harness.machines.base.Machine.status`.
+
+        :raises MachineError: QEMU does not answer.
+        """
+        if self._hardware is None:
+            return MachineStatus("off")
+        if (end := self._hardware.ended()) is not None:
+            return MachineStatus("off", detail=end)
+        return MachineStatus(self._hardware.state())
+
+    def describe(self) -> dict[str, str]:
+        """See :meth:`harness.machines.base.Machine.describe`."""
+        facts = {"type": "qemu", "name": self.name, "image": self._settings.image.name}
+        if self._hardware is not None:
+            facts |= {"accelerator": self._hardware.accelerator, "version": self._hardware.version}
+        return facts
+
+    def artifacts(self) -> Mapping[str, bytes]:
+        """See :class:`harness.machines.base.RecordingMachine`."""
+        return self._artifacts
+
+    def stop(self) -> None:
+        """See :meth:`harness.machines.base.Machine.stop`: it is paused; the next run's preparation reverts
+        it."""
+        guest, self._guest = self._guest, None
+        if guest is not None:
+            guest.close()
+        hardware = self._hardware
+        if hardware is None or self._clean:
+            return
+        self._artifacts = hardware.artifacts()
+        try:
+            hardware.monitor.execute("stop")
+        except MachineError:
+            self._switch_off()
+
+    def close(self) -> None:
+        """See :meth:`harness.machines.base.Machine.close`."""
+        guest, self._guest = self._guest, None
+        if guest is not None:
+            guest.close()
+        self._switch_off()
+
+    def _revert(self, hardware: VirtualHardware) -> bool:
+        """Whether the hardware is in its clean state."""
+        if self._clean:
+            return True
+        if not self._settings.snapshot or hardware.ended() is not None:
+            return False
+        try:
+            hardware.monitor.load_snapshot(CLEAN)
+        except MachineError:
+            return False
+        self._clean = True
+        return True
+
+    def _start_cold(self) -> None:
+        settings = self._settings
+        hardware = self._hardware = VirtualHardware(settings, self._free_places, kvm=self._kvm())
+        try:
+            self._guest = OpenGuest(settings.access, self._address(hardware.places))
+            try:
+                self._await_guest(hardware, settings.boot_seconds)
+            finally:
+                self._guest.close()
+                self._guest = None
+            hardware.monitor.execute("stop")
+            if settings.snapshot:
+                hardware.monitor.save_snapshot(CLEAN)
+            self._clean = True
+        except BaseException:
+            self._switch_off()
+            raise
+
+    def _await_guest(self, hardware: VirtualHardware, timeout: float) -> None:
+        assert self._guest is not None
+        try:
+            self._guest.await_up(timeout)
+        except ProcnotifyError as error:
+            self._artifacts = hardware.artifacts()
+            if (end := hardware.ended()) is not None:
+                raise MachineError(end) from None
+            raise MachineError(
+                f"the guest of {self.name} is not up: {error.message}", hint=error.hint
+            ) from None
+
+    def _kvm(self) -> bool:
+        settings = self._settings
+        wanted = settings.accelerator != "tcg"
+        works = wanted and kvm_works(settings.program)
+        if settings.accelerator == "kvm" and not works:
+            raise MachineError(
+                f"the machine {self.name} needs KVM, and a tiny guest did not run to its end in it",
+                hint="is /dev/kvm there, and may you open it? accelerator: tcg does without, slowly",
+            )
+        if isinstance(settings.connection, NetConnection) and settings.kdnet == HV_SYNDBG and not works:
+            raise MachineError(
+                f"kdnet: {HV_SYNDBG} of {self.name} needs KVM", hint="use another debug device"
+            )
+        return works
+
+    def _free_places(self, folder: Path) -> Places:
+        connection = self._settings.connection or PipeConnection(str(folder / "com1"))
+        return Places(
+            folder, connection, _free_tcp_port() if self._settings.access.channel == "ssh" else None
+        )
+
+    def _address(self, places: Places) -> Address:
+        match self._settings.access.channel:
+            case "qga":
+                return str(places.agent)
+            case "serial":
+                return str(places.channel)
+        assert places.command_port is not None
+        return HOST_ADDRESS, places.command_port
+
+    def _running(self) -> VirtualHardware:
+        if self._hardware is None:
+            raise TargetLost(f"the machine {self.name} is not started")
+        return self._hardware
+
+    def _switch_off(self) -> None:
+        hardware, self._hardware = self._hardware, None
+        self._clean = False
+        if hardware is not None:
+            hardware.close()
+
+
+def _free_tcp_port() -> int:
+    """A port of loopback that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind((HOST_ADDRESS, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def read_qemu(source: Source, name: str, entries: Mapping[str, Node]) -> QemuMachine | None:
+    """The machine of a file of type ``qemu``; None where a mistake in it was noted."""
+    settings = read_settings(source, name, entries)
+    return None if settings is None else QemuMachine(settings)

@@ -1,0 +1,101 @@
+"""QEMU's monitor, over QMP by the ``qemu.qmp`` library, for code that is not asynchronous.
+
+Source: QEMU QMP Reference Manual; ``savevm`` and ``loadvm`` are commands of the Human Monitor Interface,
+which ``human-monitor-command`` passes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from qemu.qmp import QMPClient, QMPError
+
+from harness.errors import MachineError
+from harness.guests.channels.eventloop import EventLoopThread, LoopEndedError
+
+__all__ = ["Monitor"]
+
+CONNECT_PAUSE: Final = 0.02
+ANSWER_SECONDS: Final = 10.0
+"""What a command may take that only asks or switches."""
+SNAPSHOT_SECONDS: Final = 300.0
+"""What taking or loading a snapshot may take: all the guest's memory goes through the disk."""
+T = TypeVar("T")
+
+
+class Monitor:
+    """A connection to a running QEMU. An error is a :class:`harness.errors.MachineError`; after one the
+    connection is of no further use.
+
+    :param path: the Unix socket, which QEMU makes when it starts.
+    :param ended: why QEMU does not run any more; None while it does.
+    :param timeout: seconds until QEMU must answer.
+    """
+
+    def __init__(self, path: Path, ended: Callable[[], str | None], *, timeout: float) -> None:
+        self._ended = ended
+        self._client = QMPClient("procnotify")
+        self._thread = EventLoopThread("QEMU's monitor")
+        try:
+            self._wait("its monitor", lambda: self._connect(path), timeout)
+        except BaseException:
+            self.close()
+            raise
+
+    def execute(
+        self, command: str, arguments: dict[str, object] | None = None, *, timeout: float = ANSWER_SECONDS
+    ) -> Any:
+        """The answer to a QMP command."""
+        return self._wait(f"the command {command}", lambda: self._client.execute(command, arguments), timeout)
+
+    def save_snapshot(self, name: str) -> None:
+        """Save disks, memory and devices under ``name`` in the disk's image."""
+        self._human(f"savevm {name}")
+
+    def load_snapshot(self, name: str) -> None:
+        """Go back to a snapshot; the guest runs afterwards if it does now."""
+        self._human(f"loadvm {name}")
+
+    def close(self) -> None:
+        """Free the connection. Idempotent."""
+        with contextlib.suppress(LoopEndedError, TimeoutError):
+            self._thread.call(_within(ANSWER_SECONDS, lambda: _disconnect(self._client)))
+        self._thread.end()
+
+    def _human(self, line: str) -> None:
+        said = self.execute("human-monitor-command", {"command-line": line}, timeout=SNAPSHOT_SECONDS)
+        if said.strip():  # these commands say nothing when they succeed
+            raise MachineError(
+                f"QEMU refused {line!r}: {' '.join(said.split())}",
+                hint="snapshot: false in the machine file does without, with a cold start for every run",
+            )
+
+    async def _connect(self, path: Path) -> None:
+        while not path.exists():
+            if self._ended() is not None:
+                raise EOFError("it has ended")
+            await asyncio.sleep(CONNECT_PAUSE)
+        await self._client.connect(str(path))
+
+    def _wait(self, what: str, work: Callable[[], Coroutine[Any, Any, T]], timeout: float) -> T:
+        try:
+            return self._thread.call(_within(timeout, work))
+        except TimeoutError:
+            raise MachineError(self._ended() or f"QEMU did not answer {what} within {timeout:g} s") from None
+        except (QMPError, OSError, EOFError, LoopEndedError) as error:
+            raise MachineError(self._ended() or f"QEMU refused {what}: {error}") from None
+
+
+async def _within(timeout: float, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    return await asyncio.wait_for(work(), timeout)
+
+
+async def _disconnect(client: QMPClient) -> None:
+    try:
+        await client.disconnect()
+    except (QMPError, OSError, EOFError):
+        return  # QEMU was gone already

@@ -66,8 +66,8 @@ def _seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -
     "--machine",
     default="virtual",
     show_default=True,
-    metavar="NAME",
-    help=f"Where the driver runs: {', '.join(MACHINES)}.",
+    metavar="NAME|FILE",
+    help=f"Where the driver runs: {', '.join(MACHINES)}, or the path of a machine file (lab.yaml).",
 )
 @click.option(
     "--debugger",
@@ -184,6 +184,7 @@ def command(
       procnotify run scenarios --policy random --repeat 100
       procnotify run scenarios --driver bus.sys --driver mydriver.sys
       procnotify run scenarios --debugger none --seeds 1-10000 --jobs 2
+      procnotify run scenarios --machine lab.yaml --repeat 50
       procnotify run scenarios --json > results.json
 
     \b

@@ -19,6 +19,8 @@ __all__ = [
     "LoadedKernel",
     "Machine",
     "MachineStatus",
+    "PreparedMachine",
+    "RecordingMachine",
 ]
 
 
@@ -44,9 +46,10 @@ class MachineStatus:
     """What the machine itself says, without the debugger's help."""
 
     state: str
-    """``running``, ``halted`` (in the debugger), ``bugchecked``, ``hung`` or ``off``."""
-    time: int
-    """Target clock, 100 ns units since boot."""
+    """``running``, ``halted`` (in the debugger), ``bugchecked``, ``hung`` or ``off``; ``unknown``; of a
+    virtual machine also the hypervisor's own word (``paused``)."""
+    time: int | None = None
+    """Target clock, 100 ns units since boot; None where the machine does not know."""
     detail: str = ""
 
 
@@ -79,6 +82,26 @@ class Machine(Protocol):
 
     def close(self) -> None:
         """Free everything the machine holds (processes, sockets). Idempotent."""
+
+
+@runtime_checkable
+class PreparedMachine(Protocol):
+    """The capability of a machine that takes its time to be ready, and must not meet a debugger before."""
+
+    def prepare(self) -> None:
+        """Bring it to the clean state that a run begins in: up, and its guest answers. Nobody listens on its
+        connection meanwhile; ``start`` comes once somebody does.
+
+        :raises RigError: it cannot be brought there.
+        """
+
+
+@runtime_checkable
+class RecordingMachine(Protocol):
+    """The capability to show what a run left outside of the trace."""
+
+    def artifacts(self) -> Mapping[str, bytes]:
+        """File name → content, of the last run, also when it is stopped: its console, what it said itself."""
 
 
 class LoadedKernel(Protocol):

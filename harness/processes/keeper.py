@@ -39,7 +39,7 @@ def main(folder: str, *argv: str) -> int:
         with (place / OUTPUT).open("wb") as output:
             child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     except OSError as error:
-        (place / OUTPUT).write_text(f"{argv[0]}: {error.strerror}\n", encoding="utf-8")
+        (place / OUTPUT).write_text(f"{argv[0]}: {error.strerror}\n", encoding="utf-8", newline="\n")
         _write_whole(place / EXIT_CODE, "127")
         _await_end_of_input(stop)
     else:
@@ -64,7 +64,7 @@ def _note_end(child: subprocess.Popen[bytes], place: Path) -> None:
 
 def _write_whole(path: Path, text: str) -> None:
     fresh = path.with_suffix(".fresh")
-    fresh.write_text(text, encoding="utf-8")
+    fresh.write_text(text, encoding="utf-8", newline="\n")
     fresh.replace(path)
 
 

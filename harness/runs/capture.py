@@ -6,13 +6,15 @@ bound, and how the target was left. Nothing is judged here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.debuggers.base import Debugger, Release, TargetInfo
 from harness.debuggers.stops import unhandled_exception
 from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost
 from harness.events import Event
-from harness.files import patiently
+from harness.files import cannot_write, patiently
+from harness.machines.base import PreparedMachine, RecordingMachine
 from harness.outcome import Outcome
 from harness.runs.livetarget import LiveTarget
 from harness.runs.performing import begin_trace, now_text, perform, step_runner
@@ -57,11 +59,13 @@ class Capture:
         :raises ProcnotifyError: what went wrong, and whose fault it was.
         """
         rig = self._rig
+        rig.emit(PhaseEntered("boot"))
+        if isinstance(rig.machine, PreparedMachine):
+            rig.machine.prepare()
         boot = rig.boot(self._seed, self._scenario)
         connection = boot.connection
         assert rig.open_debugger is not None and connection is not None
         debugger = rig.open_debugger(str(connection))
-        rig.emit(PhaseEntered("boot"))
         if connection.debugger_first:
             debugger.listen()
         live: LiveTarget | None = None
@@ -108,13 +112,16 @@ class Capture:
             raise TargetLost(f"the steps are done, but {release}")
 
     def finish(self, outcome: str, reason: str, *, complete: bool) -> None:
-        """Write the trace's footer; of a run that passed take the trace away if only others are kept.
+        """Write the trace's footer; of a run that passed take the trace away if only others are kept. Beside
+        the trace of one that did not goes what the machine has to show.
 
         :param outcome: how the run ended, in words.
         :param reason: why, in one line.
         :param complete: the capture came to its end.
         :raises TraceError: it cannot be written.
         """
+        if outcome != Outcome.PASSED.words and isinstance(self._rig.machine, RecordingMachine):
+            self._keep(self._rig.machine.artifacts())
         if self._writer is None:
             return
         self._writer.finish(
@@ -123,6 +130,18 @@ class Capture:
         if outcome == Outcome.PASSED.words and self._rig.keep_traces is KeptTraces.FAILED:
             patiently(self._writer.path.unlink)
             self._writer = None
+
+    def _keep(self, artifacts: Mapping[str, bytes]) -> None:
+        """Write them as ``SCENARIO-SEED.NAME``."""
+        if not artifacts:
+            return
+        trace = self.trace or self._rig.traces.new_trace(self._scenario.path, self._seed)
+        for name, data in artifacts.items():
+            path = trace.with_suffix(f".{name}")
+            try:
+                path.write_bytes(data)
+            except OSError as error:
+                raise cannot_write(path, error, hint="choose another --trace-dir") from None
 
     def _attach(self, debugger: Debugger) -> TargetInfo:
         try:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 from harness.connection import NetConnection
 from harness.errors import GuestError, LinesLost, ProcnotifyError, TargetLost
@@ -20,6 +20,7 @@ from harness.guests.base import Guest
 from harness.guests.helper import HelperGuest
 from harness.guests.paths import is_windows_path
 from harness.internal import internal_error
+from harness.machines.base import PreparedMachine
 from harness.preparation.started import StartedWindows, inspect_windows
 from harness.printmasks import OPEN_HINT
 from harness.runs.capture import ATTACH_SECONDS, DETACH_SECONDS
@@ -31,11 +32,6 @@ __all__ = ["ChainLink", "Finding", "LinkState", "examine"]
 
 SENTINEL: Final = 1
 """Identifier of the action whose end marker is waited for."""
-
-
-@runtime_checkable
-class PreparedMachine(Protocol):
-    def prepare(self) -> None: ...
 
 
 class ChainLink(enum.StrEnum):

@@ -91,6 +91,19 @@ def _check_direct(machine: Machine, connection: str | None) -> None:
         )
 
 
+def _check_real(
+    machine: Machine, policy: str | None, processors: int | None, print_masks: PrintMasks | None
+) -> None:
+    """A machine that is no model is as it is."""
+    given = {"--policy": policy, "--processors": processors, "--print-mask": print_masks}
+    for option, value in given.items():
+        if value and not machine.deterministic:
+            raise UsageError(
+                f"{option} is for the virtual target, and the machine {machine.name} is none",
+                hint=f"leave out {option}",
+            )
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -121,7 +134,7 @@ def open_rig(
 ) -> Iterator[Rig]:
     """A rig, freed on exit.
 
-    :param machine: a name from :data:`harness.machines.MACHINES`.
+    :param machine: a name or the path of a machine file, see :func:`harness.machines.open_machine`.
     :param debugger: a name from :data:`harness.debuggers.DEBUGGERS`, or :data:`NO_DEBUGGER`.
     :param driver: the .sys to test; None for the project's own, which is built if need be.
     :param other_drivers: drivers that are loaded before it, in this order, and unloaded after it.
@@ -143,6 +156,7 @@ def open_rig(
     open_debugger = None if debugger == NO_DEBUGGER else debugger_factory(debugger)
     if open_debugger is None:
         _check_direct(host, connection)
+    _check_real(host, policy, processors, print_masks)
     traces = TraceFolder(trace_folder, now=now, token=token)
     with ExitStack() as closing:
         closing.callback(traces.close)

@@ -35,7 +35,7 @@ def writing_its_pid(folder: Path, then: str) -> list[str]:
 
 def pid_in(folder: Path) -> int:
     wait_until((folder / "pid").exists)
-    return int((folder / "pid").read_text())
+    return int((folder / "pid").read_text(encoding="utf-8"))
 
 
 def test_closing_ends_the_program_and_takes_the_folder_away(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_what_a_program_left_can_be_read_when_it_has_ended(tmp_path: Path) -> No
     wait_until(lambda: kept.exit_code is not None)
     assert kept.exit_code == 3
     assert kept.output.decode().split() == [str(tmp_path.resolve()), "trouble"]
-    assert (kept.folder / "left").read_text() == "x\n"
+    assert (kept.folder / "left").read_text(encoding="utf-8") == "x\n"
     kept.close()
     assert not kept.folder.exists()
 

@@ -38,6 +38,6 @@ def test_a_qemu_that_is_not_there_has_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("code", [0, 1, 35])
 def test_only_the_exit_code_that_the_guest_chose_counts(tmp_path: Path, code: int) -> None:
     fake = tmp_path / "qemu"
-    fake.write_text(f"#!/bin/sh\nexit {code}\n")
+    fake.write_text(f"#!/bin/sh\nexit {code}\n", encoding="utf-8", newline="\n")
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
     assert not boots(os.fspath(fake), "kvm", timeout=60)

@@ -1,0 +1,91 @@
+"""Machine files: where the driver runs, written in YAML and checked like a scenario.
+
+::
+
+    machine: lab                                    its name, in traces and messages
+    type: existing                                  or another of MACHINE_TYPES
+    connection: net:port=50000,key=1.2.3.4          as for WinDbg's -k
+    guest: {channel: qga, address: /run/vm/qga.sock}
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Final
+
+from harness.errors import MachineFileError
+from harness.machines.base import Machine
+from harness.machines.existing import EXISTING_KEYS, read_existing
+from harness.machines.reading import MachineType
+from harness.yamlfile.nodes import MapNode, Node, Source
+from harness.yamlfile.parse import parse_yaml, read_text
+
+__all__ = ["MACHINE_TYPES", "load_machine", "parse_machine"]
+
+MACHINE_TYPES: Final[dict[str, MachineType]] = {
+    "existing": MachineType(read_existing, *EXISTING_KEYS),
+}
+"""Every type of machine that a file can describe on this system."""
+if sys.platform != "win32":
+    # Its monitor is a Unix socket.
+    from harness.machines.qemu.machine import read_qemu
+    from harness.machines.qemu.settings import QEMU_KEYS
+
+    MACHINE_TYPES["qemu"] = MachineType(read_qemu, *QEMU_KEYS)
+_HEAD: Final = ("machine", "type")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
+
+
+def load_machine(path: Path) -> Machine:
+    """The machine that a file describes, not started yet.
+
+    :raises MachineFileError: the file cannot be read or is wrong; with file, line and the way out. Of several
+        mistakes it is the first, which carries the others.
+    """
+    return parse_machine(read_text(Source(path, MachineFileError)), path)
+
+
+def parse_machine(text: str, path: Path) -> Machine:
+    """The machine that ``text`` describes; ``path`` is for its errors, and what it names lies beside it.
+
+    :raises MachineFileError: the first mistake in it, which carries the others.
+    """
+    source = Source(path, MachineFileError)
+    machine = source.read_all(lambda: _read(source, parse_yaml(text, source)))
+    assert machine is not None  # else a mistake was noted
+    return machine
+
+
+def _read(source: Source, root: Node) -> Machine | None:
+    name, kind = _head(source, root)
+    entries = source.mapping(
+        root,
+        f"a machine of type {kind}",
+        required=(*_HEAD, *MACHINE_TYPES[kind].required),
+        optional=MACHINE_TYPES[kind].optional,
+    )
+    return MACHINE_TYPES[kind].read(source, name, entries)
+
+
+def _head(source: Source, root: Node) -> tuple[str, str]:
+    """Name and type; the type decides which keys there are."""
+    if not isinstance(root, MapNode):
+        source.mapping(root, "machine file")
+    assert isinstance(root, MapNode)
+    for key in _HEAD:
+        if key not in root.entries:
+            source.fail(root, f"machine file lacks '{key}'", hint=MachineFileError.documentation)
+    name, kind = (source.text(root.entries[key], key) for key in _HEAD)
+    if not _NAME.fullmatch(name):
+        source.fail(
+            root.entries["machine"],
+            f"'{name}' is not a name for a machine",
+            hint="letters, digits, '.', '_', '-'",
+        )
+    if kind not in MACHINE_TYPES:
+        source.fail(
+            root.entries["type"], f"no type of machine '{kind}'", hint=source.suggest(kind, MACHINE_TYPES)
+        )
+    return name, kind

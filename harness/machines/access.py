@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
+from harness.connection import PipeConnection, TcpConnection
 from harness.guests.base import Guest
 from harness.guests.channels.base import GuestChannel
 from harness.guests.channels.qga import QgaChannel
+from harness.guests.channels.serial import SerialChannel
 from harness.guests.helper import HelperGuest
 from harness.yamlfile.nodes import Node, Source
 
@@ -38,6 +40,13 @@ def _open_qga(options: Mapping[str, str], address: Address) -> GuestChannel:
     return QgaChannel(address)
 
 
+def _open_serial(options: Mapping[str, str], address: Address) -> GuestChannel:
+    if isinstance(address, str):
+        return SerialChannel(PipeConnection(address))
+    host, port = address
+    return SerialChannel(TcpConnection(host, port))
+
+
 def _open_ssh(options: Mapping[str, str], address: Address) -> GuestChannel:
     # It takes a while to import, and only some machines need it.
     from harness.guests.channels.ssh import SshChannel
@@ -56,6 +65,7 @@ def _open_ssh(options: Mapping[str, str], address: Address) -> GuestChannel:
 
 CHANNELS: Final[dict[str, _Channel]] = {
     "qga": _Channel(_open_qga),
+    "serial": _Channel(_open_serial),
     "ssh": _Channel(
         _open_ssh,
         required=("user", "host_key"),
@@ -76,16 +86,16 @@ class OpenGuest:
     """
 
     def __init__(self, access: GuestAccess, address: Address) -> None:
-        self._channel = access.open_channel(address)
-        self.guest: Guest = HelperGuest(self._channel, folder=access.folder, helper=access.helper)
+        self.channel = access.open_channel(address)
+        self.guest: Guest = HelperGuest(self.channel, folder=access.folder, helper=access.helper)
 
     def await_up(self, timeout: float) -> None:
         """See :meth:`harness.guests.channels.base.GuestChannel.await_up`."""
-        self._channel.await_up(timeout)
+        self.channel.await_up(timeout)
 
     def close(self) -> None:
         """Free the channel. Idempotent."""
-        self._channel.close()
+        self.channel.close()
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import Final
 
 from harness.errors import MachineFileError
 from harness.machines.base import Machine
+from harness.machines.command import COMMAND_KEYS, read_command
 from harness.machines.existing import EXISTING_KEYS, read_existing
 from harness.machines.reading import MachineType
 from harness.yamlfile.nodes import MapNode, Node, Source
@@ -26,6 +27,7 @@ __all__ = ["MACHINE_TYPES", "load_machine", "parse_machine"]
 
 MACHINE_TYPES: Final[dict[str, MachineType]] = {
     "existing": MachineType(read_existing, *EXISTING_KEYS),
+    "command": MachineType(read_command, *COMMAND_KEYS),
 }
 """Every type of machine that a file can describe on this system."""
 if sys.platform != "win32":

@@ -10,10 +10,12 @@ from harness.errors import UsageError
 from harness.machines.base import BootOptions, Machine
 from harness.yamlfile.nodes import Node, Source
 
-__all__ = ["COMMON_KEYS", "MachineType", "check_boot", "read_connection", "read_seconds"]
+__all__ = ["COMMON_KEYS", "MachineType", "check_boot", "read_connection", "read_seconds", "read_words"]
 
 COMMON_KEYS: Final = ("connection", "guest")
 """Every type needs them, beside ``machine`` and ``type``."""
+MAX_WORDS: Final = 200
+"""Of one command line."""
 _TICKS: Final = 10_000_000
 """Units of a duration in a second."""
 
@@ -39,6 +41,18 @@ def read_connection(source: Source, node: Node) -> Connection:
 def read_seconds(source: Source, entries: Mapping[str, Node], key: str, default: float) -> float:
     """A duration in seconds."""
     return source.entry(entries, key, lambda node: source.duration(node, key) / _TICKS, default)
+
+
+def read_words(source: Source, entries: Mapping[str, Node], key: str) -> tuple[str, ...]:
+    """A list of words, none where the key is missing; at most :data:`MAX_WORDS`."""
+
+    def read(node: Node) -> tuple[str, ...]:
+        items = source.list(node, key)
+        if len(items) > MAX_WORDS:
+            source.fail(node, f"{key} has more than {MAX_WORDS} words")
+        return tuple(source.text(item, f"a word of {key}") for item in items)
+
+    return source.entry(entries, key, read, ())
 
 
 def check_boot(name: str, own: Connection, boot: BootOptions) -> None:

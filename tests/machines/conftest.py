@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,8 +13,9 @@ GUEST = Path(__file__).parent / "guest"
 sys.path.insert(0, str(GUEST))
 
 if sys.platform != "win32":
-    from build import build_helper
+    from build import build_helper, linux_guest
     from guest_servers import AgentServer, wait_until
+    from lab import Lab, free_udp_port, machine_file
 
     @pytest.fixture(scope="session")
     def guest_helper(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -25,12 +25,21 @@ if sys.platform != "win32":
         return helper
 
     @pytest.fixture
+    def udp_port() -> int:
+        """A port of loopback that was free a moment ago."""
+        return free_udp_port()
+
+    @pytest.fixture
     def existing_machine(
-        program: Callable[[str], str], guest_helper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        program: Callable[[str], str],
+        guest_helper: Path,
+        udp_port: int,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> Iterator[Path]:
         """The file of a machine that runs: this host with a guest agent, and the virtual target as its
         kernel."""
-        port, key, target_socket = free_udp_port(), "1.2.3.4", str(tmp_path / "target.sock")
+        port, key, target_socket = udp_port, "1.2.3.4", str(tmp_path / "target.sock")
         monkeypatch.setenv("TARGET_SOCKET", target_socket)
         agent = AgentServer(program("qemu-ga"), tmp_path)
         with subprocess.Popen(
@@ -52,9 +61,21 @@ if sys.platform != "win32":
                 agent.kill()
                 target.kill()
 
+    @pytest.fixture(scope="module")
+    def make_lab(
+        program: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[Callable[[str], Lab]]:
+        """Makes the lab of a guest channel; in the end nothing may be left of it."""
+        for name in ("qemu-system-x86_64", "qemu-img", "mke2fs", "qemu-ga", "sshd"):
+            program(name)
+        guest = linux_guest()
+        made: list[Lab] = []
 
-def free_udp_port() -> int:
-    """A port of loopback that was free a moment ago."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        def make(channel: str) -> Lab:
+            folder = tmp_path_factory.mktemp("lab")
+            made.append(Lab(folder, lambda port: machine_file(guest, channel, port)))
+            return made[-1]
+
+        yield make
+        for lab in made:
+            lab.require_nothing_left()

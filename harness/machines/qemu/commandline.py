@@ -50,7 +50,7 @@ class Places(NamedTuple):
         return self.folder / "qga"
 
     @property
-    def channel(self) -> Path:
+    def serial_channel(self) -> Path:
         """Unix socket of the second serial port."""
         return self.folder / "com2"
 
@@ -110,7 +110,7 @@ def _serial_ports(settings: QemuSettings, places: Places) -> list[str]:
             debug = []
     channel = []
     if settings.access.channel == "serial":
-        channel = [f"socket,path={places.channel},server=on,wait=off"]
+        channel = [f"socket,path={places.serial_channel},server=on,wait=off"]
     console = [f"file,path={places.console}"]
     ports = [*debug, *channel, *console] if debug else [*console, *channel]
     words = []

@@ -39,28 +39,30 @@ class QemuMachine:
 
     def __init__(self, settings: QemuSettings) -> None:
         self.name = settings.name
-        self._settings = settings
-        self._hardware: VirtualHardware | None = None
+        self.settings = settings
+        self.hardware: VirtualHardware | None = None
+        """None while it is off."""
         self._clean = False
         """The hardware is in the snapshot's state, paused."""
-        self._guest: OpenGuest | None = None
+        self.open_guest: OpenGuest | None = None
+        """None between two runs."""
         self._artifacts: dict[str, bytes] = {}
 
     def connection(self) -> Connection:
         """See :meth:`harness.machines.base.Machine.connection`. A serial port of QEMU's own is there once the
         machine is prepared."""
-        if self._settings.connection is not None:
-            return self._settings.connection
-        if self._hardware is None:
+        if self.settings.connection is not None:
+            return self.settings.connection
+        if self.hardware is None:
             raise MachineError(f"the machine {self.name} has no serial port before it is prepared")
-        return self._hardware.places.connection
+        return self.hardware.places.connection
 
     def prepare(self) -> None:
         """See :meth:`harness.machines.base.PreparedMachine.prepare`: back to the snapshot, or from cold."""
         self._artifacts = {}
-        if self._hardware is not None and not self._revert(self._hardware):
+        if self.hardware is not None and not self._revert(self.hardware):
             self._switch_off()
-        if self._hardware is None:
+        if self.hardware is None:
             self._start_cold()
 
     def start(self, boot: BootOptions) -> None:
@@ -70,31 +72,31 @@ class QemuMachine:
         self._clean = False
         hardware.begin_run()
         hardware.monitor.execute("cont")
-        self._guest = OpenGuest(self._settings.access, self._address(hardware.places))
+        self.open_guest = OpenGuest(self.settings.access, self._address(hardware.places))
         self._await_guest(hardware, UP_SECONDS)
 
     def guest(self) -> Guest:
         """See :meth:`harness.machines.base.Machine.guest`."""
-        if self._guest is None:
+        if self.open_guest is None:
             raise TargetLost(f"the machine {self.name} is not started")
-        return self._guest.guest
+        return self.open_guest.guest
 
     def status(self) -> MachineStatus:
         """See :meth:`harness.machines.base.Machine.status`.
 
         :raises MachineError: QEMU does not answer.
         """
-        if self._hardware is None:
+        if self.hardware is None:
             return MachineStatus("off")
-        if (end := self._hardware.ended()) is not None:
+        if (end := self.hardware.ended()) is not None:
             return MachineStatus("off", detail=end)
-        return MachineStatus(self._hardware.state())
+        return MachineStatus(self.hardware.state())
 
     def describe(self) -> dict[str, str]:
         """See :meth:`harness.machines.base.Machine.describe`."""
-        facts = {"type": "qemu", "name": self.name, "image": self._settings.image.name}
-        if self._hardware is not None:
-            facts |= {"accelerator": self._hardware.accelerator, "version": self._hardware.version}
+        facts = {"type": "qemu", "name": self.name, "image": self.settings.image.name}
+        if self.hardware is not None:
+            facts |= {"accelerator": self.hardware.accelerator, "version": self.hardware.version}
         return facts
 
     def artifacts(self) -> Mapping[str, bytes]:
@@ -104,10 +106,10 @@ class QemuMachine:
     def stop(self) -> None:
         """See :meth:`harness.machines.base.Machine.stop`: it is paused; the next run's preparation reverts
         it."""
-        guest, self._guest = self._guest, None
+        guest, self.open_guest = self.open_guest, None
         if guest is not None:
             guest.close()
-        hardware = self._hardware
+        hardware = self.hardware
         if hardware is None or self._clean:
             return
         self._artifacts = hardware.artifacts()
@@ -118,7 +120,7 @@ class QemuMachine:
 
     def close(self) -> None:
         """See :meth:`harness.machines.base.Machine.close`."""
-        guest, self._guest = self._guest, None
+        guest, self.open_guest = self.open_guest, None
         if guest is not None:
             guest.close()
         self._switch_off()
@@ -127,7 +129,7 @@ class QemuMachine:
         """Whether the hardware is in its clean state."""
         if self._clean:
             return True
-        if not self._settings.snapshot or hardware.ended() is not None:
+        if not self.settings.snapshot or hardware.ended() is not None:
             return False
         try:
             hardware.monitor.load_snapshot(CLEAN)
@@ -137,15 +139,15 @@ class QemuMachine:
         return True
 
     def _start_cold(self) -> None:
-        settings = self._settings
-        hardware = self._hardware = VirtualHardware(settings, self._free_places, kvm=self._kvm())
+        settings = self.settings
+        hardware = self.hardware = VirtualHardware(settings, self._free_places, kvm=self._kvm())
         try:
-            self._guest = OpenGuest(settings.access, self._address(hardware.places))
+            self.open_guest = OpenGuest(settings.access, self._address(hardware.places))
             try:
                 self._await_guest(hardware, settings.boot_seconds)
             finally:
-                self._guest.close()
-                self._guest = None
+                self.open_guest.close()
+                self.open_guest = None
             hardware.monitor.execute("stop")
             if settings.snapshot:
                 hardware.monitor.save_snapshot(CLEAN)
@@ -155,9 +157,9 @@ class QemuMachine:
             raise
 
     def _await_guest(self, hardware: VirtualHardware, timeout: float) -> None:
-        assert self._guest is not None
+        assert self.open_guest is not None
         try:
-            self._guest.await_up(timeout)
+            self.open_guest.await_up(timeout)
         except ProcnotifyError as error:
             self._artifacts = hardware.artifacts()
             if (end := hardware.ended()) is not None:
@@ -167,7 +169,7 @@ class QemuMachine:
             ) from None
 
     def _kvm(self) -> bool:
-        settings = self._settings
+        settings = self.settings
         wanted = settings.accelerator != "tcg"
         works = wanted and kvm_works(settings.program)
         if settings.accelerator == "kvm" and not works:
@@ -182,27 +184,25 @@ class QemuMachine:
         return works
 
     def _free_places(self, folder: Path) -> Places:
-        connection = self._settings.connection or PipeConnection(str(folder / "com1"))
-        return Places(
-            folder, connection, _free_tcp_port() if self._settings.access.channel == "ssh" else None
-        )
+        connection = self.settings.connection or PipeConnection(str(folder / "com1"))
+        return Places(folder, connection, _free_tcp_port() if self.settings.access.channel == "ssh" else None)
 
     def _address(self, places: Places) -> Address:
-        match self._settings.access.channel:
+        match self.settings.access.channel:
             case "qga":
                 return str(places.agent)
             case "serial":
-                return str(places.channel)
+                return str(places.serial_channel)
         assert places.command_port is not None
         return HOST_ADDRESS, places.command_port
 
     def _running(self) -> VirtualHardware:
-        if self._hardware is None:
+        if self.hardware is None:
             raise TargetLost(f"the machine {self.name} is not started")
-        return self._hardware
+        return self.hardware
 
     def _switch_off(self) -> None:
-        hardware, self._hardware = self._hardware, None
+        hardware, self.hardware = self.hardware, None
         self._clean = False
         if hardware is not None:
             hardware.close()

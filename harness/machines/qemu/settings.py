@@ -9,7 +9,7 @@ from typing import Final
 
 from harness.connection import Connection, NetConnection, PipeConnection, SerialConnection, TcpConnection
 from harness.machines.access import GuestAccess, read_guest
-from harness.machines.reading import read_connection, read_seconds
+from harness.machines.reading import read_connection, read_seconds, read_words
 from harness.yamlfile.nodes import Node, ScalarNode, Source
 
 __all__ = ["DISKS", "HV_SYNDBG", "NETWORK_CARDS", "QEMU_KEYS", "QemuSettings", "read_settings"]
@@ -30,7 +30,6 @@ BOOT_SECONDS: Final = 600.0
 """How long a machine may take from cold until its guest answers, where its file says nothing."""
 MAX_MEMORY: Final = 1 << 20
 MAX_PROCESSORS: Final = 255
-MAX_ARGUMENTS: Final = 200
 
 QEMU_KEYS: Final = (
     ("connection", "guest", "image"),
@@ -122,7 +121,7 @@ def read_settings(source: Source, name: str, entries: Mapping[str, Node]) -> Qem
         firmware=source.entry(entries, "firmware", lambda node: _file(source, node, "firmware"), None),
         snapshot=source.entry(entries, "snapshot", lambda node: source.boolean(node, "snapshot"), True),
         boot_seconds=read_seconds(source, entries, "boot_timeout", BOOT_SECONDS),
-        arguments=source.entry(entries, "arguments", lambda node: _arguments(source, node), ()),
+        arguments=read_words(source, entries, "arguments"),
     )
 
 
@@ -153,10 +152,3 @@ def _file(source: Source, node: Node, key: str) -> Path:
             node, f"there is no file {path}", hint=f"{key} is a path, relative to the machine file's folder"
         )
     return path.resolve()
-
-
-def _arguments(source: Source, node: Node) -> tuple[str, ...]:
-    items = source.list(node, "arguments")
-    if len(items) > MAX_ARGUMENTS:
-        source.fail(node, f"more than {MAX_ARGUMENTS} arguments")
-    return tuple(source.text(item, "argument") for item in items)

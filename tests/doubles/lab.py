@@ -1,0 +1,122 @@
+"""A virtual machine of the tests: its file, calls of ``procnotify run`` on it, and what they leave behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+__all__ = ["CALL_SECONDS", "KEY", "Lab", "LinuxGuest", "free_udp_port", "machine_file"]
+
+KEY = "1.2.3.4"
+CALL_SECONDS = 3600.0
+"""How long a call may take; the guest is emulated in software, and the machine has other things to do."""
+SLOW = ("--timeout", "120", "--step-timeout", "900")
+
+
+class LinuxGuest(Protocol):
+    """See ``tests/machines/guest/build.py``."""
+
+    @property
+    def kernel(self) -> Path: ...
+    @property
+    def initrd(self) -> Path: ...
+    @property
+    def disk(self) -> Path: ...
+    @property
+    def ssh_key(self) -> Path: ...
+    @property
+    def ssh_host_key(self) -> Path: ...
+
+
+def machine_file(guest: LinuxGuest, channel: str, port: int) -> str:
+    """The machine file of the Linux guest that dials ``port``, reached by ``channel``."""
+    host_key = guest.ssh_host_key.read_text(encoding="utf-8").strip()
+    own = {"qga": "", "ssh": f", user: root, key_file: {guest.ssh_key}, host_key: {host_key}"}[channel]
+    return (
+        f"machine: linux\ntype: qemu\nimage: {guest.disk}\ndisk: virtio\nmemory: 256\nprocessors: 1\n"
+        f"connection: net:port={port},key={KEY}\nkdnet: virtio-net-pci\ncommand_network: virtio-net-pci\n"
+        f"accelerator: tcg\nboot_timeout: 10m\n"
+        f"guest: {{channel: {channel}, folder: /run/procnotify, helper: /opt/guest/helper{own}}}\n"
+        f"arguments: [-kernel, {guest.kernel}, -initrd, {guest.initrd},"
+        f" -append, 'console=ttyS0 quiet kdnet={port},{KEY}']\n"
+    )
+
+
+class Lab:
+    """A machine file, and what calls of ``procnotify run`` leave behind."""
+
+    def __init__(self, folder: Path, text: Callable[[int], str]) -> None:
+        self.folder = folder
+        self.file = folder / "lab.yaml"
+        self.temporary = folder / "t"
+        self.temporary.mkdir()
+        self.port = free_udp_port()
+        self.file.write_text(text(self.port), encoding="utf-8", newline="\n")
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """``procnotify run`` under way."""
+        return subprocess.Popen(
+            [
+                *(sys.executable, "-m", "harness", "run", "--machine", str(self.file), "--json", *SLOW),
+                *("--trace-dir", str(self.folder / "traces"), *words),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TMPDIR": str(self.temporary)},
+            start_new_session=True,
+        )
+
+    def run(self, *words: str) -> tuple[int, dict[str, Any], str]:
+        """Exit code, JSON document and what went to standard error."""
+        with self.start(*words) as done:
+            try:
+                document, said = done.communicate(timeout=CALL_SECONDS)
+            except BaseException:
+                done.send_signal(signal.SIGTERM)
+                raise
+        self.require_nothing_left()
+        return done.returncode, json.loads(document or "{}"), said
+
+    def require_nothing_left(self) -> None:
+        """No process, no file, no port."""
+        assert list(self.temporary.iterdir()) == []
+        assert self.processes() == []
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as port:
+            port.bind(("127.0.0.1", self.port))
+
+    def processes(self) -> list[int]:
+        """Everything that runs with something of this lab on its command line."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    words = (entry / "cmdline").read_bytes()
+                except OSError:
+                    continue  # it has ended meanwhile
+                if os.fsencode(self.temporary) in words:
+                    found.append(int(entry.name))
+        return found
+
+    def qemu(self) -> int:
+        """Process id of the machine's QEMU."""
+        (pid,) = (pid for pid in self.processes() if _program(pid).startswith("qemu-system"))
+        return pid
+
+
+def _program(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+
+
+def free_udp_port() -> int:
+    """A port of loopback that was free a moment ago."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from guest_servers import wait_until
+
 __all__ = ["CALL_SECONDS", "KEY", "Lab", "LinuxGuest", "free_udp_port", "machine_file"]
 
 KEY = "1.2.3.4"
@@ -86,9 +88,9 @@ class Lab:
         return done.returncode, json.loads(document or "{}"), said
 
     def require_nothing_left(self) -> None:
-        """No process, no file, no port."""
-        assert list(self.temporary.iterdir()) == []
-        assert self.processes() == []
+        """No process, no file, no port, at the latest when the program's keeper has done its work."""
+        wait_until(lambda: not list(self.temporary.iterdir()), "a file is left")
+        wait_until(lambda: not self.processes(), "a process is left")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as port:
             port.bind(("127.0.0.1", self.port))
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from qemu.qmp import QMPClient, QMPError
+from qemu.qmp import ConnectError, QMPClient, QMPError
 
 from harness.errors import MachineError
 from harness.guests.channels.eventloop import EventLoopThread, LoopEndedError
@@ -75,11 +75,17 @@ class Monitor:
             )
 
     async def _connect(self, path: Path) -> None:
-        while not path.exists():
+        while True:
             if self._ended() is not None:
                 raise EOFError("it has ended")
+            try:
+                await self._client.connect(str(path))
+                return
+            except ConnectError as error:
+                # The socket is not there yet, or is there and nobody listens yet.
+                if not isinstance(error.exc, FileNotFoundError | ConnectionRefusedError):
+                    raise
             await asyncio.sleep(CONNECT_PAUSE)
-        await self._client.connect(str(path))
 
     def _wait(self, what: str, work: Callable[[], Coroutine[Any, Any, T]], timeout: float) -> T:
         try:

@@ -85,16 +85,25 @@ def in_the_registry() -> list[PreparationStep]:
     return [step for step in steps if all(argv[0] == "reg" for argv in step.commands)]
 
 
-def test_the_print_filter_is_set_and_found(prefix: Prefix) -> None:
+CONTROL = r"HKLM\SYSTEM\CurrentControlSet\Control"
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "wanted"),
+    [
+        (rf"{CONTROL}\CI", "DebugFlags", "DebugFlags is 0x0"),
+        (rf"{CONTROL}\Session Manager\Debug Print Filter", "DEFAULT", "DEFAULT is 0xf"),
+    ],
+)
+def test_what_is_in_the_registry_is_set_and_found(prefix: Prefix, key: str, name: str, wanted: str) -> None:
     channel = WineChannel(prefix)
-    (step,) = in_the_registry()
+    (step,) = (step for step in in_the_registry() if key in step.commands[0])
     with pytest.raises(GuestError, match="reg query"):
         check_step(channel, step)
     for _ in range(2):
         prepare_guest(channel, [step], {}, folder=SETTINGS.folder, say=lambda _: None)
-    key = r"HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Debug Print Filter"
-    channel.run(["reg", "add", key, "/v", "DEFAULT", "/t", "REG_DWORD", "/d", "3", "/f"], timeout=60)
-    with pytest.raises(GuestError, match="DEFAULT is 0xf"):
+    channel.run(["reg", "add", key, "/v", name, "/t", "REG_DWORD", "/d", "3", "/f"], timeout=60)
+    with pytest.raises(GuestError, match=wanted):
         check_step(channel, step)
 
 

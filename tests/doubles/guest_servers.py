@@ -182,6 +182,20 @@ class SshServer:
         for pid in [self._process.pid, *descendants(self._process.pid)]:
             os.kill(pid, signal.SIGSTOP)
 
+    def freeze_once_it_runs(self, program: str) -> None:
+        """The same, once one of the programs that it has started is ``program``."""
+        assert self._process is not None
+        server = self._process.pid
+
+        def runs() -> bool:
+            names = (Path(f"/proc/{pid}/comm") for pid in descendants(server))
+            return any(
+                name.exists() and name.read_text(encoding="utf-8").strip() == program for name in names
+            )
+
+        wait_until(runs, f"{program} does not run")
+        self.freeze()
+
     def reconfigure(self, old: str, new: str) -> None:
         """For the next start."""
         config = self.folder / "sshd_config"

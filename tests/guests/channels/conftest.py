@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 if sys.platform == "win32":
-    collect_ignore_glob = ["test_*.py"]  # the servers are a Linux guest's
+    collect_ignore = ["test_contract.py", "test_qga.py", "test_ssh.py"]  # the servers are a Linux guest's
 else:
     from guest_servers import AgentServer, SshServer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import asyncssh
@@ -141,6 +142,17 @@ def test_a_server_that_stands_still_is_lost(running: SshServer, tmp_path: Path) 
         channel.put(str(tmp_path / "file"), b"x")
     with pytest.raises(TargetLost, match=r"no guest answered at .* within 0\.5 s"):
         channel.await_up(0.5)
+    channel.close()
+
+
+def test_a_program_on_a_server_that_stands_still_may_still_run(running: SshServer) -> None:
+    channel = running.channel(timeout=120)
+    channel.await_up(60)
+    with ThreadPoolExecutor(1) as pool:
+        running_program = pool.submit(channel.run, ["sleep", "300"], timeout=3)
+        running.freeze_once_it_runs("sleep")
+        with pytest.raises(GuestError, match="sleep did not end in the guest within 3 s; it may still run"):
+            running_program.result(60)
     channel.close()
 
 

@@ -178,7 +178,7 @@ class SshChannel:
 
     def _wrong_host_key(self, key: asyncssh.SSHKey | None, error: asyncssh.DisconnectError) -> GuestError:
         if key is None or self._pinned is None:
-            return GuestError(f"no host key was agreed on with {self._where}: {error.reason}")
+            return GuestError(f"{self._where} speaks no SSH that is spoken here: {error.reason}")
         return GuestError(
             f"the host key of {self._where} is {key_words(key)}, not the pinned {key_words(self._pinned)}",
             hint="where the guest was installed anew, pin its new key",
@@ -264,8 +264,10 @@ class SshChannel:
         By its PID, for a server takes signals only from some users (of root it does not); cmd.exe tells none.
         """
         if program.pid is not None:
-            killer = RemoteProgram()
-            await self._ran(killer, f"kill -s KILL -- -{program.pid}", KILL_SECONDS)
+            # A guest that stands still lets no session begin.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(KILL_SECONDS):
+                    await self._ran(RemoteProgram(), f"kill -s KILL -- -{program.pid}", KILL_SECONDS)
         elif program.channel is not None:
             with contextlib.suppress(OSError):  # it has just ended by itself
                 program.channel.send_signal("KILL")

@@ -1,9 +1,9 @@
-"""``procnotify prepare``: what makes a Windows guest ready to be debugged."""
+"""``procnotify prepare``: a Windows guest made ready to be debugged."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,16 +11,21 @@ import click
 
 from harness.cli._options import connection_text, json_option, print_json
 from harness.connection import Connection, NetConnection, SerialConnection, parse_connection
-from harness.errors import UsageError
+from harness.errors import MachineError, UsageError
 from harness.files import cannot_write, write_whole
 from harness.kd.kdnet import Key
+from harness.machines import open_machine
+from harness.machines.access import DEFAULT_FOLDER
+from harness.machines.base import ReachedMachine
 from harness.preparation import (
     GuestSettings,
     NetworkDebugging,
+    PreparationStep,
     SerialDebugging,
     preparation_steps,
 )
 from harness.preparation.batch import batch_file
+from harness.preparation.guest import prepare_guest
 from harness.preparation.settings import Debugging
 from harness.preparation.steps import CERTIFICATE, HELPER
 from harness.report.text import printable
@@ -32,21 +37,24 @@ __all__ = ["command"]
 PORT = 50000
 """Of KDNET where nobody names one; the one of Microsoft's examples."""
 BATCH = "install.bat"
+UP_SECONDS = 60.0
+"""How long a guest may take to answer."""
 
 
-@click.command(short_help="write what makes a Windows guest ready to be debugged")
+@click.command(short_help="make a Windows guest ready to be debugged")
+@click.argument("machine", required=False, metavar="[MACHINE]")
 @click.option(
     "--print",
     "printed",
     metavar="FOLDER",
-    required=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help=f"Write {BATCH} there, and the files that it needs.",
+    help=f"Write {BATCH} there, and the files that it needs; do nothing in a guest.",
 )
 @click.option(
     "--connection",
     callback=connection_text,
-    help=f"What the debugger will listen on, as for WinDbg's -k.  [default: net:port={PORT} with a new key]",
+    help="What the debugger will listen on, as for WinDbg's -k. Without it the machine's own, or"
+    f" net:port={PORT} with a new key.",
 )
 @click.option(
     "--host-ip", metavar="A.B.C.D", help="Address of the debugger's machine, as the guest reaches it (KDNET)."
@@ -78,10 +86,13 @@ BATCH = "install.bat"
     show_default=True,
     help="Whose drivers the guest is to trust; 'made' is your test certificate (procnotify driver sign).",
 )
-@click.option("--folder", default=r"C:\procnotify", show_default=True, help="The guest's folder for files.")
+@click.option(
+    "--folder", help=f"The guest's folder for files. Without it the machine's own, or {DEFAULT_FOLDER}."
+)
 @json_option
 def command(
-    printed: Path,
+    machine: str | None,
+    printed: Path | None,
     connection: str | None,
     host_ip: str | None,
     bus_params: str | None,
@@ -90,49 +101,106 @@ def command(
     test_signing: bool,
     honest_signing: bool,
     certificate: str,
-    folder: str,
+    folder: str | None,
     as_json: bool,
-) -> None:
-    """Write a batch file that sets up a Windows guest: kernel debugging, test signing, the print filter, the
-    certificate and the helper. Run it in the guest as administrator, as often as you like, and restart.
+) -> int:
+    """Set up a Windows guest: kernel debugging, test signing, the print filter, the certificate, the helper.
+
+    Through the guest channel of the machine file MACHINE, which must be up, each step is done and checked.
+    With --print the steps come as a batch file, to be run in the guest as administrator, as often as you
+    like. What is set counts from the guest's next start on.
 
     \b
     Examples:
+      procnotify prepare lab.yaml --host-ip 192.168.1.10
+      procnotify prepare lab.yaml --host-ip 10.0.2.2 --print install
       procnotify prepare --print install --host-ip 10.0.2.2
       procnotify prepare --print install --connection "com:pipe,port=/run/vm.serial" --serve COM2
 
     \b
     Exit codes:
-      0  written
-      2  the command line or the certificate is wrong, or the folder cannot be written
-      3  the guest helper could not be built, or the disk is full
+      0  every step is done and checked, or written
+      2  the command line, the machine or the certificate is wrong, or the folder cannot be written
+      3  a step failed, the guest does not answer, the guest helper could not be built, or the disk is full
     """
-    where: Connection = NetConnection(PORT, Key.generate(secrets.token_bytes))
+    if machine is None and printed is None:
+        raise UsageError(
+            "nothing says which guest to prepare", hint="name a machine file, or give --print FOLDER"
+        )
+    reached = None if machine is None else _open_machine(machine)
     if connection is not None:
-        where = parse_connection(connection)
+        where: Connection | None = parse_connection(connection)
+    elif reached is not None:
+        where = _connection_of(reached)
+    else:
+        where = NetConnection(PORT, Key.generate(secrets.token_bytes))
     settings = GuestSettings(
         _debugging(where, host_ip, bus_params, com),
-        folder=folder,
+        folder=folder or (DEFAULT_FOLDER if reached is None else reached.access.folder),
         test_signing=test_signing,
         honest_signing=honest_signing,
         certificate=_certificate(certificate),
         serve_port=serve,
     )
     steps = preparation_steps(settings)
-    batch = batch_file(steps, folder=folder).encode("ascii")
-    written = _write(printed, _files(settings) | {BATCH: batch})
+    say = partial(click.echo, err=as_json)
+    written: list[Path] = []
+    if printed is not None:
+        batch = batch_file(steps, folder=settings.folder).encode("ascii")
+        written = _write(printed, _files(settings) | {BATCH: batch})
+        for path in written:
+            say(printable(str(path)))
+        say(f"take the folder into the guest, and run {BATCH} there as administrator")
+    else:
+        assert reached is not None
+        _prepare(reached, steps, settings)
+    say("restart the guest to make it count")
+    if where is not None:
+        say(f'the debugger listens on "{where}"')
     if as_json:
         titles = [step.title for step in steps]
-        print_json(exit_code=0, connection=str(where), steps=titles, written=list(map(str, written)))
-        return
-    for path in written:
-        click.echo(printable(str(path)))
-    click.echo(f"take the folder into the guest, and run {BATCH} there as administrator")
-    click.echo("restart the guest to make it count")
-    click.echo(f'the debugger listens on "{where}"')
+        at = None if where is None else str(where)
+        print_json(exit_code=0, connection=at, steps=titles, written=list(map(str, written)))
+    return 0
 
 
-def _debugging(where: Connection, host_ip: str | None, bus_params: str | None, com: int) -> Debugging:
+def _open_machine(name: str) -> ReachedMachine:
+    machine = open_machine(name)
+    if not isinstance(machine, ReachedMachine):
+        raise UsageError(f"the machine {name!r} is no guest to prepare", hint="name a machine file")
+    return machine
+
+
+def _connection_of(machine: ReachedMachine) -> Connection | None:
+    """None: a serial port of the machine's own, which is there once the machine is."""
+    try:
+        return machine.connection()
+    except MachineError:
+        return None
+
+
+def _prepare(machine: ReachedMachine, steps: Sequence[PreparationStep], settings: GuestSettings) -> None:
+    access = machine.access
+    if access.address is None:
+        raise UsageError(
+            "what is set in this machine is gone with its throw-away disk",
+            hint="prepare the image itself, by what --print writes; or describe it as type: existing",
+        )
+    channel = access.open_channel(access.address)
+    try:
+        channel.await_up(UP_SECONDS)
+        prepare_guest(
+            channel,
+            steps,
+            _files(settings),
+            folder=settings.folder,
+            say=lambda line: click.echo(printable(line), err=True),
+        )
+    finally:
+        channel.close()
+
+
+def _debugging(where: Connection | None, host_ip: str | None, bus_params: str | None, com: int) -> Debugging:
     if not isinstance(where, NetConnection):
         baud = where.baud if isinstance(where, SerialConnection) else SerialDebugging.baud
         return SerialDebugging(com, baud)

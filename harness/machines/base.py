@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from harness.connection import Connection
 from harness.guests.base import Guest
+from harness.machines.access import GuestAccess
 from harness.printmasks import PrintMasks
 from harness.virtual.interfaces import DebugPort, ImageModule
 
@@ -20,6 +21,7 @@ __all__ = [
     "Machine",
     "MachineStatus",
     "PreparedMachine",
+    "ReachedMachine",
     "RecordingMachine",
 ]
 
@@ -94,6 +96,15 @@ class PreparedMachine(Protocol):
 
         :raises RigError: it cannot be brought there.
         """
+
+
+@runtime_checkable
+class ReachedMachine(Machine, Protocol):
+    """The capability to say how commands reach the guest, whether it is started or not."""
+
+    @property
+    def access(self) -> GuestAccess:
+        """What its file says of the guest."""
 
 
 @runtime_checkable

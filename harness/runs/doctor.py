@@ -230,7 +230,7 @@ def _judge_settings(windows: StartedWindows) -> str:
     if not windows.debugging:
         raise GuestError(
             f"the guest's Windows was started without kernel debugging: {' '.join(windows.options)}",
-            hint="in the guest: bcdedit /debug on, then restart it",
+            hint="`procnotify prepare` sets it; restart the guest afterwards, and take its snapshot then",
         )
     if windows.kdnet_status:
         raise GuestError(

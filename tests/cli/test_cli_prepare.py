@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from windows_guest import WindowsGuest
 
 from harness.cli.prepare import command
 from harness.errors import UsageError
+from harness.machines.access import GuestAccess
 from harness.signing import made_certificate
 
 CI = r"HKLM\SYSTEM\CurrentControlSet\Control\CI"
@@ -70,9 +72,68 @@ def test_an_attached_debugger_hides_a_missing_signature_or_not(
     assert rf"reg add {CI} /v DebugFlags /t REG_DWORD /d {flags} /f" in batch
 
 
+EXISTING = """\
+machine: lab
+type: existing
+connection: {connection}
+guest: {{channel: qga, address: 127.0.0.1:4444, folder: 'D:\\work'}}
+"""
+
+
+@pytest.fixture
+def guest(monkeypatch: pytest.MonkeyPatch) -> WindowsGuest:
+    """What the channel of every machine leads to."""
+    windows = WindowsGuest()
+    monkeypatch.setattr(GuestAccess, "open_channel", lambda self, address: windows)
+    return windows
+
+
+def lab(folder: Path, connection: str = "net:port=50001,key=1a.2b.3c.4d") -> Path:
+    path = folder / "lab.yaml"
+    path.write_text(EXISTING.format(connection=connection), encoding="utf-8", newline="\n")
+    return path
+
+
+def test_the_guest_of_a_machine_file(tmp_path: Path, guest: WindowsGuest) -> None:
+    done = prepare(lab(tmp_path), "--host-ip", "192.168.1.10", "--serve", "COM2", "--json")
+    assert done.return_value == 0
+    document = json.loads(done.stdout)
+    assert document["connection"] == "net:port=50001,key=1a.2b.3c.4d"
+    assert document["written"] == []
+    assert guest.debugger["hostip"] == "192.168.1.10" and guest.debugger["key"] == "1a.2b.3c.4d"
+    assert guest.boot_options["testsigning"] == "on"
+    assert len(guest.certificates) == 2
+    assert guest.files[r"D:\work\actor.exe"][:2] == b"MZ"
+    assert (r"D:\work\actor.exe", "serve", "COM2", "--install") in guest.programs
+
+
+def test_the_files_for_a_machine_file_touch_no_guest(tmp_path: Path, guest: WindowsGuest) -> None:
+    out = tmp_path / "install"
+    prepare(lab(tmp_path, "com:pipe,port=/run/vm/com1"), "--print", out)
+    assert "bcdedit /dbgsettings serial debugport:1" in (out / "install.bat").read_text(encoding="ascii")
+    assert guest.programs == []
+
+
+def test_the_disk_of_a_qemu_machine_is_thrown_away(tmp_path: Path, guest: WindowsGuest) -> None:
+    (tmp_path / "disk.qcow2").touch()
+    path = tmp_path / "vm.yaml"
+    path.write_text(
+        "machine: vm\ntype: qemu\nimage: disk.qcow2\nconnection: serial\nguest: {channel: qga}\n",
+        encoding="utf-8",
+        newline="\n",
+    )
+    done = prepare(path)
+    assert isinstance(done.exception, UsageError)
+    assert "gone with its throw-away disk" in str(done.exception)
+    assert prepare(path, "--print", tmp_path / "install").return_value == 0
+    assert guest.programs == []
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        ([], "nothing says which guest"),
+        (["virtual"], "no guest to prepare"),
         (["--print", "out"], "with --host-ip"),
         (["--print", "out", "--host-ip", "host"], "'host' is no IPv4 address"),
         (["--print", "out", "--host-ip", "1.2.3.4", "--certificate", "none.pem"], r"cannot read none\.pem"),

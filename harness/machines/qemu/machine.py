@@ -10,7 +10,7 @@ from typing import Final
 from harness.connection import Connection, NetConnection, PipeConnection
 from harness.errors import MachineError, ProcnotifyError, TargetLost
 from harness.guests.base import Guest
-from harness.machines.access import Address, OpenGuest
+from harness.machines.access import Address, GuestAccess, OpenGuest
 from harness.machines.base import BootOptions, MachineStatus
 from harness.machines.qemu.accelerator import kvm_works
 from harness.machines.qemu.commandline import HOST_ADDRESS, Places
@@ -47,6 +47,11 @@ class QemuMachine:
         self.open_guest: OpenGuest | None = None
         """None between two runs."""
         self._artifacts: dict[str, bytes] = {}
+
+    @property
+    def access(self) -> GuestAccess:
+        """See :class:`harness.machines.base.ReachedMachine`."""
+        return self.settings.access
 
     def connection(self) -> Connection:
         """See :meth:`harness.machines.base.Machine.connection`. A serial port of QEMU's own is there once the

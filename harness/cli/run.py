@@ -48,6 +48,8 @@ _QUOTE = subprocess.list2cmdline if sys.platform == "win32" else shlex.join
 """Words as this system's shell takes them."""
 MAX_JOBS = 256
 """Processes at most."""
+MAX_RETRIES = 100
+"""Of one run, at most."""
 
 
 def _seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -> range | None:
@@ -140,6 +142,14 @@ def _seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -
     help="Where the folder with this call's traces is made; `latest` beside it stands for the newest.",
 )
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0, max=MAX_RETRIES),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Begin a run whose rig failed anew, at most N times; a result that needed it says so.",
+)
 @click.option("--fail-fast", is_flag=True, help="Stop after the first run that does not pass.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what did not pass, and the totals.")
 @policy_option
@@ -165,6 +175,7 @@ def command(
     step_timeout: float,
     trace_dir: Path,
     junit: Path | None,
+    retries: int,
     fail_fast: bool,
     quiet: bool,
     as_json: bool,
@@ -232,6 +243,7 @@ def command(
                 policy=policy,
                 processors=processors,
                 keep_traces=kept,
+                retries=retries,
                 print_masks=print_masks,
                 subscribers=(report,),
                 building=say,

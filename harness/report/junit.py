@@ -67,6 +67,8 @@ def _class_name(path: Path) -> str:
 
 def _facts(result: RunResult) -> dict[str, str]:
     facts = {"seed": str(result.seed), "outcome": str(int(result.outcome)), "events": str(result.events)}
+    if result.retries:
+        facts["retries"] = str(result.retries)
     if result.trace is not None:
         facts["trace"] = printable(str(result.trace))
     return facts

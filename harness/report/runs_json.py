@@ -19,6 +19,7 @@ def result_as_json(result: RunResult) -> dict[str, object]:
         "exit_code": int(result.outcome),
         "reason": result.reason,
         "explanation": "" if result.check is None else explanation_text(result.check, result.reason),
+        "retries": result.retries,
         "notes": list(result.notes),
         "events": result.events,
         "seconds": round(result.seconds, 3),

@@ -21,6 +21,7 @@ from harness.runs.progress import (
     PhaseEntered,
     Progress,
     RunFinished,
+    RunRetried,
     RunStarted,
     StepStarted,
 )
@@ -99,6 +100,10 @@ class TerminalReport:
         match progress:
             case RunStarted():
                 self._current = _Current(progress.scenario, progress.seed)
+            case RunRetried(result):
+                self._current = None
+                if not self._quiet:
+                    self._console.print(_retry_line(result), soft_wrap=True)
             case RunFinished():
                 self._current = None
                 self._finished.append(progress.result)
@@ -162,6 +167,16 @@ def _result_line(result: RunResult) -> Text:
     line = Text(f"{result.outcome.words:<14}", style=OUTCOME_STYLES[result.outcome])
     facts = f" {result.scenario:<28} seed {result.seed:<6} {result.seconds:6.2f} s {result.events:7} events"
     line.append(facts, style="default")
+    if result.retries:
+        words = "1 retry" if result.retries == 1 else f"{result.retries} retries"
+        line.append(f"  after {words}", style="yellow")
+    return line
+
+
+def _retry_line(result: RunResult) -> Text:
+    """A run that is given up, and why."""
+    line = Text(f"{'begun anew':<14}", style="yellow")
+    line.append(f" {_named(result)}: {one_line(result.reason)}", style="default")
     return line
 
 
@@ -221,5 +236,7 @@ def _totals(results: Sequence[RunResult]) -> Text:
     for kind in Outcome:
         if count := sum(result.outcome is kind for result in results):
             parts.append(f"{count} {kind.words}")
+    if retried := sum(result.retries > 0 for result in results):
+        parts.append(f"{retried} begun anew")
     seconds = sum(result.seconds for result in results)
     return Text(f"{', '.join(parts) or 'nothing ran'} in {seconds:.2f} s", style=OUTCOME_STYLES[outcome])

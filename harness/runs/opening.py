@@ -126,6 +126,7 @@ def open_rig(
     processors: int | None = None,
     print_masks: PrintMasks | None = None,
     keep_traces: KeptTraces = KeptTraces.ALL,
+    retries: int = 0,
     interrupted: Callable[[], bool] = lambda: False,
     subscribers: tuple[Subscriber, ...] = (),
     building: Callable[[str], None] | None = None,
@@ -144,6 +145,7 @@ def open_rig(
     :param print_masks: which debug prints pass, where that is not Windows' own choice; of a component that a
         scenario has a mask for too, this one counts.
     :param keep_traces: of which runs the traces stay.
+    :param retries: how often a run whose rig failed is begun anew.
     :param interrupted: see :class:`~harness.runs.rig.Rig`.
     :param trace_folder: where the folder with this rig's traces is made, once there is one; see
         :class:`harness.runs.trace_folder.TraceFolder`, also for ``now`` and ``token``.
@@ -180,5 +182,6 @@ def open_rig(
             processors=processors,
             print_masks=print_masks or {},
             keep_traces=keep_traces,
+            retries=retries,
             interrupted=interrupted,
         )

@@ -74,6 +74,7 @@ class _Setting:
     processors: int | None
     print_masks: PrintMasks
     keep_traces: KeptTraces
+    retries: int
     scenarios: tuple[Scenario, ...]
     folder: Path
     """For the traces, until they are taken from there."""
@@ -110,6 +111,7 @@ def run_parallel(
             rig.processors,
             rig.print_masks,
             rig.keep_traces,
+            rig.retries,
             tuple(scenarios),
             Path(folder),
         )
@@ -197,6 +199,7 @@ def _begin(setting: _Setting, stop: Event) -> None:
         processors=setting.processors,
         print_masks=setting.print_masks,
         keep_traces=setting.keep_traces,
+        retries=setting.retries,
         interrupted=stop.is_set,
     )
     gc.freeze()  # what was imported stays: it need not be looked through again and again

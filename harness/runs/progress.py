@@ -15,6 +15,7 @@ __all__ = [
     "PhaseEntered",
     "Progress",
     "RunFinished",
+    "RunRetried",
     "RunStarted",
     "StepStarted",
     "Subscriber",
@@ -55,12 +56,20 @@ class EventCaptured:
 
 
 @dataclass(frozen=True)
+class RunRetried:
+    """The rig failed, and the scenario begins anew."""
+
+    result: RunResult
+    """Of the run that is given up."""
+
+
+@dataclass(frozen=True)
 class RunFinished:
     """A scenario ended."""
 
     result: RunResult
 
 
-Progress: TypeAlias = RunStarted | PhaseEntered | StepStarted | EventCaptured | RunFinished
+Progress: TypeAlias = RunStarted | PhaseEntered | StepStarted | EventCaptured | RunRetried | RunFinished
 Subscriber: TypeAlias = Callable[[Progress], None]
 """Called on the run's own thread; a slow subscriber slows the run but never the target's prints."""

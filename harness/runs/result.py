@@ -37,6 +37,8 @@ class RunResult:
     """The trace file, where one was begun."""
     release: Release | None = None
     """How the target was left; None when no debugger ever had it."""
+    retries: int = 0
+    """How often it was begun anew because the rig had failed; ``notes`` says why."""
 
     @property
     def left(self) -> str:

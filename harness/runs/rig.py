@@ -69,6 +69,8 @@ class Rig:
     """They come before each scenario's own, component by component."""
 
     keep_traces: KeptTraces = KeptTraces.ALL
+    retries: int = 0
+    """How often a run whose rig failed is begun anew from the machine's clean state."""
     interrupted: Callable[[], bool] = lambda: False
     """Asked now and then in a run without a debugger: True ends it as Ctrl-C does."""
 

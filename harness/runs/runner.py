@@ -10,7 +10,7 @@ from harness.internal import internal_error
 from harness.outcome import Outcome, worst
 from harness.runs.capture import Capture
 from harness.runs.direct import DirectCapture
-from harness.runs.progress import PhaseEntered, RunFinished, RunStarted
+from harness.runs.progress import PhaseEntered, RunFinished, RunRetried, RunStarted
 from harness.runs.result import RunResult
 from harness.runs.rig import Rig
 from harness.runs.sources import with_sources
@@ -42,11 +42,26 @@ def seed_of(scenario: Scenario, wanted: int | None) -> int:
 
 
 def run_scenario(rig: Rig, scenario: Scenario, *, seed: int) -> RunResult:
-    """Execute ``scenario`` once and judge it; what goes wrong in it is in the result.
+    """Execute ``scenario`` and judge it; what goes wrong in it is in the result.
+
+    Where the rig failed it is begun anew, at most ``rig.retries`` times. Neither the driver's faults nor
+    broken promises are tried again: what happens now and then is what a test is for.
 
     :raises UsageError: the input turned out to be wrong.
     :raises RunInterrupted: Ctrl-C.
     """
+    given_up: list[RunResult] = []
+    while (result := _run_once(rig, scenario, seed)).outcome is Outcome.RIG and len(given_up) < rig.retries:
+        given_up.append(result)
+        rig.emit(RunRetried(result))
+    if given_up:
+        why = (f"retry {number}: {failed.reason}" for number, failed in enumerate(given_up, start=1))
+        result = replace(result, retries=len(given_up), notes=(*result.notes, *why))
+    rig.emit(RunFinished(result))
+    return result
+
+
+def _run_once(rig: Rig, scenario: Scenario, seed: int) -> RunResult:
     rig.emit(RunStarted(scenario.name, scenario.path, seed, len(scenario.steps)))
     capture = (DirectCapture if rig.open_debugger is None else Capture)(rig, scenario, seed)
     started = monotonic()
@@ -88,9 +103,7 @@ def run_scenario(rig: Rig, scenario: Scenario, *, seed: int) -> RunResult:
         rig.traces.note(Outcome.USAGE)
         capture.finish(Outcome.USAGE.words, error.message, complete=False)
         raise
-    finished = result(verdict, verdict.outcome.words, complete=complete)
-    rig.emit(RunFinished(finished))
-    return finished
+    return result(verdict, verdict.outcome.words, complete=complete)
 
 
 def _verdict(rig: Rig, capture: Capture | DirectCapture, scenario: Scenario) -> tuple[Verdict, bool]:

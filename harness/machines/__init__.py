@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from harness.errors import UsageError
+from harness.errors import MachineError, UsageError
+from harness.locks import HeldElsewhere, held_alone
 from harness.machines.base import (
     BootOptions,
     DirectMachine,
@@ -13,9 +16,11 @@ from harness.machines.base import (
     Machine,
     MachineStatus,
     PreparedMachine,
+    ReachedMachine,
     RecordingMachine,
 )
 from harness.machines.virtual import VirtualMachine
+from harness.resources import cache_dir
 
 __all__ = [
     "MACHINES",
@@ -25,7 +30,9 @@ __all__ = [
     "Machine",
     "MachineStatus",
     "PreparedMachine",
+    "ReachedMachine",
     "RecordingMachine",
+    "alone_on_machine",
     "open_machine",
 ]
 
@@ -42,8 +49,8 @@ def open_machine(name: str) -> Machine:
     :raises UsageError: there is no such machine.
     :raises MachineFileError: the file is wrong.
     """
-    path = Path(name)
-    if path.suffix.lower() in SUFFIXES or path.name != name:
+    path = _machine_file(name)
+    if path is not None:
         # What the types of machines need takes a while to import.
         from harness.machines.file import load_machine
 
@@ -57,3 +64,32 @@ def open_machine(name: str) -> Machine:
             hint=f"known: {known}, or the path of a machine file (lab.yaml)",
         ) from None
     return factory()
+
+
+@contextmanager
+def alone_on_machine(name: str) -> Iterator[None]:
+    """Hold the machine of a machine file: no two of our processes run on one at a time. The system frees what
+    a process held that was killed. Each user of a machine without a file has one of his own.
+
+    :raises MachineError: another process holds it.
+    """
+    path = _machine_file(name)
+    if path is None:
+        yield
+        return
+    key = hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    with ExitStack() as held:
+        try:
+            held.enter_context(held_alone(cache_dir("machines") / f"{key}.lock"))
+        except HeldElsewhere:
+            raise MachineError(
+                f"another call is at work on the machine of {name}",
+                hint="wait for its end; `procnotify matrix` runs one after the other on it",
+            ) from None
+        yield
+
+
+def _machine_file(name: str) -> Path | None:
+    """None for a name."""
+    path = Path(name)
+    return path if path.suffix.lower() in SUFFIXES or path.name != name else None

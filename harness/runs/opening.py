@@ -13,7 +13,7 @@ from harness.debuggers import debugger_factory
 from harness.errors import DriverFileError, UsageError
 from harness.files import read_file
 from harness.lines.procnotify import PROCNOTIFY
-from harness.machines import DirectMachine, DriverChecker, Machine, open_machine
+from harness.machines import DirectMachine, DriverChecker, Machine, alone_on_machine, open_machine
 from harness.printmasks import PrintMasks
 from harness.runs.livetarget import Watch
 from harness.runs.progress import Subscriber
@@ -152,6 +152,7 @@ def open_rig(
     :param building: told what is being done, a line a file, when something has to be built.
     :raises UsageError: an unknown name, a connection that is not understood, or a driver that this machine
         cannot load.
+    :raises MachineError: another process is at work on the machine.
     :raises ToolchainError: the driver or the guest helper could not be built.
     """
     host = open_machine(machine)
@@ -161,6 +162,7 @@ def open_rig(
     _check_real(host, policy, processors, print_masks)
     traces = TraceFolder(trace_folder, now=now, token=token)
     with ExitStack() as closing:
+        closing.enter_context(alone_on_machine(machine))
         closing.callback(traces.close)
         closing.callback(host.close)
         under_test = _read_for(host, driver or default_driver(progress=building).path)

@@ -15,8 +15,9 @@ from ipaddress import IPv4Address
 from time import monotonic, perf_counter_ns
 from typing import Any, NamedTuple
 
-from harness.kd.kdnet import MAX_DATAGRAM
-from harness.virtual.served import Dialling, ServedTarget
+from harness.kd.kdnet import MAX_DATAGRAM, Key
+from harness.virtual.kdport import net_session
+from harness.virtual.served import ServedTarget
 from harness.virtual.stub.stub import TargetEnded
 from harness.virtual.stub.wire import UdpWire
 
@@ -128,11 +129,11 @@ class TimedTarget:
     """
 
     def __init__(self, port: int, key: str) -> None:
-        dialling = Dialling.of("127.0.0.1", port, key)
-        self._wire = _TimedWire(IPv4Address("127.0.0.1"), port)
-        self._served = ServedTarget(
-            dialling, self._wire, now=monotonic, nonce=secrets.token_bytes(32), seed=1
+        self._wire = wire = _TimedWire(IPv4Address("127.0.0.1"), port)
+        session = net_session(
+            Key.parse(key), own=wire.own, host=wire.host, now=monotonic(), nonce=secrets.token_bytes(32)
         )
+        self._served = ServedTarget(session, wire, now=monotonic, seed=1)
 
     def print_lines(self, *series: Series) -> dict[str, Any]:
         """Wait until the debugger has let the target go, then print, one series after the other; the

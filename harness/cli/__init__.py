@@ -29,7 +29,7 @@ COMMANDS = {
     "check": "check a recorded trace against a scenario",
     "record": "attach to a target that is already there and record what its driver prints",
     "debug": "run debugger commands on a halted target",
-    "serve": "the virtual target alone, dialling a debugger of any make over KDNET",
+    "serve": "the virtual target alone, for a debugger of any make",
     "driver": "build a driver, sign it, verify its signature",
     "keygen": "make a KDNET key",
     "prepare": "write what makes a Windows guest ready to be debugged",

@@ -1,8 +1,7 @@
-"""``procnotify serve``: the virtual target alone, dialling a debugger of any make."""
+"""``procnotify serve``: the virtual target alone, for a debugger of any make."""
 
 from __future__ import annotations
 
-import secrets
 import time
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import click
 
 from harness.cli._options import (
+    connection_argument,
     drivers_option,
     json_option,
     log_options,
@@ -18,6 +18,9 @@ from harness.cli._options import (
     print_mask_option,
     processors_option,
 )
+from harness.connection import Connection, NetConnection, parse_connection
+from harness.errors import UsageError
+from harness.kd.kdnet import Key
 from harness.report.text import one_line
 from harness.runs.opening import check_names, read_driver
 from harness.runs.rig import GuestFiles
@@ -27,17 +30,25 @@ from harness.runs.steps import GuestDriver
 from harness.scenario import load
 from harness.toolchain import default_actor, default_driver
 from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.kdport import open_kd_port
 from harness.virtual.kernel.loader import check_driver_file
-from harness.virtual.served import Dialling
 from harness.virtual.target import PROCESSORS
 
 __all__ = ["command"]
 
 
-@click.command(short_help="the virtual target alone, dialling a debugger of any make over KDNET")
-@click.option("--hostip", required=True, metavar="IP", help="Address of the computer with the debugger.")
-@click.option("--port", required=True, type=click.IntRange(1, 65535), metavar="N", help="Its UDP port.")
-@click.option("--key", required=True, metavar="W.X.Y.Z", help="The KDNET key, the debugger's too.")
+LOOPBACK = "127.0.0.1"
+
+
+@click.command(short_help="the virtual target alone, for a debugger of any make")
+@connection_argument(required=False)
+@click.option(
+    "--hostip", metavar="IP", help=f"KDNET: address of the computer with the debugger; by default {LOOPBACK}."
+)
+@click.option(
+    "--port", type=click.IntRange(1, 65535), metavar="N", help="KDNET without CONNECTION: its UDP port."
+)
+@click.option("--key", metavar="W.X.Y.Z", help="KDNET without CONNECTION: the key, the debugger's too.")
 @click.option(
     "--run",
     "scenario_file",
@@ -55,9 +66,10 @@ __all__ = ["command"]
 @json_option
 @log_options
 def command(
-    hostip: str,
-    port: int,
-    key: str,
+    connection: str | None,
+    hostip: str | None,
+    port: int | None,
+    key: str | None,
     scenario_file: Path | None,
     drivers: tuple[Path, ...],
     seed: int | None,
@@ -66,15 +78,26 @@ def command(
     print_masks: dict[str, int],
     as_json: bool,
 ) -> int:
-    """Boot the virtual target and dial a debugger over KDNET, as Windows does after
-    ``bcdedit /dbgsettings net hostip:IP port:N key:W.X.Y.Z``.
+    """Boot the virtual target and have it debugged over KDNET or over a serial port.
+
+    CONNECTION is what the debugger is given for -k; the target takes the other end. Over net: it dials, as
+    Windows does after ``bcdedit /dbgsettings net hostip:IP port:N key:W.X.Y.Z``. Over com: with pipe or
+    ipport= it serves that Unix socket, named pipe or TCP port, as a virtual machine does, or connects to it
+    where the debugger serves it (option 'server'); over com:port=DEVICE it opens that device, which is then
+    the far end of the debugger's cable.
 
     Nothing is judged here: the debugger sees what the driver prints. Ctrl-C switches the target off.
 
     \b
-    Example:
-      procnotify serve --hostip 127.0.0.1 --port 50000 --key 1.2.3.4 --run scenarios/notepad-launch.yaml
+    Examples:
+      procnotify serve net:port=50000,key=1.2.3.4 --hostip 192.168.0.10
       windbg -k net:port=50000,key=1.2.3.4
+    \b
+      procnotify serve com:pipe,port=/tmp/kd1 --run scenarios/notepad-launch.yaml
+      procnotify record com:pipe,port=/tmp/kd1
+    \b
+      procnotify serve com:ipport=5554,port=127.0.0.1
+      procnotify debug com:ipport=5554,port=127.0.0.1 --debugger pykd
 
     \b
     Exit codes:
@@ -85,19 +108,18 @@ def command(
       4    the target bugchecked
       130  Ctrl-C
     """
-    dialling = Dialling.of(hostip, port, key)
+    where = _connection(connection, hostip, port, key)
     scenario = load(scenario_file) if scenario_file is not None else None
     loaded = _drivers(drivers, wanted=scenario is not None)
     if seed is None:
         seed = DEFAULT_SEED if scenario is None else seed_of(scenario, None)
     switch = TargetSwitch(
-        dialling,
+        open_kd_port(where, hostip or LOOPBACK, now=time.perf_counter),
         seed,
         policy=policy or (None if scenario is None else scenario.policy) or POLICIES[0],
         processors=processors or (None if scenario is None else scenario.processors) or PROCESSORS,
         print_masks={**(scenario.print_masks if scenario is not None else {}), **print_masks},
         now=time.perf_counter,
-        nonce=partial(secrets.token_bytes, 32),
     )
     try:
         bindings = serve(switch, scenario, loaded, _helper, _say)
@@ -106,6 +128,27 @@ def command(
     if as_json:
         print_json(exit_code=0, bindings=bindings)
     return 0
+
+
+def _connection(connection: str | None, hostip: str | None, port: int | None, key: str | None) -> Connection:
+    """What was asked for, in one of the two ways to write it."""
+    if connection is None:
+        if hostip is None or port is None or key is None:
+            raise UsageError(
+                "nothing says where the debugger is",
+                hint="give CONNECTION, or --hostip, --port and --key",
+            )
+        return NetConnection(port, Key.parse(key))
+    if port is not None or key is not None:
+        raise UsageError(
+            "CONNECTION says already what --port and --key do", hint="give the one or the others"
+        )
+    where = parse_connection(connection)
+    if hostip is not None and not isinstance(where, NetConnection):
+        raise UsageError(
+            "a serial port has no --hostip", hint="leave it out, or write net:port=N,key=w.x.y.z"
+        )
+    return where
 
 
 def _say(text: str) -> None:

@@ -92,6 +92,9 @@ class Session:
         self._delivery = Delivery(link, ids, self._events, retransmit=retransmit, max_tries=max_tries)
         self._resets = 0
         self._received = self._repeats = 0
+        self.knows_newcomers = phase is not Phase.SILENT
+        """A peer that comes in the place of another is told apart from it: by KDNET's handshake. KDCOM has
+        none."""
 
     @classmethod
     def kdnet_host(

@@ -72,11 +72,8 @@ class VirtualMachine:
 
     def start(self, boot: BootOptions) -> None:
         """See :meth:`harness.machines.base.Machine.start`."""
-        connection, (profile, policy, processors) = boot.connection, self._like(boot)
-        if not isinstance(connection, NetConnection):
-            raise UsageError(
-                f"the virtual target speaks KDNET, not {connection}", hint="use net:port=N,key=w.x.y.z"
-            )
+        profile, policy, processors = self._like(boot)
+        assert boot.connection is not None, "without a debugger it is started with start_direct"
         self.stop()
         if self._channel is None:
             self._channel = ControlChannel(self._argv, what=WHAT)
@@ -88,9 +85,8 @@ class VirtualMachine:
                 "policy": policy,
                 "processors": processors,
                 "print_masks": dict(boot.print_masks),
+                "connection": str(boot.connection),
                 "hostip": "127.0.0.1",
-                "port": connection.port,
-                "key": connection.key.format(),
             },
             timeout=BOOT_SECONDS,
         )

@@ -23,9 +23,9 @@ from harness.scenario import Scenario
 from harness.toolchain.windows_errors import ntstatus_words
 from harness.virtual.clock import SECOND
 from harness.virtual.dispatcher.policy import POLICIES
-from harness.virtual.served import Dialling, ServedTarget
+from harness.virtual.kdport import KdPort
+from harness.virtual.served import ServedTarget
 from harness.virtual.stub.stub import RebootedByDebugger, TargetCrashed, TargetEnded
-from harness.virtual.stub.wire import UdpWire
 from harness.virtual.target import PROCESSORS
 
 __all__ = ["TargetSwitch", "serve"]
@@ -49,55 +49,52 @@ class _DirectCaller:
 
 
 class Switch(Protocol):
-    """Boots targets that dial the same debugger."""
+    """Boots targets that are debugged through the same port."""
 
     @property
-    def dialling(self) -> Dialling:
-        """Whom they dial."""
+    def words(self) -> str:
+        """See :class:`harness.virtual.kdport.KdPort`."""
 
     def boot(self) -> ServedTarget:
-        """A target that has just booted and begins to dial."""
+        """A target that has just booted, for whoever debugs it."""
 
 
 class TargetSwitch:
-    """One wire, and a fresh boot on it whenever one is wanted.
+    """One port, and a fresh boot on it whenever one is wanted.
 
+    :param port: what the boots are debugged through.
     :param seed: of every boot.
     :param policy: who goes first in it where the order is open.
     :param processors: how many it has, 1 to 8.
     :param print_masks: which debug prints pass, where that is not Windows' own choice.
     :param now: a clock in seconds.
-    :param nonce: 32 random bytes for each boot.
     """
 
     def __init__(
         self,
-        dialling: Dialling,
+        port: KdPort,
         seed: int,
         *,
         policy: str = POLICIES[0],
         processors: int = PROCESSORS,
         print_masks: PrintMasks | None = None,
         now: Callable[[], float],
-        nonce: Callable[[], bytes],
     ) -> None:
-        self.dialling = dialling
+        self.words = port.words
+        self._port = port
         self._seed = seed
         self._policy = policy
         self._processors = processors
         self._print_masks = print_masks
         self._now = now
-        self._nonce = nonce
-        self._wire = UdpWire(dialling.hostip, dialling.port)
 
     def boot(self) -> ServedTarget:
-        """A target that has just booted and begins to dial."""
+        """A target that has just booted, for whoever debugs it."""
         started = self._now()
         return ServedTarget(
-            self.dialling,
-            self._wire,
+            self._port.session(),
+            self._port.wire,
             now=self._now,
-            nonce=self._nonce(),
             seed=self._seed,
             policy=self._policy,
             processors=self._processors,
@@ -106,8 +103,8 @@ class TargetSwitch:
         )
 
     def off(self) -> None:
-        """Free the socket."""
-        self._wire.close()
+        """Free the port."""
+        self._port.wire.close()
 
 
 def serve(
@@ -117,7 +114,7 @@ def serve(
     helper: Callable[[], GuestFiles],
     say: Callable[[str], None],
 ) -> dict[str, int]:
-    """Dial a debugger; once it has let the target go, do the scenario's steps. The names that they bound.
+    """Wait for a debugger; once it has let the target go, do the scenario's steps. The names that they bound.
 
     Without a scenario the drivers are loaded into every boot, for ever.
 
@@ -129,10 +126,9 @@ def serve(
     :raises GuestError: a step could not be done.
     :raises TargetLost: the debugger ended the boot in the middle.
     """
-    dialling = switch.dialling
     while True:
         target = switch.boot()
-        say(f"dialling {dialling.hostip} port {dialling.port}; Ctrl-C ends it")
+        say(f"{switch.words}; Ctrl-C ends it")
         try:
             while not target.stops:
                 target.idle()

@@ -1,15 +1,15 @@
 """The virtual target as a process: ``python -m harness.virtual.process``.
 
-Driven by JSON lines on stdin (:mod:`harness.virtual.control`), seen by a debugger over KDNET. One thread
-does everything in turn: commands, the model, the emulator, the link. Commands wait while the target is halted
-in the debugger; ``status`` and ``stop`` are answered at any time, ``stop`` also from inside a command that
-stands still.
+Driven by JSON lines on stdin (:mod:`harness.virtual.control`), seen by a debugger over KDNET or KDCOM. One
+thread does everything in turn: commands, the model, the emulator, the link. Commands wait while the target
+is halted in the debugger; ``status`` and ``stop`` are answered at any time, ``stop`` also from inside a
+command that stands still.
 
 ==================  ========================================  =============================================
 call                arguments                                 result
 ==================  ========================================  =============================================
-``boot``            seed, profile, policy, processors,        {}: the target dials the debugger
-                    print_masks, hostip, port, key
+``boot``            seed, profile, policy, processors,        {}: the target dials the debugger, or its
+                    print_masks, connection, hostip           serial port is open
 ``put``             name, data (base64)                       path
 ``load_driver``     name, path                                status (NTSTATUS)
 ``unload_driver``   name                                      status
@@ -36,11 +36,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from harness.connection import parse_connection
 from harness.errors import DriverBugcheck, DriverHang, ProcnotifyError, RigError, TargetLost, UsageError
 from harness.virtual.control import ControlServer, Request
-from harness.virtual.served import Dialling, ServedTarget
+from harness.virtual.kdport import KdPort, open_kd_port
+from harness.virtual.served import ServedTarget
 from harness.virtual.stub.stub import RebootedByDebugger, TargetCrashed, TargetEnded
-from harness.virtual.stub.wire import UdpWire
 
 __all__ = ["TargetProcess", "main"]
 
@@ -71,7 +72,7 @@ class TargetProcess:
         self._random_bytes = random_bytes
         self._waiting: deque[Request] = deque()
         self._settings: dict[str, Any] = {}
-        self._wire: UdpWire | None = None
+        self._port: KdPort | None = None
         self._target: ServedTarget | None = None
         self._crash = ""
         self._calls: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
@@ -180,14 +181,15 @@ class TargetProcess:
 
     def _power_on(self) -> None:
         settings = self._settings
-        dialling = Dialling.of(str(settings["hostip"]), int(settings["port"]), str(settings["key"]))
-        self._wire = UdpWire(dialling.hostip, dialling.port)
-        self._wire.watch(self._control.wake, self._take_requests)
+        connection = parse_connection(str(settings["connection"]))
+        self._port = port = open_kd_port(
+            connection, str(settings["hostip"]), now=self._now, random_bytes=self._random_bytes
+        )
+        port.wire.watch(self._control.wake, self._take_requests)
         self._target = ServedTarget(
-            dialling,
-            self._wire,
+            port.session(),
+            port.wire,
             now=self._now,
-            nonce=self._random_bytes(32),
             seed=int(settings["seed"]),
             profile=str(settings["profile"]),
             policy=str(settings["policy"]),
@@ -198,9 +200,9 @@ class TargetProcess:
     def _power_off(self) -> None:
         self._target = None
         self._crash = ""
-        wire, self._wire = self._wire, None
-        if wire is not None:
-            wire.close()
+        port, self._port = self._port, None
+        if port is not None:
+            port.wire.close()
 
     def _end_boot(self, end: TargetEnded) -> None:
         if isinstance(end, RebootedByDebugger):

@@ -1,7 +1,7 @@
-"""A booted virtual target on a KDNET link: kernel, model and KD stub wired together.
+"""A booted virtual target on a KD link: kernel, model and KD stub wired together.
 
-One thread drives it. While it has nothing to do it looks after the link (:meth:`ServedTarget.idle`): pokes
-every three seconds, and a break-in that stops it in nt!DbgBreakPointWithStatus.
+One thread drives it. While it has nothing to do it looks after the link (:meth:`ServedTarget.idle`): KDNET's
+pokes every three seconds, and a break-in that stops it in nt!DbgBreakPointWithStatus.
 
 Two clocks. The model's moves by what happens in the model alone, so that a debugger's doings cannot change a
 driver's lines. What a debugger sees in KUSER_SHARED_DATA adds to it the time that the target spent with
@@ -12,53 +12,24 @@ shows that time moves, and in a target that serves alone also the wall clock's t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final
 
-from harness.errors import UsageError
-from harness.kd.kdnet import Key
 from harness.kd.session import Session
 from harness.printmasks import PrintMasks
 from harness.virtual.boot import boot
 from harness.virtual.clock import Clock
 from harness.virtual.dispatcher.policy import POLICIES
 from harness.virtual.kernel.structures.shareddata import TICK
-from harness.virtual.stub.link import MAX_TRIES, TargetLink
+from harness.virtual.stub.link import TargetLink
 from harness.virtual.stub.stub import KdStub
 from harness.virtual.stub.view import DebuggerView, Times
-from harness.virtual.stub.wire import UdpWire
+from harness.virtual.stub.wire import LinkWire
 from harness.virtual.target import DEFAULT_PROFILE, PROCESSORS, TargetStatus
 
-__all__ = ["Dialling", "ServedTarget"]
+__all__ = ["ServedTarget"]
 
-_RETRANSMIT: Final = 0.5
-"""Seconds until a packet without an ACK is sent again."""
 _IDLE_SLEEP: Final = 1.0
 """Longest sleep of an idle target; only a bound, whatever arrives ends it."""
-
-
-@dataclass(frozen=True)
-class Dialling:
-    """Where the debugger is; the names are bcdedit's (``/dbgsettings net``)."""
-
-    hostip: IPv4Address | IPv6Address
-    port: int
-    key: Key
-
-    @classmethod
-    def of(cls, hostip: str, port: int, key: str) -> Dialling:
-        """Check what a user or a harness gave.
-
-        :raises UsageError: not an IP address, not a port, not a key.
-        """
-        try:
-            address = ip_address(hostip)
-        except ValueError:
-            raise UsageError(f"{hostip!r} is no IP address", hint="give hostip as in 192.168.0.10") from None
-        if not 1 <= port <= 65535:
-            raise UsageError(f"port {port} is not between 1 and 65535")
-        return cls(address, port, Key.parse(key))
 
 
 class _DebuggerClock:
@@ -79,10 +50,10 @@ class _DebuggerClock:
 class ServedTarget:
     """One boot.
 
-    :param dialling: the debugger's address and key.
-    :param wire: the socket; outlives the boot.
+    :param session: the target's end of a session that begins with this boot, see
+        :mod:`harness.virtual.kdport`.
+    :param wire: what the session's link lies on; outlives the boot.
     :param now: a monotonic clock in seconds, for the link's timers only.
-    :param nonce: 32 random bytes, new for every boot.
     :param policy: who goes first where the order is open.
     :param print_masks: of components whose mask is not Windows' own.
     :param idle_clock: target time (100 ns units) that passed while nothing ran; see the module's text.
@@ -90,11 +61,10 @@ class ServedTarget:
 
     def __init__(
         self,
-        dialling: Dialling,
-        wire: UdpWire,
+        session: Session,
+        wire: LinkWire,
         *,
         now: Callable[[], float],
-        nonce: bytes,
         seed: int,
         profile: str = DEFAULT_PROFILE,
         policy: str = POLICIES[0],
@@ -102,15 +72,6 @@ class ServedTarget:
         print_masks: PrintMasks | None = None,
         idle_clock: Callable[[], int] = lambda: 0,
     ) -> None:
-        session = Session.kdnet_target(
-            dialling.key,
-            client_key=nonce,
-            own=wire.own,
-            host=wire.host,
-            now=now(),
-            retransmit=_RETRANSMIT,
-            max_tries=MAX_TRIES,
-        )
         self._link = TargetLink(session, wire, now)
         self.stub = KdStub(self._link, now)
         self._kernel, self._target, clock = boot(

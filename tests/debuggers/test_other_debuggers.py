@@ -51,7 +51,7 @@ def talking(connection: str, *actions: str) -> Iterator[None]:
     """A target in a process of its own; see :mod:`tests.doubles.talking_target`."""
     where = parse_connection(connection)
     assert isinstance(where, NetConnection)
-    argv = [sys.executable, "-m", "tests.doubles.talking_target", str(where.port), where.key.format()]
+    argv = [sys.executable, "-m", "tests.doubles.talking_target", connection]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
     process = subprocess.Popen([*argv, *actions], cwd=ROOT, env=environment)
     try:

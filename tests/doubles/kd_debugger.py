@@ -31,7 +31,8 @@ from harness.kd.statechange import Exception64, StateChange, decode_state_change
 from harness.kd.status import STATUS_BREAKPOINT, STATUS_NO_SUCH_FILE, STATUS_SUCCESS
 from harness.virtual.cpu.registers import SYSTEM_REGISTERS
 from harness.virtual.dispatcher.policy import POLICIES
-from harness.virtual.served import Dialling, ServedTarget
+from harness.virtual.kdport import com_session, net_session
+from harness.virtual.served import ServedTarget
 from harness.virtual.windows.symbols18362 import (
     EPROCESS,
     ETHREAD,
@@ -116,9 +117,11 @@ class MemoryDebugger:
     :param on_stop: the dialog to hold at each stop; it ends with a Continue.
     """
 
+    link = "kdnet"
+    """Or ``kdcom``."""
+
     own = Endpoint(IPv4Address("192.168.2.72"), 50000)
     host = Endpoint(IPv4Address("192.168.2.1"), 50000)
-    dialling = Dialling(IPv4Address("192.168.2.1"), 50000, KEY)
 
     def __init__(self, on_stop: Callable[[StateChange], Dialog] = go) -> None:
         self.on_stop = on_stop
@@ -131,20 +134,26 @@ class MemoryDebugger:
         self.break_in_at_once = True
         self._incoming: deque[bytes] = deque()
         self._dialog: Dialog | None = None
-        self._session = Session.kdnet_host(KEY, lambda size: bytes([7]) * size)
+        self._session = self._host_session()
+
+    def _host_session(self) -> Session:
+        """Of a debugger that knows nothing of what went before."""
+        if self.link == "kdnet":
+            return Session.kdnet_host(KEY, lambda size: bytes([7]) * size)
+        return Session.kdcom_host()
 
     def boot(
         self, *, seed: int = 1, nonce: bytes = bytes(range(32)), policy: str = POLICIES[0]
     ) -> ServedTarget:
         """A target on this wire, which lets a plain DbgPrint pass."""
+        if self.link == "kdnet":
+            session = net_session(KEY, own=self.own, host=self.host, now=self.time, nonce=nonce)
+        else:
+            session = com_session()
+            if self.break_in_at_once and not self.deaf:  # over KDNET it is its answer to being dialled
+                self.break_in()
         return ServedTarget(
-            self.dialling,
-            self,
-            now=self.now,
-            nonce=nonce,
-            seed=seed,
-            policy=policy,
-            print_masks={"DEFAULT": 0xF},
+            session, self, now=self.now, seed=seed, policy=policy, print_masks={"DEFAULT": 0xF}
         )
 
     def now(self) -> float:

@@ -1,4 +1,4 @@
-"""The virtual target saying what it is told to: ``python talking_target.py PORT KEY ACTION...``.
+"""The virtual target saying what it is told to: ``python talking_target.py CONNECTION ACTION...``.
 
 Once a debugger has let it go, it does each action, then prints ``done``:
 
@@ -14,17 +14,17 @@ Once a debugger has let it go, it does each action, then prints ``done``:
 
 from __future__ import annotations
 
-import secrets
 import sys
 from time import monotonic
 
+from harness.connection import parse_connection
 from harness.kd.debugio import GetString
 from harness.kd.fileio import CreateFile
 from harness.kd.packets import PacketType
 from harness.kd.statechange import CommandString, Exception64
-from harness.virtual.served import Dialling, ServedTarget
+from harness.virtual.kdport import KdPort, open_kd_port
+from harness.virtual.served import ServedTarget
 from harness.virtual.stub.stub import KdStub
-from harness.virtual.stub.wire import UdpWire
 
 
 def act(stub: KdStub, action: str) -> None:
@@ -82,21 +82,20 @@ def act(stub: KdStub, action: str) -> None:
     stub._halt(lambda report: CommandString(data=data, **report), give_up=True)
 
 
-def boot(dialling: Dialling) -> ServedTarget:
-    wire = UdpWire(dialling.hostip, dialling.port)
-    return ServedTarget(dialling, wire, now=monotonic, nonce=secrets.token_bytes(32), seed=1)
+def boot(port: KdPort) -> ServedTarget:
+    return ServedTarget(port.session(), port.wire, now=monotonic, seed=1)
 
 
 def main() -> None:
-    port, key, *actions = sys.argv[1:]
-    dialling = Dialling.of("127.0.0.1", int(port), key)
-    target = boot(dialling)
+    connection, *actions = sys.argv[1:]
+    port = open_kd_port(parse_connection(connection), "127.0.0.1", now=monotonic)
+    target = boot(port)
     while not target.stops:
         target.idle()
     for action in actions:
         if action == "reboot=":
             target.stub.announce_reboot()
-            target = boot(dialling)
+            target = boot(port)
             while not target.debugger_present:
                 target.idle()
         else:

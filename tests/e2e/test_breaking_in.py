@@ -18,7 +18,7 @@ from harness.runs.steps import GuestDriver
 from harness.scenario import load
 from harness.toolchain import default_actor, default_driver
 from harness.virtual.dispatcher.policy import POLICIES
-from harness.virtual.served import Dialling, ServedTarget
+from harness.virtual.served import ServedTarget
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = sorted((ROOT / "scenarios").glob("*.yaml"))
@@ -44,9 +44,7 @@ class Switch:
     def __init__(self, debugger: MemoryDebugger, seed: int, policy: str) -> None:
         self._debugger, self._seed, self._policy = debugger, seed, policy
 
-    @property
-    def dialling(self) -> Dialling:
-        return MemoryDebugger.dialling
+    words = "in memory"
 
     def boot(self) -> ServedTarget:
         return self._debugger.boot(seed=self._seed, policy=self._policy)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from noise import Noise
+
 from harness.kd.debugio import PrintString
 from harness.kd.packets import PacketType
 from harness.kd.session import Session
@@ -22,16 +24,6 @@ TRANSIT = 0.001
 PIECES = (1, 7, 16, 100, 4096)
 NOTHING_MORE = 20.0
 """Simulated seconds after which whatever could still be repeated has been."""
-
-
-@dataclass(frozen=True)
-class Noise:
-    """What happens to a byte, each with this probability."""
-
-    lost: float = 0.0
-    changed: float = 0.0
-    """One of its bits."""
-    doubled: float = 0.0
 
 
 @dataclass
@@ -110,22 +102,10 @@ class NoisyLine:
                 told(event)
 
     def _damage(self, data: bytes) -> bytes:
-        noise, chance = self._noise, self._random
-        out = bytearray()
         self.found.bytes_carried += len(data)
-        for byte in data:
-            dice = chance.random()
-            if dice < noise.lost:
-                self.found.faults += 1
-                continue
-            if dice < noise.lost + noise.doubled:
-                self.found.faults += 1
-                out.append(byte)
-            elif dice < noise.lost + noise.doubled + noise.changed:
-                self.found.faults += 1
-                byte ^= 1 << chance.randrange(8)
-            out.append(byte)
-        return bytes(out)
+        damaged, faults = self._noise.damage(data, self._random)
+        self.found.faults += faults
+        return damaged
 
     def _carry(self, data: bytes, receiver: Session) -> None:
         at = self.now + TRANSIT

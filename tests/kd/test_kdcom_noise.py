@@ -11,7 +11,8 @@ import os
 from collections import Counter
 
 import pytest
-from noisy_line import Noise, print_lines
+from noise import Noise
+from noisy_line import print_lines
 
 LINES = int(os.environ.get("PROCNOTIFY_SERIAL_LINES", "3000"))
 """At each noise."""

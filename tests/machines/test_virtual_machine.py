@@ -6,10 +6,13 @@ import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from serial_cables import FORMS, serial_connection
 
 from harness.connection import NetConnection, TcpConnection
+from harness.debuggers.native.debugger import NativeDebugger
 from harness.errors import DriverFileError, GuestError, TargetLost, UsageError
 from harness.kd.kdnet import Key
 from harness.machines import MACHINES, BootOptions, DriverChecker, Machine, open_machine
@@ -53,9 +56,28 @@ def test_a_wrong_path_is_refused_and_the_target_lives_on(machine: VirtualMachine
     assert machine.status().state == "running"
 
 
-def test_it_speaks_kdnet_alone(machine: VirtualMachine) -> None:
-    with pytest.raises(UsageError, match="speaks KDNET, not com:ipport"):
-        machine.start(BootOptions(1, TcpConnection("127.0.0.1", 5554)))
+@pytest.mark.parametrize("form", FORMS)
+def test_it_is_debugged_over_a_serial_port_of_any_form(
+    machine: VirtualMachine, form: str, tmp_path: Path
+) -> None:
+    connection = serial_connection(form, tmp_path)
+    for _ in range(2):  # the port is free again after a stop
+        debugger = NativeDebugger(connection)
+        if connection.debugger_first:
+            debugger.listen()
+        machine.start(BootOptions(1, connection))
+        assert debugger.attach(timeout=60).build == 18362
+        assert machine.status().state == "halted"
+        assert debugger.detach(timeout=10).running is True
+        assert machine.status().state == "running"
+        machine.stop()
+
+
+def test_a_serial_port_that_somebody_has_is_named(machine: VirtualMachine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(GuestError, match=rf"serial port 127\.0\.0\.1:{port} cannot be served"):
+            machine.start(BootOptions(1, TcpConnection("127.0.0.1", port)))
 
 
 def test_it_meets_the_debugger_at_a_free_port_with_a_new_key(machine: VirtualMachine) -> None:

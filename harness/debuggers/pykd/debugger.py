@@ -14,14 +14,17 @@ import secrets
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
-from harness.connection import NetConnection, SerialConnection, parse_connection
+from harness.connection import NetConnection, parse_connection
 from harness.debuggers.pykd.interpreters import PykdMissing, find_interpreter
+from harness.debuggers.pykd.serialrelay import SerialRelay
+from harness.debuggers.rescue import RESCUE_SECONDS, rescue
 from harness.debuggers.workers.debugger import WorkerDebugger
 from harness.debuggers.workers.link import WORKER, WorkerProgram
-from harness.errors import RigError, UsageError
+from harness.errors import RigError, TargetLost, UsageError
 from harness.resources import cache_dir
 from harness.wine.errors import one_line_errors
 from harness.wine.prefix import PYTHON_HOME, WinePrefix, find_wine
@@ -39,6 +42,24 @@ SYMPATH_SECONDS: Final = 30.0
 class PykdDebugger(WorkerDebugger):
     """DbgEng in its worker, which also reads symbols (:class:`harness.debuggers.base.SymbolDebugger`)."""
 
+    def let_go(self) -> None:
+        """See :meth:`WorkerDebugger.let_go`. Over a serial line DbgEng's ``qd`` says nothing to the target
+        (seen of 10.0.15063), which would stand still: the native debugger lets it go."""
+        if isinstance(self._connection, NetConnection):
+            super().let_go()
+            return
+        link = self._require_halted()
+        link.end()
+        found = rescue(self._connection, "DbgEng lets no target go here", timeout=RESCUE_SECONDS)
+        if not found.running:
+            raise TargetLost(found.proof)
+        link.halted = False
+
+    def _way_to_target(self) -> AbstractContextManager[str]:
+        if isinstance(self._connection, NetConnection):
+            return super()._way_to_target()
+        return SerialRelay(self._connection)
+
     def use_symbols(self, pdb: Path) -> None:
         """See :meth:`harness.debuggers.base.SymbolDebugger.use_symbols`."""
         folder = _symbol_folder(pdb) if sys.platform == "win32" else _link_symbols(WinePrefix().python, pdb)
@@ -48,18 +69,11 @@ class PykdDebugger(WorkerDebugger):
 def open_pykd(connection: str) -> PykdDebugger:
     """The debugger; its worker is looked for when it begins to listen."""
     parsed = parse_connection(connection)
-    if isinstance(parsed, SerialConnection):
+    if not isinstance(parsed, NetConnection) and parsed.reconnect:
+        # DbgEng goes on without a word about what was lost meanwhile.
         raise UsageError(
-            "pykd cannot have a serial port of this machine: its DbgEng is kept from devices",
-            hint="--debugger native opens it",
+            "pykd cannot do what 'reconnect' of the connection says", hint="--debugger native does"
         )
-    if not isinstance(parsed, NetConnection):
-        # DbgEng does the first not at all, and the second without a word about what was lost meanwhile.
-        for option, wanted in (("server", parsed.server), ("reconnect", parsed.reconnect)):
-            if wanted:
-                raise UsageError(
-                    f"pykd cannot do what {option!r} of the connection says", hint="--debugger native does"
-                )
     return PykdDebugger("pykd", connection, worker_program)
 
 

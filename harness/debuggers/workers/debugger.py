@@ -10,6 +10,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import Any, Final
 
@@ -56,6 +57,8 @@ class WorkerDebugger:
         self._program = program
         self._link: WorkerLink | None = None
         self._attached = False
+        self._went = False
+        """The target was let go after the attach."""
         self._crashed = False
         """The target has bugchecked and not yet rebooted, and the caller knows."""
         self._kernel_base = 0
@@ -77,14 +80,14 @@ class WorkerDebugger:
             port.close()
             where = port.name
         program = self._program()
-        self._link = link = WorkerLink(self.name, program, str(self._connection))
+        self._link = link = WorkerLink(self.name, program, self._way_to_target())
         try:
             link.await_listening()
         except DebuggerDied:
             if program.retry is None or link.heard:
                 raise
             program.retry(link.was_hung)
-            self._link = link = WorkerLink(self.name, program, str(self._connection))
+            self._link = link = WorkerLink(self.name, program, self._way_to_target())
             link.await_listening()
         _log.info("listening at %s", where)
 
@@ -112,7 +115,7 @@ class WorkerDebugger:
     def go(self) -> None:
         """See :meth:`harness.debuggers.base.Debugger.go`."""
         link = self._require_halted()
-        self._stop = None
+        self._stop, self._went = None, True
         link.go(REQUEST_SECONDS)
 
     def break_in(self, *, timeout: float) -> Stopped:
@@ -120,6 +123,8 @@ class WorkerDebugger:
         if self._stop is not None:
             return self._stop
         link = self._require_link()
+        if link.halted and self._attached and not self._went:
+            return Stopped("halted to attach", 0, 0, break_in=True)  # no event came of that stop
         deadline = monotonic() + timeout
         kept: list[DebuggerEvent] = []
         if not link.halted:
@@ -229,6 +234,10 @@ class WorkerDebugger:
         return False
 
     # Inside
+
+    def _way_to_target(self) -> AbstractContextManager[str]:
+        """Gives the connection as the debugger takes it, for as long as its worker lives."""
+        return nullcontext(str(self._connection))
 
     def _require_link(self) -> WorkerLink:
         if self._link is None:

@@ -74,12 +74,13 @@ class WorkerLink:
     """One worker, from its start to its end.
 
     :param name: of the debugger, for messages.
-    :param connection: where it is to listen, as for WinDbg's ``-k``.
+    :param connection: where it is to listen, as for WinDbg's ``-k``; held until the worker has ended.
     :raises DebuggerDied: the program cannot be started.
+    :raises ConnectionFailed: the connection cannot be had.
     :raises RigError: what it needs to hold cannot be had.
     """
 
-    def __init__(self, name: str, program: WorkerProgram, connection: str) -> None:
+    def __init__(self, name: str, program: WorkerProgram, connection: AbstractContextManager[str]) -> None:
         self._name = name
         self._inbox: SimpleQueue[DebuggerEvent | ProcnotifyError] = SimpleQueue()
         self._listening = Flag()
@@ -102,6 +103,7 @@ class WorkerLink:
         self._held = ExitStack()
         self._held.enter_context(program.hold())
         try:
+            where = self._held.enter_context(connection)
             self._channel = JsonChannel(
                 program.argv,
                 what=f"{name}'s worker",
@@ -115,7 +117,10 @@ class WorkerLink:
         except OSError as error:
             self._free()
             raise DebuggerDied(f"{name}'s worker cannot be started: {error}") from None
-        self._attaching: Future[dict[str, Any]] = self._channel.ask("attach", {"connection": connection})
+        except ProcnotifyError:
+            self._free()
+            raise
+        self._attaching: Future[dict[str, Any]] = self._channel.ask("attach", {"connection": where})
         self._attaching.add_done_callback(lambda future: self._listening.set())
 
     @property

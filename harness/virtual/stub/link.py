@@ -19,7 +19,7 @@ from harness.kd.session_events import (
     GaveUp,
     PacketReceived,
 )
-from harness.virtual.stub.wire import DatagramWire
+from harness.virtual.stub.wire import LinkWire
 
 __all__ = ["MAX_TRIES", "SPIN", "TargetLink"]
 
@@ -38,7 +38,7 @@ class TargetLink:
     :param now: a monotonic clock in seconds.
     """
 
-    def __init__(self, session: Session, wire: DatagramWire, now: Callable[[], float]) -> None:
+    def __init__(self, session: Session, wire: LinkWire, now: Callable[[], float]) -> None:
         self._session = session
         self._wire = wire
         self._now = now
@@ -52,6 +52,11 @@ class TargetLink:
         """The debugger sent a break-in; whoever obeys clears it."""
         self.reconnects = 0
         """How often a debugger has answered a poke; after a change it knows nothing of what went before."""
+
+    @property
+    def knows_newcomers(self) -> bool:
+        """See :attr:`harness.kd.session.Session.knows_newcomers`; they are counted in :attr:`reconnects`."""
+        return self._session.knows_newcomers
 
     def poll(self) -> None:
         """Take what has arrived and send what is due, without waiting. Cheap when called often."""

@@ -35,7 +35,8 @@ from harness.virtual.stub.view import DebuggerView
 __all__ = ["KdStub", "RebootedByDebugger", "TargetCrashed", "TargetEnded"]
 
 _RESTATE_AFTER: Final = 0.4
-"""Seconds after which a break-in at a halted target means that the debugger missed the state change."""
+"""Seconds without a request after which a break-in at a halted target means that the debugger missed the
+state change; over KDCOM also that it may be another one than has asked before."""
 _WAIT: Final = 1.0
 """Longest sleep while halted; whoever owns the wire is served in between."""
 _SYSTEM: Final = (1 << 64) - 1
@@ -225,12 +226,12 @@ class KdStub:
                 record = state_change(view.report())
             # Else word for word: the next debugger hears of the stop as it was, whatever was changed since.
             token = link.post(PacketType.STATE_CHANGE64, record.encode())
-            reported_at = self._now()
+            heard_at = self._now()
             asked = False
             while True:
                 packet = link.next_packet(_WAIT)
                 if packet is not None and packet.packet_type is PacketType.STATE_MANIPULATE:
-                    asked = True
+                    heard_at, asked = self._now(), True
                     outcome = self._answer(view, packet.payload)
                     if isinstance(outcome, Resume):
                         return outcome
@@ -246,7 +247,8 @@ class KdStub:
                     break
                 if link.break_in_wanted:
                     link.break_in_wanted = False
-                    if not asked and self._now() - reported_at > _RESTATE_AFTER:
+                    known = asked and link.knows_newcomers
+                    if not known and self._now() - heard_at > _RESTATE_AFTER:
                         break
 
     def _answer(self, view: DebuggerView, payload: bytes) -> Resume | SwitchTo | None:

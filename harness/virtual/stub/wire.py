@@ -1,4 +1,4 @@
-"""The UDP socket of the target's KDNET link: datagrams out and in, and waiting. No protocol rule is here."""
+"""What the target's end of a link lies on, and its form for KDNET: a UDP socket. No protocol rule is here."""
 
 from __future__ import annotations
 
@@ -13,23 +13,33 @@ from harness.errors import ConnectionFailed
 from harness.kd.handshake import Endpoint
 from harness.kd.kdnet import MAX_DATAGRAM
 
-__all__ = ["DatagramWire", "UdpWire"]
+__all__ = ["LinkWire", "UdpWire", "WatchingWire"]
 
 
-class DatagramWire(Protocol):
-    """What the link needs of a network."""
+class LinkWire(Protocol):
+    """What the link needs of a network, or of a serial line."""
 
     def send(self, data: bytes) -> None:
-        """Send one datagram; a network that refuses it loses it."""
+        """Send one datagram, or bytes of the line; what cannot be sent is lost."""
 
     def receive(self) -> bytes | None:
-        """A datagram that has arrived, None when there is none now."""
+        """A datagram, or bytes, that have arrived; None when there are none now."""
 
     def wait(self, timeout: float | None) -> None:
-        """Return when a datagram may have arrived or ``timeout`` seconds have passed; None waits for ever.
+        """Return when something may have arrived or ``timeout`` seconds have passed; None waits for ever.
 
         May also return early, and may raise what ends the target.
         """
+
+
+class WatchingWire(LinkWire, Protocol):
+    """A wire that outlives the boots, and wakes whoever waits for other things, too."""
+
+    def watch(self, source: Any, callback: Callable[[], None]) -> None:
+        """Call ``callback`` from :meth:`wait` whenever ``source`` (a socket) is readable."""
+
+    def close(self) -> None:
+        """Free what it holds."""
 
 
 class UdpWire:
@@ -58,16 +68,16 @@ class UdpWire:
         self._selector.register(self._socket, selectors.EVENT_READ)
 
     def watch(self, source: Any, callback: Callable[[], None]) -> None:
-        """Call ``callback`` from :meth:`wait` whenever ``source`` (a socket) is readable."""
+        """See :class:`WatchingWire`."""
         self._selector.register(source, selectors.EVENT_READ, callback)
 
     def send(self, data: bytes) -> None:
-        """See :class:`DatagramWire`. Nobody listening there (yet) is no error: the link sends again."""
+        """See :class:`LinkWire`. Nobody listening there (yet) is no error: the link sends again."""
         with contextlib.suppress(OSError):
             self._socket.send(data)
 
     def receive(self) -> bytes | None:
-        """See :class:`DatagramWire`."""
+        """See :class:`LinkWire`."""
         try:
             return self._socket.recv(MAX_DATAGRAM + 1)
         except OSError:
@@ -75,12 +85,12 @@ class UdpWire:
             return None
 
     def wait(self, timeout: float | None) -> None:
-        """See :class:`DatagramWire`; callbacks of :meth:`watch` run here."""
+        """See :class:`LinkWire`; callbacks of :meth:`watch` run here."""
         for key, _ in self._selector.select(timeout):
             if key.data is not None:
                 key.data()
 
     def close(self) -> None:
-        """Free the socket."""
+        """See :class:`WatchingWire`."""
         self._selector.close()
         self._socket.close()

@@ -14,8 +14,9 @@ from time import monotonic
 
 import pytest
 from kd_peer import free_udp_port
+from serial_cables import free_tcp_port
 
-from harness.connection import Connection
+from harness.connection import Connection, parse_connection
 from harness.debuggers.base import Release
 from harness.debuggers.native.debugger import NativeDebugger
 from harness.errors import ProcnotifyError, TargetLost
@@ -24,8 +25,9 @@ from harness.ports import opening
 from harness.ports.opening import open_transport
 from harness.ports.transport import Transport
 from harness.recorder import Recorder
-from harness.virtual.served import Dialling, ServedTarget
-from harness.virtual.stub.wire import UdpWire
+from harness.virtual.kdport import open_kd_port
+from harness.virtual.served import ServedTarget
+from harness.virtual.stub.wire import WatchingWire
 
 KILLS = int(os.environ.get("PROCNOTIFY_KILLS", "10"))
 SEED = 20261127
@@ -37,6 +39,10 @@ HASTE = 20.0
 PATIENCE = 60.0
 AGAIN = 0.3
 """How often the recorder after a killed one is killed too."""
+CONNECTIONS = {
+    "kdnet": lambda: f"net:port={free_udp_port()},key={KEY.format()}",
+    "kdcom": lambda: f"com:ipport={free_tcp_port()},port=127.0.0.1",
+}
 
 
 class Mortal:
@@ -75,22 +81,27 @@ class Mortal:
         self._inner.close()
 
 
-class HastyWire(UdpWire):
+class HastyWire:
     """The wire of a target whose clock runs fast."""
 
+    def __init__(self, inner: WatchingWire) -> None:
+        self.send, self.receive, self.close = inner.send, inner.receive, inner.close
+        self._inner = inner
+
     def wait(self, timeout: float | None) -> None:
-        super().wait(None if timeout is None else timeout / HASTE)
+        self._inner.wait(None if timeout is None else timeout / HASTE)
 
 
 class LivingTarget:
     """The virtual target on a thread of its own: it prints, looks after its link, and may be killed by it."""
 
-    def __init__(self, port: int) -> None:
-        dialling = Dialling.of("127.0.0.1", port, KEY.format())
-        self._wire = HastyWire(dialling.hostip, port)
-        self._boot = lambda: ServedTarget(
-            dialling, self._wire, now=lambda: monotonic() * HASTE, nonce=bytes(range(32)), seed=1
-        )
+    def __init__(self, connection: str) -> None:
+        def now() -> float:
+            return monotonic() * HASTE
+
+        port = open_kd_port(parse_connection(connection), "127.0.0.1", now=now)
+        self._wire = HastyWire(port.wire)
+        self._boot = lambda: ServedTarget(port.session(), self._wire, now=now, seed=1)
         self.beats = 0
         self.over = False
         """It does nothing any more; what ended it is pytest's to show."""
@@ -136,14 +147,14 @@ class Recording:
     :param kill: phase and number, None: it lives.
     """
 
-    def __init__(self, port: int, kill: tuple[str, int] | None = None) -> None:
+    def __init__(self, connection: str, kill: tuple[str, int] | None = None) -> None:
         self._kill = kill
         self._began: dict[str, int] = {}
         self.messages: dict[str, int] = {}
         """How many messages each phase took."""
         self.outcome = ""
         """How the target was left, or why nothing is known."""
-        debugger = NativeDebugger(f"net:port={port},key={KEY.format()}")
+        debugger = NativeDebugger(connection)
         go, detach = debugger.go, debugger.detach
 
         def open_mortal(connection: Connection, *, timeout: float) -> Transport:
@@ -179,23 +190,24 @@ class Recording:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the target's thread and the host share one interpreter")
-def test_a_recorder_killed_at_any_moment_costs_its_recording_and_never_the_target() -> None:
-    port, rng = free_udp_port(), random.Random(SEED)
-    with LivingTarget(port) as target:
-        whole = Recording(port)
+@pytest.mark.parametrize("link", ["kdnet", "kdcom"])
+def test_a_recorder_killed_at_any_moment_costs_its_recording_and_never_the_target(link: str) -> None:
+    connection, rng = CONNECTIONS[link](), random.Random(SEED)
+    with LivingTarget(connection) as target:
+        whole = Recording(connection)
         assert "was left running" in whole.outcome
         killed = 0
         for number in range(KILLS):
             phase = rng.choice(list(whole.messages))
             kill = (phase, rng.randrange(whole.messages[phase]))
             when = f"kill {number} of {KILLS} (seed {SEED}), at message {kill[1]} of {phase}"
-            killed += Recording(port, kill).mortal.dead
+            killed += Recording(connection, kill).mortal.dead
             if rng.random() < AGAIN:
                 continue  # the next one is killed as well
-            outcome = Recording(port).outcome
+            outcome = Recording(connection).outcome
             assert "was left running" in outcome, f"{when}: {outcome}"
             target.must_run(when)
-        outcome = Recording(port).outcome
+        outcome = Recording(connection).outcome
         assert "was left running" in outcome, outcome
         target.must_run("after the last kill")
     assert killed > KILLS // 2  # a recording may end before its n-th message

@@ -136,7 +136,7 @@ def test_a_second_attempt_ends_the_programs_only_where_no_other_worker_runs(
     program.retry(True)  # the attempt itself will say what is wrong
 
 
-def test_a_serial_port_of_this_machine_is_refused_with_who_opens_it() -> None:
-    with pytest.raises(UsageError, match="pykd cannot have a serial port") as raised:
-        open_pykd("com:port=COM1,baud=115200")
+def test_reconnect_is_refused_with_who_does_it() -> None:
+    with pytest.raises(UsageError, match="pykd cannot do what 'reconnect' of the connection says") as raised:
+        open_pykd("com:port=COM1,baud=115200,reconnect")
     assert "--debugger native" in raised.value.hint

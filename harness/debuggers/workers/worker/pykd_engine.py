@@ -91,7 +91,6 @@ class PykdEngine(Engine):
         """See :class:`engine.Engine`."""
         if self._seal is None:
             raise Refused("this DbgEng cannot be kept from its target: " + self._unsealable)
-        self._seal.allowed = connection.partition("com:pipe,port=")[2]
         try:
             self._pykd.attachKernel(connection)
         except self._pykd.DbgException as error:

@@ -61,8 +61,6 @@ class Seal:
     """
 
     def __init__(self, denied: Callable[[str, str, bool], None]) -> None:
-        self.allowed = ""
-        """The one path that dbgeng.dll may open (the pipe of the connection), empty for none."""
         self.closed = False
         """Whether anything is refused yet: when DbgEng starts it looks functions up and sets its PATH."""
         self._denied = denied
@@ -118,8 +116,6 @@ class Seal:
             return is_own_library(texts[0], self._libraries)
         if rule == SEARCH:
             return is_own_search(texts[0], self._known)
-        if rule == FILE and self.allowed and texts[0].lower() == self.allowed.lower():
-            return True
         reading = len(args) == 7 and args[1] == GENERIC_READ and args[4] == OPEN_EXISTING  # CreateFile
         return rule == FILE and reading and is_within(texts[0], self._folder)
 

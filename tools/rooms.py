@@ -26,7 +26,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("guests", "debuggers"),
     ("machines", "preparation", "verdict"),
     ("runs", "recorder"),
-    ("report", "recording"),
+    ("report", "recording", "recipes"),
     ("pytest_plugin", "api"),
     ("cli",),
     ("__main__",),

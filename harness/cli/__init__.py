@@ -30,9 +30,10 @@ COMMANDS = {
     "record": "attach to a target that is already there and record what its driver prints",
     "debug": "run debugger commands on a halted target",
     "serve": "the virtual target alone, for a debugger of any make",
+    "new": "write files for a project of your own",
     "driver": "build a driver, sign it, verify its signature",
     "keygen": "make a KDNET key",
-    "prepare": "write what makes a Windows guest ready to be debugged",
+    "prepare": "make a Windows guest ready to be debugged",
     "wine": "the private Wine prefix in which DbgEng runs on Linux",
     "pykd": "the Python in which DbgEng runs on Windows",
 }

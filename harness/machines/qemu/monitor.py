@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -25,6 +26,8 @@ ANSWER_SECONDS: Final = 10.0
 SNAPSHOT_SECONDS: Final = 300.0
 """What taking or loading a snapshot may take: all the guest's memory goes through the disk."""
 T = TypeVar("T")
+# It logs as an error what is tried again or told by an exception.
+logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
 
 
 class Monitor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,6 +70,11 @@ def test_a_qemu_that_ends_in_the_middle_is_told_as_that(bare: KeptProcess) -> No
     with pytest.raises(MachineError):
         monitor.execute("query-status")
     monitor.close()
+
+
+def test_waiting_for_it_logs_no_error(bare: KeptProcess, caplog: pytest.LogCaptureFixture) -> None:
+    monitor_of(bare).close()
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def test_a_qemu_that_never_starts_is_not_waited_for(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def machine_file(guest: LinuxGuest, channel: str, port: int) -> str:
         f"accelerator: tcg\nboot_timeout: 10m\n"
         f"guest: {{channel: {channel}, folder: /run/procnotify, helper: /opt/guest/helper{own}}}\n"
         f"arguments: [-kernel, {guest.kernel}, -initrd, {guest.initrd},"
-        f" -append, 'console=ttyS0 quiet kdnet={port},{KEY}']\n"
+        f" -append, 'console=ttyS0 quiet kd=net:port={port},key={KEY}']\n"
     )
 
 

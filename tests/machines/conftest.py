@@ -47,7 +47,10 @@ else:
         monkeypatch.setenv("TARGET_SOCKET", target_socket)
         agent = AgentServer(program("qemu-ga"), tmp_path)
         with subprocess.Popen(
-            [sys.executable, str(GUEST / "target.py"), target_socket, "127.0.0.1", str(port), key]
+            [
+                *(sys.executable, str(GUEST / "target.py"), target_socket, "127.0.0.1"),
+                f"net:port={port},key={key}",
+            ]
         ) as target:
             try:
                 agent.start()

@@ -30,7 +30,9 @@ KERNEL_PACKAGE = "linux-image-cloud-amd64"
 """Depends on the newest one."""
 BUSYBOX_PACKAGE = "busybox-static"
 MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_console")
-SITE_PACKAGES = ("cffi", "cryptography", "msgspec", "ordlookup", "platformdirs", "unicorn", "yaml", "_yaml")
+SITE_PACKAGES = (
+    *("cffi", "cryptography", "msgspec", "ordlookup", "platformdirs", "serial", "unicorn", "yaml", "_yaml"),
+)
 SITE_MODULES = ("_cffi_backend*", "pefile.py", "typing_extensions.py")
 PROGRAMS = ("/usr/sbin/qemu-ga", "/usr/sbin/sshd", "/usr/lib/openssh/sftp-server")
 NOT_NEEDED = ("test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "site-packages")

@@ -37,12 +37,15 @@ if [ -e /sys/class/net/eth1 ]; then
   /bin/busybox ip link set eth1 up
 fi
 
-# kdnet=PORT,KEY on the kernel's command line.
+# kd=CONNECTION on the kernel's command line, and helper=DEVICE where the guest helper serves a serial port.
 for word in $(/bin/busybox cat /proc/cmdline); do
-  case $word in kdnet=*) kdnet=${word#kdnet=} ;; esac
+  case $word in
+    kd=*) kd=${word#kd=} ;;
+    helper=*) helper=${word#helper=} ;;
+  esac
 done
 say "starting the virtual target"
-/opt/python/bin/python3 -E -s /opt/guest/target.py /run/target.sock 10.0.2.2 "${kdnet%%,*}" "${kdnet#*,}" >/dev/console 2>&1 &
+/opt/python/bin/python3 -E -s /opt/guest/target.py /run/target.sock 10.0.2.2 "$kd" >/dev/console 2>&1 &
 while [ ! -S /run/target.sock ]; do /bin/busybox sleep 0.2; done
 say "the virtual target dials"
 

@@ -1,6 +1,6 @@
 """The virtual target in the Linux guest, asked by the guest helper over a Unix socket.
 
-``python target.py SOCKET HOSTIP PORT KEY``: dials the debugger at that address. A
+``python target.py SOCKET HOSTIP CONNECTION``: dials the debugger at that address, or offers a serial port. A
 target that bugchecked or hangs answers nobody, as a computer would.
 """
 
@@ -115,7 +115,7 @@ def serve(helper: Helper, path: str) -> None:
 
 def main() -> None:
     target = Target()
-    path, host, port, key = sys.argv[1:]
+    path, host, connection = sys.argv[1:]
 
     def boot_and_serve() -> None:
         target.call(
@@ -125,9 +125,8 @@ def main() -> None:
             policy="default",
             processors=2,
             print_masks={},
+            connection=connection,
             hostip=host,
-            port=int(port),
-            key=key,
         )
         serve(Helper(target), path)
 

@@ -17,14 +17,18 @@ __all__ = [
     "Debugger",
     "DebuggerEvent",
     "Disconnected",
+    "FileServingDebugger",
     "Module",
     "ModuleLoaded",
     "ModuleUnloaded",
     "PrintReceived",
     "Release",
+    "ReplacementMap",
     "Stopped",
+    "SymbolDebugger",
     "TargetInfo",
     "TargetRebooted",
+    "path_parts",
 ]
 
 
@@ -195,6 +199,40 @@ class SymbolDebugger(Protocol):
 
         :raises RigError: the debugger cannot be given the file.
         """
+        ...
+
+
+def path_parts(path: str) -> tuple[str, ...]:
+    """A path of the target as those of ``.kdfiles`` are compared: its names, whatever their letter case, and
+    without the ``\\??\\`` of an NT path."""
+    names = (name for name in path.casefold().replace("/", "\\").split("\\") if name)
+    return tuple(name for name in names if name != "??")
+
+
+class ReplacementMap(Protocol):
+    """The driver replacement map (``.kdfiles``): files that the target gets of its debugger, not its disk."""
+
+    def add(self, path: str, data: bytes) -> None:
+        """Have the target get ``data`` when it asks for the file at ``path``; the target is halted.
+
+        :param path: of the target, or the last names of it: ``x.sys`` stands for a file of that name in any
+            folder.
+        :raises RigError: the debugger cannot be given the file.
+        """
+        ...
+
+    def was_opened(self, path: str) -> bool:
+        """Whether the target has asked for that file since it was mapped, and was given it."""
+        ...
+
+
+@runtime_checkable
+class FileServingDebugger(Protocol):
+    """The capability to answer the target's requests for files (native, pykd)."""
+
+    @property
+    def files(self) -> ReplacementMap:
+        """What it answers them with; nothing at first. It is the debugger's, and ends with it."""
         ...
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "DBG_STATUS_SYSRQ",
     "STATUS_ACCESS_VIOLATION",
     "STATUS_BREAKPOINT",
+    "STATUS_END_OF_FILE",
     "STATUS_INVALID_PARAMETER",
     "STATUS_NOT_FOUND",
     "STATUS_NO_SUCH_FILE",
@@ -33,6 +34,8 @@ STATUS_ACCESS_VIOLATION: Final = 0xC0000005
 STATUS_INVALID_PARAMETER: Final = 0xC000000D
 STATUS_NO_SUCH_FILE: Final = 0xC000000F
 """A host's answer to a file request for a path that it does not map."""
+STATUS_END_OF_FILE: Final = 0xC0000011
+"""A host's answer to a read that begins behind the file's end."""
 STATUS_NOT_FOUND: Final = 0xC0000225
 STATUS_BREAKPOINT: Final = 0x80000003
 STATUS_SINGLE_STEP: Final = 0x80000004

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import socket
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,16 +21,18 @@ from harness.debuggers import debugger_factory
 from harness.debuggers.base import (
     CommandDebugger,
     Debugger,
+    FileServingDebugger,
     ModuleLoaded,
     ModuleUnloaded,
     PrintReceived,
     Stopped,
     TargetRebooted,
 )
+from harness.debuggers.pykd import mappedcopies
 from harness.debuggers.workers import debugger as workerdebugger
 from harness.debuggers.workers.debugger import WorkerDebugger
 from harness.debuggers.workers.link import WorkerLink
-from harness.errors import ConnectionFailed
+from harness.errors import ConnectionFailed, UsageError
 from harness.events import Event, Reboot
 from harness.outcome import Outcome
 from harness.recorder import Recorder
@@ -42,6 +46,8 @@ LINES = int(os.environ.get("PROCNOTIFY_PRINTS", "20000"))
 """How many lines in one go; 100,000 take more than a minute with pykd."""
 KILLS = int(os.environ.get("PROCNOTIFY_KILLS", "6"))
 """How many runs lose their worker; 50 take some minutes."""
+IMAGE = bytes(range(256)) * 20 + b"end"
+"""Some file of the host."""
 MESSAGES = 70
 """A worker says about this much in a run of the scenario that is used here."""
 
@@ -206,13 +212,67 @@ def test_a_target_cannot_reach_the_host_through_dbgeng(pykd: str) -> None:
         assert not list(WinePrefix().python.glob("hostile*"))
 
 
-def test_dbgeng_hands_out_no_file_of_the_host(pykd: str) -> None:
+def test_dbgeng_hands_out_no_file_of_the_host(pykd: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where there is one that it may hand out, of which it has a copy for as long as it lives."""
+    made: list[Path] = []
+    fresh = mappedcopies._fresh_folder
+
+    def noted() -> Path:
+        made.append(fresh())
+        return made[-1]
+
+    monkeypatch.setattr(mappedcopies, "_fresh_folder", noted)
     mapping = "command=.kdfiles -m \\x\\y.sys C:\\windows\\win.ini"
-    with attached(pykd, mapping, "file=\\x\\y.sys") as debugger:
+    with attached(pykd, mapping, "file=\\x\\y.sys", "fetch=\\x\\z.sys") as debugger:
+        assert isinstance(debugger, FileServingDebugger)
+        debugger.files.add("z.sys", IMAGE)
+        assert [file.read_bytes() for file in made[0].iterdir()] == [IMAGE]
+        with pytest.raises(UsageError, match=r"DbgEng cannot map 'my driver\.sys'"):
+            debugger.files.add("my driver.sys", IMAGE)
         debugger.go()
         texts, reasons = hear_out(debugger)
     assert "pykd said: Added mapping for" in reasons[0]
-    assert texts == ["file: c0000022\n", "done\n"], "it is no STATUS_ACCESS_DENIED"
+    fetched = f"fetched: {hashlib.sha256(IMAGE).hexdigest()}\n"
+    assert texts == ["file: c0000022 0\n", fetched, "done\n"], "it is no STATUS_ACCESS_DENIED"
+    assert not made[0].exists()
+
+
+@pytest.mark.parametrize("name", ["native", "pykd"])
+def test_a_target_gets_the_file_that_is_mapped_and_no_other(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    if name != "native":
+        request.getfixturevalue(name)
+    path = "\\??\\C:\\procnotify\\Y.SYS"
+    size = len(IMAGE)
+    actions = [f"fetch={path}", "fetch=C:\\x\\other.sys", "fetch=C:\\x\\xy.sys"]
+    reads = [f"{size - 123},1000", f"{size},16", "0xffffffffffffffff,16", "0x8000000000000000,1344"]
+    reads += ["0,0xffffffff", "0,1345", "0,0"]
+    actions += [f"file={path}", *(f"read={read}" for read in reads), "write=", "handle=999", "read=0,16"]
+    actions += [f"file={path}"] * 70 + [f"fetch={path}"]  # without ever closing one
+    with attached(name, *actions) as debugger:
+        assert isinstance(debugger, FileServingDebugger)
+        debugger.files.add("y.sys", IMAGE)
+        debugger.files.add("never.sys", b"MZ")
+        assert not debugger.files.was_opened("no.sys")
+        debugger.go()
+        fetched, other, similar, *rest = texts_until_done(debugger)
+        assert debugger.files.was_opened("Y.sys")
+        if name == "native":  # DbgEng's worker is given time to say so
+            assert not debugger.files.was_opened("never.sys")
+    assert fetched == rest[-2] == f"fetched: {hashlib.sha256(IMAGE).hexdigest()}\n"
+    assert other == similar == "fetched: none\n"
+    opened, tail, *nothing = rest[:8]
+    assert opened == f"file: 00000000 {size}\n"
+    assert tail == f"read: 00000000 123 {zlib.crc32(IMAGE[-123:]):08x}\n"
+    assert [line.split()[2] for line in nothing] == ["0"] * 6, "bytes that the file does not have"
+    assert [line.split()[1] for line in nothing[1:]] == [
+        "c0000011", "c0000011", "c000000d", "c000000d", "00000000",
+    ]  # fmt: skip
+    write, stray = rest[8:10]
+    assert write == "write: c0000001\n"
+    assert stray.split()[2] == "0"
+    assert rest[10:-2] == [opened] * 70
 
 
 def test_symbols_are_not_looked_for_on_other_machines(pykd: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,12 @@ Once a debugger has let it go, it does each action, then prints ``done``:
 ``text=TEXT``      prints that, in UTF-8, and a line end
 ``prompt=TEXT``    asks that (DbgPrompt) and prints what was typed
 ``command=TEXT``   wants the host to execute a debugger command (DbgKdCommandStringStateChange)
-``file=PATH``       asks for a file of the host (DbgKdCreateFile) and prints the NTSTATUS that it got
+``file=PATH``      asks for a file of the host (DbgKdCreateFile); prints the NTSTATUS and the file's length
+``read=OFFSET,LENGTH`` reads of the file that was asked for last (DbgKdReadFile); prints the NTSTATUS, how
+                   many bytes came and their CRC-32
+``handle=DELTA``   means another handle than the one that it got last
+``write=``         writes to that file (DbgKdWriteFile) and prints the NTSTATUS
+``fetch=PATH``     fetches the file as before it loads a driver; prints its SHA-256, or ``none``
 ``exception=CODE,CHANCE`` raises that NTSTATUS for the first or second time (1, 2) and prints what it was
                    continued with
 ``reboot=``        says that it reboots, and does; goes on once a debugger is there again
@@ -14,17 +19,29 @@ Once a debugger has let it go, it does each action, then prints ``done``:
 
 from __future__ import annotations
 
+import hashlib
 import sys
+import zlib
 from time import monotonic
 
 from harness.connection import parse_connection
 from harness.kd.debugio import GetString
-from harness.kd.fileio import CreateFile
+from harness.kd.fileio import CreateFile, FileIo, ReadFile, WriteFile, decode_file_io
 from harness.kd.packets import PacketType
 from harness.kd.statechange import CommandString, Exception64
 from harness.virtual.kdport import KdPort, open_kd_port
 from harness.virtual.served import ServedTarget
 from harness.virtual.stub.stub import KdStub
+
+handles: list[int] = []
+"""Of files of the host, the last one last."""
+
+
+def ask_for_file(stub: KdStub, request: FileIo) -> FileIo:
+    stub._link.deliver(PacketType.FILE_IO, request.encode())
+    while (packet := stub._link.next_packet(1.0)) is None:
+        pass
+    return decode_file_io(packet.payload)
 
 
 def act(stub: KdStub, action: str) -> None:
@@ -47,14 +64,31 @@ def act(stub: KdStub, action: str) -> None:
         return
     if kind == "file":
         name = f"{value}\0".encode("utf-16-le")
-        # GENERIC_READ, FILE_SHARE_READ, FILE_OPEN
-        request = CreateFile(desired_access=0x80100080, share_access=1, create_disposition=1, data=name)
-        stub._link.deliver(PacketType.FILE_IO, request.encode())
-        while (packet := stub._link.next_packet(1.0)) is None:
-            pass
-        opened = packet.record()
+        # FILE_GENERIC_READ, FILE_SHARE_READ, FILE_OPEN
+        request = CreateFile(desired_access=0x120089, share_access=1, create_disposition=1, data=name)
+        opened = ask_for_file(stub, request)
         assert isinstance(opened, CreateFile)
-        stub.print_string(b"file: %08x\n" % opened.status, 0)
+        handles.append(opened.handle)
+        length = 0 if opened.status else opened.length
+        stub.print_string(b"file: %08x %d\n" % (opened.status, length), 0)
+        return
+    if kind == "read":
+        offset, length = (int(word, 0) for word in value.split(","))
+        part = ask_for_file(stub, ReadFile(handle=handles[-1], offset=offset, length=length))
+        got = (part.status, len(part.data), zlib.crc32(part.data))
+        stub.print_string(b"read: %08x %d %08x\n" % got, 0)
+        return
+    if kind == "write":
+        answer = ask_for_file(stub, WriteFile(handle=handles[-1], offset=0, length=4, data=b"evil"))
+        stub.print_string(b"write: %08x\n" % answer.status, 0)
+        return
+    if kind == "handle":
+        handles.append((handles[-1] + int(value, 0)) % (1 << 64))
+        return
+    if kind == "fetch":
+        data = stub.fetch_driver(value)
+        digest = "none" if data is None else hashlib.sha256(data).hexdigest()
+        stub.print_string(f"fetched: {digest}\n".encode(), 0)
         return
     view = stub._view  # no driver can do this, so the stub offers no way
     assert view is not None

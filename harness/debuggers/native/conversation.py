@@ -29,6 +29,7 @@ from harness.debuggers.native.inbox import Halt, Inbox, InboxItem, Message
 from harness.debuggers.native.linklog import two_targets
 from harness.debuggers.native.linkthread import LinkThread
 from harness.debuggers.native.outages import Outages
+from harness.debuggers.native.servedfiles import ServedFiles
 from harness.errors import ProcnotifyError, TargetLost, UsageError
 from harness.kd.debugio import GetString, PrintString
 from harness.kd.errors import ProtocolError
@@ -47,7 +48,6 @@ from harness.kd.session_events import (
     SessionEvent,
 )
 from harness.kd.statechange import CommandString, Exception64, LoadSymbols, StateChange
-from harness.kd.status import STATUS_NO_SUCH_FILE, STATUS_UNSUCCESSFUL
 from harness.kd.traceio import ControlRequest
 from harness.waiting import wait_in_slices
 
@@ -65,7 +65,7 @@ R = TypeVar("R", bound=Manipulate)
 class Conversation:
     """See the module's title. ``answer_prompt`` gets a prompt's text and gives the text to type."""
 
-    def __init__(self, answer_prompt: Callable[[str], str]) -> None:
+    def __init__(self, answer_prompt: Callable[[str], str], files: ServedFiles) -> None:
         self.link: LinkThread | None = None
         self.machine = 0
         """PE machine type, 0 until it is known."""
@@ -74,6 +74,7 @@ class Conversation:
         self.continue_loads = False
         """Let the target run on after a load-symbols stop."""
         self._answer_prompt = answer_prompt
+        self._files = files
         self._changed = threading.Condition()
         """Guards everything below; the link's thread holds it while it handles an event."""
         self._inbox = Inbox()
@@ -169,10 +170,8 @@ class Conversation:
                 self._on_load_symbols(record)
             case ControlRequest():
                 self._send(packet_type, replace(record, result=0))
-            case CreateFile():
-                self._send(packet_type, replace(record, status=STATUS_NO_SUCH_FILE, data=b""))
-            case ReadFile() | WriteFile() | CloseFile():
-                self._send(packet_type, replace(record, status=STATUS_UNSUCCESSFUL, data=b""))
+            case CreateFile() | ReadFile() | WriteFile() | CloseFile():
+                self._send(packet_type, self._files.answer(record))
             case Exception64() | CommandString():
                 self._on_halt(record)
 

@@ -42,6 +42,7 @@ from harness.debuggers.native.conversation import Conversation
 from harness.debuggers.native.inbox import Halt, InboxItem
 from harness.debuggers.native.linkthread import LinkThread
 from harness.debuggers.native.registers import Registers
+from harness.debuggers.native.servedfiles import MAX_KDCOM_READ, MAX_KDNET_READ, ServedFiles
 from harness.debuggers.native.stackwords import MAX_PROCESSORS, stack_words
 from harness.debuggers.native.stopdescription import describe_stop, read_bugcheck
 from harness.debuggers.native.targetmemory import REQUEST_SECONDS, TargetMemory, UnreadableMemory
@@ -88,8 +89,10 @@ class NativeDebugger:
     ) -> None:
         self._connection = parse_connection(connection) if isinstance(connection, str) else connection
         cores = os.cpu_count() or 1
-        self._silence = silence if isinstance(self._connection, NetConnection) else None
-        self._talk = Conversation(prompts)
+        over_net = isinstance(self._connection, NetConnection)
+        self._silence = silence if over_net else None
+        self.files = ServedFiles(MAX_KDNET_READ if over_net else MAX_KDCOM_READ)
+        self._talk = Conversation(prompts, self.files)
         self._link_opener = LinkOpener(
             self._connection, self._talk, spin if spin is not None else (SPIN if cores > 1 else 0.0)
         )

@@ -13,13 +13,15 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
-from harness.connection import NetConnection, parse_connection
+from harness.connection import Connection, NetConnection, parse_connection
+from harness.debuggers.base import Release
 from harness.debuggers.pykd.interpreters import PykdMissing, find_interpreter
+from harness.debuggers.pykd.mappedcopies import MappedCopies
 from harness.debuggers.pykd.serialrelay import SerialRelay
 from harness.debuggers.rescue import RESCUE_SECONDS, rescue
 from harness.debuggers.workers.debugger import WorkerDebugger
@@ -40,7 +42,19 @@ SYMPATH_SECONDS: Final = 30.0
 
 
 class PykdDebugger(WorkerDebugger):
-    """DbgEng in its worker, which also reads symbols (:class:`harness.debuggers.base.SymbolDebugger`)."""
+    """DbgEng in its worker, which also reads symbols (:class:`harness.debuggers.base.SymbolDebugger`) and
+    hands out files (:class:`~harness.debuggers.base.FileServingDebugger`)."""
+
+    def __init__(self, name: str, connection: str | Connection, program: Callable[[], WorkerProgram]) -> None:
+        super().__init__(name, connection, program)
+        self.files = MappedCopies(self._require_halted)
+
+    def detach(self, *, timeout: float) -> Release:
+        """See :meth:`WorkerDebugger.detach`."""
+        try:
+            return super().detach(timeout=timeout)
+        finally:
+            self.files.close()
 
     def let_go(self) -> None:
         """See :meth:`WorkerDebugger.let_go`. Over a serial line DbgEng's ``qd`` says nothing to the target

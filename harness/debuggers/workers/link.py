@@ -19,8 +19,8 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from threading import Condition, Lock
 from threading import Event as Flag
-from threading import Lock
 from time import monotonic, time
 from typing import Any, Final
 
@@ -97,6 +97,9 @@ class WorkerLink:
         """It missed a deadline."""
         self.halted = False
         """The target stands still for it."""
+        self._opened: set[str] = set()
+        self._file_opened = Condition()
+        """Guards what is in ``_opened``."""
         self.deadline = float("inf")
         """No question waits beyond this moment of the monotonic clock."""
         self._freeing = Lock()  # the worker's death may be seen on two threads at once
@@ -193,6 +196,14 @@ class WorkerLink:
             raise event
         return event
 
+    def has_opened(self, file: str, timeout: float) -> bool:
+        """Whether the debugger opens that file of its map for the target, at the latest in ``timeout``
+        seconds."""
+        with self._file_opened:
+            return wait_in_slices(
+                lambda seconds: self._file_opened.wait_for(lambda: file in self._opened, seconds), timeout
+            )
+
     def hung(self, seconds: float) -> ProcnotifyError:
         """The error for a deadline that was missed in the present phase; the worker is killed."""
         self.was_hung = True
@@ -253,6 +264,10 @@ class WorkerLink:
                 self._inbox.put(ModuleLoaded(module))
             case "unloaded":
                 self._inbox.put(ModuleUnloaded(str(event["name"]), int(event["base"])))
+            case "served":
+                with self._file_opened:
+                    self._opened.add(str(event["file"]))
+                    self._file_opened.notify_all()
             case "rebooted":
                 self._inbox.put(TargetRebooted())
             case "stopped":

@@ -11,6 +11,7 @@ import pytest
 from harness.debuggers.base import PrintReceived
 from harness.debuggers.native.conversation import Conversation
 from harness.debuggers.native.inbox import Halt, InboxItem
+from harness.debuggers.native.servedfiles import MAX_KDNET_READ, ServedFiles
 from harness.debuggers.prompts import answer_prompt
 from harness.kd.debugio import PrintString
 from harness.kd.packets import PacketType
@@ -31,7 +32,7 @@ def restless() -> Iterator[None]:
 
 @pytest.mark.usefixtures("restless")
 def test_the_inbox_is_searched_while_it_grows() -> None:
-    talk = Conversation(answer_prompt)
+    talk = Conversation(answer_prompt, ServedFiles(MAX_KDNET_READ))
     for _ in range(PRINTS):
         talk._on_record(PacketType.DEBUG_IO, PRINT)
     talk._on_halt(Exception64())
@@ -55,7 +56,7 @@ def test_the_inbox_is_searched_while_it_grows() -> None:
 
 
 def test_a_stop_that_was_taken_leaves_no_message_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    talk = Conversation(answer_prompt)
+    talk = Conversation(answer_prompt, ServedFiles(MAX_KDNET_READ))
     taken: list[object] = []
     taker = threading.Thread(target=lambda: taken.append(talk.take_halt()))
     put = talk._put

@@ -66,6 +66,10 @@ class Engine(ABC):
     def clear_breakpoints(self) -> None:
         """No breakpoint is left in the target."""
 
+    def map_file(self, path: str, file: str) -> None:
+        """The target gets ``file`` when it asks for ``path`` (``.kdfiles``), and nothing else of the host."""
+        raise Refused("this debugger hands out no files")
+
     @abstractmethod
     def let_go(self) -> None:
         """End the session; returns when the target has acknowledged that it runs on."""

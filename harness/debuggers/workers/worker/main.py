@@ -15,12 +15,14 @@ call          arguments           result
 ``modules``                       modules: [[name, base, size], ...]
 ``time``                          time: the target's interrupt time in 100 ns, None where it cannot be read
 ``clear``                         {}: no breakpoint is left
+``map_file``    path, file          {}: the target gets ``file`` when it asks for ``path``
 ``let_go``                        {}: the session is over and the target runs
 ============  ==================  ===========================================================================
 
 Events: ``listening``; ``print`` and ``prompt`` (text, its bytes as Latin-1); ``output`` (what the debugger
 itself says); ``stopped`` (code, address, first_chance, bugcheck, break_in, command, kind); ``loaded`` (name,
-base, size); ``unloaded`` (name, base); ``rebooted``; ``lost`` (prints that the debugger had no room for);
+base, size); ``unloaded`` (name, base); ``rebooted``; ``served`` (file, which the debugger has opened for the
+target); ``lost`` (prints that the debugger had no room for);
 ``gone`` (the debugger has lost the target).
 
 The process ends when stdin does; if the target is halted then, it is let go first.
@@ -146,6 +148,9 @@ class Worker:
 
     def call_clear(self, args: dict[str, Any]) -> None:
         self._engine.clear_breakpoints()
+
+    def call_map_file(self, args: dict[str, Any]) -> None:
+        self._engine.map_file(args["path"], args["file"])
 
     def call_let_go(self, args: dict[str, Any]) -> None:
         self._engine.let_go()

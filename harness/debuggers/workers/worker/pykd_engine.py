@@ -69,7 +69,7 @@ class PykdEngine(Engine):
         self._waiting = self._hostile = self._asked = self._interrupted = False
         self._pykd = pykd = load_pykd(engine_folder)
         try:
-            self._seal: Seal | None = Seal(self._on_denied)
+            self._seal: Seal | None = Seal(self._on_denied, self._on_served)
         except Unsealable as reason:
             self._seal, self._unsealable = None, str(reason)
         pykd.initialize()
@@ -215,6 +215,14 @@ class PykdEngine(Engine):
         """See :class:`engine.Engine`."""
         self.execute("bc *")
 
+    def map_file(self, path: str, file: str) -> None:
+        """See :class:`engine.Engine`."""
+        assert self._seal is not None, "there is no target without it"
+        self._seal.serve(file)
+        output, failed = self.execute(f".kdfiles -m {path} {file}")
+        if failed or "Added mapping for" not in output:
+            raise Refused("DbgEng does not map " + path + ": " + output)
+
     def let_go(self) -> None:
         """See :class:`engine.Engine`."""
         output, failed = self.execute("qd")
@@ -280,6 +288,9 @@ class PykdEngine(Engine):
             # A command that ends in "g" would run on, and nobody would know.
             self._hostile = self._interrupted = True
             self._pykd.breakin()
+
+    def _on_served(self, file: str) -> None:
+        self._emit("served", file=file)
 
     def _take_user_interrupt(self) -> None:
         """After a break-in DbgEng now and then (2 of 1,000) ends the next look at memory with "User

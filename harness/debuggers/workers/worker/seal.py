@@ -58,12 +58,15 @@ class Seal:
 
     :param denied: told what was refused: the function's name, the path or key, where it has one, and whether
         it was dbgeng.dll that called, which does so for a command; the others follow what symbols say.
+    :param served: told which of the files that are served dbgeng.dll opens.
     """
 
-    def __init__(self, denied: Callable[[str, str, bool], None]) -> None:
+    def __init__(self, denied: Callable[[str, str, bool], None], served: Callable[[str], None]) -> None:
         self.closed = False
         """Whether anything is refused yet: when DbgEng starts it looks functions up and sets its PATH."""
         self._denied = denied
+        self._tell_served = served
+        self._served: set[str] = set()
         self._kept: dict[tuple[str, int, bool], Any] = {}
         engine, path = _loaded(ENGINE)
         self._folder = ntpath.dirname(path)
@@ -86,6 +89,10 @@ class Seal:
                 except NotWritable:
                     raise Unsealable("its import table cannot be written") from None
 
+    def serve(self, file: str) -> None:
+        """Let dbgeng.dll read that file, under exactly this full path, and the target have it."""
+        self._served.add(ntpath.normcase(file))
+
     def _replacement(self, name: str, original: int, strict: bool) -> int:
         """The address of a function that refuses what ``original`` may not do; ``strict`` for dbgeng.dll."""
         key = (name, original, strict)
@@ -97,6 +104,9 @@ class Seal:
                 texts = [_text(args[at]) for at in refusal.texts]
                 if refusal.rule == FIND:
                     return self._found(args[1], call(*args), strict)
+                if strict and refusal.rule == FILE and self._serves(texts[0], args):
+                    self._tell_served(texts[0])
+                    return call(*args)
                 if self._may(refusal.rule, texts, args, strict):
                     return call(*args)
                 self._denied(name, " ".join(texts), strict)
@@ -107,6 +117,9 @@ class Seal:
             self._kept[key] = refusal.prototype(function)
         return ctypes.cast(self._kept[key], ctypes.c_void_p).value or 0
 
+    def _serves(self, path: str, args: tuple[Any, ...]) -> bool:
+        return is_reading(args) and ntpath.normcase(path) in self._served
+
     def _may(self, rule: str, texts: list[str], args: tuple[Any, ...], strict: bool) -> bool:
         if not self.closed:
             return True
@@ -116,8 +129,7 @@ class Seal:
             return is_own_library(texts[0], self._libraries)
         if rule == SEARCH:
             return is_own_search(texts[0], self._known)
-        reading = len(args) == 7 and args[1] == GENERIC_READ and args[4] == OPEN_EXISTING  # CreateFile
-        return rule == FILE and reading and is_within(texts[0], self._folder)
+        return rule == FILE and is_reading(args) and is_within(texts[0], self._folder)
 
     def _found(self, name: int, address: int | None, strict: bool) -> int | None:
         """What GetProcAddress may say."""
@@ -131,6 +143,11 @@ class Seal:
                 self._denied("GetProcAddress", text, strict)
             return None
         return address
+
+
+def is_reading(args: tuple[Any, ...]) -> bool:
+    """Whether a call with these arguments opens a file that is there, to read it: CreateFile's."""
+    return len(args) == 7 and args[1] == GENERIC_READ and args[4] == OPEN_EXISTING
 
 
 def check(engine: list[str], others: list[str]) -> None:

@@ -18,11 +18,16 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
 from limits_of_wine import LIMITS, expect_limits
 from this_system import under_wine
 
 from harness.debuggers.pykd.debugger import require
 from harness.errors import RigError
+
+# How long an example takes says nothing of it: the machine may have other things to do.
+settings.register_profile("procnotify", deadline=None)
+settings.load_profile("procnotify")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.events import Disconnect, Driver, Event, ImageLoad, Marker, Print, ProcessExit, Reboot
@@ -53,7 +53,6 @@ MOSTLY_CALLBACKS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(TRACES | MOSTLY_CALLBACKS.map(trace_of))
 def test_losses(events: list[Event]) -> None:
     at_once, one_by_one = LossCounter(), LossCounter()
@@ -64,7 +63,6 @@ def test_losses(events: list[Event]) -> None:
     assert at_once.report() == one_by_one.report()
 
 
-@settings(deadline=None)
 @given(TRACES | MOSTLY_CALLBACKS.map(trace_of))
 def test_lifecycle_rules(events: list[Event]) -> None:
     at_once, one_by_one = Lifecycle(), Lifecycle()
@@ -74,7 +72,6 @@ def test_lifecycle_rules(events: list[Event]) -> None:
     assert at_once.violations == one_by_one.violations
 
 
-@settings(deadline=None)
 @given(TRACES | MOSTLY_CALLBACKS.map(trace_of))
 def test_a_survey(events: list[Event]) -> None:
     at_once, one_by_one = Survey(), Survey()

@@ -174,7 +174,6 @@ class TestKnownAnswers:
 
 class TestDatagram:
     @given(st.binary(max_size=1450), st.integers(0, (1 << 56) - 1), st.sampled_from(Direction))
-    @settings(deadline=None)
     def test_both_ways_and_independent_of_what_went_before(
         self, body: bytes, sequence: int, direction: Direction
     ) -> None:
@@ -430,7 +429,7 @@ class TestRecords:
                 type(record).decode(record.encode())
 
     @given(st.sampled_from(PacketType), st.integers(0x3030, 0x4310), st.binary(max_size=320))
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=400)
     def test_fuzz(self, packet_type: PacketType, api: int, rest: bytes) -> None:
         payload = api.to_bytes(4, "little") + rest
         with contextlib.suppress(ProtocolError):

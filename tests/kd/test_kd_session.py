@@ -405,7 +405,7 @@ def mangler(plan: list[str]) -> Callable[[list[bytes]], list[bytes]]:
 
 
 @given(LOSS, st.sampled_from([0, 0x926]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_print_arrives_once_and_in_order_whatever_is_lost(plan: list[str], first_id: int) -> None:
     pair = Pair.kdnet(first_id=first_id)
     pair.tick(0.0)
@@ -417,7 +417,7 @@ def test_every_print_arrives_once_and_in_order_whatever_is_lost(plan: list[str],
 
 
 @given(st.lists(st.sampled_from(["pass", "drop"]), min_size=1, max_size=60))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_print_arrives_once_over_a_lossy_serial_line(plan: list[str]) -> None:
     pair = Pair.kdcom()
     texts = [b"line %d" % number for number in range(6)]
@@ -462,7 +462,7 @@ def test_the_table_names_only_its_own_phases() -> None:
     st.lists(st.binary(max_size=120), max_size=6),
     st.sampled_from(["host", "target", "serial host", "serial target"]),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_bytes_make_a_session_raise(chunks: list[bytes], which: str) -> None:
     session = {
         "host": lambda: Session.kdnet_host(KEY, random_bytes()),

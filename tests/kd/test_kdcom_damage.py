@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.kd.debugio import PrintString
@@ -298,7 +298,6 @@ class TestCutOff:
         assert len(reader.feed(wire[-1:])) == 1 and reader.held == 0
 
     @given(st.lists(st.binary(max_size=5000) | st.just(frame_packet(PRINT)[:30]), max_size=8))
-    @settings(deadline=None)
     def test_no_bytes_make_it_hold_more(self, pieces: list[bytes]) -> None:
         reader = Reader(break_ins=True)
         for piece in pieces:

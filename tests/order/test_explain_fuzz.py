@@ -37,7 +37,7 @@ items = st.recursive(patterns, compound, max_leaves=5)
 words = st.builds("{}{}".format, st.sampled_from("CX"), st.integers(1, 3))
 
 
-@settings(max_examples=600, deadline=None, derandomize=True, database=None)
+@settings(max_examples=600, derandomize=True, database=None)
 @given(
     st.lists(items, min_size=1, max_size=4).map(listed),
     st.none() | patterns,

@@ -116,7 +116,7 @@ MAKERS = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(scenarios(), st.lists(MAKERS, min_size=12, max_size=30))
 def test_the_verdict_is_that_of_a_search_that_looks_at_every_event(expect, makers):
     block = "".join(f"  {line}\n" for line in expect.splitlines())

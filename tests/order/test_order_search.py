@@ -193,7 +193,7 @@ values = st.sampled_from(["1", "2", "$p", "$q", "any"])
 patterns = st.lists(st.tuples(st.sampled_from("CX"), values), min_size=1, max_size=4)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(patterns, st.lists(words, min_size=1, max_size=6), st.sampled_from(["order", "any_order", "only"]))
 def test_agrees_with_trying_everything(wanted: list[tuple[str, str]], events: list[str], shape: str) -> None:
     # A variable that is named once is refused by the loader: it means any value.

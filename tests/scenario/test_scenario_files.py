@@ -84,7 +84,6 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, name: str, reaso
 
 FUZZ = settings(
     derandomize=True,
-    deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -14,7 +14,6 @@ from harness.trace import Footer, Header, TraceReader, TraceWriter
 
 FUZZ = settings(
     derandomize=True,
-    deadline=None,
     database=None,
     max_examples=300,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -23,7 +23,6 @@ from harness.wine.errors import DownloadError, PrefixError
 
 FUZZ = settings(
     derandomize=True,
-    deadline=None,
     database=None,
     max_examples=1000,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

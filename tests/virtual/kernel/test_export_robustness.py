@@ -26,7 +26,7 @@ WORDS = st.one_of(
 
 
 @pytest.mark.parametrize("name", sorted(EXPORTS))
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 @given(data=st.data())
 def test_every_export_survives_any_arguments(name: str, data: st.DataObject) -> None:
     export = EXPORTS[name]

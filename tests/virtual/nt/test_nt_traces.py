@@ -95,7 +95,7 @@ def life(seed: int, actions: Sequence[tuple[str, ...]]) -> tuple[Watch, set[int]
 
 
 @given(seed=st.integers(0, 10_000), actions=ACTIONS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_trace_could_be_a_machines(seed: int, actions: list[tuple[str, ...]]) -> None:
     watch, boot = life(seed, actions)
     reports = watch.reports

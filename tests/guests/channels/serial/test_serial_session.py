@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from damaged_frames import FrameDamage
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from serial_guest import SerialGuest
 
@@ -55,7 +55,6 @@ class Line:
         raise AssertionError("no answer")
 
 
-@settings(deadline=None)
 @given(
     st.integers(0, 2**32),
     st.floats(0, 0.6),

@@ -37,17 +37,31 @@ class LinuxGuest(Protocol):
     def ssh_host_key(self) -> Path: ...
 
 
-def machine_file(guest: LinuxGuest, channel: str, port: int) -> str:
-    """The machine file of the Linux guest that dials ``port``, reached by ``channel``."""
+def machine_file(guest: LinuxGuest, channel: str, port: int, link: str = "kdnet") -> str:
+    """The machine file of the Linux guest.
+
+    :param channel: how it is reached.
+    :param port: of this host, where the debugger listens, or QEMU with the first serial port.
+    :param link: ``kdnet``, or ``socket`` or ``tcp`` for KDCOM on the first serial port.
+    """
     host_key = guest.ssh_host_key.read_text(encoding="utf-8").strip()
-    own = {"qga": "", "ssh": f", user: root, key_file: {guest.ssh_key}, host_key: {host_key}"}[channel]
+    ssh = f", user: root, key_file: {guest.ssh_key}, host_key: {host_key}"
+    net = f"net:port={port},key={KEY}"
+    connection = {"kdnet": net, "socket": "serial", "tcp": f"com:ipport={port},port=127.0.0.1"}[link]
+    serial_ports = [*(["kd"] if link != "kdnet" else []), *(["helper"] if channel == "serial" else [])]
+    console = len(serial_ports) if link != "kdnet" else 0
+    words = f"console=ttyS{console} quiet"
+    words += f" kd={net}" if link == "kdnet" else " kd=com:port=/dev/ttyS0,baud=115200"
+    if channel == "serial":
+        words += " helper=/dev/ttyS1"
     return (
         f"machine: linux\ntype: qemu\nimage: {guest.disk}\ndisk: virtio\nmemory: 256\nprocessors: 1\n"
-        f"connection: net:port={port},key={KEY}\nkdnet: virtio-net-pci\ncommand_network: virtio-net-pci\n"
-        f"accelerator: tcg\nboot_timeout: 10m\n"
-        f"guest: {{channel: {channel}, folder: /run/procnotify, helper: /opt/guest/helper{own}}}\n"
-        f"arguments: [-kernel, {guest.kernel}, -initrd, {guest.initrd},"
-        f" -append, 'console=ttyS0 quiet kd=net:port={port},key={KEY}']\n"
+        f"connection: {connection}\n"
+        + ("kdnet: virtio-net-pci\n" if link == "kdnet" else "")
+        + "command_network: virtio-net-pci\naccelerator: tcg\nboot_timeout: 10m\n"
+        f"guest: {{channel: {channel}, folder: /run/procnotify, helper: /opt/guest/helper"
+        f"{ssh if channel == 'ssh' else ''}}}\n"
+        f"arguments: [-kernel, {guest.kernel}, -initrd, {guest.initrd}, -append, '{words}']\n"
     )
 
 

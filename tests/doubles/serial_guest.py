@@ -8,7 +8,18 @@ from collections.abc import Callable
 from harness.guests.channels.serial.frames import Damage, Frame, FrameKind, FrameReader, encode
 from harness.guests.channels.serial.operations import Operation
 
-__all__ = ["SerialGuest"]
+__all__ = ["Refused", "SerialGuest"]
+
+
+class Refused(Exception):
+    """An operation that was not done.
+
+    :param status: the Win32 error that says why.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class SerialGuest:
@@ -41,6 +52,9 @@ class SerialGuest:
         if arrived.id != self._latest.id + 1:
             self.ignored += 1
             return b""
-        payload = struct.pack("<I", 0) + self._perform(arrived.operation, arrived.payload)
+        try:
+            payload = struct.pack("<I", 0) + self._perform(arrived.operation, arrived.payload)
+        except Refused as refusal:
+            payload = struct.pack("<I", refusal.status)
         self._latest = Frame(FrameKind.REPLY, arrived.operation, arrived.session, arrived.id, payload)
         return encode(self._latest)

@@ -14,7 +14,7 @@ sys.path.insert(0, str(GUEST))
 
 if sys.platform == "win32":
     # Their machines are a POSIX system's.
-    posix = ("command_machine", "existing_machine", "linux_guest")
+    posix = ("command_machine", "existing_machine", "linux_guest", "machine_faults")
     collect_ignore_glob = ["qemu/*", *(f"test_{name}.py" for name in posix)]
 else:
     from build import build_helper, linux_guest
@@ -71,16 +71,16 @@ else:
     @pytest.fixture(scope="module")
     def make_lab(
         program: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
-    ) -> Iterator[Callable[[str], Lab]]:
-        """Makes the lab of a guest channel; in the end nothing may be left of it."""
+    ) -> Iterator[Callable[..., Lab]]:
+        """Makes the lab of a guest channel and a debugger's link; in the end nothing may be left of it."""
         for name in ("qemu-system-x86_64", "qemu-img", "mke2fs", "qemu-ga", "sshd"):
             program(name)
         guest = linux_guest()
         made: list[Lab] = []
 
-        def make(channel: str) -> Lab:
+        def make(channel: str, link: str = "kdnet") -> Lab:
             folder = tmp_path_factory.mktemp("lab")
-            made.append(Lab(folder, lambda port: machine_file(guest, channel, port)))
+            made.append(Lab(folder, lambda port: machine_file(guest, channel, port, link)))
             return made[-1]
 
         yield make

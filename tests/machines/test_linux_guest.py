@@ -55,6 +55,13 @@ def test_from_cold_with_microsofts_debugger(make_lab: Callable[[str], Lab], pykd
     assert {result["outcome"] for result in document["results"]} == {"passed"}
 
 
+@pytest.mark.parametrize("link", ["socket", "tcp"])
+def test_from_cold_over_serial_ports_alone(make_lab: Callable[..., Lab], link: str) -> None:
+    code, document, said = make_lab("serial", link).run(*scenarios("create-thread"))
+    assert code == 0, said
+    assert {result["outcome"] for result in document["results"]} == {"passed"}
+
+
 def test_runs_in_a_row_from_the_snapshot_leave_nothing(make_lab: Callable[[str], Lab]) -> None:
     lab = make_lab("qga")
     words = [str(SCENARIOS / "create-thread.yaml"), "--repeat", str(RUNS)]

@@ -30,6 +30,7 @@ KERNEL_PACKAGE = "linux-image-cloud-amd64"
 """Depends on the newest one."""
 BUSYBOX_PACKAGE = "busybox-static"
 MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_console")
+SCRIPTS = (HERE / "target.py", HERE / "serialhelper.py", HERE.parents[1] / "doubles" / "serial_guest.py")
 SITE_PACKAGES = (
     *("cffi", "cryptography", "msgspec", "ordlookup", "platformdirs", "serial", "unicorn", "yaml", "_yaml"),
 )
@@ -98,7 +99,7 @@ def build_helper(made: Path) -> None:
 def _hash_of_inputs() -> str:
     digest = hashlib.sha256(sys.version.encode())
     package = Path(harness.__file__).parent
-    for path in sorted([*package.rglob("*"), *HERE.iterdir()]):
+    for path in sorted([*package.rglob("*"), *HERE.iterdir(), *SCRIPTS]):
         if path.is_file() and "__pycache__" not in path.parts:
             digest.update(f"{path.name} {path.stat().st_size}\0".encode())
             digest.update(path.read_bytes())
@@ -200,7 +201,8 @@ def _root(root: Path, busybox: Path, made: Path) -> None:
         (root / "bin" / name).symlink_to("busybox")
     shutil.copy(HERE / "init.sh", root / "sbin" / "init")
     (root / "sbin" / "init").chmod(0o755)
-    shutil.copy(HERE / "target.py", root / "opt" / "guest")
+    for script in SCRIPTS:
+        shutil.copy(script, root / "opt" / "guest")
     build_helper(root / "opt" / "guest" / "helper")
     _python(root)
     for program in PROGRAMS:

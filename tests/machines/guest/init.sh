@@ -30,8 +30,10 @@ mount_kernel_folders
 echo 1 >/proc/sys/vm/overcommit_memory
 # The first network is KDNET's, the second is for commands: QEMU's user networks 10.0.2.0/24, where the host is
 # 10.0.2.2, and 10.0.3.0/24.
-/bin/busybox ip address add 10.0.2.15/24 dev eth0
-/bin/busybox ip link set eth0 up
+if [ -e /sys/class/net/eth0 ]; then
+  /bin/busybox ip address add 10.0.2.15/24 dev eth0
+  /bin/busybox ip link set eth0 up
+fi
 if [ -e /sys/class/net/eth1 ]; then
   /bin/busybox ip address add 10.0.3.15/24 dev eth1
   /bin/busybox ip link set eth1 up
@@ -49,6 +51,9 @@ say "starting the virtual target"
 while [ ! -S /run/target.sock ]; do /bin/busybox sleep 0.2; done
 say "the virtual target dials"
 
+if [ -n "$helper" ]; then
+  /opt/python/bin/python3 -E -s /opt/guest/serialhelper.py "$helper" >/dev/console 2>&1 &
+fi
 [ -e /sys/class/net/eth1 ] && /usr/sbin/sshd -f /etc/ssh/sshd_config
 port=/dev/virtio-ports/org.qemu.guest_agent.0
 for name in /sys/class/virtio-ports/*/name; do

@@ -143,6 +143,8 @@ class LiveTarget:
         except DriverBugcheck:
             self._await_bugcheck()
             raise
+        except TargetLost as error:
+            raise self._with_machines_word(error) from None
 
     def wait_for(self, what: str, arrived: Callable[[], bool]) -> bool:
         """Pump until ``arrived``; False when no line at all came for the watch's ``lines`` seconds.
@@ -187,7 +189,10 @@ class LiveTarget:
 
     def _pump(self, timeout: float) -> bool:
         """Take one thing from the debugger; False when there was none."""
-        event = self._debugger.receive(timeout=timeout)
+        try:
+            event = self._debugger.receive(timeout=timeout)
+        except TargetLost as error:
+            raise self._with_machines_word(error) from None
         if event is None:
             return False
         self._handle(event)
@@ -209,7 +214,7 @@ class LiveTarget:
                 raise TargetLost("the target rebooted in the middle of the run")
             case Disconnected(reason=reason):
                 self._emit(self._assembler.disconnect())
-                raise TargetLost(f"{reason} in the middle of the run")
+                raise TargetLost(f"{reason} in the middle of the run; {self._machine_says()}")
             case ModuleLoaded() | ModuleUnloaded():
                 # The driver's own lines tell the same, in their place among the others.
                 self._images.see(event)
@@ -282,6 +287,13 @@ class LiveTarget:
                 f"{story} while its clock moved; the driver executes {found}", address=found.address
             )
         return TargetLost(f"{story}; {evidence}; broken into, it executes {found}")
+
+    def _with_machines_word(self, error: TargetLost) -> TargetLost:
+        """The error with what the machine itself says, unless that is the same."""
+        word = self._machine_says()
+        if word in error.message:
+            return error
+        return TargetLost(f"{error.message}; {word}", hint=error.hint)
 
     def _machine_says(self) -> str:
         try:

@@ -23,7 +23,7 @@ from harness.cli._options import (
     print_mask_option,
     processors_option,
 )
-from harness.debuggers import DEBUGGERS
+from harness.debuggers import DEBUGGERS, FILE_SERVING
 from harness.errors import ProcnotifyError, UsageError
 from harness.files import cannot_write
 from harness.internal import internal_error
@@ -150,6 +150,12 @@ def _seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -
     metavar="N",
     help="Begin a run whose rig failed anew, at most N times; a result that needed it says so.",
 )
+@click.option(
+    "--kdfiles",
+    is_flag=True,
+    help="The target gets the drivers of its debugger, as by WinDbg's .kdfiles, and not from its own disk;"
+    f" only with --debugger {' or '.join(FILE_SERVING)}.",
+)
 @click.option("--fail-fast", is_flag=True, help="Stop after the first run that does not pass.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what did not pass, and the totals.")
 @policy_option
@@ -176,6 +182,7 @@ def command(
     trace_dir: Path,
     junit: Path | None,
     retries: int,
+    kdfiles: bool,
     fail_fast: bool,
     quiet: bool,
     as_json: bool,
@@ -196,6 +203,7 @@ def command(
       procnotify run scenarios --driver bus.sys --driver mydriver.sys
       procnotify run scenarios --debugger none --seeds 1-10000 --jobs 2
       procnotify run scenarios --machine lab.yaml --repeat 50
+      procnotify run scenarios --machine lab.yaml --driver mydriver.sys --kdfiles
       procnotify run scenarios --json > results.json
 
     \b
@@ -244,6 +252,7 @@ def command(
                 processors=processors,
                 keep_traces=kept,
                 retries=retries,
+                kdfiles=kdfiles,
                 print_masks=print_masks,
                 subscribers=(report,),
                 building=say,

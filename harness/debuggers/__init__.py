@@ -8,7 +8,7 @@ from typing import NamedTuple
 from harness.debuggers.base import Debugger
 from harness.errors import RigError, UsageError
 
-__all__ = ["COMMANDING", "DEBUGGERS", "DebuggerKind", "debugger_factory", "first_here"]
+__all__ = ["COMMANDING", "DEBUGGERS", "FILE_SERVING", "DebuggerKind", "debugger_factory", "first_here"]
 
 
 class DebuggerKind(NamedTuple):
@@ -63,6 +63,10 @@ DEBUGGERS: dict[str, DebuggerKind] = {
 
 COMMANDING = ("pykd", "ntoseye", "native")
 """Debuggers that execute commands, the one with the most first; the last is always there."""
+
+
+FILE_SERVING = ("native", "pykd")
+"""Debuggers that hand the target files of the host (:class:`~harness.debuggers.base.FileServingDebugger`)."""
 
 
 def first_here(names: Sequence[str]) -> tuple[str, tuple[str, ...]]:

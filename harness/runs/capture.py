@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.debuggers.base import Debugger, Release, TargetInfo
+from harness.debuggers.base import Debugger, FileServingDebugger, Release, TargetInfo
 from harness.debuggers.stops import unhandled_exception
 from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost
 from harness.events import Event
@@ -20,6 +20,7 @@ from harness.runs.livetarget import LiveTarget
 from harness.runs.performing import begin_trace, now_text, perform, step_runner
 from harness.runs.progress import EventCaptured, PhaseEntered
 from harness.runs.rig import KeptTraces, Rig
+from harness.runs.serveddrivers import guest_of_served_drivers, map_drivers
 from harness.runs.steps import Markers
 from harness.scenario.model import Scenario
 from harness.trace.writer import TraceWriter
@@ -83,11 +84,14 @@ class Capture:
                 target=info.facts,
                 started=now_text(),
             )
+            served = debugger if rig.kdfiles and isinstance(debugger, FileServingDebugger) else None
+            if served is not None:
+                map_drivers(served, rig.drivers)
             debugger.go()
-            drivers = [driver.file for driver in (rig.driver, *rig.other_drivers)]
+            drivers = [driver.file for driver in rig.drivers]
             with LiveTarget(debugger, rig.machine, self._record, rig.watch, drivers) as live:
                 try:
-                    self._steps(live)
+                    self._steps(live, served)
                 finally:
                     live.finish()
         finally:
@@ -157,8 +161,10 @@ class Capture:
         self._writer.write((event,))
         self._rig.emit(EventCaptured(event))
 
-    def _steps(self, live: LiveTarget) -> None:
+    def _steps(self, live: LiveTarget, served: FileServingDebugger | None) -> None:
         guest = self._rig.machine.guest()
+        if served is not None:
+            guest = guest_of_served_drivers(guest, served.files, self._rig.drivers)
         steps = step_runner(self._rig, self._scenario, live, guest, self._markers)
         self.bindings = steps.bindings
         perform(self._rig, self._scenario, live, guest, steps)

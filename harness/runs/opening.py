@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.connection import parse_connection
-from harness.debuggers import debugger_factory
+from harness.debuggers import FILE_SERVING, debugger_factory
 from harness.errors import DriverFileError, UsageError
 from harness.files import read_file
 from harness.lines.procnotify import PROCNOTIFY
@@ -104,6 +104,15 @@ def _check_real(
             )
 
 
+def _check_serving(debugger: str) -> None:
+    if debugger not in FILE_SERVING:
+        raise UsageError(
+            f"--kdfiles has the target get the driver of its debugger, and --debugger {debugger} has no files"
+            " for it",
+            hint=f"choose --debugger {' or '.join(FILE_SERVING)}, or leave out --kdfiles",
+        )
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -127,6 +136,7 @@ def open_rig(
     print_masks: PrintMasks | None = None,
     keep_traces: KeptTraces = KeptTraces.ALL,
     retries: int = 0,
+    kdfiles: bool = False,
     interrupted: Callable[[], bool] = lambda: False,
     subscribers: tuple[Subscriber, ...] = (),
     building: Callable[[str], None] | None = None,
@@ -146,6 +156,7 @@ def open_rig(
         scenario has a mask for too, this one counts.
     :param keep_traces: of which runs the traces stay.
     :param retries: how often a run whose rig failed is begun anew.
+    :param kdfiles: the target gets the drivers of the debugger, and not from its own disk.
     :param interrupted: see :class:`~harness.runs.rig.Rig`.
     :param trace_folder: where the folder with this rig's traces is made, once there is one; see
         :class:`harness.runs.trace_folder.TraceFolder`, also for ``now`` and ``token``.
@@ -159,6 +170,8 @@ def open_rig(
     open_debugger = None if debugger == NO_DEBUGGER else debugger_factory(debugger)
     if open_debugger is None:
         _check_direct(host, connection)
+    if kdfiles:
+        _check_serving(debugger)
     _check_real(host, policy, processors, print_masks)
     traces = TraceFolder(trace_folder, now=now, token=token)
     with ExitStack() as closing:
@@ -185,5 +198,6 @@ def open_rig(
             print_masks=print_masks or {},
             keep_traces=keep_traces,
             retries=retries,
+            kdfiles=kdfiles,
             interrupted=interrupted,
         )

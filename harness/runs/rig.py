@@ -69,10 +69,18 @@ class Rig:
     """They come before each scenario's own, component by component."""
 
     keep_traces: KeptTraces = KeptTraces.ALL
+    kdfiles: bool = False
+    """The target gets the drivers of the debugger, which is one that serves files
+    (:class:`~harness.debuggers.base.FileServingDebugger`), and not from its own disk."""
     retries: int = 0
     """How often a run whose rig failed is begun anew from the machine's clean state."""
     interrupted: Callable[[], bool] = lambda: False
     """Asked now and then in a run without a debugger: True ends it as Ctrl-C does."""
+
+    @property
+    def drivers(self) -> tuple[GuestDriver, ...]:
+        """All of them, the one under test first."""
+        return (self.driver, *self.other_drivers)
 
     def emit(self, progress: Progress) -> None:
         """Tell every subscriber."""

@@ -115,7 +115,7 @@ def _verdict(rig: Rig, capture: Capture | DirectCapture, scenario: Scenario) -> 
     except UsageError:
         raise
     except DriverHang as hang:
-        ended: ProcnotifyError = with_sources(hang, (rig.driver, *rig.other_drivers))
+        ended: ProcnotifyError = with_sources(hang, rig.drivers)
     except ProcnotifyError as error:
         ended = error
     except Exception as error:  # noqa: BLE001  # what nobody foresaw is this run's result, and the rig's fault

@@ -4,7 +4,7 @@
 
     <cache>/wine/
       prefix/       WINEPREFIX; its drive C: has a link "procnotify" to the folder below
-      python/       python.exe, python39.dll, mscoree.dll, DLLs/, Lib/, site-packages/pykd/, worker/
+      python/       python.exe, python39.dll, mscoree.dll, DLLs/, Lib/, site-packages/pykd/, worker-.../
       downloads/    what setup fetched; gone once the setup is complete
       stamps/       one file a finished stage
       in-use        locked: shared by every debugger at work, alone by whoever ends or replaces what runs

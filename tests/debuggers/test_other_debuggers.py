@@ -39,6 +39,7 @@ from harness.recorder import Recorder
 from harness.runs.opening import open_rig
 from harness.runs.runner import run_scenario
 from harness.scenario import load
+from harness.toolchain import default_driver
 from harness.wine.prefix import WinePrefix
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -249,18 +250,24 @@ def test_a_target_gets_the_file_that_is_mapped_and_no_other(
     reads = [f"{size - 123},1000", f"{size},16", "0xffffffffffffffff,16", "0x8000000000000000,1344"]
     reads += ["0,0xffffffff", "0,1345", "0,0"]
     actions += [f"file={path}", *(f"read={read}" for read in reads), "write=", "handle=999", "read=0,16"]
-    actions += [f"file={path}"] * 70 + [f"fetch={path}"]  # without ever closing one
+    actions += [f"file={path}"] * 20 + [f"fetch={path}"]  # without ever closing one
+    image = default_driver().path.read_bytes()
+    actions += ["load=procnotify"]
     with attached(name, *actions) as debugger:
         assert isinstance(debugger, FileServingDebugger)
         debugger.files.add("y.sys", IMAGE)
+        debugger.files.add("procnotify.sys", image)
         debugger.files.add("never.sys", b"MZ")
         assert not debugger.files.was_opened("no.sys")
         debugger.go()
-        fetched, other, similar, *rest = texts_until_done(debugger)
+        texts = texts_until_done(debugger)
+        fetched, other, similar, *rest = [line for line in texts if not line.startswith("[procnotify]")]
         assert debugger.files.was_opened("Y.sys")
         if name == "native":  # DbgEng's worker is given time to say so
             assert not debugger.files.was_opened("never.sys")
-    assert fetched == rest[-2] == f"fetched: {hashlib.sha256(IMAGE).hexdigest()}\n"
+    assert len(rest) < len(texts) - 3, "the driver said nothing"
+    assert rest[-2] == f"loaded: 00000000 {hashlib.sha256(image).hexdigest()}\n"
+    assert fetched == rest[-3] == f"fetched: {hashlib.sha256(IMAGE).hexdigest()}\n"
     assert other == similar == "fetched: none\n"
     opened, tail, *nothing = rest[:8]
     assert opened == f"file: 00000000 {size}\n"
@@ -272,7 +279,7 @@ def test_a_target_gets_the_file_that_is_mapped_and_no_other(
     write, stray = rest[8:10]
     assert write == "write: c0000001\n"
     assert stray.split()[2] == "0"
-    assert rest[10:-2] == [opened] * 70
+    assert rest[10:-3] == [opened] * 20
 
 
 def test_symbols_are_not_looked_for_on_other_machines(pykd: str, monkeypatch: pytest.MonkeyPatch) -> None:

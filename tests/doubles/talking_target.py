@@ -12,6 +12,8 @@ Once a debugger has let it go, it does each action, then prints ``done``:
 ``handle=DELTA``   means another handle than the one that it got last
 ``write=``         writes to that file (DbgKdWriteFile) and prints the NTSTATUS
 ``fetch=PATH``     fetches the file as before it loads a driver; prints its SHA-256, or ``none``
+``load=SERVICE``   stores a file that is no image as ``SERVICE.sys`` and loads it; prints the NTSTATUS and the
+                   SHA-256 of the file that it has loaded
 ``exception=CODE,CHANCE`` raises that NTSTATUS for the first or second time (1, 2) and prints what it was
                    continued with
 ``reboot=``        says that it reboots, and does; goes on once a debugger is there again
@@ -116,6 +118,14 @@ def act(stub: KdStub, action: str) -> None:
     stub._halt(lambda report: CommandString(data=data, **report), give_up=True)
 
 
+def load(target: ServedTarget, service: str) -> None:
+    path = target.put(f"{service}.sys", b"no image")
+    status = target.load_driver(service, path)
+    data = target._target.system.store.contents(path) or b""
+    text = f"loaded: {status:08x} {hashlib.sha256(data).hexdigest()}\n"
+    target.stub.print_string(text.encode(), 0)
+
+
 def boot(port: KdPort) -> ServedTarget:
     return ServedTarget(port.session(), port.wire, now=monotonic, seed=1)
 
@@ -132,6 +142,8 @@ def main() -> None:
             target = boot(port)
             while not target.debugger_present:
                 target.idle()
+        elif action.startswith("load="):
+            load(target, action.removeprefix("load="))
         else:
             act(target.stub, action)
     target.stub.print_string(b"done\n", 0)

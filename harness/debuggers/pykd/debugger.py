@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import os
 import secrets
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -142,9 +141,8 @@ def _require_prefix(prefix: WinePrefix) -> Path | None:
 
 def _under_wine(prefix: WinePrefix) -> WorkerProgram:
     folder = _require_prefix(prefix)
-    arguments = ["-u", f"{PYTHON_HOME}\\worker\\main.py", "pykd"]
     with one_line_errors():
-        _copy_worker(prefix.python / "worker")
+        arguments = ["-u", f"{PYTHON_HOME}\\{_copy_worker(prefix.python)}\\main.py", "pykd"]
         if folder is not None:
             arguments.append(f"{PYTHON_HOME}\\{_link_engine(prefix.python, folder.resolve())}")
     return WorkerProgram(
@@ -164,14 +162,18 @@ def _end_programs(prefix: WinePrefix) -> None:
         prefix.end_programs()
 
 
-def _copy_worker(target: Path) -> None:
-    """The prefix sees nothing outside itself."""
+def _copy_worker(parent: Path) -> str:
+    """The name of a folder in ``parent`` with the worker's scripts, for the prefix sees nothing outside
+    itself. Each version has its own, which is never deleted: another run may be using it."""
+    scripts = {source.name: source.read_bytes() for source in sorted(WORKER.glob("*.py"))}
+    target = parent / f"worker-{hashlib.sha256(repr(scripts).encode()).hexdigest()[:16]}"
     target.mkdir(parents=True, exist_ok=True)
-    for source in WORKER.glob("*.py"):
-        copy = target / source.name
-        if not copy.is_file() or copy.read_bytes() != source.read_bytes():
+    for name, data in scripts.items():
+        copy = target / name
+        if not copy.is_file() or copy.read_bytes() != data:
             with _replacing(copy) as fresh:
-                shutil.copyfile(source, fresh)
+                fresh.write_bytes(data)
+    return target.name
 
 
 def _link_engine(parent: Path, folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -53,7 +54,27 @@ def test_the_check_changes_nothing(
     debugger_factory("pykd")
     assert sorted(prefix.root.rglob("*")) == before
     worker_program()
-    assert (prefix.python / "worker" / "main.py").read_bytes() == (WORKER / "main.py").read_bytes()
+    (copy,) = prefix.python.glob("worker-*")
+    assert (copy / "main.py").read_bytes() == (WORKER / "main.py").read_bytes()
+
+
+def test_another_version_s_worker_is_left_as_it_is(
+    prefix: WinePrefix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that starts at the same moment must not find these scripts in place of its own."""
+    ours = worker_program().argv
+    newer = tmp_path / "newer"
+    shutil.copytree(WORKER, newer)
+    (newer / "main.py").write_text("of another version", encoding="utf-8")
+    monkeypatch.setattr("harness.debuggers.pykd.debugger.WORKER", newer)
+    theirs = worker_program().argv
+    monkeypatch.undo()
+    assert ours != theirs
+    scripts = {folder.name: (folder / "main.py").read_bytes() for folder in prefix.python.glob("worker-*")}
+    assert len(scripts) == 2
+    for argv, folder in ((ours, WORKER), (theirs, newer)):
+        (name,) = (part.split("\\")[-2] for part in argv if part.endswith("main.py"))
+        assert scripts[name] == (folder / "main.py").read_bytes()
 
 
 def test_runs_with_other_engines_leave_each_other_s_links_alone(
@@ -89,7 +110,7 @@ def test_runs_that_start_at_once_do_not_disturb_each_other(
     """Each finds nothing there, as all do that look before the first one has made it."""
     monkeypatch.setenv(ENGINE_VARIABLE, str(engine(tmp_path / "new")))
     monkeypatch.setattr(Path, "is_symlink", lambda path: False)
-    monkeypatch.setattr(Path, "is_file", lambda path: "worker" not in path.parts or path.parent == WORKER)
+    monkeypatch.setattr(Path, "is_file", lambda path: not path.parent.name.startswith("worker-"))
     with ThreadPoolExecutor(8) as pool:
         programs = list(pool.map(lambda _: worker_program(), range(32)))
     assert len({tuple(program.argv) for program in programs}) == 1

@@ -295,9 +295,8 @@ def noted(notes: list[str]) -> Iterator[None]:
 def test_what_a_worker_needs_is_held_for_as_long_as_it_lives() -> None:
     notes: list[str] = []
     argv = [sys.executable, str(FAKE), json.dumps({"attach": ATTACHED})]
-    link = workerlink.WorkerLink(
-        "fake", WorkerProgram(argv, hold=lambda: noted(notes)), str(free_connection())
-    )
+    connection = contextlib.nullcontext(str(free_connection()))
+    link = workerlink.WorkerLink("fake", WorkerProgram(argv, hold=lambda: noted(notes)), connection)
     link.await_listening()
     assert notes == ["held"]
     os.kill(link.pid, KILL)

@@ -84,8 +84,10 @@ class Capture:
                 target=info.facts,
                 started=now_text(),
             )
-            served = debugger if rig.kdfiles and isinstance(debugger, FileServingDebugger) else None
-            if served is not None:
+            served: FileServingDebugger | None = None
+            if rig.kdfiles:
+                assert isinstance(debugger, FileServingDebugger), f"{debugger.name} hands out no files"
+                served = debugger
                 map_drivers(served, rig.drivers)
             debugger.go()
             drivers = [driver.file for driver in rig.drivers]

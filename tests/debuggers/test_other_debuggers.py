@@ -228,8 +228,11 @@ def test_dbgeng_hands_out_no_file_of_the_host(pykd: str, monkeypatch: pytest.Mon
         assert isinstance(debugger, FileServingDebugger)
         debugger.files.add("z.sys", IMAGE)
         assert [file.read_bytes() for file in made[0].iterdir()] == [IMAGE]
-        with pytest.raises(UsageError, match=r"DbgEng cannot map 'my driver\.sys'"):
-            debugger.files.add("my driver.sys", IMAGE)
+        for wrong in ('a" "b.sys', "a\nb.sys"):
+            with pytest.raises(
+                UsageError, match=r"DbgEng cannot map .*: it has quotes or control characters"
+            ):
+                debugger.files.add(wrong, IMAGE)
         debugger.go()
         texts, reasons = hear_out(debugger)
     assert "pykd said: Added mapping for" in reasons[0]
@@ -244,9 +247,9 @@ def test_a_target_gets_the_file_that_is_mapped_and_no_other(
 ) -> None:
     if name != "native":
         request.getfixturevalue(name)
-    path = "\\??\\C:\\procnotify\\Y.SYS"
+    path = "\\??\\C:\\procnotify\\MY; Driver.SYS"
     size = len(IMAGE)
-    actions = [f"fetch={path}", "fetch=C:\\x\\other.sys", "fetch=C:\\x\\xy.sys"]
+    actions = [f"fetch={path}", "fetch=C:\\x\\other.sys", "fetch=C:\\x\\in my; driver.sys"]
     reads = [f"{size - 123},1000", f"{size},16", "0xffffffffffffffff,16", "0x8000000000000000,1344"]
     reads += ["0,0xffffffff", "0,1345", "0,0"]
     actions += [f"file={path}", *(f"read={read}" for read in reads), "write=", "handle=999", "read=0,16"]
@@ -255,14 +258,15 @@ def test_a_target_gets_the_file_that_is_mapped_and_no_other(
     actions += ["load=procnotify"]
     with attached(name, *actions) as debugger:
         assert isinstance(debugger, FileServingDebugger)
-        debugger.files.add("y.sys", IMAGE)
+        debugger.files.add("my; driver.sys", b"what was there before")
+        debugger.files.add("my; driver.sys", IMAGE)
         debugger.files.add("procnotify.sys", image)
         debugger.files.add("never.sys", b"MZ")
         assert not debugger.files.was_opened("no.sys")
         debugger.go()
         texts = texts_until_done(debugger)
         fetched, other, similar, *rest = [line for line in texts if not line.startswith("[procnotify]")]
-        assert debugger.files.was_opened("Y.sys")
+        assert debugger.files.was_opened("My; driver.sys")
         if name == "native":  # DbgEng's worker is given time to say so
             assert not debugger.files.was_opened("never.sys")
     assert len(rest) < len(texts) - 3, "the driver said nothing"

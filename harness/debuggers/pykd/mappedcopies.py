@@ -6,6 +6,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,7 @@ class MappedCopies:
         self._link = link
         self._worker: WorkerLink | None = None
         self._folder: Path | None = None
+        self._numbers = count()
         self._files: dict[tuple[str, ...], str] = {}
 
     def add(self, path: str, data: bytes) -> None:
@@ -42,16 +44,16 @@ class MappedCopies:
 
         :raises UsageError: DbgEng's command cannot have that path in it.
         """
-        if any(mark in path for mark in " \"';"):
+        if '"' in path or not path.isprintable():
             raise UsageError(
-                f"DbgEng cannot map {path!r}: a path of .kdfiles has no blanks, quotes or semicolons",
+                f"DbgEng cannot map {path!r}: it has quotes or control characters in it",
                 hint="rename the file, or choose --debugger native",
             )
         self._worker = self._link()
         with one_line_errors():
             if self._folder is None:
                 self._folder = _fresh_folder()
-            copy = self._folder / f"{len(self._files)}.sys"
+            copy = self._folder / f"{next(self._numbers)}.sys"
             copy.write_bytes(data)
         file = str(copy) if sys.platform == "win32" else f"{PYTHON_HOME}\\{self._folder.name}\\{copy.name}"
         self._worker.ask("map_file", {"path": path, "file": file}, MAP_SECONDS)

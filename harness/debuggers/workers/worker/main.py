@@ -15,7 +15,7 @@ call          arguments           result
 ``modules``                       modules: [[name, base, size], ...]
 ``time``                          time: the target's interrupt time in 100 ns, None where it cannot be read
 ``clear``                         {}: no breakpoint is left
-``map_file``    path, file          {}: the target gets ``file`` when it asks for ``path``
+``map_file``  path, file          {}: the target gets ``file`` when it asks for ``path``
 ``let_go``                        {}: the session is over and the target runs
 ============  ==================  ===========================================================================
 

@@ -219,8 +219,8 @@ class PykdEngine(Engine):
         """See :class:`engine.Engine`."""
         assert self._seal is not None, "there is no target without it"
         self._seal.serve(file)
-        output, failed = self.execute(f".kdfiles -m {path} {file}")
-        if failed or "Added mapping for" not in output:
+        output, failed = self.execute(f'.kdfiles -m "{path}" "{file}"')
+        if failed or "Added mapping for" not in output or "error" in output:
             raise Refused("DbgEng does not map " + path + ": " + output)
 
     def let_go(self) -> None:

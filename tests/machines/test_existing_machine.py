@@ -11,6 +11,7 @@ from this_system import SHELL
 
 from harness.cli import cli
 from harness.errors import UsageError
+from harness.runs.serveddrivers import STAND_IN
 from harness.trace.sources import open_trace
 
 pytestmark = SHELL
@@ -36,6 +37,15 @@ def test_scenarios_pass_one_after_the_other_and_leave_it_running(
     trace = open_trace(traces / "latest" / "create-thread-1.jsonl")
     assert trace.header.machine == {"type": "existing", "name": "host"}
     assert any(event.host_time is not None for event in trace), "its clock is not the model's"
+
+
+def test_its_driver_comes_from_the_debugger(existing_machine: Path, tmp_path: Path) -> None:
+    scenario = str(SCENARIOS / "driver-load-unload.yaml")
+    where = ["--machine", str(existing_machine), "--trace-dir", str(tmp_path / "traces")]
+    code, document, said = run(scenario, *where, "--kdfiles")
+    assert code == 0, said
+    assert [result["outcome"] for result in document["results"]] == ["passed"]
+    assert (tmp_path / "files" / "procnotify.sys").read_bytes() == STAND_IN
 
 
 def test_a_debugger_cannot_wait_elsewhere(existing_machine: Path, tmp_path: Path) -> None:

@@ -82,6 +82,8 @@ class CannedCapture:
 class AnyRig:
     """A rig of which nothing is wanted."""
 
+    retries = 0
+
     def __getattr__(self, name: str) -> Any:
         return self
 

@@ -25,6 +25,7 @@ _ROOM_TESTS: dict[str, tuple[str, ...]] = {
     "errors": ("tests/runs", "tests/cli"),
     "events": ("tests/lines", "tests/trace"),
     "guests": ("tests/machines", "tests/runs"),
+    "yamlfile": ("tests/scenario", "tests/machines/test_machine_files.py"),
 }
 """Where a room's tests lie besides ``tests/ROOM`` and ``tests/test_ROOM.py``."""
 

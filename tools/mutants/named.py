@@ -219,8 +219,8 @@ NAMED: dict[str, NamedChange] = {
     "break-in-while-halted": NamedChange(
         "a break-in at a halted target does not have the stop told again",
         "harness/virtual/stub/stub.py",
-        "if not asked and self._now() - reported_at > _RESTATE_AFTER:",
-        "if asked and self._now() - reported_at > _RESTATE_AFTER:",
+        "if not known and self._now() - heard_at > _RESTATE_AFTER:",
+        "if known and self._now() - heard_at > _RESTATE_AFTER:",
         _STUB,
     ),
     "plain-and-ex-are-one": NamedChange(

@@ -47,7 +47,7 @@ case $1 in
 start)
   export TARGET_SOCKET={target_socket}
   setsid {sys.executable} {TARGET} \\
-    {target_socket} 127.0.0.1 {udp_port} 1.2.3.4 &
+    {target_socket} 127.0.0.1 net:port={udp_port},key=1.2.3.4 &
   echo $! >{tmp_path}/pids
   while [ ! -S {target_socket} ]; do sleep 0.1; done
   setsid {program("qemu-ga")} -m unix-listen -p {agent} -t {tmp_path} -f {tmp_path}/agent.pid &

@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 __all__ = ["EXIT_CODE", "OUTPUT", "main"]
@@ -25,6 +26,8 @@ OUTPUT = "output.log"
 """In the folder: what the program says on its standard output and standard error."""
 EXIT_CODE = "exit-code.txt"
 """In the folder, once the program has ended: its exit code, negative for a signal."""
+DELETE_TRIES, DELETE_PAUSE = 50, 0.02
+"""How often it is tried to delete the folder, and the seconds between."""
 END_SECONDS = 5.0
 """How long a program that is asked to end may take, in seconds; then it is killed."""
 
@@ -43,11 +46,22 @@ def main(folder: str, *argv: str) -> int:
         _write_whole(place / EXIT_CODE, "127")
         _await_end_of_input(stop)
     else:
-        threading.Thread(target=_note_end, args=(child, place), daemon=True).start()
+        noting = threading.Thread(target=_note_end, args=(child, place), daemon=True)
+        noting.start()
         _await_end_of_input(stop)
         _end(child)
-    shutil.rmtree(place, ignore_errors=True)
+        noting.join(END_SECONDS)  # else it would write into the folder while that is deleted
+    _delete(place)
     return 0
+
+
+def _delete(folder: Path) -> None:
+    """Also where somebody writes into it for a moment longer."""
+    for _ in range(DELETE_TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(DELETE_PAUSE)
 
 
 def _await_end_of_input(stop: int) -> None:

@@ -65,6 +65,7 @@ class KeptProcess:
         except subprocess.TimeoutExpired:
             self._keeper.kill()
             self._keeper.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)  # of a keeper that somebody killed
 
 
 def read_end(path: Path, start: int = 0) -> bytes:

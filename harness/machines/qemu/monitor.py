@@ -108,3 +108,5 @@ async def _disconnect(client: QMPClient) -> None:
         await client.disconnect()
     except (QMPError, OSError, EOFError):
         return  # QEMU was gone already
+    except AssertionError:
+        return  # the library asserts that nobody broke its connecting off, and Ctrl-C does

@@ -31,6 +31,7 @@ def run(debugger: str, scenario: Path, connection: str | None, folder: Path) -> 
         driver=None,
         trace_folder=folder,
         connection=connection,
+        retries=1,  # beside virtual machines that are emulated DbgEng may take longer than an attach may
     ) as rig:
         result = run_scenario(rig, load(scenario), seed=SEED)
     assert result.outcome is Outcome.PASSED, result.reason

@@ -192,7 +192,6 @@ def test_a_port_that_somebody_else_has(rig: Rig) -> None:
 def test_a_qemu_that_is_killed(rig: Rig, lab: Lab, trouble: Trouble) -> None:
     failed = troubled(rig, trouble, lambda: os.kill(lab.qemu(), signal.SIGKILL))
     assert "QEMU of linux was killed by signal 9" in failed.reason
-    assert list(rig.traces.path.glob("two-steps-1*.console.log"))  # type: ignore[union-attr]  # runs were made
     require_clean(rig)
 
 

@@ -14,6 +14,7 @@ from harness.connection import parse_connection
 from harness.debuggers import DEBUGGERS
 from harness.printmasks import parse_print_mask
 from harness.report.json_document import json_document
+from harness.runs.livetarget import Watch
 from harness.virtual.dispatcher.policy import POLICIES
 from harness.virtual.kernel.kernel import MAX_PROCESSORS
 
@@ -31,6 +32,7 @@ __all__ = [
     "print_json",
     "print_mask_option",
     "processors_option",
+    "timeout_option",
     "wait_option",
 ]
 
@@ -59,6 +61,14 @@ def connection_argument(*, required: bool) -> Callable[[Command], Command]:
     return click.argument("connection", required=required, callback=connection_text)
 
 
+timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.1),
+    default=Watch.silence,
+    show_default=True,
+    metavar="SECONDS",
+    help="A target that neither prints nor answers for this long is lost.",
+)
 wait_option = click.option(
     "--wait",
     callback=duration,

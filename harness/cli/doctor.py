@@ -8,7 +8,14 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from harness.cli._options import connection_text, debugger_option, json_option, log_options, print_json
+from harness.cli._options import (
+    connection_text,
+    debugger_option,
+    json_option,
+    log_options,
+    print_json,
+    timeout_option,
+)
 from harness.errors import UsageError
 from harness.outcome import Outcome
 from harness.report.console import make_console
@@ -43,14 +50,7 @@ _STYLES = {
     metavar="K",
     help="Where the debugger listens, as for WinDbg's -k. Without it the machine's own choice.",
 )
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0.1),
-    default=Watch.silence,
-    show_default=True,
-    metavar="SECONDS",
-    help="A target that neither prints nor answers for this long is lost.",
-)
+@timeout_option
 @json_option
 @log_options
 def command(

@@ -22,6 +22,7 @@ from harness.cli._options import (
     print_json,
     print_mask_option,
     processors_option,
+    timeout_option,
 )
 from harness.debuggers import DEBUGGERS, FILE_SERVING
 from harness.errors import ProcnotifyError, UsageError
@@ -117,14 +118,7 @@ def _seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -
     metavar="K",
     help="Where the debugger listens, as for WinDbg's -k. Without it a free port on loopback and a new key.",
 )
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0.1),
-    default=Watch.silence,
-    show_default=True,
-    metavar="SECONDS",
-    help="A target that neither prints nor answers for this long is lost.",
-)
+@timeout_option
 @click.option(
     "--step-timeout",
     type=click.FloatRange(min=0.1),

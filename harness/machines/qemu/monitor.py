@@ -11,9 +11,10 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, Final, TypeVar
 
-from qemu.qmp import ConnectError, QMPClient, QMPError
+from qemu.qmp import ConnectError, ExecuteError, QMPClient, QMPError
 
 from harness.errors import MachineError
 from harness.guests.channels.eventloop import EventLoopThread, LoopEndedError
@@ -21,6 +22,8 @@ from harness.guests.channels.eventloop import EventLoopThread, LoopEndedError
 __all__ = ["Monitor"]
 
 CONNECT_PAUSE: Final = 0.02
+END_SECONDS: Final = 5.0
+"""How long the end of a QEMU may take that has closed its sockets."""
 ANSWER_SECONDS: Final = 10.0
 """What a command may take that only asks or switches."""
 SNAPSHOT_SECONDS: Final = 300.0
@@ -95,8 +98,18 @@ class Monitor:
             return self._thread.call(_within(timeout, work))
         except TimeoutError:
             raise MachineError(self._ended() or f"QEMU did not answer {what} within {timeout:g} s") from None
+        except ExecuteError as error:
+            raise MachineError(f"QEMU refused {what}: {error}") from None
         except (QMPError, OSError, EOFError, LoopEndedError) as error:
-            raise MachineError(self._ended() or f"QEMU refused {what}: {error}") from None
+            raise MachineError(self._end() or f"QEMU's monitor was lost at {what}: {error}") from None
+
+    def _end(self) -> str | None:
+        """Why QEMU does not run any more, of one that does not answer: its sockets close before it has
+        ended."""
+        deadline = monotonic() + END_SECONDS
+        while (end := self._ended()) is None and monotonic() < deadline:
+            sleep(CONNECT_PAUSE)
+        return end
 
 
 async def _within(timeout: float, work: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -41,6 +41,7 @@ def build_actor(arch: Arch, outdir: Path, *, progress: Progress | None = None) -
             libs=("kernel32", "ntdll"),
             defines=ACTOR_DEFINES,
             includes=[sources],
+            precompiled="windows.h",
             progress=progress,
         )
         probe = pool.submit(

@@ -67,6 +67,7 @@ def compile_sources(
     includes: Sequence[Path] = (),
     defines: Mapping[str, str] | None = None,
     forced: Sequence[Path] = (),
+    precompiled: str | None = None,
     progress: Progress | None = None,
     warned: Progress | None = None,
 ) -> list[Path]:
@@ -75,6 +76,8 @@ def compile_sources(
     :param kernel: with mingw-w64's kernel headers and the WDK's calling conventions, else for user mode.
     :param includes: searched before the system's headers.
     :param forced: headers that every source includes before its first line.
+    :param precompiled: a system header that each of them, all C, includes before anything else of the
+        system's: it is read once and not once a source. The object files are the same without.
     :param warned: told what the compiler warns of, a source at a time, with source lines and carets.
     :raises harness.toolchain.ziglang.CompilerRefusal: with what was said of every source that was refused.
     """
@@ -90,6 +93,9 @@ def compile_sources(
         *(flag for folder in system_includes(kernel=kernel) for flag in ("-isystem", str(folder))),
         *(flag for header in forced for flag in ("-include", str(header))),
     ]
+
+    if precompiled is not None:
+        common += ["-include-pch", str(_precompile(precompiled, common, objects))]
 
     def one(number: int, source: Path) -> Path | CompilerRefusal:
         if progress is not None:
@@ -121,6 +127,16 @@ def compile_sources(
     if refusals:
         raise refusal_of_all(refusals)
     return [result for result in results if isinstance(result, Path)]
+
+
+def _precompile(header: str, flags: Sequence[str], folder: Path) -> Path:
+    """The precompiled header in ``folder``, made with the flags that the sources are compiled with."""
+    including = folder / "precompiled.h"
+    including.write_text(f"#include <{header}>\n", encoding="ascii", newline="\n")
+    result = folder / "precompiled.pch"
+    words = [_STANDARD["c"], "-Xclang", "-fno-pch-timestamp", "-x", "c-header", including.name]
+    run_tool("clang", [*flags, *words, "-o", str(result)], cwd=folder)
+    return result
 
 
 def _in_place(text: str, source: Path) -> str:

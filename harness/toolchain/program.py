@@ -33,6 +33,7 @@ def build_program(
     exports: Sequence[str] = (),
     subsystem: Literal["console", "windows"] = "console",
     includes: Sequence[Path] = (),
+    precompiled: str | None = None,
     progress: Progress | None = None,
 ) -> BuildResult:
     """Compile ``sources`` to the program or DLL ``out``, with a .pdb beside it; reproducible like a driver.
@@ -42,6 +43,7 @@ def build_program(
     :param entry: linker name of the entry point; by default ``EntryPoint`` (no arguments, never returns) for
         a program and ``DllMain`` for a DLL.
     :param exports: functions that a DLL exports, in the syntax of lld's ``/export``.
+    :param precompiled: see :func:`harness.toolchain.compile.compile_sources`.
     :raises harness.toolchain.diagnostics.SourceError: with the first error.
     :raises UsageError: a place where nothing can be written.
     :raises ToolchainError: no sources, no compiler, or an unknown module.
@@ -62,6 +64,7 @@ def build_program(
                 kernel=False,
                 includes=[path.resolve() for path in includes],
                 defines={**USER_DEFINES, **(defines or {})},
+                precompiled=precompiled,
                 progress=progress,
             )
         if progress is not None:

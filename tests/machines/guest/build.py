@@ -7,6 +7,8 @@ folder.
 
 from __future__ import annotations
 
+import fcntl
+import functools
 import hashlib
 import os
 import re
@@ -70,30 +72,40 @@ class LinuxGuest:
         return self.folder / "ssh_host_ed25519_key.pub"
 
 
+@functools.cache
 def linux_guest() -> LinuxGuest:
     """The guest, built where the cache does not have it."""
     root = Path(os.environ.get("PROCNOTIFY_CACHE") or user_cache_path("procnotify")) / "test-guests"
     folder = root / _hash_of_inputs()
-    if not folder.is_dir():
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=root) as work:
-            made = Path(work) / "made"
-            made.mkdir()
-            _build(Path(work), made)
-            try:
+    if folder.is_dir():
+        return LinuxGuest(folder)
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "building.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of several workers of one test run the first builds it
+        if not folder.is_dir():
+            with tempfile.TemporaryDirectory(dir=root) as work:
+                made = Path(work) / "made"
+                made.mkdir()
+                _build(Path(work), made)
                 made.rename(folder)
-            except OSError:
-                if not folder.is_dir():  # else somebody else was faster
-                    raise
     return LinuxGuest(folder)
 
 
 def build_helper(made: Path) -> None:
-    """Compile the guest's helper, without a library that it would need."""
-    _run(
-        *(sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl", "-static", "-Os", "-s"),
-        *(str(HERE / "helper.c"), "-o", str(made)),
+    """Compile and link the guest's helper, which needs no library."""
+    zig = (sys.executable, "-m", "ziglang")
+    flags = (
+        "--target=x86_64-linux",
+        "-ffreestanding",
+        "-fno-builtin",
+        "-fno-stack-protector",
+        "-Os",
+        "-Wall",
     )
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = f"{folder}/helper.o"
+        _run(*zig, "clang", *flags, "-Werror", "-c", str(HERE / "helper.c"), "-o", compiled)
+        _run(*zig, "ld.lld", "-static", "--strip-all", compiled, "-o", str(made))
 
 
 def _hash_of_inputs() -> str:
@@ -103,8 +115,8 @@ def _hash_of_inputs() -> str:
         if path.is_file() and "__pycache__" not in path.parts:
             digest.update(f"{path.name} {path.stat().st_size}\0".encode())
             digest.update(path.read_bytes())
-    for name in (KERNEL_PACKAGE, BUSYBOX_PACKAGE, "qemu-guest-agent", "openssh-server"):
-        digest.update(_run("apt-cache", "show", "--no-all-versions", name))
+    packages = (KERNEL_PACKAGE, BUSYBOX_PACKAGE, "qemu-guest-agent", "openssh-server")
+    digest.update(_run("apt-cache", "show", "--no-all-versions", *packages))
     for name in SITE_PACKAGES:
         digest.update(" ".join(sorted(p.name for p in _site().glob(f"{name}*.dist-info"))).encode())
     return digest.hexdigest()[:24]

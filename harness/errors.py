@@ -8,6 +8,7 @@
     │   │   ├── ScenarioError       ... in a scenario
     │   │   └── MachineFileError    ... in a machine file
     │   └── DriverFileError         ... a .sys that cannot be a driver for this machine
+    │       └── MissingImport       ... or that called what this machine lacks
     ├── RigError          exit 3    the rig failed; nothing is said about the driver
     │   ├── ConnectionFailed        no debugger link: nobody dialled in, wrong key, port in use
     │   ├── MachineError            the machine could not be started, stopped or brought to its clean state
@@ -47,6 +48,7 @@ __all__ = [
     "LinesLost",
     "MachineError",
     "MachineFileError",
+    "MissingImport",
     "ProcnotifyError",
     "RigError",
     "ScenarioError",
@@ -126,7 +128,18 @@ class MachineFileError(UserFileError):
 
 
 class DriverFileError(UsageError):
-    """A file given as driver is not a PE, is for another machine type, or imports what does not exist."""
+    """A file given as driver is not a PE, is for another machine type, or cannot run on this machine."""
+
+
+class MissingImport(DriverFileError):
+    """The driver used an import that the machine lacks: nothing is said about the driver.
+
+    :param name: of the import, with its module where that is not the kernel (``fltmgr.sys!FltSendMessage``).
+    """
+
+    def __init__(self, message: str, *, name: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.name = name
 
 
 class RigError(ProcnotifyError):

@@ -166,6 +166,7 @@ def _drivers(paths: tuple[Path, ...], *, wanted: bool) -> tuple[GuestDriver, ...
         paths = (default_driver(progress=partial(click.echo, err=True)).path,)
     drivers = tuple(read_driver(path) for path in paths)
     for driver in drivers:
-        check_driver_file(driver.image)
+        if missing := check_driver_file(driver.image):
+            _say(f"{driver.file} imports what the virtual target lacks: {', '.join(missing)}")
     check_names(drivers)
     return drivers

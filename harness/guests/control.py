@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.channel import JsonChannel
-from harness.errors import DriverBugcheck, DriverHang, GuestError, ProcnotifyError, TargetLost
+from harness.errors import DriverBugcheck, DriverHang, GuestError, MissingImport, ProcnotifyError, TargetLost
 
 __all__ = ["ControlChannel"]
 
@@ -15,7 +15,7 @@ class ControlChannel(JsonChannel):
     """See :class:`harness.channel.JsonChannel`.
 
     Calls raise TargetLost (the child ended, speaks nonsense, or did not answer in time), GuestError (it
-    refused), DriverBugcheck or DriverHang (the driver in it did wrong).
+    refused), DriverBugcheck or DriverHang (the driver in it did wrong), MissingImport.
 
     :param argv: the child's command line.
     :param what: what the child is, for messages ("the virtual target").
@@ -32,6 +32,8 @@ def _error(error: dict[str, Any], what: str) -> ProcnotifyError:
         return DriverBugcheck(int(error["code"]), (first, second, third, fourth), module=error.get("module"))
     if kind == "hang":
         return DriverHang(message, address=int(error["address"]))
+    if kind == "missing":
+        return MissingImport(str(error["story"]), name=str(error["name"]), hint=str(error["hint"]))
     if kind == "dead":
         return TargetLost(f"{what}: {message}")
     return GuestError(message)

@@ -48,8 +48,8 @@ class MachineStatus:
     """What the machine itself says, without the debugger's help."""
 
     state: str
-    """``running``, ``halted`` (in the debugger), ``bugchecked``, ``hung`` or ``off``; ``unknown``; of a
-    virtual machine also the hypervisor's own word (``paused``)."""
+    """``running``, ``halted`` (in the debugger), ``bugchecked``, ``hung``, ``ended`` (at an import that is
+    missing) or ``off``; ``unknown``; of a virtual machine also the hypervisor's own word (``paused``)."""
     time: int | None = None
     """Target clock, 100 ns units since boot; None where the machine does not know."""
     detail: str = ""
@@ -149,7 +149,10 @@ class DirectMachine(Protocol):
 
 @runtime_checkable
 class DriverChecker(Protocol):
-    """The capability to tell from a driver's file alone that this machine cannot load it."""
+    """The capability to tell from a driver's file alone what this machine cannot do for it."""
 
-    def check_driver(self, image: bytes) -> None:
-        """Raises :class:`harness.errors.DriverFileError` with the reason; before anything is started."""
+    def check_driver(self, image: bytes) -> tuple[str, ...]:
+        """The imports that this machine lacks, before anything is started; see
+        :func:`harness.virtual.kernel.imports.missing_names`.
+
+        :raises DriverFileError: it cannot load the driver, with the reason."""

@@ -62,9 +62,9 @@ class VirtualMachine:
         """Process id of the child, None while there is none."""
         return self._channel.pid if self._channel is not None else None
 
-    def check_driver(self, image: bytes) -> None:
+    def check_driver(self, image: bytes) -> tuple[str, ...]:
         """See :class:`harness.machines.base.DriverChecker`."""
-        check_driver_file(image)
+        return check_driver_file(image)
 
     def connection(self) -> NetConnection:
         """See :meth:`harness.machines.base.Machine.connection`: a free port on loopback and a new key."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def _read_for(machine: Machine, path: Path) -> GuestDriver:
     driver = read_driver(path)
     if isinstance(machine, DriverChecker):
         try:
-            machine.check_driver(driver.image)
+            return replace(driver, missing_imports=machine.check_driver(driver.image))
         except DriverFileError as error:
             raise DriverFileError(f"{path}: {error.message}", hint=error.hint) from None
     return driver

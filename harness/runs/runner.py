@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from time import monotonic
 
-from harness.errors import DriverHang, ProcnotifyError, UsageError
+from harness.errors import DriverHang, MissingImport, ProcnotifyError, UsageError
 from harness.internal import internal_error
 from harness.outcome import Outcome, worst
 from harness.runs.capture import Capture
@@ -84,7 +85,7 @@ def _run_once(rig: Rig, scenario: Scenario, seed: int) -> RunResult:
             outcome=verdict.outcome,
             reason=verdict.line,
             check=verdict.check,
-            notes=verdict.notes,
+            notes=(*verdict.notes, *_missing_imports(rig)),
             events=len(capture.events),
             seconds=monotonic() - started,
             trace=capture.trace,
@@ -106,12 +107,31 @@ def _run_once(rig: Rig, scenario: Scenario, seed: int) -> RunResult:
     return result(verdict, verdict.outcome.words, complete=complete)
 
 
+def _missing_imports(rig: Rig) -> Iterator[str]:
+    for driver in rig.drivers:
+        if driver.missing_imports:
+            yield (
+                f"{driver.file} imports what {rig.machine.name} lacks, and called none of it: "
+                + ", ".join(driver.missing_imports)
+            )
+
+
+def _with_all_names(missing: MissingImport, rig: Rig) -> MissingImport:
+    """The others are told, too, so that nobody meets them one by one."""
+    names = {name for driver in rig.drivers for name in driver.missing_imports}
+    others = sorted(names - {missing.name})
+    hint = missing.hint + (f"; missing as well: {', '.join(others)}" if others else "")
+    return MissingImport(missing.message, name=missing.name, hint=hint)
+
+
 def _verdict(rig: Rig, capture: Capture | DirectCapture, scenario: Scenario) -> tuple[Verdict, bool]:
     """The verdict, and whether the capture came to its end."""
     try:
         capture.run()
         rig.emit(PhaseEntered("check"))
         return judge(scenario, capture.events, capture.bindings, release=capture.release), True
+    except MissingImport as missing:
+        raise with_sources(_with_all_names(missing, rig), rig.drivers) from None
     except UsageError:
         raise
     except DriverHang as hang:

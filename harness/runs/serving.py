@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from harness.errors import DriverHang, TargetLost
+from harness.errors import DriverHang, MissingImport, TargetLost
 from harness.guests.inprocess import InProcessGuest
 from harness.printmasks import PrintMasks
 from harness.runs.performing import probe_names
@@ -143,8 +143,8 @@ def serve(
                 say(f"{driver.file}: {ntstatus_words(status)}")
             while True:
                 target.idle()
-        except DriverHang as hang:
-            raise with_sources(hang, drivers) from hang
+        except (DriverHang, MissingImport) as error:
+            raise with_sources(error, drivers) from error
         except RebootedByDebugger as end:
             say(str(end))
         except TargetCrashed as end:

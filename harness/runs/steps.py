@@ -62,6 +62,8 @@ class GuestDriver:
     """File name to store it under in the guest."""
     image: bytes
     symbols: DriverSymbols | None = None
+    missing_imports: tuple[str, ...] = ()
+    """What it imports and the machine lacks; only using one of them ends a run."""
 
 
 @dataclass

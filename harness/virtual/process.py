@@ -37,7 +37,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from harness.connection import parse_connection
-from harness.errors import DriverBugcheck, DriverHang, ProcnotifyError, RigError, TargetLost, UsageError
+from harness.errors import (
+    DriverBugcheck,
+    DriverHang,
+    MissingImport,
+    ProcnotifyError,
+    RigError,
+    TargetLost,
+    UsageError,
+)
 from harness.virtual.control import ControlServer, Request
 from harness.virtual.kdport import KdPort, open_kd_port
 from harness.virtual.served import ServedTarget
@@ -220,6 +228,8 @@ def _describe(error: ProcnotifyError) -> tuple[str, dict[str, Any]]:
         return "bugcheck", {"code": error.code, "parameters": error.parameters, "module": error.module}
     if isinstance(error, DriverHang):
         return "hang", {"address": error.address}
+    if isinstance(error, MissingImport):
+        return "missing", {"name": error.name, "story": error.message, "hint": error.hint}
     if isinstance(error, TargetLost):
         return "dead", {}
     assert isinstance(error, UsageError | RigError)

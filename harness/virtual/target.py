@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import NamedTuple, Protocol, TypeVar
 
-from harness.errors import DriverBugcheck, DriverHang, GuestError, TargetLost
+from harness.errors import DriverBugcheck, DriverHang, GuestError, MissingImport, TargetLost
 from harness.virtual.clock import SECOND, Clock
 from harness.virtual.dispatcher.dispatcher import Activity, Dispatcher
 from harness.virtual.dispatcher.policy import POLICIES, make_policy
@@ -39,7 +39,7 @@ class TargetStatus(NamedTuple):
     """How the target is."""
 
     state: str
-    """``running``, ``bugchecked`` or ``hung``."""
+    """``running``, ``bugchecked``, ``hung``, or ``ended`` where the driver used an import that is missing."""
     time: int
     """100 ns units since boot."""
     detail: str = ""
@@ -204,6 +204,9 @@ class VirtualTarget:
             raise
         except DriverHang as death:
             self._death = TargetStatus("hung", self._clock.now, str(death))
+            raise
+        except MissingImport as death:
+            self._death = TargetStatus("ended", self._clock.now, str(death))
             raise
 
     def _refuse_when_dead(self) -> None:

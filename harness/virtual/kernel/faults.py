@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from typing import Final, NoReturn
 
-from harness.errors import DriverBugcheck, DriverFault, DriverHang
+from harness.errors import DriverBugcheck, DriverFault, DriverHang, MissingImport
 from harness.virtual.cpu.stops import Exhausted, Faulted, Interrupted, Stop, Trapped
 from harness.virtual.cpu.traps import BugcheckRaised, Hung, MemoryFault, StatusRaised, TrapError
 from harness.virtual.kernel.bugcheck import (
@@ -25,7 +25,10 @@ from harness.virtual.kernel.bugcheck import (
     unhandled,
 )
 from harness.virtual.kernel.dbgprint import BUFFER_SIZE
+from harness.virtual.kernel.exceptions.callstack import call_stack
+from harness.virtual.kernel.exceptions.stackwalk import leave_leaf
 from harness.virtual.kernel.execution import DPC, SYSTEM_THREAD, Execution
+from harness.virtual.kernel.imports import way_out
 from harness.virtual.kernel.system import SYSTEM_CONTEXT, System
 from harness.virtual.windows.irql import DISPATCH_LEVEL
 from harness.virtual.windows.status import (
@@ -59,7 +62,7 @@ class Faults:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._dead: DriverFault | None = None
+        self._dead: DriverFault | MissingImport | None = None
         self.last_driver: str | None = None
         """The driver that was entered last."""
 
@@ -133,6 +136,8 @@ class Faults:
     def kernel_trap(self, reason: TrapError, caller: int | None = None) -> None:
         """What the kernel itself trapped on, for driver code that called it at ``caller``, if any did."""
         if isinstance(reason, MemoryFault):
+            if (name := self._system.missing_imports.at(reason.address)) is not None:
+                self._end_at_missing_import(name, called=False)
             scene = self._scene(0)._replace(irql=max(self._system.cpu.irql, DISPATCH_LEVEL), in_kernel=True)
             fault = Faulted(reason.address, reason.access, reason.present, 0)
             self._judge(access_fault(fault, scene), reason.address, caller=caller)
@@ -148,8 +153,27 @@ class Faults:
             # The processor stands at the target already; who jumped there is on top of the stack.
             top = self._system.memory.read(self._system.cpu.registers["rsp"], 8)
             caller = int.from_bytes(top, "little")
+        if (name := self._system.missing_imports.at(fault.address)) is not None:
+            self._end_at_missing_import(name, called=fault.access == "execute")
         raised = access_fault(fault, self._scene(fault.pc))
         self._judge(raised, fault.pc, address=fault.address, caller=caller)
+
+    def _end_at_missing_import(self, name: str, *, called: bool) -> NoReturn:
+        """The driver wants what this target does not have: from here on nothing could be said about it."""
+        system = self._system
+        registers = system.cpu.all_registers()
+        if not system.module_at(registers["rip"]):  # in the import itself, or in an export that was given it
+            registers = leave_leaf(system.memory.read, registers)
+        places = call_stack(
+            system.memory.read, system.exception_table, registers, lambda at: system.module_at(at) is not None
+        )
+        who = (self._driver_name(places[0]) if places else None) or self.last_driver or "the driver"
+        does = "calls" if called else "uses the variable"
+        stack = " <- ".join(self.place(place) for place in places) or "from no driver's code"
+        self._dead = MissingImport(
+            f"{who} {does} {name}, which the virtual target lacks, at {stack}", name=name, hint=way_out(name)
+        )
+        raise self._dead
 
     def _judge(
         self,

@@ -8,14 +8,13 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from harness.errors import DriverFileError
 from harness.virtual.cpu.memory import PAGE, page_ceiling
 from harness.virtual.interfaces import ImageModule
-from harness.virtual.kernel.exports import DATA, EXPORTS
+from harness.virtual.kernel.exceptions.unwindinfo import ExceptionTable
+from harness.virtual.kernel.imports import bind_imports, missing_names
 from harness.virtual.kernel.pageable import is_pageable_section
 from harness.virtual.kernel.pe import DriverImage, read_driver, relocate
 from harness.virtual.kernel.system import LoadedDriver, System, UnloadedImage
-from harness.virtual.kernel.windowsexports import windows_exports
 
 __all__ = ["DRIVERS_BASE", "DRIVER_UNLOAD", "Loader", "check_driver_file"]
 
@@ -25,7 +24,6 @@ DRIVER_UNLOAD: Final = 0x68
 DRIVERS_BASE: Final = 0xFFFFF803_30000000
 """Where the first driver is mapped, the others above it."""
 _GAP: Final = 0x10000
-_KERNELS: Final = ("ntoskrnl.exe", "ntkrnlmp.exe", "hal.dll")
 _DRIVER_OBJECT_SIZE: Final = 0x150
 _EXTENSION_SIZE: Final = 0x58
 _DRIVER_HEADER: Final = struct.Struct("<HHIQIIQIIQQ")
@@ -39,34 +37,13 @@ _MAJOR_COUNT: Final = 28
 _SERVICE_KEY_NAME: Final = 0x18
 
 
-def check_driver_file(data: bytes) -> None:
-    """Find out without loading it whether this target can run a driver.
+def check_driver_file(data: bytes) -> tuple[str, ...]:
+    """Find out without loading it whether this target can run a driver, and which imports it lacks; see
+    :func:`~harness.virtual.kernel.imports.missing_names`. Only using one of them ends a run.
 
-    :raises DriverFileError: not a PE image, for another machine, or an import that cannot be resolved
-        (named).
+    :raises DriverFileError: not a PE image, or for another machine.
     """
-    _check_imports(read_driver(data))
-
-
-def _check_imports(image: DriverImage) -> None:
-    known = windows_exports()
-    for wanted in image.imports:
-        if wanted.dll not in _KERNELS:
-            raise DriverFileError(
-                f"the driver imports {wanted.name} from {wanted.dll}",
-                hint="the virtual target has ntoskrnl.exe and hal.dll alone; use procnotify record",
-            )
-        if wanted.name in EXPORTS or wanted.name in DATA:
-            continue
-        if wanted.name in known:
-            raise DriverFileError(
-                f"the driver imports {wanted.name}, which the virtual target does not implement",
-                hint="avoid the routine, or judge the driver on a real target with procnotify record",
-            )
-        raise DriverFileError(
-            f"the driver imports {wanted.name}, which {wanted.dll} does not export",
-            hint="check the name, and that the driver is linked against ntoskrnl.exe's import library",
-        )
+    return missing_names(read_driver(data))
 
 
 class Loader:
@@ -82,12 +59,11 @@ class Loader:
         :raises DriverFileError: see :func:`check_driver_file`.
         """
         image = read_driver(data)
-        _check_imports(image)
         base = self._next
         self._next += (image.size + 2 * _GAP - 1) & ~(_GAP - 1)
         mapped = relocate(image, base)
-        for wanted in image.imports:
-            struct.pack_into("<Q", mapped, wanted.slot, self._system.symbol(wanted.name))
+        for slot, address in bind_imports(image, self._system.image.symbols, self._system.missing_imports):
+            struct.pack_into("<Q", mapped, slot, address)
         regions, discardable = self._map(image, base, mapped)
         name = path.replace("/", "\\").rsplit("\\", 1)[-1]
         module = ImageModule(
@@ -107,6 +83,7 @@ class Loader:
             loader_entry=entry,
             regions=regions,
             discardable=discardable,
+            exception_table=ExceptionTable(base, *image.exception_table),
         )
         self._system.drivers[name.lower()] = driver
         self._system.formats.clear()

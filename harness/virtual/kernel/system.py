@@ -26,9 +26,11 @@ from harness.virtual.kernel.apcs import Apcs
 from harness.virtual.kernel.callbacks import Callbacks
 from harness.virtual.kernel.dbgprint import Format
 from harness.virtual.kernel.deferred import Dpcs, Timers, WorkQueue
+from harness.virtual.kernel.exceptions.unwindinfo import ExceptionTable
 from harness.virtual.kernel.execution import CallbackKey, Execution, HeldUp
 from harness.virtual.kernel.heap import KernelHeap
 from harness.virtual.kernel.locks import Locks
+from harness.virtual.kernel.missing import MissingImports
 from harness.virtual.kernel.objects import Objects, ProcessObject, ThreadObject
 from harness.virtual.kernel.pageable import Pageable
 from harness.virtual.kernel.pool import Pool
@@ -69,6 +71,8 @@ class LoadedDriver:
     regions: tuple[int, ...]
     discardable: tuple[int, ...]
     """Regions that go once DriverEntry has returned."""
+    exception_table: ExceptionTable
+    """Its ``.pdata``."""
 
 
 class UnloadedImage(NamedTuple):
@@ -165,6 +169,7 @@ class System:
             self.memory, clock, self.processor_blocks, active_head=image.symbols["PsActiveProcessHead"]
         )
         self.callbacks = Callbacks()
+        self.missing_imports = MissingImports()
         self.user_blocks = UserBlocks(self.memory, self.heap, self.objects, processors=processors)
         self.user_images = UserImages(self.memory, self.user_blocks.page)
         self.memory.show_page = lambda address: self.user_images.show(self.context.pid, address)
@@ -281,6 +286,11 @@ class System:
             if driver.module.base <= address < driver.module.base + driver.module.size:
                 return driver
         return None
+
+    def exception_table(self, address: int) -> ExceptionTable | None:
+        """That of the driver whose image holds the address."""
+        driver = self.module_at(address)
+        return None if driver is None or not driver.exception_table.size else driver.exception_table
 
     def unloaded_at(self, address: int) -> str | None:
         """Name of the unloaded driver whose image held the address; the latest, if several did."""

@@ -15,7 +15,7 @@ from harness.virtual.kernel.pe import read_driver, relocate
 
 def test_a_good_driver(procnotify) -> None:
     image = read_driver(procnotify)
-    check_driver_file(procnotify)
+    assert check_driver_file(procnotify) == ()
     assert image.code_view is not None
     assert image.code_view.pdb.endswith(".pdb")
     assert {wanted.dll for wanted in image.imports} == {"ntoskrnl.exe"}
@@ -53,9 +53,6 @@ CASES = {
     "huge": (lambda d: changed(d, 0x18 + 56, b"\x00\x00\x00\x70"), "asks for"),
     "no-entry-point": (lambda d: changed(d, 0x18 + 16, bytes(4)), "no entry point"),
     "small-alignment": (lambda d: changed(d, 0x18 + 32, b"\x20\x00\x00\x00"), "aligned to 0x20"),
-    "misspelt-import": (lambda d: d.replace(b"DbgPrint\0", b"DbgPrimt\0"), "imports DbgPrimt, which"),
-    "unknown-to-us": (lambda d: d.replace(b"KeBugCheckEx\0", b"CcCanIWrite\0\0"), "does not implement"),
-    "other-library": (lambda d: d.replace(b"ntoskrnl.exe\0", b"tdi.sys\0\0\0\0\0\0"), "from tdi.sys"),
 }
 
 
@@ -66,6 +63,25 @@ def test_defect(name, misbehave) -> None:
         check_driver_file(damage(misbehave))
     assert "\n" not in str(caught.value)
     assert caught.value.hint
+
+
+MISSING = {
+    "nothing": (lambda d: d, ()),
+    "a-misspelt-name": (lambda d: d.replace(b"DbgPrint\0", b"DbgPrimt\0"), ("DbgPrimt",)),
+    "what-is-not-served": (lambda d: d.replace(b"KeBugCheckEx\0", b"CcCanIWrite\0\0"), ("CcCanIWrite",)),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_imports_that_are_missing_are_named_and_refuse_nothing(name, misbehave) -> None:
+    change, names = MISSING[name]
+    assert check_driver_file(change(misbehave)) == names
+
+
+def test_imports_of_another_module_are_named_with_it(misbehave) -> None:
+    names = check_driver_file(misbehave.replace(b"ntoskrnl.exe\0", b"tdi.sys\0\0\0\0\0\0"))
+    imports = read_driver(misbehave).imports
+    assert names == tuple(sorted({f"tdi.sys!{wanted.name}" for wanted in imports}))
 
 
 def test_a_driver_for_another_machine(tmp_path) -> None:

@@ -1,6 +1,7 @@
 """A port that can only be read and written by waiting, as a socket, so that one selector can wait for it.
 
-Two threads copy, one for each direction, until either side is closed.
+Two threads copy, one for each direction, until either side is closed. A port is had by one at a time, so who
+has closed the socket can rely on it that the port is free.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import socket
 import threading
 from typing import Final, Protocol
 
-__all__ = ["PIECE", "PORT_SECONDS", "WRITE_SECONDS", "BytePort", "socket_over"]
+__all__ = ["CLOSE_SECONDS", "PIECE", "PORT_SECONDS", "WRITE_SECONDS", "BytePort", "socket_over"]
 
 PIECE: Final = 4096
 """Bytes copied at a time."""
@@ -20,6 +21,9 @@ PORT_SECONDS: Final = 0.1
 
 WRITE_SECONDS: Final = 5.0
 """A port that takes no byte for this long is dead."""
+CLOSE_SECONDS: Final = 2.0
+"""How long who closes the socket waits until the port is closed: until what was sent before is taken. A port
+that takes no more is closed later, by itself."""
 
 
 class BytePort(Protocol):
@@ -40,18 +44,30 @@ class BytePort(Protocol):
 
 
 def socket_over(port: BytePort, name: str) -> socket.socket:
-    """The other end of the port. Closing the socket closes the port, and the other way round."""
+    """The other end of the port. Closing the socket closes the port, and the other way round; it is
+    closed when the socket's ``close`` returns, within :data:`CLOSE_SECONDS`."""
     ours, theirs = socket.socketpair()
     copier = _Copier(port, ours)
     for work in (copier.port_to_socket, copier.socket_to_port):
         threading.Thread(target=work, name=name, daemon=True).start()
-    return theirs
+    return _PortSocket(theirs, copier)
+
+
+class _PortSocket(socket.socket):
+    def __init__(self, end: socket.socket, copier: _Copier) -> None:
+        super().__init__(end.family, end.type, end.proto, fileno=end.detach())
+        self._copier = copier
+
+    def close(self) -> None:
+        super().close()
+        self._copier.port_closed.wait(CLOSE_SECONDS)
 
 
 class _Copier:
     def __init__(self, port: BytePort, end: socket.socket) -> None:
         self._port = port
         self._end = end
+        self.port_closed = threading.Event()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._threads = 2
@@ -94,5 +110,8 @@ class _Copier:
             self._threads -= 1
             if self._threads:
                 return
-        self._port.close()
-        self._end.close()
+        try:
+            self._port.close()
+        finally:
+            self.port_closed.set()
+            self._end.close()

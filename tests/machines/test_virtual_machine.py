@@ -56,9 +56,6 @@ def test_a_wrong_path_is_refused_and_the_target_lives_on(machine: VirtualMachine
     assert machine.status().state == "running"
 
 
-@pytest.mark.xfail(
-    sys.platform == "win32", reason="a named pipe is busy after a boot; not looked into yet", strict=False
-)
 @pytest.mark.parametrize("form", FORMS)
 def test_it_is_debugged_over_a_serial_port_of_any_form(
     machine: VirtualMachine, form: str, tmp_path: Path

@@ -19,7 +19,7 @@ from types import ModuleType
 
 import pytest
 from hypothesis import settings
-from limits_of_wine import LIMITS, expect_limits
+from limits_of_wine import LIMITS, LostStarts, expect_limits
 from this_system import under_wine
 
 from harness.debuggers.pykd.debugger import require
@@ -131,6 +131,16 @@ def ntoseye() -> ModuleType:
     except ImportError:
         skip_or_fail("ntoseye", "the optional extra ntoseye is not installed")
         raise
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Under Wine a process that it has lost is started again."""
+    if sys.platform == "win32" and under_wine():
+        import _winapi
+
+        lost = LostStarts()
+        _winapi.CreateProcess = lost.mended(_winapi.CreateProcess)
+        config.pluginmanager.register(lost)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from limits_of_wine import LIMITS
+from limits_of_wine import LIMITS, LOST_START, START_TRIES, LostStarts
 
 pytest_plugins = ["pytester"]
 
@@ -81,3 +82,61 @@ def test_the_files_that_the_table_names_are_there() -> None:
     for name, limit in LIMITS.items():
         assert (TESTS.parent / name.partition("::")[0]).is_file(), name
         assert limit.reason
+
+
+def start(lost: LostStarts, *errors: OSError) -> tuple[int, int]:
+    """Start a process that fails so often; how many tries there were, and how many are told of."""
+    coming = iter(errors)
+    tries = 0
+
+    def create(name: str) -> str:
+        nonlocal tries
+        tries += 1
+        if (error := next(coming, None)) is not None:
+            raise error
+        return name
+
+    assert lost.mended(create)("python.exe") == "python.exe"
+    return tries, lost.count
+
+
+def windows_error(code: int) -> OSError:
+    error = OSError(f"[WinError {code}]")
+    error.winerror = code
+    return error
+
+
+def test_a_process_that_wine_has_lost_is_started_again() -> None:
+    lost = LostStarts()
+    assert start(lost) == (1, 0)
+    assert start(lost, windows_error(LOST_START)) == (2, 1)
+    with pytest.raises(OSError, match=str(LOST_START)):
+        start(lost, *[windows_error(LOST_START)] * START_TRIES)
+
+
+@pytest.mark.parametrize("error", [windows_error(5), OSError(2, "no such file")])
+def test_any_other_error_of_a_start_is_raised_at_once(error: OSError) -> None:
+    lost = LostStarts()
+    with pytest.raises(OSError, match=re.escape(str(error))):
+        start(lost, error)
+    assert lost.count == 0
+
+
+@pytest.mark.parametrize("arguments", [[], ["-n", "1"]])
+def test_the_summary_says_how_many_were_lost(pytester: pytest.Pytester, arguments: list[str]) -> None:
+    pytester.makeconftest(
+        f"""
+        import sys
+        sys.path.insert(0, {str(TESTS)!r})
+        from limits_of_wine import LostStarts
+        lost = LostStarts()
+        def pytest_configure(config):
+            config.pluginmanager.register(lost)
+        """
+    )
+    pytester.makepyfile(test_it="from conftest import lost\ndef test_it(): lost.count += 2")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        ["Wine lost 2 processes at their start (error 1359); they were started again"]
+    )

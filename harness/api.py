@@ -64,6 +64,7 @@ def run(
     policy: str | None = None,
     processors: int | None = None,
     print_masks: Mapping[str, int] | None = None,
+    kdfiles: bool = False,
     timeout: float = Watch.silence,
     step_timeout: float = Watch.printing,
     trace_dir: FilePath = "traces",
@@ -87,6 +88,8 @@ def run(
     :param processors: how many the virtual target has, 1 to 8; None for each scenario's own, or 2.
     :param print_masks: which debug prints pass: component → mask, ``{"DEFAULT": 0xF}`` for a plain DbgPrint;
         None for Windows' own choice, errors alone. It comes before a scenario's own.
+    :param kdfiles: the target gets the drivers of its debugger, as by WinDbg's ``.kdfiles``, and not from its
+        own disk; only with ``native`` and ``pykd``.
     :param timeout: seconds after which a target that neither prints nor answers is lost.
     :param step_timeout: seconds of one step, besides what it sleeps, after which a driver that still prints
         hangs.
@@ -113,6 +116,7 @@ def run(
         policy=policy,
         processors=processors,
         print_masks=_checked_masks(print_masks or {}),
+        kdfiles=kdfiles,
         subscribers=(on_progress,) if on_progress is not None else (),
     ) as rig:
         series = run_series(rig, wanted, seed=seed, repeat=repeat, fail_fast=fail_fast)

@@ -75,6 +75,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="which debug prints pass: 0xf, or COMPONENT=0xf (default: errors, as in Windows)",
     )
     group.addoption(
+        "--procnotify-kdfiles",
+        action="store_true",
+        help="the target gets the drivers of its debugger (WinDbg's .kdfiles), and not from its own disk",
+    )
+    group.addoption(
         "--procnotify-repeat",
         type=_at_least(1),
         default=1,
@@ -237,6 +242,7 @@ class _SharedRig:
                 policy=option("--procnotify-policy"),
                 processors=option("--procnotify-processors"),
                 print_masks=_print_masks(option("--procnotify-print-mask")),
+                kdfiles=option("--procnotify-kdfiles"),
             )
             try:
                 self._rig = self._stack.enter_context(opening)

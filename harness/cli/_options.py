@@ -11,7 +11,7 @@ import click
 
 from harness.cli._logging import Command, log_options
 from harness.connection import parse_connection
-from harness.debuggers import DEBUGGERS
+from harness.debuggers import DEBUGGERS, FILE_SERVING
 from harness.printmasks import parse_print_mask
 from harness.report.json_document import json_document
 from harness.runs.livetarget import Watch
@@ -26,6 +26,7 @@ __all__ = [
     "duration",
     "json_asked",
     "json_option",
+    "kdfiles_option",
     "log_options",
     "part_options",
     "policy_option",
@@ -90,6 +91,13 @@ processors_option = click.option(
     metavar="N",
     help=f"How many processors the virtual target has, 1 to {MAX_PROCESSORS}. Without it the"
     " scenario's own, or 2.",
+)
+
+kdfiles_option = click.option(
+    "--kdfiles",
+    is_flag=True,
+    help="The target gets the drivers of its debugger, as by WinDbg's .kdfiles, and not from its own disk;"
+    f" only with --debugger {' or '.join(FILE_SERVING)}.",
 )
 
 

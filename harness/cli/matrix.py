@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from harness.cli import INTERRUPTED
-from harness.cli._options import json_option, log_options, print_json
+from harness.cli._options import json_option, kdfiles_option, log_options, print_json
 from harness.errors import UsageError
 from harness.files import cannot_write
 from harness.outcome import Outcome, worst
@@ -18,11 +18,14 @@ from harness.report.console import make_console
 from harness.report.matrix import cell_as_json, cell_line, matrix_table, write_matrix_junit
 from harness.report.text import one_line
 from harness.runs.matrix import CellResult, MatrixInterrupted, matrix_cells, run_matrix
+from harness.runs.opening import check_serving
 
 __all__ = ["command"]
 
-_ITS_OWN: Final = frozenset({"--machine", "--debugger", "--driver", "--json", "--junit", "--trace-dir"})
-"""Options of ``run`` that the matrix sets for each cell."""
+_ITS_OWN: Final = frozenset(
+    {"--machine", "--debugger", "--driver", "--json", "--junit", "--trace-dir", "--kdfiles"}
+)
+"""Options of ``run`` that are the matrix's own, or that it sets for each cell."""
 
 
 @click.command(short_help="run scenarios on many machines, with many debuggers and drivers")
@@ -68,6 +71,7 @@ _ITS_OWN: Final = frozenset({"--machine", "--debugger", "--driver", "--json", "-
     help="Where the folder of this matrix is made, with a folder for each cell.",
 )
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML of all.")
+@kdfiles_option
 @json_option
 @log_options
 def command(
@@ -78,6 +82,7 @@ def command(
     jobs: int | None,
     trace_dir: Path,
     junit: Path | None,
+    kdfiles: bool,
     as_json: bool,
 ) -> int:
     """Run every scenario in PATH... with every combination of machine, debugger and driver.
@@ -90,6 +95,7 @@ def command(
       procnotify matrix scenarios --debugger native --debugger pykd
       procnotify matrix scenarios --machine lab.yaml --machine virtual --driver a.sys --driver b.sys
       procnotify matrix scenarios --driver a.sys --driver b.sys -- --seeds 1-20
+      procnotify matrix scenarios --machine lab.yaml --driver mydriver.sys --kdfiles
 
     \b
     Exit code: of all cells, the first of these that happened:
@@ -105,6 +111,10 @@ def command(
             raise UsageError(
                 f"{option} stands behind --", hint="it is an option of matrix itself: put it before"
             )
+    if kdfiles:
+        for debugger in debuggers:
+            check_serving(debugger)
+        paths = (*paths, "--kdfiles")
     console = make_console(stderr=as_json)
     cells = matrix_cells(machines, debuggers, drivers or (None,))
     folder = trace_dir / f"matrix-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"

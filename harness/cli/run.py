@@ -17,6 +17,7 @@ from harness.cli._options import (
     connection_text,
     drivers_option,
     json_option,
+    kdfiles_option,
     log_options,
     policy_option,
     print_json,
@@ -24,7 +25,7 @@ from harness.cli._options import (
     processors_option,
     timeout_option,
 )
-from harness.debuggers import DEBUGGERS, FILE_SERVING
+from harness.debuggers import DEBUGGERS
 from harness.errors import ProcnotifyError, UsageError
 from harness.files import cannot_write
 from harness.internal import internal_error
@@ -47,6 +48,7 @@ __all__ = ["command"]
 
 _QUOTE = subprocess.list2cmdline if sys.platform == "win32" else shlex.join
 """Words as this system's shell takes them."""
+_VIRTUAL, _NATIVE = "virtual", "native"
 MAX_JOBS = 256
 """Processes at most."""
 MAX_RETRIES = 100
@@ -67,14 +69,14 @@ def _seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
 @click.option(
     "--machine",
-    default="virtual",
+    default=_VIRTUAL,
     show_default=True,
     metavar="NAME|FILE",
     help=f"Where the driver runs: {', '.join(MACHINES)}, or the path of a machine file (lab.yaml).",
 )
 @click.option(
     "--debugger",
-    default="native",
+    default=_NATIVE,
     show_default=True,
     metavar="NAME",
     help=f"Who listens: {', '.join(DEBUGGERS)}; or {NO_DEBUGGER}: the virtual target runs in this process,"
@@ -144,12 +146,7 @@ def _seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -
     metavar="N",
     help="Begin a run whose rig failed anew, at most N times; a result that needed it says so.",
 )
-@click.option(
-    "--kdfiles",
-    is_flag=True,
-    help="The target gets the drivers of its debugger, as by WinDbg's .kdfiles, and not from its own disk;"
-    f" only with --debugger {' or '.join(FILE_SERVING)}.",
-)
+@kdfiles_option
 @click.option("--fail-fast", is_flag=True, help="Stop after the first run that does not pass.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what did not pass, and the totals.")
 @policy_option
@@ -267,7 +264,7 @@ def command(
     report.summary()
     if seeds is not None:
         for alike in by_cause(series.results):
-            like = _like(drivers, policy, processors, print_masks)
+            like = _like(machine, debugger, drivers, policy, processors, print_masks, kdfiles=kdfiles)
             words = ["procnotify", "run", str(alike[0].path), "--seed", str(alike[0].seed), *like]
             say(f"again: {one_line(_QUOTE(words))}")
     if rig.traces.path is not None:
@@ -310,9 +307,21 @@ def _print_json(series: Series, code: int, traces: Path | None, failed: Sequence
 
 
 def _like(
-    drivers: Iterable[Path], policy: str | None, processors: int | None, print_masks: Mapping[str, int]
+    machine: str,
+    debugger: str,
+    drivers: Iterable[Path],
+    policy: str | None,
+    processors: int | None,
+    print_masks: Mapping[str, int],
+    *,
+    kdfiles: bool,
 ) -> Iterator[str]:
-    """The options that decide what one seed does."""
+    """The options that decide what one seed does. What came without a debugger comes with the usual one too,
+    and can be looked at there."""
+    if machine != _VIRTUAL:
+        yield from ("--machine", machine)
+    if debugger not in (_NATIVE, NO_DEBUGGER):
+        yield from ("--debugger", debugger)
     for driver in drivers:
         yield from ("--driver", str(driver))
     if policy is not None:
@@ -321,6 +330,8 @@ def _like(
         yield from ("--processors", str(processors))
     for component, mask in print_masks.items():
         yield from ("--print-mask", f"{component}=0x{mask:x}")
+    if kdfiles:
+        yield "--kdfiles"
 
 
 def _begin_junit(path: Path) -> None:

@@ -24,7 +24,7 @@ from harness.runs.trace_folder import TraceFolder
 from harness.symbols import DriverSymbols
 from harness.toolchain import default_actor, default_driver
 
-__all__ = ["MAX_DRIVER", "NO_DEBUGGER", "check_names", "open_rig", "read_driver"]
+__all__ = ["MAX_DRIVER", "NO_DEBUGGER", "check_names", "check_serving", "open_rig", "read_driver"]
 
 NO_DEBUGGER = "none"
 """The debugger's name where nobody listens: the target runs in this process."""
@@ -105,7 +105,11 @@ def _check_real(
             )
 
 
-def _check_serving(debugger: str) -> None:
+def check_serving(debugger: str) -> None:
+    """With ``--kdfiles`` the debugger hands out the drivers.
+
+    :raises UsageError: this one has no files for a target.
+    """
     if debugger not in FILE_SERVING:
         raise UsageError(
             f"--kdfiles has the target get the driver of its debugger, and --debugger {debugger} has no files"
@@ -172,7 +176,7 @@ def open_rig(
     if open_debugger is None:
         _check_direct(host, connection)
     if kdfiles:
-        _check_serving(debugger)
+        check_serving(debugger)
     _check_real(host, policy, processors, print_masks)
     traces = TraceFolder(trace_folder, now=now, token=token)
     with ExitStack() as closing:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
+import harness.cli.matrix
 from harness.cli import cli
 from harness.toolchain import Arch, build_driver
 
@@ -43,6 +46,28 @@ def test_what_belongs_before_the_dashes_is_refused_behind_them(tmp_path: Path) -
     )
     assert "--driver stands behind --; it is an option of matrix itself" in str(done.exception)
     assert not list(tmp_path.iterdir())
+
+
+def test_who_hands_out_no_drivers_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    words = ["--debugger", "native", "--debugger", "none", "--kdfiles", "--trace-dir", str(tmp_path)]
+    done = CliRunner().invoke(cli, ["matrix", SCENARIO, *words], standalone_mode=False)
+    assert "--debugger none has no files for it; choose --debugger native or pykd" in str(done.exception)
+    assert not list(tmp_path.iterdir())
+
+
+def test_each_cell_is_asked_to_have_its_debugger_hand_out_the_drivers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[Sequence[str]] = []
+
+    def run_matrix(cells: object, arguments: Sequence[str], folder: Path, **_: object) -> list[object]:
+        asked.append(arguments)
+        return []
+
+    monkeypatch.setattr(harness.cli.matrix, "run_matrix", run_matrix)
+    words = ["--kdfiles", "--trace-dir", str(tmp_path), "--", "--seeds", "1-2"]
+    CliRunner().invoke(cli, ["matrix", SCENARIO, *words], standalone_mode=False)
+    assert asked == [(SCENARIO, "--seeds", "1-2", "--kdfiles")]
 
 
 def test_a_wrong_machine_is_wrong_input_of_its_cell_alone(tmp_path: Path) -> None:

@@ -173,6 +173,20 @@ def test_the_words_that_show_a_run_again_have_all_that_decides_it(runs: Scripted
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "like"),
+    [
+        (["--kdfiles"], " --kdfiles"),
+        (["--kdfiles", "--debugger", "pykd"], " --debugger pykd --kdfiles"),
+        (["--machine", "lab.yaml"], " --machine lab.yaml"),
+        (["--debugger", "none"], ""),
+    ],
+)
+def test_they_name_who_is_not_the_usual_one(runs: ScriptedRuns, words: list[str], like: str) -> None:
+    runs.broken.add(2)
+    assert run("--seeds", "2-2", *words).stderr == f"again: procnotify run s.yaml --seed 2{like}\n"
+
+
 @pytest.mark.parametrize("words", ["10", "2-1", "-1-2", "a-b", "1-2-3", "٣-4"])
 @pytest.mark.usefixtures("runs")
 def test_what_is_no_range_of_seeds_is_refused(words: str) -> None:

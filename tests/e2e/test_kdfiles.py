@@ -1,4 +1,4 @@
-"""``run --kdfiles``: the driver comes from the debugger, and nothing that it says differs for that."""
+"""``--kdfiles``: the driver comes from the debugger, and nothing that it says differs for that."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import harness
 from harness.errors import UsageError
 from harness.guests.virtual import VirtualGuest
 from harness.outcome import Outcome
@@ -58,6 +59,14 @@ def test_a_driver_from_the_debugger_says_what_it_says_from_the_disk(
     own = run("none", tmp_path / "own", kdfiles=False)
     assert len(events_of(own)) > 15
     assert events_of(served) == events_of(own)
+
+
+def test_python_code_may_ask_for_it(stored: dict[str, bytes], tmp_path: Path) -> None:
+    series = harness.run(SCENARIO, kdfiles=True, trace_dir=tmp_path)
+    assert series.outcome is Outcome.PASSED
+    assert stored["procnotify.sys"] == STAND_IN
+    with pytest.raises(UsageError, match="--debugger none has no files for it"):
+        harness.run(SCENARIO, kdfiles=True, debugger="none", trace_dir=tmp_path)
 
 
 @pytest.mark.parametrize("debugger", ["none", "ntoseye"])

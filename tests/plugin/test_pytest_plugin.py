@@ -92,6 +92,30 @@ def test_the_options_of_run_have_their_twins(pytester: pytest.Pytester, folder: 
     refused.stdout.fnmatch_lines(["*the connection is not understood*"])
 
 
+def test_the_debugger_hands_out_the_drivers_where_that_is_asked_for(
+    pytester: pytest.Pytester, folder: Path
+) -> None:
+    pytester.makeconftest(
+        """
+        from harness.guests.virtual import VirtualGuest
+
+        put = VirtualGuest.put
+
+        def noted(self, name, data):
+            print(f"{name}: {data[:30]!r}")
+            return put(self, name, data)
+
+        VirtualGuest.put = noted
+        """
+    )
+    result = pytester.runpytest_subprocess("scenarios", "-s", "--procnotify-kdfiles")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*procnotify.sys: b'The driver that belongs here*"])
+    refused = pytester.runpytest_subprocess("scenarios", "--procnotify-kdfiles", "--procnotify-debugger=none")
+    refused.assert_outcomes(errors=1)
+    refused.stdout.fnmatch_lines(["*--debugger none has no files for it*"])
+
+
 def test_what_nobody_foresaw_is_an_error_and_not_a_failure(pytester: pytest.Pytester, folder: Path) -> None:
     pytester.makeconftest(
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
@@ -81,12 +81,12 @@ CHANNELS: Final[dict[str, _Channel]] = {
 class OpenGuest:
     """A guest and its channel, of one run.
 
-    :param access: how it is reached.
-    :param address: where the channel meets it.
+    :param access: what its machine file says of it.
+    :param channel: the way into it.
     """
 
-    def __init__(self, access: GuestAccess, address: Address) -> None:
-        self.channel = access.open_channel(address)
+    def __init__(self, access: GuestAccess, channel: GuestChannel) -> None:
+        self.channel = channel
         self.guest: Guest = HelperGuest(self.channel, folder=access.folder, helper=access.helper)
 
     def await_up(self, timeout: float) -> None:
@@ -119,18 +119,22 @@ class GuestAccess:
 
 
 def read_guest(
-    source: Source, node: Node, *, channels: Iterable[str] = CHANNELS, own_address: bool
+    source: Source, node: Node, *, channels: Iterable[str] = CHANNELS, own_places: Container[str] = ()
 ) -> GuestAccess:
     """The section ``guest``.
 
     :param channels: those that this type of machine has.
-    :param own_address: the machine makes the channel's place itself; else the key ``address`` names it.
+    :param own_places: channels whose place the machine makes itself; of others the key ``address`` names it.
     """
     names = [name for name in CHANNELS if name in channels]
     keys = {key for name in names for key in (*CHANNELS[name].required, *CHANNELS[name].optional)}
-    place = () if own_address else ("address",)
+    own = [name for name in names if name in own_places]
+    place = ("address",) if len(own) < len(names) else ()
     entries = source.mapping(
-        node, "guest", required=("channel", *place), optional=("folder", "helper", *sorted(keys))
+        node,
+        "guest",
+        required=("channel", *(() if own else place)),
+        optional=(*(place if own else ()), "folder", "helper", *sorted(keys)),
     )
     channel = source.text(entries["channel"], "channel")
     if channel not in names:
@@ -148,11 +152,16 @@ def read_guest(
             source.fail(node, f"guest lacks '{key}', which the channel {channel} needs")
     for key in keys.intersection(entries) - options.keys():
         source.fail(entries[key], f"the channel {channel} has no key '{key}'")
+    address = entries.get("address")
+    if channel in own and address is not None:
+        source.fail(address, f"where the channel {channel} is, the machine knows itself")
+    if channel not in own and address is None:
+        source.fail(node, f"guest lacks 'address', which the channel {channel} needs")
     return GuestAccess(
         channel=channel,
         folder=source.entry(entries, "folder", lambda node: source.text(node, "folder"), DEFAULT_FOLDER),
         helper=source.entry(entries, "helper", lambda node: source.text(node, "helper"), None),
-        address=None if own_address else _address(source, entries["address"], over_tcp=form.over_tcp),
+        address=None if address is None else _address(source, address, over_tcp=form.over_tcp),
         options=options,
     )
 

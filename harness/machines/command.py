@@ -80,7 +80,7 @@ class CommandMachine:
         self._started = True
         self._do("start")
         assert self._access.address is not None
-        self._guest = OpenGuest(self._access, self._access.address)
+        self._guest = OpenGuest(self._access, self._access.open_channel(self._access.address))
         try:
             self._guest.await_up(self._boot_seconds)
         except ProcnotifyError as error:
@@ -159,7 +159,7 @@ class CommandMachine:
 def read_command(source: Source, name: str, entries: Mapping[str, Node]) -> CommandMachine | None:
     """The machine of a file of type ``command``; None where a mistake in it was noted."""
     connection = source.entry(entries, "connection", lambda node: read_connection(source, node), None)
-    access = source.entry(entries, "guest", lambda node: read_guest(source, node, own_address=False), None)
+    access = source.entry(entries, "guest", lambda node: read_guest(source, node), None)
     commands = {key: read_words(source, entries, key) for key in COMMANDS if key in entries}
     if "snapshot" in commands and "revert" not in commands:
         source.note(entries["snapshot"], "a snapshot without 'revert' is of no use")

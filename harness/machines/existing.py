@@ -46,7 +46,7 @@ class ExistingMachine:
         """See :meth:`harness.machines.base.PreparedMachine.prepare`: its guest answers."""
         self.stop()
         assert self.access.address is not None
-        self._guest = OpenGuest(self.access, self.access.address)
+        self._guest = OpenGuest(self.access, self.access.open_channel(self.access.address))
         self._guest.await_up(self._up_seconds)
 
     def start(self, boot: BootOptions) -> None:
@@ -81,7 +81,7 @@ class ExistingMachine:
 def read_existing(source: Source, name: str, entries: Mapping[str, Node]) -> ExistingMachine | None:
     """The machine of a file of type ``existing``; None where a mistake in it was noted."""
     connection = source.entry(entries, "connection", lambda node: read_connection(source, node), None)
-    access = source.entry(entries, "guest", lambda node: read_guest(source, node, own_address=False), None)
+    access = source.entry(entries, "guest", lambda node: read_guest(source, node), None)
     up_seconds = read_seconds(source, entries, "boot_timeout", UP_SECONDS)
     if connection is None or access is None:
         return None

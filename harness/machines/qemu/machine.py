@@ -77,7 +77,7 @@ class QemuMachine:
         self._clean = False
         hardware.begin_run()
         hardware.monitor.execute("cont")
-        self.open_guest = OpenGuest(self.settings.access, self._address(hardware.places))
+        self.open_guest = self._guest_at(hardware.places)
         self._await_guest(hardware, UP_SECONDS)
 
     def guest(self) -> Guest:
@@ -147,7 +147,7 @@ class QemuMachine:
         settings = self.settings
         hardware = self.hardware = VirtualHardware(settings, self._free_places, kvm=self._kvm())
         try:
-            self.open_guest = OpenGuest(settings.access, self._address(hardware.places))
+            self.open_guest = self._guest_at(hardware.places)
             try:
                 self._await_guest(hardware, settings.boot_seconds)
             finally:
@@ -191,6 +191,10 @@ class QemuMachine:
     def _free_places(self, folder: Path) -> Places:
         connection = self.settings.connection or PipeConnection(str(folder / "com1"))
         return Places(folder, connection, _free_tcp_port() if self.settings.access.channel == "ssh" else None)
+
+    def _guest_at(self, places: Places) -> OpenGuest:
+        access = self.settings.access
+        return OpenGuest(access, access.open_channel(self._address(places)))
 
     def _address(self, places: Places) -> Address:
         match self.settings.access.channel:

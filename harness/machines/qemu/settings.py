@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.connection import Connection, NetConnection, PipeConnection, SerialConnection, TcpConnection
-from harness.machines.access import GuestAccess, read_guest
+from harness.machines.access import CHANNELS, GuestAccess, read_guest
 from harness.machines.reading import read_connection, read_seconds, read_words
 from harness.yamlfile.nodes import Node, ScalarNode, Source
 
@@ -99,7 +99,7 @@ def read_settings(source: Source, name: str, entries: Mapping[str, Node]) -> Qem
         )
 
     connection = source.entry(entries, "connection", lambda node: _connection(source, node), None)
-    access = source.entry(entries, "guest", lambda node: read_guest(source, node, own_address=True), None)
+    access = source.entry(entries, "guest", lambda node: read_guest(source, node, own_places=CHANNELS), None)
     image = source.entry(entries, "image", lambda node: _file(source, node, "image"), None)
     if "kdnet" in entries and not isinstance(connection, NetConnection):
         source.note(entries["kdnet"], "kdnet has a meaning for a connection by net: alone")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from harness.errors import GuestError, TargetLost
 from harness.guests.channels.base import ProgramResult
-from harness.guests.channels.qga.link import AgentAddress, AgentLink, address_words
+from harness.guests.channels.qga.link import Agent, AgentAddress, AgentLink
 from harness.guests.paths import is_windows_path
 from harness.waiting import wait_in_slices
 
@@ -44,13 +44,14 @@ COMMANDS: Final = (
 class QgaChannel:
     """See :class:`harness.guests.channels.base.GuestChannel`.
 
-    :param address: path of a Unix socket, or host and port, where QEMU's chardev of the agent's port listens.
+    :param agent: the agent; or path of a Unix socket, or host and port, where QEMU's chardev of the agent's
+        port listens.
     :param timeout: seconds that the agent may take for one answer; a program's own time does not count.
     """
 
-    def __init__(self, address: AgentAddress, *, timeout: float = 60.0) -> None:
-        self._link = AgentLink(address)
-        self._where = address_words(address)
+    def __init__(self, agent: Agent | AgentAddress, *, timeout: float = 60.0) -> None:
+        self._agent: Agent = AgentLink(agent) if isinstance(agent, str | tuple) else agent
+        self._where = self._agent.where
         self._timeout = timeout
 
     def await_up(self, timeout: float) -> None:
@@ -61,7 +62,7 @@ class QgaChannel:
         deadline = monotonic() + timeout
         while True:
             try:
-                self._link.synchronise(min(max(deadline - monotonic(), 0.1), UP_SECONDS))
+                self._agent.synchronise(min(max(deadline - monotonic(), 0.1), UP_SECONDS))
                 break
             except TargetLost as error:
                 if deadline - monotonic() <= PAUSES[-1]:
@@ -132,7 +133,7 @@ class QgaChannel:
 
     def close(self) -> None:
         """See :meth:`harness.guests.channels.base.GuestChannel.close`."""
-        self._link.close()
+        self._agent.close()
 
     def _require_commands(self) -> None:
         info = self._call("guest-info")
@@ -151,11 +152,11 @@ class QgaChannel:
 
     def _call(self, command: str, timeout: float | None = None, /, **arguments: Any) -> dict[str, Any]:
         """An answer that is an object; one that is not is taken for an empty one."""
-        answer = self._link.call(command, arguments, timeout=timeout or self._timeout)
+        answer = self._agent.call(command, arguments, timeout=timeout or self._timeout)
         return answer if isinstance(answer, dict) else {}
 
     def _open(self, path: str, mode: str) -> int:
-        handle = self._link.call("guest-file-open", {"path": path, "mode": mode}, timeout=self._timeout)
+        handle = self._agent.call("guest-file-open", {"path": path, "mode": mode}, timeout=self._timeout)
         return _number(handle, "guest-file-open")
 
     def _write(self, handle: int, path: str, piece: bytes) -> int:
@@ -205,7 +206,7 @@ class QgaChannel:
         return "it was ended" if gone else f"it still runs as PID {pid}"
 
     def _pause(self, seconds: float) -> None:
-        if self._link.closed.wait(seconds):
+        if self._agent.closed.wait(seconds):
             raise TargetLost(f"the channel to the guest agent at {self._where} was closed")
 
 

@@ -13,13 +13,13 @@ import socket
 import threading
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from harness.errors import GuestError, TargetLost
 from harness.guests.channels.qga.answers import AnswerStream, NotAnAnswerError
 from harness.waiting import SLICE_SECONDS
 
-__all__ = ["AgentAddress", "AgentLink", "address_words"]
+__all__ = ["Agent", "AgentAddress", "AgentLink", "address_words"]
 
 AgentAddress = str | tuple[str, int]
 """Path of a Unix socket, or host and port of a TCP one."""
@@ -45,9 +45,36 @@ def address_words(address: AgentAddress) -> str:
     return address if isinstance(address, str) else f"{address[0]}:{address[1]}"
 
 
+class Agent(Protocol):
+    """A guest agent, whoever passes on what it is asked. Calls come from one thread; ``close`` may come from
+    another."""
+
+    where: str
+    """What a message names behind "the guest agent at"."""
+    closed: threading.Event
+    """Set by ``close``."""
+
+    def synchronise(self, timeout: float) -> None:
+        """Have it answer.
+
+        :param timeout: seconds.
+        :raises TargetLost: it does not.
+        """
+
+    def call(self, command: str, arguments: dict[str, Any] | None = None, *, timeout: float) -> Any:
+        """Ask, and wait for the answer; what the command returns.
+
+        :param timeout: seconds.
+        :raises GuestError: the agent refuses.
+        :raises TargetLost: the agent is not there, does not answer in time, or answers nonsense.
+        """
+
+    def close(self) -> None:
+        """End it for ever; a call that waits ends with TargetLost. Idempotent."""
+
+
 class AgentLink:
-    """Connects when it is needed, anew after the connection was lost. Calls come from one thread; ``close``
-    may come from another.
+    """See :class:`Agent`. Connects when it is needed, anew after the connection was lost.
 
     :param address: where QEMU, or the agent itself, listens.
     :param number: a number that no client before has used, 48 bits.
@@ -56,7 +83,8 @@ class AgentLink:
     def __init__(
         self, address: AgentAddress, *, number: Callable[[], int] = lambda: secrets.randbits(48)
     ) -> None:
-        self._where = f"the guest agent at {address_words(address)}"
+        self.where = address_words(address)
+        self._agent = f"the guest agent at {self.where}"
         self._address = address
         self._number = number
         self._socket: socket.socket | None = None
@@ -65,11 +93,7 @@ class AgentLink:
         self.closed = threading.Event()
 
     def synchronise(self, timeout: float) -> None:
-        """Connect where that is needed, and have the agent answer a number.
-
-        :param timeout: seconds.
-        :raises TargetLost: nobody listens, the agent does not answer, or what answers is none.
-        """
+        """See :meth:`Agent.synchronise`: connect where that is needed, and have the agent answer a number."""
         question = _Question("guest-sync-delimited", timeout, monotonic() + timeout)
         if self._socket is None:
             self._connect(timeout)
@@ -82,12 +106,7 @@ class AgentLink:
         self._in_step = True
 
     def call(self, command: str, arguments: dict[str, Any] | None = None, *, timeout: float) -> Any:
-        """Ask, and wait for the answer; what the command returns.
-
-        :param timeout: seconds.
-        :raises GuestError: the agent refuses.
-        :raises TargetLost: the agent is not there, does not answer in time, or answers nonsense.
-        """
+        """See :meth:`Agent.call`."""
         if not self._in_step or self._stream.pending or self._has_more():
             self.synchronise(min(SYNC_SECONDS, timeout))
         question = _Question(command, timeout, monotonic() + timeout)
@@ -99,10 +118,10 @@ class AgentLink:
             return answer["return"]
         error = answer["error"]
         words = error.get("desc") if isinstance(error, dict) else error
-        raise GuestError(f"{self._where} refused {command}: {words!s:.400}")
+        raise GuestError(f"{self._agent} refused {command}: {words!s:.400}")
 
     def close(self) -> None:
-        """End the connection for ever; a call that waits ends with TargetLost. Idempotent."""
+        """See :meth:`Agent.close`."""
         self.closed.set()
         self._drop()
 
@@ -116,14 +135,14 @@ class AgentLink:
 
     def _connect(self, timeout: float) -> None:
         if self.closed.is_set():
-            raise TargetLost(f"{self._where} is asked after its channel was closed")
+            raise TargetLost(f"{self._agent} is asked after its channel was closed")
         try:
             if isinstance(self._address, tuple):
                 self._socket = socket.create_connection(self._address, timeout)
             else:
                 self._socket = _unix_connection(self._address, timeout)
         except OSError as error:
-            raise TargetLost(f"{self._where} cannot be reached: {error.strerror or error}") from error
+            raise TargetLost(f"{self._agent} cannot be reached: {error.strerror or error}") from error
         self._stream = AnswerStream()
 
     def _has_more(self) -> bool:
@@ -159,12 +178,12 @@ class AgentLink:
                 if not data:
                     self._drop()
                     raise TargetLost(
-                        f"{self._where} ended the connection before it answered {question.command}"
+                        f"{self._agent} ended the connection before it answered {question.command}"
                     )
                 answer = self._stream.feed(data)
         except NotAnAnswerError as error:
             self._drop()
-            raise TargetLost(f"{self._where} answered {question.command} with {error}") from None
+            raise TargetLost(f"{self._agent} answered {question.command} with {error}") from None
         return answer
 
     def _wait(self, work: Callable[[socket.socket], T], question: _Question) -> T:
@@ -172,7 +191,7 @@ class AgentLink:
         while True:
             connection = self._socket
             if connection is None:
-                raise TargetLost(f"{self._where}: the channel was closed in the middle of {question.command}")
+                raise TargetLost(f"{self._agent}: the channel was closed in the middle of {question.command}")
             left = question.deadline - monotonic()
             try:
                 connection.settimeout(min(max(left, 0.001), SLICE_SECONDS))
@@ -180,12 +199,12 @@ class AgentLink:
             except TimeoutError:
                 if left <= SLICE_SECONDS:
                     raise TargetLost(
-                        f"{self._where} did not answer {question.command} within {question.timeout:g} s"
+                        f"{self._agent} did not answer {question.command} within {question.timeout:g} s"
                     ) from None
             except OSError as error:
                 self._drop()
                 raise TargetLost(
-                    f"{self._where} was lost in the middle of {question.command}: {error.strerror or error}"
+                    f"{self._agent} was lost in the middle of {question.command}: {error.strerror or error}"
                 ) from error
 
 

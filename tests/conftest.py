@@ -1,9 +1,9 @@
 """Fixtures for what lies outside the project: recorded data and Wine.
 
-``PROCNOTIFY_REQUIRE`` names what may not be missing (``shared_data``, ``wine``, ``pykd``, ``ntoseye``, a
-program of another package: ``qemu-ga``, ``sshd``, ``osslsigncode``; or ``all``): a skip for that reason
-becomes a failure. ``.ci/run`` sets it. On Windows ``all`` is what there is for Windows: the recorded data and
-pykd.
+``PROCNOTIFY_REQUIRE`` names what may not be missing (``shared_data``, ``wine``, ``pykd``, ``ntoseye``,
+``libvirt``, a program of another package: ``qemu-ga``, ``sshd``, ``osslsigncode``; or ``all``): a skip for
+that reason becomes a failure. ``.ci/run`` sets it. On Windows ``all`` is what there is for Windows: the
+recorded data and pykd.
 """
 
 from __future__ import annotations
@@ -131,6 +131,20 @@ def ntoseye() -> ModuleType:
     except ImportError:
         skip_or_fail("ntoseye", "the optional extra ntoseye is not installed")
         raise
+
+
+@pytest.fixture(scope="session")
+def libvirt() -> ModuleType:
+    """The Python binding of the optional extra, which is built where libvirt-dev is (not for Windows)."""
+    if sys.platform == "win32":
+        pytest.skip("libvirt's Python binding is not for Windows")
+    try:
+        found = importlib.import_module("libvirt")
+    except ImportError:
+        skip_or_fail("libvirt", "the optional extra libvirt is not installed")
+        raise
+    found.registerErrorHandler(lambda context, error: None, None)
+    return found
 
 
 def pytest_configure(config: pytest.Config) -> None:

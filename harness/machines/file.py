@@ -31,11 +31,14 @@ MACHINE_TYPES: Final[dict[str, MachineType]] = {
 }
 """Every type of machine that a file can describe on this system."""
 if sys.platform != "win32":
-    # Its monitor is a Unix socket.
+    # QEMU's monitor, and libvirt's daemon, are at Unix sockets.
+    from harness.machines.libvirt.machine import read_libvirt
+    from harness.machines.libvirt.settings import LIBVIRT_KEYS
     from harness.machines.qemu.machine import read_qemu
     from harness.machines.qemu.settings import QEMU_KEYS
 
     MACHINE_TYPES["qemu"] = MachineType(read_qemu, *QEMU_KEYS)
+    MACHINE_TYPES["libvirt"] = MachineType(read_libvirt, *LIBVIRT_KEYS)
 _HEAD: Final = ("machine", "type")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 

@@ -1,0 +1,1 @@
+"""Machines of type ``libvirt``: domains that somebody has defined with libvirt."""

@@ -14,7 +14,7 @@ sys.path.insert(0, str(GUEST))
 
 if sys.platform == "win32":
     # Their machines are a POSIX system's.
-    posix = ("command_machine", "existing_machine", "libvirt_guest", "linux_guest", "machine_faults")
+    posix = ("command_machine", "existing_machine", "libvirt_*", "linux_guest", "machine_faults")
     collect_ignore_glob = ["qemu/*", *(f"test_{name}.py" for name in posix)]
 else:
     from build import build_helper, linux_guest

@@ -13,21 +13,18 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from guest_servers import SshServer
 from this_system import SHELL
 
 from harness.connection import NetConnection
 from harness.errors import MachineError, MachineFileError, TargetLost, UsageError
 from harness.kd.kdnet import Key
 from harness.machines.base import BootOptions, MachineStatus
-
-if sys.platform != "win32":
-    from guest_servers import SshServer
-
-    from harness.machines.file import parse_machine
-    from harness.machines.libvirt import hypervisor
-    from harness.machines.libvirt.hypervisor import Hypervisor
-    from harness.machines.libvirt.machine import LibvirtMachine
-    from harness.machines.libvirt.settings import BEFORE, CLEAN
+from harness.machines.file import parse_machine
+from harness.machines.libvirt import hypervisor
+from harness.machines.libvirt.hypervisor import Hypervisor
+from harness.machines.libvirt.machine import LibvirtMachine
+from harness.machines.libvirt.settings import BEFORE, CLEAN
 
 pytestmark = SHELL
 URI = "test:///default"

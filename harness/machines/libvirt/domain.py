@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 from harness.errors import MachineError, UsageError
 from harness.machines.base import MachineStatus
-from harness.machines.libvirt.hypervisor import ANSWER_SECONDS, Hypervisor, Refusal
+from harness.machines.libvirt.hypervisor import ANSWER_SECONDS, Hypervisor, LibvirtRefusal
 
 __all__ = ["OFF", "PAUSED", "RUNNING", "Domain"]
 
@@ -59,7 +59,7 @@ class Domain:
             uuid, persistent = self._do(
                 "finding", lambda domain: (domain.UUIDString(), domain.isPersistent())
             )
-        except Refusal as refusal:
+        except LibvirtRefusal as refusal:
             if refusal.code != self._library.VIR_ERR_NO_DOMAIN:
                 raise
             names = self._hypervisor.call(
@@ -116,7 +116,7 @@ class Domain:
             return
         self.bring_to(RUNNING)
         deadline = monotonic() + seconds
-        with contextlib.suppress(Refusal):  # it has no ACPI, or is off meanwhile
+        with contextlib.suppress(LibvirtRefusal):  # it has no ACPI, or is off meanwhile
             self._do("shutting down", lambda domain: domain.shutdown())
             while monotonic() < deadline and self.status().state != OFF:
                 sleep(LOOK_PAUSE)
@@ -157,7 +157,7 @@ class Domain:
 
         try:
             self._do("reverting", go_back, SNAPSHOT_SECONDS)
-        except Refusal as refusal:
+        except LibvirtRefusal as refusal:
             if refusal.code != library.VIR_ERR_NO_DOMAIN_SNAPSHOT:
                 raise
             hint = _known(self.snapshots(), "take_snapshot: true has one taken")

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from harness.errors import MachineError
 from harness.waiting import is_done_within
 
-__all__ = ["ANSWER_SECONDS", "Hypervisor", "Refusal", "binding"]
+__all__ = ["ANSWER_SECONDS", "Hypervisor", "LibvirtRefusal", "binding"]
 
 ANSWER_SECONDS: Final = 30.0
 """What a call may take that only asks or switches."""
@@ -25,17 +25,15 @@ CLOSE_SECONDS: Final = 2.0
 T = TypeVar("T")
 
 
-class Refusal(MachineError):
+class LibvirtRefusal(MachineError):
     """libvirt ended a call with an error of its own.
 
     :param code: of libvirt's ``virErrorNumber``.
-    :param origin: of its ``virErrorDomain``: which part of libvirt says so.
     """
 
-    def __init__(self, message: str, *, code: int, origin: int) -> None:
+    def __init__(self, message: str, *, code: int) -> None:
         super().__init__(message)
         self.code = code
-        self.origin = origin
 
 
 class Hypervisor:
@@ -61,7 +59,7 @@ class Hypervisor:
 
         :param what: for messages: "<what> of the domain lab".
         :param timeout: seconds.
-        :raises Refusal: libvirt refuses, or its daemon cannot be reached.
+        :raises LibvirtRefusal: libvirt refuses, or its daemon cannot be reached.
         :raises MachineError: it does not answer in time.
         """
         if not is_done_within([self._under_way], self._deadline - monotonic()):
@@ -73,19 +71,14 @@ class Hypervisor:
         try:
             return future.result()
         except self.library.libvirtError as error:
-            raise self.refusal(what, error) from None
+            words = " ".join(str(error).split())
+            raise LibvirtRefusal(
+                f"{what} at {self.uri} failed: {words}", code=error.get_error_code()
+            ) from None
 
     def begin(self, work: Callable[[Any], T]) -> Future[T]:
         """Have it done beside the calls; its error is the binding's own."""
         return _in_thread(lambda: work(self._connected()))
-
-    def refusal(self, what: str, error: Any) -> Refusal:
-        """libvirt's own error in our words."""
-        return Refusal(
-            f"{what} at {self.uri} failed: {' '.join(str(error).split())}",
-            code=error.get_error_code(),
-            origin=error.get_error_domain(),
-        )
 
     def close(self) -> None:
         """End the connection. Idempotent."""

@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,8 +17,10 @@ from typing import Any, Protocol
 
 import asyncssh
 
+from harness.connection import PipeConnection
 from harness.guests.channels import GuestChannel
 from harness.guests.channels.qga import QgaChannel
+from harness.guests.channels.serial import SerialChannel
 from harness.guests.channels.ssh import SshChannel
 
 UP_SECONDS = 30.0
@@ -105,6 +108,37 @@ class AgentServer:
 
     def channel(self) -> QgaChannel:
         return QgaChannel(self.where, timeout=20)
+
+
+class SerialServer:
+    """The helper of the Linux guest at its serial port, which is a Unix socket."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "serial.sock"
+        self.where = str(self.socket)
+        self._folder = folder / "helper"
+        self._folder.mkdir()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, largest_file: int | None = None) -> None:
+        self.kill()
+        self.socket.unlink(missing_ok=True)
+        doubles = Path(__file__).resolve().parent
+        found = [str(doubles), str(doubles.parent / "machines" / "guest")]
+        main = f"serial_server.main({self.where!r}, {str(self._folder)!r})"
+        argv = [sys.executable, "-c", f"import sys; sys.path[:0] = {found!r}; import serial_server; {main}"]
+        self._process = limited(argv, largest_file, self._folder / "log")
+        wait_until(self.socket.exists, "the helper does not listen")
+
+    def kill(self) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def channel(self) -> SerialChannel:
+        return SerialChannel(PipeConnection(self.where), patience=2)
 
 
 def descendants(pid: int) -> list[int]:

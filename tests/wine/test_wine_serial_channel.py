@@ -113,9 +113,7 @@ def test_much_output_arrives_whole_and_too_much_is_an_error(channel: SerialChann
 
 def test_a_program_is_terminated_at_its_deadline(channel: SerialChannel, prefix) -> None:
     mark = len(prefix.said())
-    with pytest.raises(
-        GuestError, match=r"actor.exe had not ended in the guest after 1 s and was terminated"
-    ):
+    with pytest.raises(GuestError, match=r"actor.exe did not end in the guest within 1 s; it was ended"):
         channel.run([ACTOR, "--id", "21", "sleep", "60000"], timeout=1)
     wait_for_end(channel, pid_of(prefix.wait_for("begin sleep id=21", after=mark), 21))
 
@@ -276,7 +274,7 @@ def test_a_helper_that_is_killed_in_mid_run_is_named(cable: SerialCable, prefix)
         ):
             channel.run([ACTOR, "--id", "51", "sleep", "5000"], timeout=60)
         killing.join(60)
-        with pytest.raises(TargetLost, match=r"no guest helper answers on com:pipe.*tried for \d s.*HELLO"):
+        with pytest.raises(TargetLost, match=r"no guest helper answers on com:pipe.* within .* s: .*HELLO"):
             channel.await_up(2.0)
         cable.serve()
         channel.await_up(UP_SECONDS)

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import shlex
+import re
 import struct
 import subprocess
 import sys
@@ -20,16 +21,20 @@ from harness.guests.channels.serial.operations import PIECE, VERSION, Operation,
 
 ERROR_FILE_NOT_FOUND = 2
 ERROR_INVALID_FUNCTION = 1
-OUTPUTS = (Path("/run/helper.stdout"), Path("/run/helper.stderr"))
-"""Of the latest program."""
+ERROR_DISK_FULL = 112
 FILETIME_OF_1970 = 116_444_736_000_000_000
 """In units of 100 ns since 1601."""
 
 
 class LinuxPerformer:
-    """Does what a host asks for."""
+    """Does what a host asks for.
 
-    def __init__(self) -> None:
+    :param folder: for the outputs of the latest program.
+    """
+
+    def __init__(self, folder: Path = Path("/run")) -> None:
+        self._folder = folder
+        self._outputs = (folder / "helper.stdout", folder / "helper.stderr")
         self._text = bytearray()
         self._put = bytearray()
         self._path = ""
@@ -40,7 +45,7 @@ class LinuxPerformer:
     def __call__(self, operation: int, payload: bytes) -> bytes:
         match operation:
             case Operation.HELLO:
-                self.__init__()  # a new session finds nothing of the one before
+                self.__init__(self._folder)  # a new session finds nothing of the one before
                 return struct.pack("<II", VERSION, os.getpid())
             case Operation.PING:
                 return payload
@@ -55,7 +60,7 @@ class LinuxPerformer:
             case Operation.WAIT:
                 return self._wait(number(payload) / 1000)
             case Operation.OUTPUT:
-                return OUTPUTS[number(payload)].read_bytes()[number(payload[4:]) :][:PIECE]
+                return read_piece(self._outputs[number(payload)], number(payload[4:]))
             case Operation.PUT:
                 self._path, self._put = self._taken_text(), bytearray()
                 return b""
@@ -76,11 +81,9 @@ class LinuxPerformer:
         return text
 
     def _run(self, line: str, seconds: float) -> bytes:
-        words = shlex.shlex(line, posix=True)
-        words.whitespace_split, words.escape, words.commenters = True, "", ""
         try:
-            with OUTPUTS[0].open("wb") as stdout, OUTPUTS[1].open("wb") as stderr:
-                self._program = subprocess.Popen(list(words), stdout=stdout, stderr=stderr)
+            with self._outputs[0].open("wb") as stdout, self._outputs[1].open("wb") as stderr:
+                self._program = subprocess.Popen(words_of(line), stdout=stdout, stderr=stderr)
         except OSError:
             raise Refused(ERROR_FILE_NOT_FOUND) from None
         self._deadline = time.monotonic() + seconds
@@ -98,8 +101,10 @@ class LinuxPerformer:
                 program.kill()
                 program.wait()
                 state = ProgramState.TERMINATED
-        lengths = [path.stat().st_size for path in OUTPUTS]
-        code = (program.returncode or 0) & 0xFFFF_FFFF
+        lengths = [path.stat().st_size for path in self._outputs]
+        code = program.returncode or 0
+        if code < 0:  # a signal, told as a shell tells it
+            code = 128 - code
         return struct.pack("<6I", state, code, lengths[0], 0, lengths[1], 0)
 
     def _store(self) -> None:
@@ -108,8 +113,10 @@ class LinuxPerformer:
         try:
             part.write_bytes(self._put)
             part.replace(path)
-        except OSError:
-            raise Refused(ERROR_FILE_NOT_FOUND) from None
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            full = error.errno in (errno.EFBIG, errno.ENOSPC)
+            raise Refused(ERROR_DISK_FULL if full else ERROR_FILE_NOT_FOUND) from None
 
     def _get(self, path: str) -> bytes:
         try:
@@ -117,6 +124,32 @@ class LinuxPerformer:
         except OSError:
             raise Refused(ERROR_FILE_NOT_FOUND) from None
         return struct.pack("<Q", len(self._got))
+
+
+def words_of(line: str) -> list[str]:
+    """The words of a command line, by the rules of Microsoft's C runtime."""
+    words: list[str] = []
+    word, quoted = None, False
+    for found in re.finditer(r'(\\*)"|(\\+|[^\\" \t]+)|[ \t]', line):
+        before, plain = found.groups()
+        if before is not None:
+            word = (word or "") + "\\" * (len(before) // 2)
+            if len(before) % 2:
+                word += '"'
+            else:
+                quoted = not quoted
+        elif plain is not None or quoted:
+            word = (word or "") + found[0]
+        elif word is not None:
+            words.append(word)
+            word = None
+    return words if word is None else [*words, word]
+
+
+def read_piece(path: Path, offset: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(PIECE)
 
 
 def number(payload: bytes) -> int:

@@ -82,6 +82,7 @@ class SerialChannel:
         self._retry = retry_seconds(baud)
         self._opener = opener_of(connection)
         self._link: SerialLink | None = None
+        self._closed = False
 
     def await_up(self, timeout: float) -> None:
         """See :meth:`harness.guests.channels.base.GuestChannel.await_up`. Begins a new session: what another
@@ -140,9 +141,7 @@ class SerialChannel:
             # The guest has the deadline; ours is for a guest whose clock stands still.
             ended = self._wait_for_end(what, perf_counter() + timeout + self._patience)
             if ended.state is ProgramState.TERMINATED:
-                raise GuestError(
-                    f"{argv[0]} had not ended in the guest after {timeout:g} s and was terminated"
-                )
+                raise GuestError(f"{argv[0]} did not end in the guest within {timeout:g} s; it was ended")
             if any(ended.dropped):
                 printed = sum(ended.lengths) + sum(ended.dropped)
                 raise GuestError(f"{argv[0]} printed {printed} bytes in the guest, more than are kept there")
@@ -154,6 +153,7 @@ class SerialChannel:
 
     def close(self) -> None:
         """See :meth:`harness.guests.channels.base.GuestChannel.close`."""
+        self._closed = True
         self._drop()
         self._opener.close()
 
@@ -203,13 +203,15 @@ class SerialChannel:
 
     def _join(self, timeout: float) -> SerialLink:
         """Open the line and begin a session."""
-        started = perf_counter()
-        deadline = started + timeout
+        deadline = perf_counter() + timeout
+        nobody = f"no guest helper answers on {self._where} within {timeout:g} s"
         while True:
+            if self._closed:
+                raise TargetLost(f"the channel at {self._where} was closed")
             try:
                 transport = await_transport(self._opener, deadline)
             except ConnectionFailed as error:
-                raise TargetLost(error.message, hint=error.hint) from error
+                raise TargetLost(f"{nobody}: {error.message}", hint=error.hint) from error
             nonce = secrets.randbelow(0xFFFF_FFFF) + 1
             link = SerialLink(transport, HostSession(nonce, retry=self._retry))
             try:
@@ -219,11 +221,7 @@ class SerialChannel:
                 link.close()
                 # A machine that starts may close its port once more.
                 if perf_counter() + _AGAIN >= deadline:
-                    tried = f"tried for {perf_counter() - started:.0f} s"
-                    raise TargetLost(
-                        f"no guest helper answers on {self._where} ({tried}): {error.message}",
-                        hint=_HINT,
-                    ) from error
+                    raise TargetLost(f"{nobody}: {error.message}", hint=_HINT) from error
             except BaseException:
                 link.close()
                 raise
@@ -240,9 +238,9 @@ class SerialChannel:
         return link
 
     def _drop(self) -> None:
-        if self._link is not None:
-            self._link.close()
-            self._link = None
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
 
     @contextmanager
     def _dropped_if_interrupted(self) -> Iterator[None]:

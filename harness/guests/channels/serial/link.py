@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import threading
 from time import perf_counter
 
 from harness.errors import TargetLost
@@ -15,12 +16,14 @@ __all__ = ["SerialLink"]
 
 
 class SerialLink:
-    """Owns the transport."""
+    """Owns the transport. Another thread than the one that asks may close it."""
 
     def __init__(self, transport: Transport, session: HostSession) -> None:
         self._transport = transport
         self._session = session
         self._heard = 0
+        self._asking = threading.Lock()
+        self._closed = False
 
     def ask(
         self, operation: Operation, payload: bytes = b"", *, patience: float, longer: float = 0.0
@@ -32,14 +35,20 @@ class SerialLink:
             repetitions.
         :raises TargetLost: no reply came, or the line was closed.
         """
+        with self._asking:
+            return self._ask(operation, payload, patience, longer)
+
+    def _ask(self, operation: Operation, payload: bytes, patience: float, longer: float) -> Answer:
         session = self._session
         self._heard = 0
         started = now = perf_counter()
         deadline = now + patience + longer
         session.ask(operation, payload, now, longer=longer)
         while now < deadline:
+            if self._closed:
+                raise TargetLost(f"{self._transport.name} was closed on this side")
             self._transport.send(session.output(), None)
-            # Ctrl-C is not heard in a select on every system.
+            # Neither Ctrl-C nor a close is heard in a select on every system.
             seconds = max(min(session.due, deadline, now + SLICE_SECONDS) - now, 0.0)
             if select.select([self._transport.fileno()], [], [], seconds)[0]:
                 answer = self._receive()
@@ -54,8 +63,10 @@ class SerialLink:
         )
 
     def close(self) -> None:
-        """Idempotent."""
-        self._transport.close()
+        """A call that waits ends with TargetLost first. Idempotent."""
+        self._closed = True
+        with self._asking:
+            self._transport.close()
 
     def _receive(self) -> Answer | None:
         piece = self._transport.receive()

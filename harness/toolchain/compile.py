@@ -40,6 +40,8 @@ FLAGS = (
     # Large frames would call a probe of the C runtime, which nothing here links.
     "-mno-stack-arg-probe",
     "-fno-exceptions",
+    # A __try block guards every access in it, as with Microsoft's compiler, and not only what it calls.
+    *("-Xclang", "-fasync-exceptions"),
     "-fno-ident",
     # Neither the folder of the sources nor that of the compiler may show in the debug information.
     "-fdebug-compilation-dir=.",

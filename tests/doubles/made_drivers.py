@@ -14,11 +14,11 @@ _DLL_CHARACTERISTICS = 0x18 + 70
 """Offset from the PE signature."""
 
 
-def make_driver(source: str, folder: Path, name: str = "made") -> bytes:
-    """The driver ``name`` of one C file with this text."""
+def make_driver(source: str, folder: Path, name: str = "made", *, suffix: str = "c") -> bytes:
+    """The driver ``name`` of one C or C++ file with this text."""
     sources = folder / name
     sources.mkdir()
-    (sources / f"{name}.c").write_text(source, encoding="utf-8")
+    (sources / f"{name}.{suffix}").write_text(source, encoding="utf-8")
     build_driver(sources, Arch.X64, folder / f"{name}.sys")
     return (folder / f"{name}.sys").read_bytes()
 

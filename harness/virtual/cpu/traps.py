@@ -19,6 +19,7 @@ __all__ = [
     "StatusRaised",
     "ThreadEnded",
     "TrapError",
+    "Unwound",
 ]
 
 Access: TypeAlias = Literal["read", "write", "execute"]
@@ -58,11 +59,24 @@ class BugcheckRaised(TrapError):
 
 
 class StatusRaised(TrapError):
-    """ExRaiseStatus: a software exception with the NTSTATUS ``status`` as its code."""
+    """ExRaiseStatus: a software exception with the NTSTATUS ``status`` as its code, not continuable."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"exception 0x{status:08x}")
         self.status = status
+
+
+class Unwound(Exception):
+    """The stack was unwound to a frame: the code goes on there, and what stands below it is left.
+
+    :param frame: address of the frame's fixed end.
+    :param registers: with which it goes on.
+    """
+
+    def __init__(self, frame: int, registers: dict[str, int]) -> None:
+        super().__init__(f"unwound to 0x{frame:016x}")
+        self.frame = frame
+        self.registers = registers
 
 
 class Hung(TrapError):

@@ -44,10 +44,10 @@ from harness.virtual.windows.status import (
 )
 
 __all__ = [
+    "Culprit",
     "RaisedException",
     "Scene",
     "access_fault",
-    "context_record",
     "exception_information",
     "exception_record",
     "processor_fault",
@@ -111,6 +111,15 @@ class Scene(NamedTuple):
     on_stack_guard: Callable[[int], bool]
 
 
+class Culprit(NamedTuple):
+    """Where to look for whose fault something is, besides the instruction itself."""
+
+    address: int | None = None
+    """What was accessed."""
+    caller: int | None = None
+    """Who called the export that accessed it."""
+
+
 class RaisedException(NamedTuple):
     """An exception that the kernel dispatches: the debugger, handlers, the debugger again, the bugcheck."""
 
@@ -120,6 +129,9 @@ class RaisedException(NamedTuple):
     """ExceptionAddress."""
     information: tuple[int, ...] = ()
     """ExceptionInformation."""
+    flags: int = 0
+    """ExceptionFlags."""
+    fault: Culprit = Culprit()
 
 
 def access_fault(fault: Faulted, scene: Scene) -> BugcheckRaised | RaisedException:
@@ -167,7 +179,7 @@ def processor_fault(stop: Interrupted, rcx: int, scene: Scene) -> BugcheckRaised
 
 def unhandled(raised: RaisedException, scene: Scene) -> BugcheckRaised:
     """The bugcheck of an exception that nobody handles in the current thread."""
-    status, pc, information = raised
+    status, pc, information, *_ = raised
     if scene.irql >= DISPATCH_LEVEL:
         first, second = (*information, 0, 0)[:2]
         return BugcheckRaised(_KMODE_EXCEPTION_NOT_HANDLED, status, pc, first, second)
@@ -185,31 +197,6 @@ def exception_information(fault: Faulted) -> tuple[int, int]:
 
 def exception_record(raised: RaisedException) -> bytes:
     """EXCEPTION_RECORD64."""
-    status, pc, information = raised
+    status, pc, information, flags, _ = raised
     words = (*information, *(0,) * (15 - len(information)))
-    return _EXCEPTION_RECORD.pack(status, 0, 0, pc, len(information), 0, *words)
-
-
-_CONTEXT_SIZE: Final = 0x4D0
-_CONTEXT_ALL: Final = 0x10001F
-_CONTEXT_FIELDS: Final = (
-    *((0x38 + 2 * i, "H", n) for i, n in enumerate(("cs", "ds", "es", "fs", "gs", "ss"))),
-    (0x34, "I", "mxcsr"),
-    (0x44, "I", "eflags"),
-    *((0x48 + 8 * i, "Q", n) for i, n in enumerate(("dr0", "dr1", "dr2", "dr3", "dr6", "dr7"))),
-    *((0x78 + 8 * i, "Q", n) for i, n in enumerate(("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"))),
-    *((0xB8 + 8 * i, "Q", f"r{8 + i}") for i in range(8)),
-    (0xF8, "Q", "rip"),
-)
-
-
-def context_record(registers: Mapping[str, int]) -> bytes:
-    """CONTEXT of AMD64 (winnt.h) for a set of registers by name."""
-    record = bytearray(_CONTEXT_SIZE)
-    struct.pack_into("<I", record, 0x30, _CONTEXT_ALL)
-    for offset, form, name in _CONTEXT_FIELDS:
-        struct.pack_into("<" + form, record, offset, registers[name])
-    for number in range(16):
-        at = 0x1A0 + 16 * number
-        record[at : at + 16] = registers[f"xmm{number}"].to_bytes(16, "little")
-    return bytes(record)
+    return _EXCEPTION_RECORD.pack(status, flags, 0, pc, len(information), 0, *words)

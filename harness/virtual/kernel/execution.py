@@ -14,7 +14,7 @@ from harness.virtual.interfaces import ThreadContext
 if TYPE_CHECKING:
     from harness.virtual.kernel.waits import WaitBlock
 
-__all__ = ["DPC", "SYSTEM_THREAD", "CallbackKey", "Execution", "HeldUp"]
+__all__ = ["DPC", "SYSTEM_THREAD", "CallbackKey", "Execution", "HeldUp", "NestedCall"]
 
 DPC: Final = "a DPC"
 """What a DPC is called; it runs in whatever thread it interrupts."""
@@ -35,6 +35,17 @@ class HeldUp(NamedTuple):
     pid: int
     tid: int | None = None
     """None: every thread of the process."""
+
+
+class NestedCall(NamedTuple):
+    """Driver code that is called for an exception, below what raised it: a handler, a filter ..."""
+
+    top: int
+    """Where its stack begins, a multiple of 16."""
+    registers: dict[str, int]
+    """Of the code that it is called for: where a walk of the stack goes on behind it."""
+    dispatcher: int = 0
+    """Address of the DISPATCHER_CONTEXT of an unwind that it is a part of."""
 
 
 @dataclass(eq=False)
@@ -67,6 +78,10 @@ class Execution:
     critical_regions: int = 0
     """KeEnterCriticalRegion calls that were not left yet."""
     guarded_regions: int = 0
+    nested: list[NestedCall] = field(default_factory=list)
+    """The innermost last."""
+    exceptions: int = 0
+    """That were raised in it."""
     ended: bool = False
 
     @property

@@ -10,20 +10,34 @@ from __future__ import annotations
 from typing import Final
 
 from harness.virtual.clock import MICROSECOND
-from harness.virtual.cpu.stops import Exhausted, IrqlLowered, Trapped
-from harness.virtual.cpu.traps import Continued, ThreadEnded, TrapError
+from harness.virtual.cpu.cpu import ProcessorContext
+from harness.virtual.cpu.stacks import Stack
+from harness.virtual.cpu.stops import Exhausted, IrqlLowered, Stop, Trapped
+from harness.virtual.cpu.traps import (
+    BugcheckRaised,
+    Continued,
+    StatusRaised,
+    ThreadEnded,
+    TrapError,
+    Unwound,
+)
 from harness.virtual.cpu.watchedmemory import Accessed
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import ThreadContext
-from harness.virtual.kernel.execution import CallbackKey, Execution, HeldUp
+from harness.virtual.kernel.bugcheck import RaisedException, exception_record
+from harness.virtual.kernel.exceptions.records import code_registers
+from harness.virtual.kernel.execution import CallbackKey, Execution, HeldUp, NestedCall
 from harness.virtual.kernel.faults import INSTRUCTION_BUDGET, Faults
 from harness.virtual.kernel.system import System
 from harness.virtual.kernel.waits import stand
+from harness.virtual.windows.status import STATUS_NONCONTINUABLE_EXCEPTION
 
 __all__ = ["Executor"]
 
 _CONTROL_C: Final = 1
 """DBG_STATUS_CONTROL_C."""
+MAX_EXCEPTIONS: Final = 5_000
+"""Exceptions that one execution may raise; a handler that repairs nothing would see the same one for ever."""
 _SLICES: Final = 20
 _SLICE_BUDGET: Final = INSTRUCTION_BUDGET // _SLICES
 """Instructions after which others get their turn."""
@@ -80,35 +94,9 @@ class Executor:
         self._arrive(execution, context)
         system.executions.append(execution)
         try:
-            stop = cpu.call(routine, arguments, stack=execution.stack, budget=_SLICE_BUDGET)
-            slices = 1
-            while stop is not None:
-                if isinstance(stop, Trapped) and isinstance(stop.reason, ThreadEnded):
-                    result = stop.reason.status
-                    break
-                if isinstance(stop, Exhausted) and slices < _SLICES:
-                    slices += 1
-                    yield from self._aside(execution, stand(system, execution, _SLICE_TIME))
-                elif isinstance(stop, Accessed):
-                    aside = system.shared_memory.let_others(execution)
-                    behind_read = yield from self._aside(execution, aside)
-                    stop = cpu.step_past(stop, stale=bool(behind_read))
-                    if stop is not None:
-                        continue
-                elif isinstance(stop, IrqlLowered):
-                    yield from self._aside(execution, system.dpcs.drain())
-                elif isinstance(stop, Trapped) and isinstance(stop.reason, Continued):
-                    execution.place = stop.caller
-                    slices, execution.pauses = 1, 0
-                    cpu.return_from_export((yield from self._aside(execution, stop.reason.program)))
-                else:
-                    faults.resolve(cpu.look_again(stop) if isinstance(stop, Exhausted) else stop)
-                if system.apcs.due(cpu.irql):
-                    apcs = system.apcs.deliver(execution, execution.context, cpu.irql)
-                    yield from self._aside(execution, apcs)
-                stop = cpu.resume(budget=_SLICE_BUDGET)
-            else:
-                result = cpu.result
+            result = yield from self._execute(execution, routine, arguments, execution.stack)
+        except ThreadEnded as end:
+            result = end.status
         finally:
             execution.ended = True
             system.executions.remove(execution)
@@ -123,6 +111,105 @@ class Executor:
         system.apcs.left(context)
         return result
 
+    def call_nested(
+        self, execution: Execution, routine: int, arguments: tuple[int, ...], nested: NestedCall
+    ) -> Program[int]:
+        """Call driver code below what the execution has on its stack; see
+        :class:`~harness.virtual.kernel.exceptions.handlers.NestedCaller`."""
+        cpu = self._system.cpu
+        saved = cpu.save()
+        execution.nested.append(nested)
+        try:
+            stack = Stack(execution.stack.low, nested.top)
+            result = yield from self._execute(execution, routine, arguments, stack)
+        finally:
+            execution.nested.pop()
+        self._restore(saved)
+        return result
+
+    def _execute(
+        self, execution: Execution, routine: int, arguments: tuple[int, ...], stack: Stack
+    ) -> Program[int]:
+        """Call ``routine`` on ``stack`` and let it run to its end; RAX."""
+        cpu = self._system.cpu
+        stop = cpu.call(routine, arguments, stack=stack, budget=_SLICE_BUDGET)
+        slices = 1
+        while stop is not None:
+            if isinstance(stop, Exhausted) and slices < _SLICES:
+                slices += 1
+            elif isinstance(stop, Trapped) and isinstance(stop.reason, Continued):
+                slices, execution.pauses = 1, 0
+            elif isinstance(stop, Exhausted):
+                self._faults.resolve(cpu.look_again(stop))
+            try:
+                stop = yield from self._attend(execution, stop)
+            except Unwound as unwound:
+                if unwound.frame >= stack.high:
+                    raise
+                cpu.registers.update(unwound.registers)
+                stop = cpu.resume(budget=_SLICE_BUDGET)
+        return cpu.result
+
+    def _attend(self, execution: Execution, stop: Stop) -> Program[Stop | None]:
+        """Do what the stop is for and go on; the next one."""
+        system, cpu = self._system, self._system.cpu
+        if isinstance(stop, Trapped) and isinstance(stop.reason, ThreadEnded):
+            raise stop.reason
+        if isinstance(stop, Exhausted):
+            yield from self._aside(execution, stand(system, execution, _SLICE_TIME))
+        elif isinstance(stop, Accessed):
+            aside = system.shared_memory.let_others(execution)
+            behind_read = yield from self._aside(execution, aside)
+            after = cpu.step_past(stop, stale=bool(behind_read))
+            if after is not None:
+                return after
+        elif isinstance(stop, IrqlLowered):
+            yield from self._aside(execution, system.dpcs.drain())
+        elif isinstance(stop, Trapped) and isinstance(stop.reason, Continued):
+            execution.place = stop.caller
+            cpu.return_from_export((yield from self._aside(execution, stop.reason.program)))
+        elif (raised := self._faults.resolve(stop)) is not None:
+            yield from self._dispatch(execution, raised)
+        if system.apcs.due(cpu.irql):
+            apcs = system.apcs.deliver(execution, execution.context, cpu.irql)
+            yield from self._aside(execution, apcs)
+        return cpu.resume(budget=_SLICE_BUDGET)
+
+    def _dispatch(self, execution: Execution, raised: RaisedException) -> Program[None]:
+        """Let the driver's handlers have an exception; what they leave is the debugger's again."""
+        system, registers = self._system, self._system.cpu.registers
+        execution.exceptions += 1
+        if execution.exceptions > MAX_EXCEPTIONS:
+            self._faults.hang(f"raised {MAX_EXCEPTIONS} exceptions without end", raised.pc)
+        saved = system.cpu.save()
+        found = system.exceptions.dispatch(
+            execution, exception_record(raised), code_registers(registers.all())
+        )
+        try:
+            changed = yield from found
+        except Unwound:
+            self._restore(saved)
+            raise
+        except BugcheckRaised as reason:
+            self._faults.die(reason, pc=raised.pc)
+            return
+        self._restore(saved)
+        if changed is None:
+            self._faults.unhandled(raised)
+        elif raised.flags:
+            self._faults.unhandled(
+                RaisedException(STATUS_NONCONTINUABLE_EXCEPTION, raised.pc, flags=raised.flags)
+            )
+        else:
+            registers.update(changed)
+
+    def _restore(self, saved: ProcessorContext) -> None:
+        """The processor is again as it was, but for its IRQL."""
+        cpu = self._system.cpu
+        irql = cpu.irql
+        cpu.restore(saved)
+        cpu.irql = irql
+
     def break_in(self, routine: int) -> None:
         """Stop in nt!DbgBreakPointWithStatus(1) at ``routine`` between two executions. Nothing changes that a
         driver could see."""
@@ -131,7 +218,8 @@ class Executor:
         stack = cpu.stacks.take(system.context.cpu)
         stop = cpu.call(routine, (_CONTROL_C,), stack=stack, budget=_SLICE_BUDGET)
         while stop is not None:
-            self._faults.resolve(stop)
+            if (raised := self._faults.resolve(stop)) is not None:
+                self._faults.unhandled(raised)
             stop = cpu.resume(budget=_SLICE_BUDGET)
         cpu.stacks.give_back(stack)
 
@@ -143,12 +231,19 @@ class Executor:
         result: int | None = None
         try:
             result = yield from program
+        except Unwound:
+            self._restore(saved)
+            raise
         except TrapError as reason:
             trap = reason
         running = system.dispatcher.running
         self._arrive(execution, execution.context if running is None else running)
         cpu.restore(saved)
-        if trap is not None:
+        if isinstance(trap, StatusRaised):
+            raised = self._faults.raised(trap.status, execution.place)
+            if raised is not None:
+                self._faults.unhandled(raised)
+        elif trap is not None:
             self._faults.kernel_trap(trap, execution.place)
         return result or 0
 

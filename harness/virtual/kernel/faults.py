@@ -1,8 +1,8 @@
 """What becomes of driver code that stops: a stop in the debugger, a bugcheck, a hang.
 
 An exception is dispatched as KiDispatchException does it (ReactOS, ntoskrnl/ke/amd64/except.c): the debugger
-has a first chance, then the handlers of the thread's frames, then the debugger a second one, and what nobody
-handled is a bugcheck. Frames have no handlers here, because structured exception handling is not emulated.
+has a first chance, then the handlers of the thread's frames (:mod:`harness.virtual.kernel.exceptions`), then
+the debugger a second one, and what nobody handled is a bugcheck.
 That the debugger sees first chances of faults at all is what Windows does with the global flag *Stop on
 exception* (gflags, soe); what a debugger continues with DBG_CONTINUE executes the faulting instruction again.
 """
@@ -16,16 +16,17 @@ from harness.errors import DriverBugcheck, DriverFault, DriverHang, MissingImpor
 from harness.virtual.cpu.stops import Exhausted, Faulted, Interrupted, Stop, Trapped
 from harness.virtual.cpu.traps import BugcheckRaised, Hung, MemoryFault, StatusRaised, TrapError
 from harness.virtual.kernel.bugcheck import (
+    Culprit,
     RaisedException,
     Scene,
     access_fault,
-    context_record,
     exception_record,
     processor_fault,
     unhandled,
 )
 from harness.virtual.kernel.dbgprint import BUFFER_SIZE
 from harness.virtual.kernel.exceptions.callstack import call_stack
+from harness.virtual.kernel.exceptions.records import context_record
 from harness.virtual.kernel.exceptions.stackwalk import leave_leaf
 from harness.virtual.kernel.execution import DPC, SYSTEM_THREAD, Execution
 from harness.virtual.kernel.imports import way_out
@@ -42,6 +43,8 @@ INSTRUCTION_BUDGET: Final = 20_000_000
 """Instructions one callback may execute; as many take a quarter of a second here."""
 _ASSERTION_LENGTH: Final = 2
 """Bytes of ``int 2Ch``; a debugger that continues goes on behind it."""
+_NONCONTINUABLE: Final = 0x1
+"""EXCEPTION_NONCONTINUABLE of ExceptionFlags."""
 _WARNING: Final = 0x8000_0000
 """The least NTSTATUS with the severity of a warning: first chances of lesser ones pass the debugger by."""
 _IRQL_GT_ZERO_AT_SYSTEM_SERVICE: Final = 0x4A
@@ -95,26 +98,26 @@ class Faults:
         system = self._system
         system.memory.store(system.symbol("KiBugCheckData"), struct.pack("<5Q", code, *parameters))
 
-    def resolve(self, stop: Stop) -> None:
-        """Returns where the driver goes on, with the registers as they are then; everything else raises."""
+    def resolve(self, stop: Stop) -> RaisedException | None:
+        """None where the driver goes on, with the registers as they are then; an exception that the debugger
+        left to the driver's handlers; everything else raises."""
         if isinstance(stop, Interrupted):
             rcx = self._system.cpu.registers["rcx"]
             raised = processor_fault(stop, rcx, self._scene(stop.pc))
             if isinstance(raised, BugcheckRaised):
                 self._record(RaisedException(STATUS_STACK_BUFFER_OVERRUN, stop.pc, (rcx & 0xFFFF_FFFF,)))
-            self._judge(raised, stop.pc)
-        elif isinstance(stop, Faulted):
-            self._fault(stop)
-        elif isinstance(stop, Exhausted):
+            return self._judge(raised, stop.pc)
+        if isinstance(stop, Faulted):
+            return self._fault(stop)
+        if isinstance(stop, Exhausted):
             later = self.place(stop.later_pc)
             reason = f"was still executing after {INSTRUCTION_BUDGET} instructions, last at {later}"
             self.hang(reason, stop.pc)
         elif isinstance(stop, Trapped):
-            self.trapped(stop)
-        else:
-            raise TypeError(f"{stop} is no fault")
+            return self.trapped(stop)
+        raise TypeError(f"{stop} is no fault")
 
-    def trapped(self, stop: Trapped) -> None:
+    def trapped(self, stop: Trapped) -> RaisedException | None:
         """What an export found."""
         reason, registers = stop.reason, self._system.cpu.registers
         if isinstance(reason, BugcheckRaised):
@@ -124,14 +127,17 @@ class Faults:
         elif isinstance(reason, StatusRaised):
             # ExRaiseStatus returns to its caller when the debugger continues.
             registers["rip"], registers["rsp"] = stop.caller, registers["rsp"] + _RETURN_ADDRESS
-            self._judge(RaisedException(reason.status, stop.caller), stop.caller)
+            return self.raised(reason.status, stop.caller)
         elif isinstance(reason, MemoryFault):
             # The export itself is where Windows would fault; its name says more than the gate's address.
             # Its entry changes nothing but RAX, so that the export can be executed again from there.
             registers["rip"] = pc = self._system.symbol(self._system.image.functions[stop.service])
-            self._fault(Faulted(reason.address, reason.access, reason.present, pc), caller=stop.caller)
-        else:
-            raise reason
+            return self._fault(Faulted(reason.address, reason.access, reason.present, pc), caller=stop.caller)
+        raise reason
+
+    def raised(self, status: int, pc: int) -> RaisedException | None:
+        """ExRaiseStatus, called at ``pc``."""
+        return self._judge(RaisedException(status, pc, flags=_NONCONTINUABLE), pc)
 
     def kernel_trap(self, reason: TrapError, caller: int | None = None) -> None:
         """What the kernel itself trapped on, for driver code that called it at ``caller``, if any did."""
@@ -140,7 +146,9 @@ class Faults:
                 self._end_at_missing_import(name, called=False)
             scene = self._scene(0)._replace(irql=max(self._system.cpu.irql, DISPATCH_LEVEL), in_kernel=True)
             fault = Faulted(reason.address, reason.access, reason.present, 0)
-            self._judge(access_fault(fault, scene), reason.address, caller=caller)
+            raised = self._judge(access_fault(fault, scene), reason.address, caller=caller)
+            if raised is not None:
+                self.unhandled(raised)
         elif isinstance(reason, BugcheckRaised):
             self.die(reason, pc=caller or 0)
         elif isinstance(reason, Hung):
@@ -148,7 +156,7 @@ class Faults:
         else:
             raise reason
 
-    def _fault(self, fault: Faulted, caller: int | None = None) -> None:
+    def _fault(self, fault: Faulted, caller: int | None = None) -> RaisedException | None:
         if fault.access == "execute" and caller is None:
             # The processor stands at the target already; who jumped there is on top of the stack.
             top = self._system.memory.read(self._system.cpu.registers["rsp"], 8)
@@ -156,7 +164,7 @@ class Faults:
         if (name := self._system.missing_imports.at(fault.address)) is not None:
             self._end_at_missing_import(name, called=fault.access == "execute")
         raised = access_fault(fault, self._scene(fault.pc))
-        self._judge(raised, fault.pc, address=fault.address, caller=caller)
+        return self._judge(raised, fault.pc, address=fault.address, caller=caller)
 
     def _end_at_missing_import(self, name: str, *, called: bool) -> NoReturn:
         """The driver wants what this target does not have: from here on nothing could be said about it."""
@@ -182,33 +190,41 @@ class Faults:
         *,
         address: int | None = None,
         caller: int | None = None,
-    ) -> None:
-        """Dispatch an exception; end with what is none, or what nobody handles.
+    ) -> RaisedException | None:
+        """End with what is no exception; one that the debugger does not take at its first chance is for the
+        driver's handlers.
 
         :param address: what was accessed, :param caller: who called, for whose fault it is.
         """
-        if isinstance(raised, RaisedException):
-            self._record(raised)
-            if self._debugger_handles(raised):
-                return
-            raised = unhandled(raised, self._scene(pc))
-        self.die(raised, pc=pc, address=address, caller=caller)
+        if isinstance(raised, BugcheckRaised):
+            self.die(raised, pc=pc, address=address, caller=caller)
+            return None
+        self._record(raised)
+        if raised.status >= _WARNING and self._debugger_handles(raised, first_chance=True):
+            return None
+        return raised._replace(fault=Culprit(address, caller))
 
-    def _debugger_handles(self, raised: RaisedException) -> bool:
-        """Offer an exception to the debugger twice, as there is no frame to handle it in between."""
-        registers, port = self._system.cpu.registers, self._system.port
-        for first_chance in (True, False) if raised.status >= _WARNING else (False,):
-            if port.exception(
-                raised.status,
-                raised.pc,
-                information=raised.information,
-                first_chance=first_chance,
-                cpu=self._system.context.cpu,
-            ):
-                if raised.status == STATUS_ASSERTION_FAILURE and registers["rip"] == raised.pc:
-                    registers["rip"] = raised.pc + _ASSERTION_LENGTH
-                return True
-        return False
+    def unhandled(self, raised: RaisedException) -> None:
+        """No handler took it: the debugger's second chance, and the bugcheck. The registers are those at the
+        instruction that raised it."""
+        self._record(raised)
+        if not self._debugger_handles(raised, first_chance=False):
+            bugcheck = unhandled(raised, self._scene(raised.pc))
+            address, caller = raised.fault
+            self.die(bugcheck, pc=raised.pc, address=address, caller=caller)
+
+    def _debugger_handles(self, raised: RaisedException, *, first_chance: bool) -> bool:
+        registers = self._system.cpu.registers
+        handled = self._system.port.exception(
+            raised.status,
+            raised.pc,
+            information=raised.information,
+            first_chance=first_chance,
+            cpu=self._system.context.cpu,
+        )
+        if handled and raised.status == STATUS_ASSERTION_FAILURE and registers["rip"] == raised.pc:
+            registers["rip"] = raised.pc + _ASSERTION_LENGTH
+        return handled
 
     def _record(self, raised: RaisedException) -> None:
         """Leave exception and context records where the bugcheck's parameters point."""

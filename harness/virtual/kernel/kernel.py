@@ -22,6 +22,7 @@ from harness.virtual.dispatcher.dispatcher import Dispatcher
 from harness.virtual.dispatcher.program import Program, ThreadWait, begin
 from harness.virtual.interfaces import DebugPort, ImageModule, NewThread, ThreadContext
 from harness.virtual.kernel.dbgprint import BUFFER_SIZE
+from harness.virtual.kernel.exceptions.handlers import ExceptionHandlers
 from harness.virtual.kernel.executor import Executor
 from harness.virtual.kernel.exporteddata import fill_exported_data
 from harness.virtual.kernel.exports import DATA, EXPORTS, ServiceTable
@@ -103,6 +104,7 @@ class Kernel:
         self._faults = Faults(self._system)
         self._executor = Executor(self._system, self._faults)
         self._system.enter = self._enter = self._executor.enter
+        self._system.exceptions = ExceptionHandlers(self._system, self._executor.call_nested)
         self._system.hang = lambda reason, who: self._faults.hang(reason, who.place, routine=who.routine)
         self._system.place = self._faults.place
         self._system.kernel_code = self._kernel_code

@@ -26,6 +26,7 @@ from harness.virtual.kernel.apcs import Apcs
 from harness.virtual.kernel.callbacks import Callbacks
 from harness.virtual.kernel.dbgprint import Format
 from harness.virtual.kernel.deferred import Dpcs, Timers, WorkQueue
+from harness.virtual.kernel.exceptions.handlers import ExceptionHandlers
 from harness.virtual.kernel.exceptions.unwindinfo import ExceptionTable
 from harness.virtual.kernel.execution import CallbackKey, Execution, HeldUp
 from harness.virtual.kernel.heap import KernelHeap
@@ -188,6 +189,7 @@ class System:
         """Runs a program of the kernel's own, which is no export's: what it traps on ends the machine."""
         self.hang: Callable[[str, Execution], NoReturn]
         """Ends the machine: ``(reason, who)``."""
+        self.exceptions: ExceptionHandlers
         self.complete_request: Callable[[int], None]
         """IoCompleteRequest of the IRP at an address."""
         self.place: Callable[[int], str]

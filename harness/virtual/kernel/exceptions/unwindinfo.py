@@ -21,6 +21,7 @@ __all__ = [
     "UnwindInfo",
     "UnwindOp",
     "find_function",
+    "read_function",
     "read_unwind_info",
 ]
 
@@ -148,7 +149,11 @@ def _read(read: Read, address: int, size: int) -> bytes:
     return data
 
 
-def _function(read: Read, address: int) -> RuntimeFunction:
+def read_function(read: Read, address: int) -> RuntimeFunction:
+    """The RUNTIME_FUNCTION at ``address``.
+
+    :raises BadUnwindInfo: nothing is mapped there.
+    """
     return RuntimeFunction(address, *_FUNCTION.unpack(_read(read, address, _FUNCTION.size)))
 
 
@@ -161,7 +166,7 @@ def find_function(read: Read, table: ExceptionTable, address: int) -> RuntimeFun
     low, high = 0, table.size // _FUNCTION.size
     while low < high:
         middle = (low + high) // 2
-        entry = _function(read, start + middle * _FUNCTION.size)
+        entry = read_function(read, start + middle * _FUNCTION.size)
         if rva < entry.begin:
             high = middle
         elif rva >= entry.end:
@@ -175,7 +180,7 @@ def _resolved(read: Read, base: int, entry: RuntimeFunction) -> RuntimeFunction:
     for _ in range(MAX_CHAIN):
         if not entry.unwind_data & _INDIRECT:
             return entry
-        entry = _function(read, base + (entry.unwind_data & ~_INDIRECT))
+        entry = read_function(read, base + (entry.unwind_data & ~_INDIRECT))
     raise BadUnwindInfo("a RUNTIME_FUNCTION refers to others without end")
 
 
@@ -195,7 +200,7 @@ def read_unwind_info(read: Read, base: int, entry: RuntimeFunction) -> UnwindInf
     handler = handler_data = 0
     chained = None
     if flags & _CHAINED:
-        chained = _resolved(read, base, _function(read, base + behind))
+        chained = _resolved(read, base, read_function(read, base + behind))
     elif flags & _HANDLERS:
         handler = int.from_bytes(_read(read, base + behind, 4), "little")
         handler_data = behind + 4

@@ -23,6 +23,7 @@ from harness.virtual.kernel.exports import (
     rtl,
     rtlstrings,
     se,
+    seh,
 )
 from harness.virtual.kernel.exports.registry import DATA, EXPORTS, Export
 from harness.virtual.kernel.exports.services import ServiceTable
@@ -31,6 +32,6 @@ __all__ = ["DATA", "EXPORTS", "SUBSYSTEMS", "Export", "ServiceTable"]
 
 SUBSYSTEMS = (
     *(crt, dbg, ex, exlists, exlocks, exresource, io, ke, keapc, kedpc, kepriority, kespin, kewait),
-    *(mm, ob, ps, psthreads, rtl, rtlstrings, se),
+    *(mm, ob, ps, psthreads, rtl, rtlstrings, se, seh),
 )
 """The modules whose import declares the exports."""

@@ -11,12 +11,11 @@ from harness.virtual.cpu.traps import MemoryFault, StatusRaised
 from harness.virtual.kernel.exports.registry import DATA, EXPORTS, data, export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
 from harness.virtual.kernel.system import System
-from harness.virtual.windows.status import STATUS_ACCESS_VIOLATION
+from harness.virtual.windows.status import STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT
 
 __all__: list[str] = []
 
 _USER_PROBE_ADDRESS: Final = 0x7FFF_FFFF_0000
-_STATUS_DATATYPE_MISALIGNMENT: Final = 0x8000_0002
 
 data("MmHighestUserAddress", 8, 0x7FFF_FFFE_FFFF)
 data("MmSystemRangeStart", 8, 0xFFFF_8000_0000_0000)
@@ -82,7 +81,7 @@ def _probe(address: int, length: int, alignment: int) -> None:
     if length == 0:
         return
     if address & (max(alignment & 0xFFFF_FFFF, 1) - 1):
-        raise StatusRaised(_STATUS_DATATYPE_MISALIGNMENT)
+        raise StatusRaised(STATUS_DATATYPE_MISALIGNMENT)
     if address + length > _USER_PROBE_ADDRESS:
         raise StatusRaised(STATUS_ACCESS_VIOLATION)
 

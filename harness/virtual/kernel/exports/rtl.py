@@ -8,7 +8,6 @@ from __future__ import annotations
 import struct
 
 from harness.virtual.cpu.traps import BugcheckRaised
-from harness.virtual.kernel.bugcheck import context_record
 from harness.virtual.kernel.exports.irql import signed
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.system import System
@@ -139,17 +138,3 @@ def _date(days: int) -> tuple[int, int, int]:
 def ex_system_time_to_local_time(system: System, time: int, result: int) -> None:
     """The target's time zone is UTC."""
     system.memory.put_u64(result, system.memory.u64(time))
-
-
-@export("RtlCaptureContext", 1)
-def rtl_capture_context(system: System, record: int) -> None:
-    system.memory.store(record, context_record(system.cpu.all_registers()))
-
-
-@export("RtlCaptureStackBackTrace", "RtlWalkFrameChain", 4)
-def rtl_capture_stack_back_trace(system: System, skip: int, count: int, trace: int, _hash: int) -> int:
-    """The caller alone: frames beyond it are not unwound."""
-    if skip or not count & 0xFFFF_FFFF:
-        return 0
-    system.memory.put_u64(trace, system.caller())
-    return 1

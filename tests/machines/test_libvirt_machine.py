@@ -283,3 +283,20 @@ def test_a_guest_that_does_not_come_up(domain: Any) -> None:
         machine.prepare()
     machine.close()
     assert WORDS[domain.state()[0]] == "running"
+
+
+def test_what_a_guest_said_that_did_not_come_up_is_kept(domain: Any, tmp_path: Path) -> None:
+    console = tmp_path / "console"
+    console.write_bytes(b"no boot device\n")
+    defined = domain.connect().defineXML(
+        "<domain type='test'><name>mute</name><memory>1024</memory><os><type>hvm</type></os><devices>"
+        f"<serial type='pty'><log file='{console}'/></serial></devices></domain>"
+    )
+    machine = machine_of(TEXT.replace("domain: test", "domain: mute") + "boot_timeout: 200ms\n")
+    with pytest.raises(MachineError, match="the guest of lab is not up"):
+        machine.prepare()
+    machine.stop()
+    assert machine.artifacts() == {"console.log": b"no boot device\n"}
+    machine.close()
+    assert not defined.isActive()
+    defined.undefine()

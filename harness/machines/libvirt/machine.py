@@ -86,9 +86,7 @@ class LibvirtMachine:
         check_boot(self.name, self.settings.connection, boot)
         domain = self._met()
         self._clean = False
-        self._console = domain.console()
-        self._console_begin = _size(self._console)
-        domain.bring_to(RUNNING)
+        self._go_on(domain)
         self._guest = self._open_guest()
         self._await_guest(domain, self._guest, RESUMED_SECONDS)
 
@@ -197,13 +195,20 @@ class LibvirtMachine:
 
     def _boot(self, domain: Domain) -> None:
         """Switch it on where it is off; suspend it once its guest answers."""
-        domain.bring_to(RUNNING)
+        self._go_on(domain)
         guest = self._open_guest()
         try:
             self._await_guest(domain, guest, self.settings.boot_seconds)
         finally:
             guest.close()
         domain.bring_to(PAUSED)
+
+    def _go_on(self, domain: Domain) -> None:
+        """Have it run; what its console says from now on is kept."""
+        self._console = domain.console()
+        # A start from cold begins the file anew.
+        self._console_begin = 0 if domain.status().state == OFF else _size(self._console)
+        domain.bring_to(RUNNING)
 
     def _put_back(self, domain: Domain, found: str) -> None:
         """Have the domain be ``found`` again, without anything of ours."""

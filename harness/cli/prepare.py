@@ -183,7 +183,7 @@ def _prepare(machine: ReachedMachine, steps: Sequence[PreparationStep], settings
     access = machine.access
     if access.address is None:
         raise UsageError(
-            "what is set in this machine is gone with its throw-away disk",
+            "the guest of this machine is reached in a run alone, and what is set there may be undone",
             hint="prepare the image itself, by what --print writes; or describe it as type: existing",
         )
     channel = access.open_channel(access.address)

@@ -126,7 +126,7 @@ def test_the_disk_of_a_qemu_machine_is_thrown_away(tmp_path: Path, guest: Window
     )
     done = prepare(path)
     assert isinstance(done.exception, UsageError)
-    assert "gone with its throw-away disk" in str(done.exception)
+    assert "reached in a run alone, and what is set there may be undone" in str(done.exception)
     assert prepare(path, "--print", tmp_path / "install").return_value == 0
     assert guest.programs == []
 

@@ -6,7 +6,7 @@ Source: libvirt's API reference (``libvirt-domain``, ``libvirt-domain-snapshot``
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Final, TypeVar
@@ -190,5 +190,5 @@ class Domain:
         )
 
 
-def _known(names: Any, otherwise: str) -> str:
+def _known(names: Collection[str], otherwise: str) -> str:
     return f"known are {', '.join(sorted(names))}" if names else otherwise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -145,10 +144,10 @@ class LibvirtMachine:
         settings = self.settings
         hypervisor = self._hypervisor = self._hypervisor or Hypervisor(settings.uri)
         domain = Domain(hypervisor, settings.domain)
-        key = hashlib.sha256(f"{settings.uri} {domain.identify()}".encode()).hexdigest()[:32]
+        lock = cache_dir("machines") / f"{domain.identify()}.lock"
         with ExitStack() as held:
             try:
-                held.enter_context(held_alone(cache_dir("machines") / f"{key}.lock"))
+                held.enter_context(held_alone(lock))
             except HeldElsewhere:
                 raise MachineError(
                     f"another call is at work on the domain {domain.name} of {settings.uri}",

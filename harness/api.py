@@ -22,13 +22,13 @@ from harness.events import Event
 from harness.printmasks import parse_print_mask
 from harness.recorder import Recorder, Recording
 from harness.recording import Tape
-from harness.runs.livetarget import Watch
 from harness.runs.opening import open_rig
 from harness.runs.progress import Progress
 from harness.runs.runner import RunInterrupted
 from harness.runs.scenarios import find_scenarios, load_scenarios
 from harness.runs.series import Series, run_series
 from harness.runs.trace_folder import through_latest
+from harness.runs.watch import Watch
 from harness.scenario import Scenario, load
 from harness.trace import sources
 from harness.trace.sources import TraceSource

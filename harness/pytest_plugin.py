@@ -219,8 +219,8 @@ class _SharedRig:
     def rig(self) -> Rig:
         from harness.errors import ProcnotifyError
         from harness.internal import internal_error
-        from harness.runs.livetarget import Watch
         from harness.runs.opening import open_rig
+        from harness.runs.watch import Watch
 
         if self._failure is not None:
             raise self._failure

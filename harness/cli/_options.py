@@ -14,9 +14,9 @@ from harness.connection import parse_connection
 from harness.debuggers import DEBUGGERS, FILE_SERVING
 from harness.printmasks import parse_print_mask
 from harness.report.json_document import json_document
-from harness.runs.livetarget import Watch
+from harness.runs.watch import Watch
 from harness.virtual.dispatcher.policy import POLICIES
-from harness.virtual.kernel.kernel import MAX_PROCESSORS
+from harness.virtual.interfaces import MAX_PROCESSORS
 
 __all__ = [
     "connection_argument",

@@ -21,9 +21,9 @@ from harness.outcome import Outcome
 from harness.report.console import make_console
 from harness.report.text import one_line
 from harness.runs.doctor import Finding, LinkState, examine
-from harness.runs.livetarget import Watch
 from harness.runs.opening import NO_DEBUGGER, open_rig
 from harness.runs.runner import DEFAULT_SEED
+from harness.runs.watch import Watch
 
 __all__ = ["command"]
 

@@ -37,12 +37,12 @@ from harness.report.junit import write_junit
 from harness.report.runs_json import result_as_json
 from harness.report.terminal import TerminalReport
 from harness.report.text import one_line
-from harness.runs.livetarget import Watch
 from harness.runs.opening import NO_DEBUGGER, open_rig
 from harness.runs.parallel import run_parallel
 from harness.runs.rig import KeptTraces
 from harness.runs.scenarios import find_scenarios, load_scenarios
 from harness.runs.series import Series, run_series
+from harness.runs.watch import Watch
 
 __all__ = ["command"]
 

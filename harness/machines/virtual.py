@@ -19,8 +19,7 @@ from harness.printmasks import print_masks_words
 from harness.virtual.boot import boot as boot_target
 from harness.virtual.cpu.hardware import Hardware
 from harness.virtual.dispatcher.policy import POLICIES
-from harness.virtual.interfaces import DebugPort
-from harness.virtual.kernel.kernel import MAX_PROCESSORS
+from harness.virtual.interfaces import MAX_PROCESSORS, DebugPort
 from harness.virtual.kernel.loader import check_driver_file
 from harness.virtual.nt.profile import profile_names
 from harness.virtual.target import PROCESSORS

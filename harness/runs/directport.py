@@ -19,7 +19,8 @@ from harness.events import Event, Marker
 from harness.kd.debugio import MAX_PRINT_BYTES
 from harness.lines import EventAssembler
 from harness.machines.base import LoadedKernel
-from harness.runs.livetarget import PRINTS_WITHOUT_END, Watch
+from harness.runs.livetarget import PRINTS_WITHOUT_END
+from harness.runs.watch import Watch
 from harness.virtual.banner import bugcheck_banner
 from harness.virtual.interfaces import ImageModule
 

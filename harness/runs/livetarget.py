@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol, TypeVar
 
@@ -42,8 +41,9 @@ from harness.errors import (
 from harness.events import Event, Marker
 from harness.lines import EventAssembler
 from harness.machines.base import Machine
+from harness.runs.watch import Watch
 
-__all__ = ["PRINTS_WITHOUT_END", "Caller", "LiveTarget", "Watch"]
+__all__ = ["PRINTS_WITHOUT_END", "Caller", "LiveTarget"]
 
 POLL_SECONDS = 0.002
 """How long the pump listens before it looks whether the guest call has returned; part of a step's time."""
@@ -54,22 +54,6 @@ PRINTS_WITHOUT_END = (
 )
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Watch:
-    """How long a live target is waited for, in seconds of host time."""
-
-    silence: float = 10.0
-    """The target neither prints nor answers: it is lost after this long."""
-    lines: float = 5.0
-    """A line that must come (an end marker, the totals) is missing after this long without any other."""
-    printing: float = 60.0
-    """One thing that the guest does is under way, and the target prints all this time without end: its driver
-    hangs. What the guest sleeps, and each marker that comes, make it longer; a step that is known to print
-    for longer wants a longer time here."""
-    bugcheck: float = 5.0
-    """The guest says that the target bugchecked; the debugger hears it at the latest after this long."""
 
 
 class Caller(Protocol):

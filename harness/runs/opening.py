@@ -16,11 +16,11 @@ from harness.files import read_file
 from harness.lines.procnotify import PROCNOTIFY
 from harness.machines import DirectMachine, DriverChecker, Machine, alone_on_machine, open_machine
 from harness.printmasks import PrintMasks
-from harness.runs.livetarget import Watch
 from harness.runs.progress import Subscriber
 from harness.runs.rig import GuestFiles, KeptTraces, Rig
 from harness.runs.steps import GuestDriver
 from harness.runs.trace_folder import TraceFolder
+from harness.runs.watch import Watch
 from harness.symbols import DriverSymbols
 from harness.toolchain import default_actor, default_driver
 

@@ -31,7 +31,6 @@ from harness.errors import UsageError
 from harness.machines import open_machine
 from harness.outcome import Outcome
 from harness.printmasks import PrintMasks
-from harness.runs.livetarget import Watch
 from harness.runs.progress import RunFinished
 from harness.runs.result import RunResult
 from harness.runs.rig import GuestFiles, KeptTraces, Rig
@@ -39,6 +38,7 @@ from harness.runs.runner import RunInterrupted, run_scenario, seed_of
 from harness.runs.series import Series, without_witnesses
 from harness.runs.steps import GuestDriver
 from harness.runs.trace_folder import TraceFolder
+from harness.runs.watch import Watch
 from harness.scenario import Scenario
 
 __all__ = ["run_parallel"]

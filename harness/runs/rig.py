@@ -12,10 +12,10 @@ from harness.connection import Connection
 from harness.debuggers.base import Debugger
 from harness.machines.base import BootOptions, Machine
 from harness.printmasks import PrintMasks
-from harness.runs.livetarget import Watch
 from harness.runs.progress import Progress, Subscriber
 from harness.runs.steps import GuestDriver
 from harness.runs.trace_folder import TraceFolder
+from harness.runs.watch import Watch
 from harness.scenario.model import Scenario
 
 __all__ = ["PROBE", "GuestFiles", "KeptTraces", "Rig"]

@@ -9,8 +9,9 @@ from harness.actions import ActionField, FieldType
 from harness.errors import DriverFault, GuestError, LinesLost
 from harness.events import Event, Marker
 from harness.guests.base import ActionResult, Guest, SettlingGuest
-from harness.runs.livetarget import Caller, Watch
+from harness.runs.livetarget import Caller
 from harness.runs.progress import StepStarted, Subscriber
+from harness.runs.watch import Watch
 from harness.scenario.model import (
     ActionValue,
     ActorStep,

@@ -17,11 +17,12 @@ registers through what it is handed at construction.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from harness.virtual.dispatcher.program import Program
 
 __all__ = [
+    "MAX_PROCESSORS",
     "DebugPort",
     "DeviceRequests",
     "ImageModule",
@@ -33,6 +34,9 @@ __all__ = [
     "OpenedFile",
     "ThreadContext",
 ]
+
+MAX_PROCESSORS: Final = 8
+"""Of one target. More than that find nothing that fewer do not."""
 
 
 class ThreadContext(NamedTuple):

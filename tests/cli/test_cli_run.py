@@ -21,10 +21,10 @@ import harness.cli.run
 import harness.runs.series
 from harness.errors import UsageError
 from harness.outcome import Outcome
-from harness.runs.livetarget import Watch
 from harness.runs.progress import Progress, RunFinished
 from harness.runs.result import RunResult
 from harness.runs.rig import KeptTraces
+from harness.runs.watch import Watch
 from harness.scenario import Scenario
 
 TEXT = "scenario: s\nsummary: s.\nexpect:\n  order: [process_create: any]\n"

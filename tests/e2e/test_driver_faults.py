@@ -8,10 +8,10 @@ from pathlib import Path
 
 from harness.events import Bugcheck, Stop
 from harness.outcome import Outcome
-from harness.runs.livetarget import Watch
 from harness.runs.opening import open_rig
 from harness.runs.result import RunResult
 from harness.runs.runner import run_scenario
+from harness.runs.watch import Watch
 from harness.scenario import load
 from harness.toolchain import Arch, build_driver
 from harness.trace.reader import TraceReader

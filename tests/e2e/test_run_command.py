@@ -24,13 +24,13 @@ from harness.debuggers.base import BugcheckSeen, Release
 from harness.debuggers.native.debugger import NativeDebugger
 from harness.events import Bugcheck
 from harness.outcome import Outcome
-from harness.runs.livetarget import Watch
 from harness.runs.opening import open_rig
 from harness.runs.progress import EventCaptured, Progress
 from harness.runs.result import RunResult
 from harness.runs.rig import Rig
 from harness.runs.runner import RunInterrupted, run_scenario
 from harness.runs.trace_folder import through_latest
+from harness.runs.watch import Watch
 from harness.scenario import load
 from harness.toolchain import Arch, build_driver, default_driver
 from harness.trace.format import Footer

@@ -10,11 +10,11 @@ import pytest
 
 from harness.errors import UsageError
 from harness.outcome import Outcome
-from harness.runs.livetarget import Watch
 from harness.runs.opening import open_rig
 from harness.runs.result import RunResult
 from harness.runs.rig import KeptTraces
 from harness.runs.runner import run_scenario
+from harness.runs.watch import Watch
 from harness.scenario import load
 from harness.toolchain import Arch, build_driver
 from harness.virtual.dispatcher.policy import POLICIES

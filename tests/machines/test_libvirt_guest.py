@@ -18,11 +18,11 @@ from lab import KEY, free_udp_port
 from this_system import SHELL
 
 from harness.outcome import Outcome
-from harness.runs.livetarget import Watch
 from harness.runs.opening import open_rig
 from harness.runs.progress import Progress, StepStarted
 from harness.runs.rig import Rig
 from harness.runs.runner import run_scenario
+from harness.runs.watch import Watch
 from harness.scenario.load import load
 
 pytestmark = SHELL

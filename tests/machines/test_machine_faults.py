@@ -24,12 +24,12 @@ from harness.guests.channels import GuestChannel
 from harness.machines.qemu.machine import QemuMachine
 from harness.machines.qemu.monitor import Monitor
 from harness.outcome import Outcome
-from harness.runs.livetarget import Watch
 from harness.runs.opening import open_rig, read_driver
 from harness.runs.progress import Progress, StepStarted
 from harness.runs.result import RunResult
 from harness.runs.rig import Rig
 from harness.runs.runner import run_scenario
+from harness.runs.watch import Watch
 from harness.scenario.load import load, parse
 from harness.toolchain import Arch, build_driver
 

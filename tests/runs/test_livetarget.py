@@ -24,7 +24,8 @@ from harness.debuggers.whereabouts import MAX_FRAMES
 from harness.errors import DriverBugcheck, DriverFault, DriverHang, GuestError, TargetLost
 from harness.events import Bugcheck, Event, Print, Reboot, Stop
 from harness.machines.base import MachineStatus
-from harness.runs.livetarget import LiveTarget, Watch
+from harness.runs.livetarget import LiveTarget
+from harness.runs.watch import Watch
 
 QUICK = Watch(silence=0.1, lines=0.1, bugcheck=0.1)
 RUNNING = MachineStatus("running", 0, "idle")

@@ -11,7 +11,7 @@ from run_doubles import ScriptedDebugger, ScriptedGuest, ScriptedMachine, scenar
 from harness.errors import DriverFault, GuestError, LinesLost
 from harness.guests.base import ActionResult
 from harness.machines.base import MachineStatus
-from harness.runs.livetarget import LiveTarget, Watch
+from harness.runs.livetarget import LiveTarget
 from harness.runs.performing import probe_names
 from harness.runs.steps import (
     GuestDriver,
@@ -21,6 +21,7 @@ from harness.runs.steps import (
     describe,
     loads_driver_itself,
 )
+from harness.runs.watch import Watch
 from harness.scenario.model import ActorStep
 
 BOUND = {"a": 200, "a.tid": 204}

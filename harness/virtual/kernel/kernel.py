@@ -20,7 +20,7 @@ from harness.virtual.cpu.memory import Memory
 from harness.virtual.cpu.traps import BugcheckRaised, TrapError
 from harness.virtual.dispatcher.dispatcher import Dispatcher
 from harness.virtual.dispatcher.program import Program, ThreadWait, begin
-from harness.virtual.interfaces import DebugPort, ImageModule, NewThread, ThreadContext
+from harness.virtual.interfaces import MAX_PROCESSORS, DebugPort, ImageModule, NewThread, ThreadContext
 from harness.virtual.kernel.dbgprint import BUFFER_SIZE
 from harness.virtual.kernel.exceptions.handlers import ExceptionHandlers
 from harness.virtual.kernel.executor import Executor
@@ -44,10 +44,8 @@ from harness.virtual.windows.status import (
     failed,
 )
 
-__all__ = ["MAX_PROCESSORS", "Kernel", "check_driver_file"]
+__all__ = ["Kernel", "check_driver_file"]
 
-MAX_PROCESSORS = 8
-"""More than that find nothing that fewer do not."""
 _KERNEL_PATH = "\\SystemRoot\\system32\\ntoskrnl.exe"
 _SERVICES = "\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\"
 _PRINT_CHUNK = BUFFER_SIZE - 1

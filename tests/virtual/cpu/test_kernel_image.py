@@ -9,8 +9,9 @@ import pytest
 from booted import Booted, open_filter
 
 from harness.virtual.cpu.kernel_image import EXPORTED_DATA, RESERVED_DATA
+from harness.virtual.interfaces import MAX_PROCESSORS
 from harness.virtual.kernel.exports import DATA, EXPORTS, SUBSYSTEMS
-from harness.virtual.kernel.kernel import MAX_PROCESSORS, Kernel
+from harness.virtual.kernel.kernel import Kernel
 from harness.virtual.kernel.printfilter import PrintFilter
 from harness.virtual.kernel.windowsexports import windows_exports
 

@@ -19,6 +19,8 @@ from harness.debuggers import debugger_factory
 from harness.debuggers.native.debugger import NativeDebugger
 from harness.errors import InternalError, UsageError
 from harness.events import Event
+from harness.grammars import load_grammar
+from harness.lines import Grammar
 from harness.printmasks import parse_print_mask
 from harness.recorder import Recorder, Recording
 from harness.recording import Tape
@@ -65,6 +67,7 @@ def run(
     processors: int | None = None,
     print_masks: Mapping[str, int] | None = None,
     kdfiles: bool = False,
+    lines: FilePath | Grammar | None = None,
     timeout: float = Watch.silence,
     step_timeout: float = Watch.printing,
     trace_dir: FilePath = "traces",
@@ -90,6 +93,8 @@ def run(
         None for Windows' own choice, errors alone. It comes before a scenario's own.
     :param kdfiles: the target gets the drivers of its debugger, as by WinDbg's ``.kdfiles``, and not from its
         own disk; only with ``native`` and ``pykd``.
+    :param lines: the grammar of the driver's lines, or its file; None for each scenario's own, or that of the
+        project's driver.
     :param timeout: seconds after which a target that neither prints nor answers is lost.
     :param step_timeout: seconds of one step, besides what it sleeps, after which a driver that still prints
         hangs.
@@ -117,6 +122,7 @@ def run(
         processors=processors,
         print_masks=_checked_masks(print_masks or {}),
         kdfiles=kdfiles,
+        lines=_grammar(lines),
         subscribers=(on_progress,) if on_progress is not None else (),
     ) as rig:
         series = run_series(rig, wanted, seed=seed, repeat=repeat, fail_fast=fail_fast)
@@ -150,18 +156,25 @@ def _scenarios(given: FilePath | Scenario | Iterable[FilePath | Scenario]) -> li
     return scenarios
 
 
-def open_trace(path: FilePath) -> TraceSource:
+def open_trace(path: FilePath, *, lines: FilePath | Grammar | None = None) -> TraceSource:
     """The recording in a file; iterate it, as often as wanted, for its events.
 
+    :param lines: the grammar of the lines of a text log, or its file; None for that of the project's driver.
+        A trace holds events, whatever is given here.
     :raises TraceError: the file cannot be read or is no trace.
     """
-    return sources.open_trace(through_latest(Path(path)))
+    return sources.open_trace(through_latest(Path(path)), _grammar(lines))
+
+
+def _grammar(lines: FilePath | Grammar | None) -> Grammar | None:
+    return lines if lines is None or isinstance(lines, Grammar) else load_grammar(Path(lines))
 
 
 def check(
     trace: FilePath | TraceSource,
     scenario: FilePath | Scenario,
     *,
+    lines: FilePath | Grammar | None = None,
     bind: Mapping[str, int] | None = None,
     first: str | None = None,
     last: str | None = None,
@@ -169,6 +182,7 @@ def check(
 ) -> Verdict:
     """Hold a recording to a scenario, as ``procnotify check`` does.
 
+    :param lines: as for :func:`open_trace`; None for the scenario's own.
     :param bind: name → PID or TID, for names that no step bound when the trace was recorded.
     :param first: text of the line with which the part to be judged begins; None: the beginning.
     :param last: text of the line with which it ends; None: the end.
@@ -176,8 +190,8 @@ def check(
     :raises UsageError: the scenario is wrong, or names something that is not there.
     :raises TraceError: the trace cannot be read.
     """
-    source = open_trace(trace) if isinstance(trace, str | PathLike) else trace
     promised = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
+    source = open_trace(trace, lines=lines or promised.lines) if isinstance(trace, str | PathLike) else trace
     return judge_recording(source, promised, bind=_bound(bind), first=first, last=last, partial=partial)
 
 
@@ -199,6 +213,7 @@ def record(
     duration: float | None = None,
     out: FilePath | None = None,
     scenario: FilePath | Scenario | None = None,
+    lines: FilePath | Grammar | None = None,
     bind: Mapping[str, int] | None = None,
     first: str | None = None,
     last: str | None = None,
@@ -212,6 +227,8 @@ def record(
     :param duration: seconds; None: until Ctrl-C, which is no error then.
     :param out: the trace to write; None: none.
     :param scenario: what to hold the recording to; None: nothing.
+    :param lines: the grammar of the driver's lines, or its file; None for the scenario's own, or that of the
+        project's driver.
     :param bind: as for :func:`check`; so are ``first`` and ``last``.
     :param debugger: ``native``, ``pykd`` or ``ntoseye``.
     :param wait: seconds to wait for the target.
@@ -229,10 +246,11 @@ def record(
     if debugger == "native":
         # A reboot may take minutes in which nothing is heard, and is no failure here.
         open_debugger = partial(NativeDebugger, silence=None)
+    grammar = _grammar(lines) or (promised.lines if promised is not None else None)
     path = Path(out) if out is not None else None
     show = on_event or (lambda event: None)
-    with Tape(path, connection, keep=promised is not None, show=show) as tape:
-        recorder = Recorder(open_debugger(connection), tape.begin, tape.record)
+    with Tape(path, connection, keep=promised is not None, show=show, grammar=grammar) as tape:
+        recorder = Recorder(open_debugger(connection), tape.begin, tape.record, grammar)
         recording = recorder.run(attach_timeout=wait, duration=duration)
         if recording.interrupted and not tape.began:
             raise KeyboardInterrupt

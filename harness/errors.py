@@ -6,6 +6,7 @@
     ├── UsageError        exit 2    the command line, a scenario or a driver file is wrong
     │   ├── UserFileError           ... with the file and line of what the user wrote
     │   │   ├── ScenarioError       ... in a scenario
+    │   │   ├── GrammarError        ... in a line grammar
     │   │   └── MachineFileError    ... in a machine file
     │   └── DriverFileError         ... a .sys that cannot be a driver for this machine
     │       └── MissingImport       ... or that called what this machine lacks
@@ -43,6 +44,7 @@ __all__ = [
     "DriverFault",
     "DriverFileError",
     "DriverHang",
+    "GrammarError",
     "GuestError",
     "InternalError",
     "LinesLost",
@@ -119,6 +121,12 @@ class ScenarioError(UserFileError):
     """A scenario file is wrong."""
 
     documentation = "docs/scenarios.md shows a whole scenario"
+
+
+class GrammarError(UserFileError):
+    """A line grammar file is wrong."""
+
+    documentation = "docs/lines.md shows whole line grammars"
 
 
 class MachineFileError(UserFileError):

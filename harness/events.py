@@ -52,10 +52,12 @@ class ProcessCreate(_Common, frozen=True, tag="process_create"):
     """A process was created (``Create`` = TRUE)."""
 
     pid: int
-    parent_pid: int
+    parent_pid: int | None = None
     creating_pid: int | None = None
     """Process of the thread in whose context the callback ran; need not be the parent."""
     creating_tid: int | None = None
+    image: str | None = None
+    """Name or path of its program, where the driver prints one."""
 
 
 class ProcessExit(_Common, frozen=True, tag="process_exit"):
@@ -64,6 +66,8 @@ class ProcessExit(_Common, frozen=True, tag="process_exit"):
     pid: int
     context_pid: int | None = None
     context_tid: int | None = None
+    image: str | None = None
+    """Name or path of its program, where the driver prints one."""
 
 
 class ThreadCreate(_Common, frozen=True, tag="thread_create"):
@@ -87,10 +91,10 @@ class ThreadExit(_Common, frozen=True, tag="thread_exit"):
 class ImageLoad(_Common, frozen=True, tag="image_load"):
     """An image was mapped; ``pid`` 0 is a driver."""
 
-    pid: int
-    image: str | None
-    """NT path as printed; None where the driver printed ``(null)``."""
-    base: int
+    pid: int | None = None
+    image: str | None = ""
+    """Name or NT path as printed; None where the driver printed ``(null)``."""
+    base: int | None = None
     size: int | None = None
     context_pid: int | None = None
     context_tid: int | None = None

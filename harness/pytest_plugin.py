@@ -80,6 +80,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the target gets the drivers of its debugger (WinDbg's .kdfiles), and not from its own disk",
     )
     group.addoption(
+        "--procnotify-lines",
+        metavar="FILE",
+        help="what the driver's lines look like, a line grammar (default: the scenario's own, or that of the"
+        " project's driver)",
+    )
+    group.addoption(
         "--procnotify-repeat",
         type=_at_least(1),
         default=1,
@@ -218,6 +224,7 @@ class _SharedRig:
 
     def rig(self) -> Rig:
         from harness.errors import ProcnotifyError
+        from harness.grammars import load_grammar
         from harness.internal import internal_error
         from harness.runs.opening import open_rig
         from harness.runs.watch import Watch
@@ -226,6 +233,7 @@ class _SharedRig:
             raise self._failure
         if self._rig is None:
             option = self._config.getoption
+            lines = option("--procnotify-lines")
             drivers = [Path(driver) for driver in option("--procnotify-driver")]
             given = {
                 "silence": option("--procnotify-timeout"),
@@ -243,6 +251,7 @@ class _SharedRig:
                 processors=option("--procnotify-processors"),
                 print_masks=_print_masks(option("--procnotify-print-mask")),
                 kdfiles=option("--procnotify-kdfiles"),
+                lines=load_grammar(Path(lines)) if lines else None,
             )
             try:
                 self._rig = self._stack.enter_context(opening)

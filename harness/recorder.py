@@ -30,8 +30,9 @@ from harness.debuggers.release import last_prints
 from harness.debuggers.stops import StopTally, stop_events, unhandled_exception
 from harness.errors import DriverFault, ProcnotifyError, TargetLost, UsageError
 from harness.events import Bugcheck, Event
+from harness.grammars import builtin_grammar
 from harness.internal import internal_error
-from harness.lines import EventAssembler
+from harness.lines import EventAssembler, Grammar
 
 __all__ = ["DETACH_SECONDS", "Recorder", "Recording"]
 
@@ -64,15 +65,20 @@ class Recorder:
     :param debugger: not listening yet.
     :param attached: called once the target is known, before it runs on; opens the trace, for example.
     :param record: called with each event, in capture order.
+    :param grammar: of the driver's lines; None: the built-in one.
     """
 
     def __init__(
-        self, debugger: Debugger, attached: Callable[[TargetInfo], None], record: Callable[[Event], None]
+        self,
+        debugger: Debugger,
+        attached: Callable[[TargetInfo], None],
+        record: Callable[[Event], None],
+        grammar: Grammar | None = None,
     ) -> None:
         self._debugger = debugger
         self._attached = attached
         self._record = record
-        self._assembler = EventAssembler()
+        self._assembler = EventAssembler(grammar or builtin_grammar())
         self._bugcheck: Bugcheck | None = None
         self._crashes = 0
         self._reboots = 0
@@ -149,8 +155,8 @@ class Recorder:
     def _handle(self, event: DebuggerEvent) -> bool:
         """False: the recording is over."""
         match event:
-            case PrintReceived(text=text, processor=processor, host_time=host_time):
-                self._emit(self._assembler.feed(text, host_time, processor))
+            case PrintReceived(data=data, processor=processor, host_time=host_time):
+                self._emit(self._assembler.feed_bytes(data, host_time, processor))
             case BugcheckSeen():
                 self._crashes += 1
                 if self._crashes > 1:

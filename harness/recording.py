@@ -14,6 +14,8 @@ import harness
 from harness.debuggers.base import TargetInfo
 from harness.errors import UsageError
 from harness.events import Event
+from harness.grammars import described
+from harness.lines import Grammar
 from harness.recorder import Recording
 from harness.scenario import Scenario
 from harness.trace import Header, TraceReader, TraceWriter
@@ -35,12 +37,19 @@ class Tape:
     :param keep: keep the events for :meth:`check`: where no trace is asked for, in one in the temporary
         folder, which is gone afterwards.
     :param show: called with each event once it is kept.
+    :param grammar: by which the driver's lines are read; None: the built-in one.
     """
 
     def __init__(
-        self, out: Path | None, connection: str, *, keep: bool, show: Callable[[Event], None]
+        self,
+        out: Path | None,
+        connection: str,
+        *,
+        keep: bool,
+        show: Callable[[Event], None],
+        grammar: Grammar | None = None,
     ) -> None:
-        self.survey = Survey()
+        self.survey = Survey(grammar)
         self.began = False
         """The target was there."""
         self._keep = keep
@@ -75,6 +84,7 @@ class Tape:
         header = Header(
             machine={"type": "recorded", "transport": self._transport},
             debugger=info.debugger_version,
+            lines=described(self.survey.grammar),
             host={"procnotify": harness.__version__, "python": platform.python_version()},
             target=info.facts,
             started=_now(),

@@ -17,7 +17,7 @@ from harness.callbacks import (
     group_of_routine,
 )
 from harness.events import KINDS, Driver, ThreadExit, kind_of
-from harness.lines import parse
+from harness.grammars import builtin_grammar
 from harness.virtual.kernel.callbacks import Callback, Callbacks
 from harness.virtual.kernel.exports import EXPORTS
 from harness.virtual.windows.status import STATUS_SUCCESS
@@ -60,7 +60,7 @@ def test_the_drivers_totals_line_counts_every_kind_in_this_order() -> None:
 
 def test_a_totals_line_of_the_driver_is_read_whole() -> None:
     numbers = " ".join(f"{name}={number}" for number, name in enumerate(COUNTERS, 1))
-    event = parse(f"[procnotify] DriverUnload totals {numbers}", 0)
+    event = builtin_grammar().parse(f"[procnotify] DriverUnload totals {numbers}", 0)
     assert isinstance(event, Driver) and event.totals is not None
 
 

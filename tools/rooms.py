@@ -19,6 +19,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("errors", "events", "actions", "waiting", "printmasks"),
     ("outcome", "numbers", "callbacks", "resources", "internal", "files", "locks", "processes", "dbghelp"),
     ("lines", "kd", "toolchain", "channel", "symbols", "yamlfile", "signing"),
+    ("grammars",),
     ("connection", "trace", "scenario"),
     ("ports",),
     ("order", "virtual"),

@@ -12,6 +12,8 @@ import click
 from harness.cli._logging import Command, log_options
 from harness.connection import parse_connection
 from harness.debuggers import DEBUGGERS, FILE_SERVING
+from harness.grammars import load_grammar
+from harness.lines import Grammar
 from harness.printmasks import parse_print_mask
 from harness.report.json_document import json_document
 from harness.runs.watch import Watch
@@ -27,6 +29,7 @@ __all__ = [
     "json_asked",
     "json_option",
     "kdfiles_option",
+    "lines_option",
     "log_options",
     "part_options",
     "policy_option",
@@ -118,6 +121,21 @@ print_mask_option = click.option(
     help="Which debug prints pass: 0xf lets a plain DbgPrint pass, IHVDRIVER=0xff eight levels of IHVDRIVER."
     " Once for each component; without it the scenario's own, or Windows' choice: errors alone.",
 )
+
+
+def _lines(ctx: click.Context, param: click.Parameter, value: Path | None) -> Grammar | None:
+    return None if value is None else load_grammar(value)
+
+
+lines_option = click.option(
+    "--lines",
+    type=click.Path(path_type=Path),
+    callback=_lines,
+    metavar="FILE",
+    help="What the driver's lines look like, a line grammar (docs/lines.md). Without it the scenario's own,"
+    " or that of the project's driver.",
+)
+"""``--lines``: the command is called with ``lines``, the grammar in the file."""
 debugger_option = click.option(
     "--debugger",
     default="native",

@@ -9,7 +9,8 @@ from typing import NoReturn
 
 import click
 
-from harness.cli._options import json_option, part_options, print_json
+from harness.cli._options import json_option, lines_option, part_options, print_json
+from harness.lines import Grammar
 from harness.outcome import Outcome
 from harness.report.text import one_line, printable
 from harness.report.verdict import verdict_as_json, verdict_text
@@ -33,6 +34,7 @@ _FILE = click.Path(path_type=Path)
     is_flag=True,
     help="Judge what there is of a trace that was cut off or whose run ended early; the result says so.",
 )
+@lines_option
 @part_options
 @json_option
 def command(
@@ -40,6 +42,7 @@ def command(
     scenario: Path,
     verbose: bool,
     partial: bool,
+    lines: Grammar | None,
     bind: tuple[str, ...],
     first: str | None,
     last: str | None,
@@ -57,6 +60,7 @@ def command(
       procnotify check traces/latest/notepad-launch-1.jsonl scenarios/notepad-launch.yaml
       procnotify check run.jsonl life.yaml --bind notepad=1560 \\
         --from "begin launch id=2" --to "end terminate id=3"
+      procnotify check windbg.log life.yaml --partial --lines mydriver.lines.yaml
 
     \b
     Exit codes (docs/verdicts.md has every situation):
@@ -68,7 +72,7 @@ def command(
       4  the trace holds a bugcheck
     """
     promised = load(scenario)
-    source = open_trace(through_latest(trace))
+    source = open_trace(through_latest(trace), lines or promised.lines)
     verdict = judge_recording(source, promised, bind=bind, first=first, last=last, partial=partial)
     _say(trace, promised, verdict, verbose, to_stderr=as_json)
     if as_json:

@@ -13,6 +13,7 @@ from harness.cli._options import (
     debugger_option,
     duration,
     json_option,
+    lines_option,
     log_options,
     part_options,
     print_json,
@@ -22,6 +23,7 @@ from harness.debuggers import debugger_factory
 from harness.debuggers.base import TargetInfo
 from harness.debuggers.native.debugger import NativeDebugger
 from harness.events import Disconnect, Event
+from harness.lines import Grammar
 from harness.outcome import Outcome
 from harness.recorder import Recorder, Recording
 from harness.recording import Tape
@@ -48,6 +50,7 @@ __all__ = ["command"]
 @click.option(
     "--check", type=click.Path(path_type=Path), metavar="SCENARIO", help="Check the order against a scenario."
 )
+@lines_option
 @part_options
 @debugger_option
 @wait_option
@@ -58,6 +61,7 @@ def command(
     out: Path | None,
     length: float | None,
     check: Path | None,
+    lines: Grammar | None,
     bind: tuple[str, ...],
     first: str | None,
     last: str | None,
@@ -97,6 +101,7 @@ def command(
         raise click.UsageError("--bind, --from and --to are for --check")
     scenario = load(check) if check is not None else None
     bindings = bound_by_hand(scenario, bind) if scenario is not None else {}
+    grammar = lines or (scenario.lines if scenario is not None else None)
     open_debugger = debugger_factory(debugger)
     if debugger == "native":
         # A reboot may take minutes in which nothing is heard, and is no failure here.
@@ -107,8 +112,9 @@ def command(
         connection,
         keep=scenario is not None,
         show=partial(_show, say),
+        grammar=grammar,
     ) as tape:
-        recorder = Recorder(open_debugger(connection), partial(_attached, tape), tape.record)
+        recorder = Recorder(open_debugger(connection), partial(_attached, tape), tape.record, grammar)
         click.echo(f"procnotify: waiting for the target, at most {wait:g} s; Ctrl-C ends it", err=True)
         recording = recorder.run(attach_timeout=wait, duration=length)
         if recording.interrupted and not tape.began:

@@ -18,6 +18,7 @@ from harness.cli._options import (
     drivers_option,
     json_option,
     kdfiles_option,
+    lines_option,
     log_options,
     policy_option,
     print_json,
@@ -29,6 +30,7 @@ from harness.debuggers import DEBUGGERS
 from harness.errors import ProcnotifyError, UsageError
 from harness.files import cannot_write
 from harness.internal import internal_error
+from harness.lines import Grammar
 from harness.machines import MACHINES
 from harness.outcome import Outcome, worst
 from harness.report.causes import by_cause
@@ -152,6 +154,7 @@ def _seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -
 @policy_option
 @processors_option
 @print_mask_option
+@lines_option
 @json_option
 @log_options
 def command(
@@ -163,6 +166,7 @@ def command(
     policy: str | None,
     processors: int | None,
     print_masks: dict[str, int],
+    lines: Grammar | None,
     repeat: int | None,
     seeds: range | None,
     jobs: int,
@@ -245,6 +249,7 @@ def command(
                 retries=retries,
                 kdfiles=kdfiles,
                 print_masks=print_masks,
+                lines=lines,
                 subscribers=(report,),
                 building=say,
             ) as rig,

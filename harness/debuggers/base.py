@@ -82,11 +82,17 @@ class Module:
 
 @dataclass(frozen=True)
 class PrintReceived:
-    """One DbgPrint call: text as sent, inner and missing line ends included."""
+    """One DbgPrint call, inner and missing line ends included."""
 
-    text: str
+    data: bytes
+    """Its text as the target sent it, 8-bit: in which encoding, the driver's author knows."""
     processor: int | None
     host_time: float
+
+    @property
+    def text(self) -> str:
+        """Its text read as UTF-8; a byte that is none stays ``\\xd3``."""
+        return self.data.decode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True)

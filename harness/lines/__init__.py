@@ -1,14 +1,15 @@
 """DbgPrint text → lines → events, without I/O.
 
-Three steps, each usable alone::
+Four steps, each usable alone::
 
-    LineAssembler   the texts of DbgPrint calls → whole lines (a call may hold several, or part of one)
-    Grammar         one line → one event
-    EventAssembler  both, and the events' index
+    LineAssembler    the texts of DbgPrint calls → whole lines (a call may hold several, or part of one)
+    RecordAssembler  lines → records of several lines, and the lines that belong to none
+    Grammar          one line → one event
+    EventAssembler   all of them, and the events' index
 
-Which lines a driver prints is a value, a :class:`Grammar`; :data:`PROCNOTIFY` is the default one. What does
-not fit a form to the last character is a :class:`~harness.events.Print`. The text comes from the target and
-is not trusted: nothing in it raises, and every length is bounded here.
+Which lines a driver prints is a value, a :class:`Grammar`, read from a file by :mod:`harness.grammars`. What
+does not fit a form to the last character is a :class:`~harness.events.Print`. The text comes from the target
+and is not trusted: nothing in it raises, and every length is bounded here.
 """
 
 from harness.lines.assembler import (
@@ -18,19 +19,22 @@ from harness.lines.assembler import (
     MAX_PART,
     MAX_PARTS,
     EventAssembler,
-    Line,
     LineAssembler,
 )
-from harness.lines.grammar import Field, Form, Grammar, Misfit, Splits
-from harness.lines.procnotify import PROCNOTIFY, parse
+from harness.lines.grammar import Continuation, Field, Form, Grammar, Misfit, Splits
+from harness.lines.markers import MARKERS
+from harness.lines.records import MAX_OPEN_RECORDS, MAX_RECORD_WAIT, Line
 
 __all__ = [
+    "MARKERS",
     "MAX_LINE",
     "MAX_OPEN_LINES",
+    "MAX_OPEN_RECORDS",
     "MAX_OPEN_SPLITS",
     "MAX_PART",
     "MAX_PARTS",
-    "PROCNOTIFY",
+    "MAX_RECORD_WAIT",
+    "Continuation",
     "EventAssembler",
     "Field",
     "Form",
@@ -39,5 +43,4 @@ __all__ = [
     "LineAssembler",
     "Misfit",
     "Splits",
-    "parse",
 ]

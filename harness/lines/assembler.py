@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from harness.events import Bugcheck, Disconnect, Event, Reboot, Stop
 from harness.lines.grammar import Grammar, Splits
-from harness.lines.procnotify import PROCNOTIFY
+from harness.lines.records import Line, Record, RecordAssembler
 
 __all__ = [
     "MAX_LINE",
@@ -38,14 +37,6 @@ MAX_OPEN_SPLITS = 64
 
 _FORGOTTEN_AFTER = 64
 """Calls after which the rest of a line that was broken off is not expected any more."""
-
-
-class Line(NamedTuple):
-    """A whole line, without its line end."""
-
-    text: str
-    host_time: float | None
-    """Host clock (seconds since the epoch) of the print that completed it."""
 
 
 @dataclass(slots=True)
@@ -84,12 +75,13 @@ class LineAssembler:
 
     DbgPrint passes on at most 512 bytes a call, so our driver prints a longer line as
     ``[procnotify] part(i/n) seq(S) <piece>``; the parts may mix with other processors' lines. Empty lines are
-    left out.
+    left out. Where the grammar says that each call is a line, there is nothing to join but such parts.
 
     :param grammar: how its lines begin and are split.
     """
 
-    def __init__(self, grammar: Grammar = PROCNOTIFY) -> None:
+    def __init__(self, grammar: Grammar) -> None:
+        self._by_print = grammar.by_print
         self._tags = grammar.tags
         self._splits = grammar.splits
         self._opens: dict[int | None, _Open] = {}
@@ -105,15 +97,20 @@ class LineAssembler:
         lines: list[Line] = []
         if not text.isascii():
             text = text.encode("utf-8", "replace").decode()  # half a surrogate pair cannot be written
+        if self._by_print:
+            call = _Open()
+            call.append(text.rstrip("\r\n"))
+            self._complete(call, host_time, processor, lines)
+            return lines
         is_open = self._opens.get(processor)
         if is_open is None:
             is_open = _Open()
         elif is_open.text:
-            self._continue(is_open, text, host_time, lines)
+            self._continue(is_open, text, host_time, processor, lines)
         *whole, rest = text.split("\n")
         for piece in whole:
             is_open.append(piece)
-            self._complete(is_open, host_time, lines)
+            self._complete(is_open, host_time, processor, lines)
         is_open.append(rest)
         self._settle(
             processor, is_open, host_time, lines, ended=bool(whole) and not text.startswith(self._tags)
@@ -123,20 +120,22 @@ class LineAssembler:
     def flush(self, host_time: float | None = None) -> list[Line]:
         """What is left at the end: unfinished lines, and the parts of lines that never became whole."""
         lines: list[Line] = []
-        for is_open in self._opens.values():
-            self._complete(is_open, host_time, lines)
+        for processor, is_open in self._opens.items():
+            self._complete(is_open, host_time, processor, lines)
         self._opens.clear()
         for parts in self._parts.values():
             lines.extend(parts.values())
         self._parts.clear()
         return lines
 
-    def _continue(self, is_open: _Open, text: str, host_time: float | None, lines: list[Line]) -> None:
+    def _continue(
+        self, is_open: _Open, text: str, host_time: float | None, processor: int | None, lines: list[Line]
+    ) -> None:
         """There is an unfinished line: is ``text`` its rest?"""
         if text.startswith(self._tags) or is_open.broken:
             is_open.broken += 1
             is_open.calls = 0
-            self._complete(is_open, host_time, lines)
+            self._complete(is_open, host_time, processor, lines)
 
     def _settle(
         self,
@@ -161,13 +160,16 @@ class LineAssembler:
             return
         self._opens[processor] = is_open
         if len(self._opens) > MAX_OPEN_LINES:
-            self._complete(self._opens.pop(next(iter(self._opens))), host_time, lines)
+            oldest = next(iter(self._opens))
+            self._complete(self._opens.pop(oldest), host_time, oldest, lines)
 
-    def _complete(self, is_open: _Open, host_time: float | None, lines: list[Line]) -> None:
+    def _complete(
+        self, is_open: _Open, host_time: float | None, processor: int | None, lines: list[Line]
+    ) -> None:
         text = is_open.take()
         if not text:
             return
-        line = Line(text, host_time)
+        line = Line(text, host_time, processor)
         splits = self._splits
         if splits is not None and text.startswith(splits.tag) and (match := splits.pattern.fullmatch(text)):
             self._collect(line, match, lines, splits)
@@ -175,7 +177,7 @@ class LineAssembler:
             lines.append(line)
 
     def _collect(self, line: Line, match: re.Match[str], lines: list[Line], splits: Splits) -> None:
-        number, total, seq = int(match[1]), int(match[2]), int(match[3])
+        number, total, seq = int(match["part"]), int(match["parts"]), int(match["key"])
         key = (seq, total)
         parts = self._parts.get(key, {})
         if not 1 <= number <= total <= MAX_PARTS or number in parts or len(line.text) > MAX_PART:
@@ -192,8 +194,8 @@ class LineAssembler:
             for part in sorted(parts):
                 found = splits.pattern.fullmatch(parts[part].text)
                 assert found is not None
-                pieces.append(found[4])
-            lines.append(Line(splits.tag + "".join(pieces), line.host_time))
+                pieces.append(found["piece"])
+            lines.append(line._replace(text=splits.tag + "".join(pieces)))
 
 
 class EventAssembler:
@@ -202,9 +204,10 @@ class EventAssembler:
     :param grammar: the lines that the driver prints.
     """
 
-    def __init__(self, grammar: Grammar = PROCNOTIFY) -> None:
+    def __init__(self, grammar: Grammar) -> None:
         self._grammar = grammar
         self._lines = LineAssembler(grammar)
+        self._records = RecordAssembler(grammar) if grammar.records else None
         self._next = 0
 
     def feed(self, text: str, host_time: float | None = None, processor: int | None = None) -> list[Event]:
@@ -213,6 +216,12 @@ class EventAssembler:
         :param processor: the one that printed; None where the debugger does not tell.
         """
         return self._number(self._lines.feed(text, host_time, processor))
+
+    def feed_bytes(
+        self, data: bytes, host_time: float | None = None, processor: int | None = None
+    ) -> list[Event]:
+        """The same of a call's text as the target sent it, in the encoding of the grammar."""
+        return self.feed(self._grammar.decode(data), host_time, processor)
 
     def bugcheck(
         self,
@@ -267,10 +276,21 @@ class EventAssembler:
 
     def flush(self, host_time: float | None = None) -> list[Event]:
         """The end of the capture: events of what was unfinished."""
-        return self._number(self._lines.flush(host_time))
+        events = self._number(self._lines.flush(host_time))
+        if self._records is not None:
+            events += map(self._event, self._records.flush())
+        return events
 
     def _number(self, lines: list[Line]) -> list[Event]:
+        if self._records is not None:
+            return [self._event(found) for line in lines for found in self._records.feed(line)]
         parse = self._grammar.parse
         events = [parse(line.text, self._next + offset, line.host_time) for offset, line in enumerate(lines)]
         self._next += len(events)
         return events
+
+    def _event(self, found: Line | Record) -> Event:
+        index, self._next = self._next, self._next + 1
+        if isinstance(found, Line):
+            return self._grammar.parse(found.text, index, found.host_time)
+        return found.form.event(index=index, line=found.text, host_time=found.host_time, **found.fields)

@@ -91,7 +91,8 @@ class Capture:
                 map_drivers(served, rig.drivers)
             debugger.go()
             drivers = [driver.file for driver in rig.drivers]
-            with LiveTarget(debugger, rig.machine, self._record, rig.watch, drivers) as live:
+            grammar = rig.grammar(self._scenario)
+            with LiveTarget(debugger, rig.machine, self._record, rig.watch, drivers, grammar) as live:
                 try:
                     self._steps(live, served)
                 finally:

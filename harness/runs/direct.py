@@ -50,7 +50,7 @@ class DirectCapture:
         assert isinstance(machine, DirectMachine)
         rig.emit(PhaseEntered("boot"))
         self._started = now_text()
-        port = DirectPort(self._record, rig.watch, rig.interrupted)
+        port = DirectPort(self._record, rig.watch, rig.grammar(self._scenario), rig.interrupted)
         boot = machine.start_direct(rig.boot(self._seed, self._scenario), port)
         self._facts = boot.facts
         port.attach(boot.kernel)

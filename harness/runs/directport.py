@@ -17,7 +17,7 @@ from harness.debuggers.stops import DEBUGGER_EXCEPTIONS, break_instruction, exce
 from harness.errors import DriverBugcheck, DriverHang
 from harness.events import Event, Marker
 from harness.kd.debugio import MAX_PRINT_BYTES
-from harness.lines import EventAssembler
+from harness.lines import EventAssembler, Grammar
 from harness.machines.base import LoadedKernel
 from harness.runs.livetarget import PRINTS_WITHOUT_END
 from harness.runs.watch import Watch
@@ -38,16 +38,21 @@ class DirectPort:
 
     :param record: called with each event, in the order of the prints.
     :param watch: how long one step may print.
+    :param grammar: of the driver's lines.
     :param interrupted: asked now and then; True ends the run as Ctrl-C does.
     """
 
     def __init__(
-        self, record: Callable[[Event], None], watch: Watch, interrupted: Callable[[], bool]
+        self,
+        record: Callable[[Event], None],
+        watch: Watch,
+        grammar: Grammar,
+        interrupted: Callable[[], bool],
     ) -> None:
         self._record = record
         self._watch = watch
         self._interrupted = interrupted
-        self._assembler = EventAssembler()
+        self._assembler = EventAssembler(grammar)
         self._evidence = CrashEvidence()
         self._images = LoadedImages(self)
         self._kernel: LoadedKernel | None = None
@@ -90,8 +95,7 @@ class DirectPort:
 
     def print_string(self, text: bytes, cpu: int) -> None:
         """See :class:`~harness.virtual.interfaces.DebugPort`."""
-        words = text[:MAX_PRINT_BYTES].decode("utf-8", "backslashreplace")
-        self._emit(self._assembler.feed(words, None, cpu))
+        self._emit(self._assembler.feed_bytes(text[:MAX_PRINT_BYTES], None, cpu))
         self._prints += 1
         if self._prints % _LOOK_EVERY == 0:
             self._require_an_end()

@@ -39,7 +39,8 @@ from harness.errors import (
     UsageError,
 )
 from harness.events import Event, Marker
-from harness.lines import EventAssembler
+from harness.grammars import builtin_grammar
+from harness.lines import EventAssembler, Grammar
 from harness.machines.base import Machine
 from harness.runs.watch import Watch
 
@@ -77,6 +78,7 @@ class LiveTarget:
     :param record: called with each event, in capture order, before anything else is done with it.
     :param watch: the deadlines.
     :param drivers: file names of the drivers under test, for telling that one of them hangs.
+    :param grammar: of the driver's lines; None: the built-in one.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class LiveTarget:
         record: Callable[[Event], None],
         watch: Watch,
         drivers: Iterable[str] = (),
+        grammar: Grammar | None = None,
     ) -> None:
         self._debugger = debugger
         self._machine = machine
@@ -94,7 +97,7 @@ class LiveTarget:
         self._drivers = tuple(drivers)
         self._marked = monotonic()
         self._awaits_bugcheck = False
-        self._assembler = EventAssembler()
+        self._assembler = EventAssembler(grammar or builtin_grammar())
         self._images = LoadedImages(debugger)
         self._guest = ThreadPoolExecutor(max_workers=1, thread_name_prefix="guest")
 
@@ -226,7 +229,7 @@ class LiveTarget:
 
     def _emit_print(self, event: PrintReceived) -> None:
         host_time = None if self._machine.deterministic else event.host_time
-        self._emit(self._assembler.feed(event.text, host_time, event.processor))
+        self._emit(self._assembler.feed_bytes(event.data, host_time, event.processor))
 
     def _emit(self, events: list[Event]) -> None:
         for event in events:

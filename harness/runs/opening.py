@@ -13,7 +13,8 @@ from harness.connection import parse_connection
 from harness.debuggers import FILE_SERVING, debugger_factory
 from harness.errors import DriverFileError, UsageError
 from harness.files import read_file
-from harness.lines.procnotify import PROCNOTIFY
+from harness.grammars import builtin_grammar
+from harness.lines import Grammar
 from harness.machines import DirectMachine, DriverChecker, Machine, alone_on_machine, open_machine
 from harness.printmasks import PrintMasks
 from harness.runs.progress import Subscriber
@@ -68,11 +69,11 @@ def check_names(drivers: tuple[GuestDriver, ...]) -> None:
             raise DriverFileError(f"two drivers are called {driver.service}", hint="rename one of the files")
 
 
-def _check_lines(others: tuple[GuestDriver, ...]) -> None:
+def _check_lines(others: tuple[GuestDriver, ...], grammar: Grammar) -> None:
     """A line tells by its beginning alone whose it is."""
     for driver in others:
-        for tag in PROCNOTIFY.driver_tags:
-            if tag.encode() in driver.image:
+        for tag in grammar.driver_tags:
+            if tag.encode(grammar.encoding, "replace") in driver.image:
                 raise DriverFileError(
                     f"{driver.file} is not under test, but prints lines that begin with {tag.strip()}, too:"
                     " nobody could tell whose a line is",
@@ -139,6 +140,7 @@ def open_rig(
     policy: str | None = None,
     processors: int | None = None,
     print_masks: PrintMasks | None = None,
+    lines: Grammar | None = None,
     keep_traces: KeptTraces = KeptTraces.ALL,
     retries: int = 0,
     kdfiles: bool = False,
@@ -159,6 +161,7 @@ def open_rig(
     :param processors: how many the virtual target has, 1 to 8; None: each scenario's own.
     :param print_masks: which debug prints pass, where that is not Windows' own choice; of a component that a
         scenario has a mask for too, this one counts.
+    :param lines: the grammar of the driver's lines; None: each scenario's own, or the built-in one.
     :param keep_traces: of which runs the traces stay.
     :param retries: how often a run whose rig failed is begun anew.
     :param kdfiles: the target gets the drivers of the debugger, and not from its own disk.
@@ -186,7 +189,7 @@ def open_rig(
         under_test = _read_for(host, driver or default_driver(progress=building).path)
         others = tuple(_read_for(host, path) for path in other_drivers)
         check_names((*others, under_test))
-        _check_lines(others)
+        _check_lines(others, lines or builtin_grammar())
         helper = default_actor(progress=building)
         yield Rig(
             machine=host,
@@ -201,6 +204,7 @@ def open_rig(
             policy=policy,
             processors=processors,
             print_masks=print_masks or {},
+            lines=lines,
             keep_traces=keep_traces,
             retries=retries,
             kdfiles=kdfiles,

@@ -28,6 +28,7 @@ from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 from harness.errors import UsageError
+from harness.lines import Grammar
 from harness.machines import open_machine
 from harness.outcome import Outcome
 from harness.printmasks import PrintMasks
@@ -73,6 +74,7 @@ class _Setting:
     policy: str | None
     processors: int | None
     print_masks: PrintMasks
+    lines: Grammar | None
     keep_traces: KeptTraces
     retries: int
     scenarios: tuple[Scenario, ...]
@@ -110,6 +112,7 @@ def run_parallel(
             rig.policy,
             rig.processors,
             rig.print_masks,
+            rig.lines,
             rig.keep_traces,
             rig.retries,
             tuple(scenarios),
@@ -198,6 +201,7 @@ def _begin(setting: _Setting, stop: Event) -> None:
         policy=setting.policy,
         processors=setting.processors,
         print_masks=setting.print_masks,
+        lines=setting.lines,
         keep_traces=setting.keep_traces,
         retries=setting.retries,
         interrupted=stop.is_set,

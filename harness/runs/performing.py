@@ -10,6 +10,7 @@ from functools import partial
 import harness
 from harness.actions import FieldType
 from harness.files import cannot_write
+from harness.grammars import described
 from harness.guests.base import Guest
 from harness.runs.livetarget import Caller
 from harness.runs.progress import PhaseEntered
@@ -68,6 +69,7 @@ def begin_trace(
         debugger=debugger,
         driver_sha256=rig.driver_sha256(),
         other_drivers=rig.other_drivers_sha256(),
+        lines=described(rig.grammar(scenario)),
         seed=seed,
         host={
             "procnotify": harness.__version__,

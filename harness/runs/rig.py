@@ -10,6 +10,8 @@ from enum import Enum
 
 from harness.connection import Connection
 from harness.debuggers.base import Debugger
+from harness.grammars import builtin_grammar
+from harness.lines import Grammar
 from harness.machines.base import BootOptions, Machine
 from harness.printmasks import PrintMasks
 from harness.runs.progress import Progress, Subscriber
@@ -68,6 +70,9 @@ class Rig:
     print_masks: PrintMasks = field(default_factory=dict)
     """They come before each scenario's own, component by component."""
 
+    lines: Grammar | None = None
+    """Of the driver's lines; None: each scenario's own, or the built-in one."""
+
     keep_traces: KeptTraces = KeptTraces.ALL
     kdfiles: bool = False
     """The target gets the drivers of the debugger, which is one that serves files
@@ -81,6 +86,10 @@ class Rig:
     def drivers(self) -> tuple[GuestDriver, ...]:
         """All of them, the one under test first."""
         return (self.driver, *self.other_drivers)
+
+    def grammar(self, scenario: Scenario) -> Grammar:
+        """By which the lines of a run of ``scenario`` are read."""
+        return self.lines or scenario.lines or builtin_grammar()
 
     def emit(self, progress: Progress) -> None:
         """Tell every subscriber."""

@@ -126,10 +126,14 @@ def _with_all_names(missing: MissingImport, rig: Rig) -> MissingImport:
 
 def _verdict(rig: Rig, capture: Capture | DirectCapture, scenario: Scenario) -> tuple[Verdict, bool]:
     """The verdict, and whether the capture came to its end."""
+    grammar = rig.grammar(scenario)
     try:
         capture.run()
         rig.emit(PhaseEntered("check"))
-        return judge(scenario, capture.events, capture.bindings, release=capture.release), True
+        return (
+            judge(scenario, capture.events, capture.bindings, release=capture.release, grammar=grammar),
+            True,
+        )
     except MissingImport as missing:
         raise with_sources(_with_all_names(missing, rig), rig.drivers) from None
     except UsageError:
@@ -140,4 +144,7 @@ def _verdict(rig: Rig, capture: Capture | DirectCapture, scenario: Scenario) -> 
         ended = error
     except Exception as error:  # noqa: BLE001  # what nobody foresaw is this run's result, and the rig's fault
         ended = internal_error(error)
-    return judge(scenario, capture.events, capture.bindings, ending=Ending.of(ended)), False
+    return (
+        judge(scenario, capture.events, capture.bindings, ending=Ending.of(ended), grammar=grammar),
+        False,
+    )

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 from typing import Final
 
-from harness.errors import ScenarioError
+from harness.errors import GrammarError, ScenarioError
+from harness.grammars import load_grammar
+from harness.lines import Grammar
 from harness.printmasks import COMPONENTS, DEFAULT, MAX_MASK, check_mask, component_of
 from harness.scenario.expect import read_expectations
 from harness.scenario.model import Scenario, Step, names_of
@@ -43,7 +45,7 @@ def parse(text: str, path: Path) -> Scenario:
 MAX_PROCESSORS: Final = 8
 """As many as the virtual target can have."""
 _REQUIRED = ("scenario", "summary", "expect")
-_OPTIONAL = ("steps", "lifecycle", "seed", "profile", "policy", "processors", "print_mask")
+_OPTIONAL = ("steps", "lifecycle", "seed", "profile", "policy", "processors", "print_mask", "lines")
 
 
 def _read(source: Source, text: str) -> Scenario:
@@ -68,7 +70,17 @@ def _read(source: Source, text: str) -> Scenario:
         policy=source.entry(entries, "policy", lambda node: source.text(node, "policy"), None),
         processors=source.entry(entries, "processors", lambda node: _processors(source, node), None),
         print_masks=source.entry(entries, "print_mask", lambda node: _print_masks(source, node), {}),
+        lines=source.entry(entries, "lines", lambda node: _lines(source, node), None),
     )
+
+
+def _lines(source: Source, node: Node) -> Grammar:
+    """The grammar in a file, whose path is relative to the scenario's folder."""
+    path = source.path.parent / source.text(node, "lines")
+    try:
+        return load_grammar(path)
+    except GrammarError as error:
+        source.fail(node, f"the line grammar {error}")
 
 
 def _name(source: Source, node: Node) -> str:

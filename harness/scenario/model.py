@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from harness.actions import Action, FieldType
+from harness.lines import Grammar
 from harness.printmasks import PrintMasks
 
 __all__ = [
@@ -303,6 +304,8 @@ class Scenario:
     """How many the virtual target has; None: 2."""
     print_masks: PrintMasks = field(default_factory=dict, hash=False)
     """Which debug prints are to pass, where that is not Windows' own choice."""
+    lines: Grammar | None = field(default=None, hash=False)
+    """Of the driver's lines; None: the built-in one."""
 
     def names(self) -> dict[str, int]:
         """Names that the steps bind, see :func:`names_of`."""

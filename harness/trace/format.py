@@ -43,6 +43,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="h
     """SHA-256 of the .sys, in hexadecimal."""
     other_drivers: dict[str, str] = {}
     """Of each driver that was loaded beside it: file name → SHA-256. Their lines are prints of this trace."""
+    lines: dict[str, str] = {}
+    """The line grammar by which prints became events (:func:`harness.grammars.described`)."""
     seed: int | None = None
     host: dict[str, str] = {}
     """Versions of procnotify, Python and the operating system."""

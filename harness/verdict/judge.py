@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from harness.bugcheckcodes import bugcheck_words
 from harness.debuggers.base import Release
 from harness.events import Bugcheck, Event, Stop
+from harness.lines import Grammar
 from harness.order import Check, CheckResult, check
 from harness.outcome import Outcome
 from harness.printmasks import OPEN_HINT
@@ -69,6 +70,7 @@ def judge(
     release: Release | None = None,
     unfinished: str = "",
     partial: bool = False,
+    grammar: Grammar | None = None,
 ) -> Verdict:
     """Judge a capture. What nobody foresaw apart, nothing is raised: every outcome is in the verdict.
 
@@ -86,9 +88,10 @@ def judge(
     :param release: how the target was left; None where no target was.
     :param unfinished: why the end of the capture is not known; empty: it is.
     :param partial: judge what there is of a capture that ended early or whose end is not known.
+    :param grammar: by which the driver's lines were read, where no survey knows it; None: the built-in one.
     """
     if survey is None:
-        survey = Survey()
+        survey = Survey(grammar)
         survey.feed(events)
     judged = _Judge(scenario, events, bindings, survey, checking)
     return judged.verdict(ending, release, unfinished, partial)

@@ -10,6 +10,7 @@ from itertools import islice
 from harness.debuggers.base import Release
 from harness.errors import UsageError
 from harness.events import Event
+from harness.lines import Grammar
 from harness.order import Check
 from harness.outcome import Outcome
 from harness.scenario import Scenario
@@ -37,9 +38,9 @@ class Part:
     def __iter__(self) -> Iterator[Event]:
         return islice(self._events, self._first, self._end)
 
-    def survey(self) -> Survey:
+    def survey(self, grammar: Grammar) -> Survey:
         """What the part holds. Of its lines those are lost that come nowhere in the recording."""
-        found = Survey()
+        found = Survey(grammar)
         events = iter(self._events)
         found.begin_part(islice(events, self._first))
         found.feed(events if self._end is None else islice(events, self._end - self._first))
@@ -100,7 +101,7 @@ def judge_part(
         scenario,
         part,
         bindings,
-        survey=part.survey(),
+        survey=part.survey(survey.grammar),
         ending=ending,
         release=release,
         unfinished=unfinished,

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from harness.errors import TraceError
+from harness.grammars import recorded_grammar
+from harness.lines import Grammar
 from harness.order import Check
 from harness.scenario import Scenario
 from harness.trace.format import Footer
@@ -25,6 +27,7 @@ def judge_recording(
     source: TraceSource,
     scenario: Scenario,
     *,
+    grammar: Grammar | None = None,
     bind: Iterable[str] = (),
     first: str | None = None,
     last: str | None = None,
@@ -32,6 +35,7 @@ def judge_recording(
 ) -> Verdict:
     """Hold a recording, or a part of it, to ``scenario``; memory does not grow with its length.
 
+    :param grammar: by which its lines were read; None: the one that its header names.
     :param bind: ``name=PID`` texts; they outweigh what the footer says of the same names.
     :param first: text of the line with which the part begins; None: the beginning of the recording.
     :param last: text of the line with which the part ends; it is whole then, however the recording ended.
@@ -40,7 +44,7 @@ def judge_recording(
     :raises UsageError: no such line, or a name that the scenario does not use.
     """
     by_hand = bound_by_hand(scenario, bind)
-    survey = Survey()
+    survey = Survey(grammar or recorded_grammar(source.header.lines, source.path))
     foretold = _bindings(source.footer, by_hand)
     # The one pass that most recordings need: counted and checked together.
     checking = Check(scenario, foretold) if first is None and last is None else None

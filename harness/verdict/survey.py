@@ -9,7 +9,8 @@ from itertools import islice
 
 from harness.callbacks import CALLBACK_KINDS
 from harness.events import Bugcheck, Driver, Event, Marker, Print, Reboot, Stop
-from harness.lines import PROCNOTIFY, Grammar, Misfit
+from harness.grammars import builtin_grammar
+from harness.lines import Grammar, Misfit
 from harness.numbers import BATCH
 from harness.trace.loss import LossCounter, LossReport
 
@@ -48,10 +49,10 @@ class Boot:
 class Survey:
     """Folds events; memory does not grow with their number.
 
-    :param grammar: of the driver's lines.
+    :param grammar: of the driver's lines; None: the built-in one.
     """
 
-    def __init__(self, grammar: Grammar = PROCNOTIFY) -> None:
+    def __init__(self, grammar: Grammar | None = None) -> None:
         self.events = 0
         self.bugcheck: Bugcheck | None = None
         """The first."""
@@ -67,7 +68,7 @@ class Survey:
         """The first lines that nobody claims."""
         self.boots = [Boot(0)]
         """At most :data:`MAX_BOOTS` and one more."""
-        self._grammar = grammar
+        self.grammar = grammar or builtin_grammar()
         self._counts: Counter[type[Event]] = Counter()
         self._loss = LossCounter()
 
@@ -150,8 +151,8 @@ class Survey:
                 pass
 
     def _print(self, event: Print) -> None:
-        claimed = self._grammar.claims(event.line)
+        claimed = self.grammar.claims(event.line)
         self.unfit += claimed
         kept = self.unfit_lines if claimed else self.other_lines
         if len(kept) < SHOWN_LINES:
-            kept.append(UnfitLine(event.index, event.line, self._grammar.misfit(event.line)))
+            kept.append(UnfitLine(event.index, event.line, self.grammar.misfit(event.line)))

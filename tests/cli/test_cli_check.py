@@ -14,6 +14,7 @@ from harness.cli import main
 from harness.cli.check import command
 from harness.errors import ScenarioError
 from harness.events import Event, ProcessCreate, ProcessExit
+from harness.grammars import builtin_grammar
 from harness.lines import EventAssembler
 from harness.trace import FORMAT, Header, TraceWriter
 from harness.trace.reader import MAX_RECORD
@@ -62,7 +63,7 @@ def test_control_characters_of_a_trace_do_not_reach_the_terminal(tmp_path: Path)
 
 
 def test_a_bugcheck(tmp_path: Path) -> None:
-    (crash,) = EventAssembler().bugcheck(0x50, (1, 2, 3, 4), "bad.sys")
+    (crash,) = EventAssembler(builtin_grammar()).bugcheck(0x50, (1, 2, 3, 4), "bad.sys")
     result = CliRunner().invoke(command, files(tmp_path, [crash]))
     assert result.exit_code == 4
     assert ": event 0: the target bugchecked: 0x00000050 PAGE_FAULT_IN_NONPAGED_AREA (0x00" in result.output

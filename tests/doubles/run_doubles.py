@@ -33,7 +33,7 @@ class ScriptedDebugger:
         self._never = threading.Event()
 
     def say(self, *texts: str) -> None:
-        self.queue.extend(PrintReceived(text, 0, 1.5) for text in texts)
+        self.queue.extend(PrintReceived(text.encode("utf-8"), 0, 1.5) for text in texts)
 
     def listen(self) -> None: ...
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.events import Driver, Event, ImageLoad
+from harness.grammars import builtin_grammar
 from harness.lines import EventAssembler
 from harness.resources import driver_sources
 from harness.toolchain import Arch, build_driver, default_driver
@@ -48,7 +49,7 @@ class Printer:
         """Nobody breaks in."""
 
     def events(self) -> list[Event]:
-        lines = EventAssembler()
+        lines = EventAssembler(builtin_grammar())
         return [e for text in self.prints for e in lines.feed(text.decode("utf-8"))] + lines.flush()
 
 

@@ -13,6 +13,7 @@ import yaml
 
 from harness.errors import DriverBugcheck, DriverHang
 from harness.events import Event, ImageLoad, ProcessCreate, ProcessExit, ThreadCreate, ThreadExit
+from harness.grammars import builtin_grammar
 from harness.lines import EventAssembler
 from harness.resources import driver_sources
 from harness.toolchain import Arch, build_driver, default_actor
@@ -98,7 +99,7 @@ def _live(image: bytes) -> Life:
         target.act(["exit", "0"], 3)
     except (DriverBugcheck, DriverHang) as error:
         end = error
-    lines = EventAssembler()
+    lines = EventAssembler(builtin_grammar())
     events = [event for text in printer.texts for event in lines.feed(text)] + lines.flush()
     return Life(tuple(events), *(int(launched[key]) for key in ("pid", "child_pid", "child_tid")), end)
 

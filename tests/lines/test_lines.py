@@ -19,20 +19,20 @@ from harness.events import (
     ThreadCreate,
     ThreadExit,
 )
+from harness.grammars import builtin_grammar
 from harness.lines import (
     MAX_LINE,
     MAX_OPEN_LINES,
     MAX_OPEN_SPLITS,
     MAX_PART,
-    PROCNOTIFY,
     EventAssembler,
     Field,
     Form,
     Grammar,
     LineAssembler,
-    parse,
 )
 
+parse = builtin_grammar().parse
 TAIL = " {seq=7 t=123456789 cpu=1 by=4.8}"
 TIMED = {"seq": 7, "time": 123456789, "cpu": 1}
 CONTEXT = {"context_pid": 4, "context_tid": 8}
@@ -207,7 +207,7 @@ def test_lines_do_not_depend_on_where_prints_are_cut(data):
     texts = data.draw(st.lists(st.text(alphabet="ab \t.", min_size=1, max_size=8), max_size=8))
     stream = "\n".join(texts) + "\n"
     cuts = sorted(data.draw(st.sets(st.integers(0, len(stream)), max_size=6)))
-    assembler = LineAssembler()
+    assembler = LineAssembler(builtin_grammar())
     lines = []
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
         lines += assembler.feed(stream[start:end])
@@ -216,34 +216,34 @@ def test_lines_do_not_depend_on_where_prints_are_cut(data):
 
 
 def test_one_print_may_hold_several_lines_and_part_of_one():
-    assembler = LineAssembler()
+    assembler = LineAssembler(builtin_grammar())
     assert [line.text for line in assembler.feed("a\r\n\nb\nc", 1.0)] == ["a", "b"]
     assert assembler.feed("d", 2.0) == []
-    assert assembler.feed("\n", 3.0) == [("cd", 3.0)]
+    assert assembler.feed("\n", 3.0) == [("cd", 3.0, None)]
 
 
 def test_only_newline_ends_a_line():
-    assert [line.text for line in LineAssembler().feed("a\x0bb\x85c\u2028d\re\n")] == [
+    assert [line.text for line in LineAssembler(builtin_grammar()).feed("a\x0bb\x85c\u2028d\re\n")] == [
         "a\x0bb\x85c\u2028d\re"
     ]
 
 
 def test_our_line_starts_a_line_whatever_was_left_unfinished():
-    assembler = LineAssembler()
+    assembler = LineAssembler(builtin_grammar())
     assembler.feed("err:")
     lines = assembler.feed("[procnotify] F PID(1) was terminated\n")
     assert [line.text for line in lines] == ["err:", "[procnotify] F PID(1) was terminated"]
 
 
 def test_an_overlong_line_is_cut_and_says_so():
-    assembler = LineAssembler()
+    assembler = LineAssembler(builtin_grammar())
     assembler.feed("x" * MAX_LINE)
     assembler.feed("y" * 30)
     (line,) = assembler.feed("z\n")
     assert line.text == "x" * MAX_LINE + " ... (31 more characters)"
     # The end of an overlong line cannot pass for a line of the driver.
     flood = "x" * MAX_LINE + "[procnotify] F PID(1) was terminated\n"
-    assert isinstance(EventAssembler().feed(flood)[0], Print)
+    assert isinstance(EventAssembler(builtin_grammar()).feed(flood)[0], Print)
 
 
 def split(line: str, seq: int, size: int) -> list[str]:
@@ -261,7 +261,7 @@ LONG = [
 
 @given(st.permutations([*split(LONG[0], 1, 100), *split(LONG[1], 2, 90)]))
 def test_split_lines_join_in_whatever_order_their_parts_arrive(parts):
-    assembler = EventAssembler()
+    assembler = EventAssembler(builtin_grammar())
     events = [event for part in parts for event in assembler.feed(part)]
     assert {event.line for event in events} == set(LONG)
     assert all(isinstance(event, ImageLoad) for event in events)
@@ -270,7 +270,7 @@ def test_split_lines_join_in_whatever_order_their_parts_arrive(parts):
 
 def test_parts_that_never_become_whole_are_kept_as_prints():
     parts = split(LONG[0], 1, 100)
-    assembler = EventAssembler()
+    assembler = EventAssembler(builtin_grammar())
     for part in parts[:-1]:
         assert assembler.feed(part) == []
     assert [event.line + "\n" for event in assembler.flush()] == parts[:-1]
@@ -286,19 +286,19 @@ def test_parts_that_never_become_whole_are_kept_as_prints():
     ],
 )
 def test_impossible_parts_are_prints(part):
-    assert isinstance(EventAssembler().feed(f"[procnotify] {part}\n")[0], Print)
+    assert isinstance(EventAssembler(builtin_grammar()).feed(f"[procnotify] {part}\n")[0], Print)
 
 
 def test_a_repeated_part_is_not_taken_for_another():
     parts = split(LONG[0], 1, 300)
-    assembler = EventAssembler()
+    assembler = EventAssembler(builtin_grammar())
     assembler.feed(parts[0])
     assert isinstance(assembler.feed(parts[0])[0], Print)
     assert isinstance(assembler.feed(parts[1])[0], ImageLoad)
 
 
 def test_open_splits_are_bounded():
-    assembler = LineAssembler()
+    assembler = LineAssembler(builtin_grammar())
     for seq in range(MAX_OPEN_SPLITS):
         assert assembler.feed(f"[procnotify] part(1/2) seq({seq}) x\n") == []
     given_up = assembler.feed("[procnotify] part(1/2) seq(1000) x\n")
@@ -306,7 +306,7 @@ def test_open_splits_are_bounded():
 
 
 def test_events_are_numbered_and_a_bugcheck_comes_after_what_was_unfinished():
-    assembler = EventAssembler()
+    assembler = EventAssembler(builtin_grammar())
     events = assembler.feed("a\n[procnotify] F PID(1) was terminated\nrest", 1.5)
     events += assembler.bugcheck(0xCE, (1, 2, 3, 4), "faulty.sys", 2.5)
     events += assembler.feed("b\n")
@@ -316,7 +316,7 @@ def test_events_are_numbered_and_a_bugcheck_comes_after_what_was_unfinished():
 
 
 def test_half_a_surrogate_pair_does_not_reach_the_trace():
-    (event,) = EventAssembler().feed("a\ud83db\N{GRINNING FACE}\n")
+    (event,) = EventAssembler(builtin_grammar()).feed("a\ud83db\N{GRINNING FACE}\n")
     assert event.line == "a?b\N{GRINNING FACE}"
 
 
@@ -339,7 +339,7 @@ def fed(assembler: EventAssembler, pieces: list[tuple[int | None, str]]) -> list
     st.permutations(PIECES).filter(lambda p: all(p.index(PIECES[n]) < p.index(PIECES[n + 2]) for n in (0, 1)))
 )
 def test_pieces_of_two_processors_join_by_processor(pieces):
-    events = fed(EventAssembler(), pieces)
+    events = fed(EventAssembler(builtin_grammar()), pieces)
     assert {(event.pid, event.image, event.base) for event in events} == {
         (8, r"\Device\a.dll", 0x7FF600000000),
         (12, r"\Device\b.dll", 0x7FF700000000),
@@ -347,7 +347,7 @@ def test_pieces_of_two_processors_join_by_processor(pieces):
 
 
 def test_pieces_whose_processor_is_not_told_never_become_an_event_that_was_not_printed():
-    assembler = EventAssembler()
+    assembler = EventAssembler(builtin_grammar())
     events = fed(assembler, [(None, text) for _, text in PIECES])
     assert [type(event) for event in events] == [Print] * 4
     # ... and once both lines have ended, pieces are joined again
@@ -357,19 +357,19 @@ def test_pieces_whose_processor_is_not_told_never_become_an_event_that_was_not_p
 
 def test_a_processor_that_breaks_off_its_own_line_is_not_trusted_with_the_rest():
     """A callback may be interrupted between two prints by another one on the same processor."""
-    events = fed(EventAssembler(), [(0, text) for _, text in PIECES])
+    events = fed(EventAssembler(builtin_grammar()), [(0, text) for _, text in PIECES])
     assert [type(event) for event in events] == [Print] * 4
 
 
 def test_lines_without_line_ends_are_whole():
     lines = [f"[procnotify] F PID({pid}) was terminated" for pid in range(1, 200)]
-    events = fed(EventAssembler(), [(None, line) for line in lines])
+    events = fed(EventAssembler(builtin_grammar()), [(None, line) for line in lines])
     assert [event.line for event in events] == lines
     assert {type(event) for event in events} == {ProcessExit}
 
 
 def test_a_rest_that_never_comes_does_not_part_all_later_lines():
-    assembler = EventAssembler()
+    assembler = EventAssembler(builtin_grammar())
     fed_twice = [(None, PIECES[0][1]), (None, PIECES[1][1])]
     for processor, text in [*fed_twice, *[(None, "[procnotify] F PID(1) was terminated\n")] * 70]:
         assembler.feed(text, None, processor)
@@ -379,7 +379,7 @@ def test_a_rest_that_never_comes_does_not_part_all_later_lines():
 
 
 def test_open_lines_are_bounded():
-    assembler = LineAssembler()
+    assembler = LineAssembler(builtin_grammar())
     for processor in range(MAX_OPEN_LINES):
         assert assembler.feed("half", None, processor) == []
     assert [line.text for line in assembler.feed("more", None, MAX_OPEN_LINES)] == ["half"]
@@ -414,7 +414,7 @@ MISFITS = [
 @pytest.mark.parametrize(("line", "said"), MISFITS)
 def test_where_a_line_stopped_fitting_the_nearest_form(line, said):
     assert isinstance(parse(line, 0), Print)
-    assert said in str(PROCNOTIFY.misfit(line))
+    assert said in str(builtin_grammar().misfit(line))
 
 
 @given(st.sampled_from([f"[procnotify] F {body[0]}{TAIL}" for body in BODIES]), st.data())
@@ -423,7 +423,7 @@ def test_a_changed_character_is_where_a_line_stops_fitting_or_before_it(line, da
     broken = line[:place] + "\x00" + line[place + 1 :]
     if not isinstance(parse(broken, 0), Print):
         return  # inside an image's path
-    assert len("[procnotify] ") * (place > 13) <= PROCNOTIFY.misfit(broken).position <= len(line) + 1
+    assert len("[procnotify] ") * (place > 13) <= builtin_grammar().misfit(broken).position <= len(line) + 1
 
 
 def test_a_line_of_another_form_keeps_the_number_that_its_tail_carries():

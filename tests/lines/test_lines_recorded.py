@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.events import Print, kind_of
+from harness.grammars import builtin_grammar
 from harness.lines import EventAssembler
 
 DBGKD_PRINT_STRING = 0x3230
@@ -60,7 +61,7 @@ def printed(recording: Path) -> list[str]:
 )
 def test_every_line_of_the_driver_becomes_an_event(shared_data, recording, expected):
     texts = printed(shared_data / "kdcom" / recording)
-    assembler = EventAssembler()
+    assembler = EventAssembler(builtin_grammar())
     events = [event for text in texts for event in assembler.feed(text)]
     kinds = Counter(kind_of(event) for event in events)
     assert {kind: count for kind, count in kinds.items() if kind != "print"} == expected

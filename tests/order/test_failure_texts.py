@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.events import Event
+from harness.grammars import builtin_grammar
 from harness.lines import EventAssembler
 from harness.order import check
 from harness.report.explanation import explanation_text
@@ -195,7 +196,7 @@ def trace(case: str) -> list[Event]:
         lines[12], lines[11] = lines[11], lines[12]
     if case == "number-again":
         lines[12] = lines[12].replace("seq=13", "seq=7")
-    events = EventAssembler().feed("".join(f"{line}\n" for line in lines))
+    events = EventAssembler(builtin_grammar()).feed("".join(f"{line}\n" for line in lines))
     assert len(events) == len(PRINTED)
     return events
 

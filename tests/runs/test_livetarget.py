@@ -110,7 +110,7 @@ class TimedDebugger(ScriptedDebugger):
             self.over.set()
             return super().receive(timeout=0.001)
         self.now += step[0]
-        return None if step[1] is None else PrintReceived(step[1], 0, 1.5)
+        return None if step[1] is None else PrintReceived(step[1].encode("utf-8"), 0, 1.5)
 
 
 PATIENT = Watch(silence=10.0, lines=5.0, printing=60.0)

@@ -12,6 +12,7 @@ from this_system import DEV_FULL
 from harness.callbacks import COUNTERS
 from harness.errors import TraceError
 from harness.events import Driver, Print, ProcessCreate, ThreadExit
+from harness.grammars import builtin_grammar
 from harness.lines import EventAssembler
 from harness.trace import FORMAT, Header, TraceReader, TraceWriter
 
@@ -236,7 +237,7 @@ def test_an_endless_line_is_refused(trace):
 
 
 def test_any_text_of_the_target_survives(trace):
-    events = EventAssembler().feed("\x00\x1b[31m \ud800 \U0010ffff \x85 \u2028 \ufeff\n")
+    events = EventAssembler(builtin_grammar()).feed("\x00\x1b[31m \ud800 \U0010ffff \x85 \u2028 \ufeff\n")
     write(trace, events)
     assert list(TraceReader(trace)) == events
 

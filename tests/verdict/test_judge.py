@@ -12,7 +12,7 @@ from traces import BREAKING, SECOND, entry, image, placed, removal, scenario, to
 from harness.debuggers.base import Release
 from harness.errors import DriverHang, TargetLost
 from harness.events import Bugcheck, Disconnect, Event, Marker, Print, Reboot, Stop
-from harness.lines import parse
+from harness.grammars import builtin_grammar
 from harness.outcome import Outcome
 from harness.scenario import RULES
 from harness.verdict.ending import Ending
@@ -118,12 +118,12 @@ SITUATIONS = {
         [entry(), *KEPT, removal(), totals(process_create=1, process_exit=1), NOISE], P
     ),
     "a line twice, byte for byte": Situation(
-        [born(seq=1, time=1), *[parse(ENDED, 0)] * 2],
+        [born(seq=1, time=1), *[builtin_grammar().parse(ENDED, 0)] * 2],
         R,
         "1 line of the driver arrived twice, byte for byte",
     ),
     "... where that is switched off": Situation(
-        [born(seq=1, time=1), *[parse(ENDED, 0)] * 2],
+        [born(seq=1, time=1), *[builtin_grammar().parse(ENDED, 0)] * 2],
         P,
         off=("seq_unique", "nothing_after_process_exit"),
     ),
@@ -249,7 +249,7 @@ def test_lines_that_fit_no_form_are_told_with_the_place() -> None:
         "[procnotify] 2",
         "another driver's",
     ]
-    verdict = judge(None, [parse(line, n) for n, line in enumerate(lines)], {})
+    verdict = judge(None, [builtin_grammar().parse(line, n) for n, line in enumerate(lines)], {})
     assert verdict.notes == (
         "4 lines of the driver fit no form:",
         "  event 1 fits image_load up to character 20, where a decimal number is expected: " + lines[1],

@@ -157,11 +157,10 @@ class Conversation:
     def _on_record(self, packet_type: PacketType, record: Record) -> None:
         match record:
             case PrintString():
-                text = record.text.decode("utf-8", "backslashreplace")
-                self._put(PrintReceived(text, record.processor, time()))
+                self._put(PrintReceived(record.text, record.processor, time()))
             case GetString():
                 prompt = record.prompt.decode("utf-8", "backslashreplace")
-                self._put(PrintReceived(prompt, record.processor, time()))
+                self._put(PrintReceived(record.prompt, record.processor, time()))
                 answer = self._answer_prompt(prompt).encode("utf-8", "replace")
                 self._send(packet_type, record.answered(answer))
             case Manipulate():

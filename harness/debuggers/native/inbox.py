@@ -39,7 +39,9 @@ Message: TypeAlias = InboxItem | SecondTarget
 
 def _size(item: Message) -> int:
     match item:
-        case PrintReceived(text=text) | ModuleUnloaded(name=text) | Disconnected(reason=text):
+        case PrintReceived(data=data):
+            return getsizeof(data) + _ITEM_BYTES
+        case ModuleUnloaded(name=text) | Disconnected(reason=text):
             return getsizeof(text) + _ITEM_BYTES
         case ModuleLoaded(module=module):
             return getsizeof(module.name) + _ITEM_BYTES

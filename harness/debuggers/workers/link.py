@@ -251,7 +251,7 @@ class WorkerLink:
                     self.error = TargetLost(f"{MAX_INBOX} messages of the target were not read")
                     self.end()
                 else:
-                    self._inbox.put(PrintReceived(_text(event), None, time()))
+                    self._inbox.put(PrintReceived(_sent(event), None, time()))
             case "prompt":
                 self._channel.ask("answer", {"text": answer_prompt(_text(event))})
             case "listening":
@@ -299,5 +299,10 @@ class WorkerLink:
         )
 
 
+def _sent(event: dict[str, Any]) -> bytes:
+    """What the target sent: the worker has a character for each byte."""
+    return str(event["text"]).encode("latin-1")
+
+
 def _text(event: dict[str, Any]) -> str:
-    return str(event["text"]).encode("latin-1").decode("utf-8", "backslashreplace")
+    return _sent(event).decode("utf-8", "backslashreplace")

@@ -10,7 +10,8 @@ from typing import Protocol
 
 from harness.errors import TraceError
 from harness.events import Event
-from harness.lines import PROCNOTIFY, Grammar
+from harness.grammars import builtin_grammar
+from harness.lines import Grammar
 from harness.trace.format import Footer, Header
 from harness.trace.reader import TraceReader
 from harness.trace.sources.textlog import TextLog, text_encoding
@@ -52,10 +53,10 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
 _PROCMON = re.compile(r'\ufeff?"(?:Time of Day|Process Name|PID|Sequence)"(?:,"[^"\n]*")+\r?(?:\n|$)')
 
 
-def open_trace(path: Path, grammar: Grammar = PROCNOTIFY) -> TraceSource:
+def open_trace(path: Path, grammar: Grammar | None = None) -> TraceSource:
     """The recording in a file: a trace of ours, or a text log of the lines that a driver printed.
 
-    :param grammar: of the lines of a text log.
+    :param grammar: of the lines of a text log; None: the built-in one. With one given, any text is a log.
     :raises TraceError: the file cannot be read, or is something else, which the message names.
     """
     head = _head(path)
@@ -71,8 +72,9 @@ def open_trace(path: Path, grammar: Grammar = PROCNOTIFY) -> TraceSource:
             raise TraceError(
                 f"{path}: not a trace but a Process Monitor export, which holds no lines of a driver"
             )
-        if any(grammar.claims(line) for line in text.lstrip("\ufeff").split("\n")):
-            return TextLog(path, encoding, grammar)
+        lines = text.lstrip("\ufeff").split("\n")
+        if grammar is not None or any(builtin_grammar().claims(line) for line in lines):
+            return TextLog(path, encoding, grammar or builtin_grammar())
     return TraceReader(path)  # says what is wrong with it
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.errors import TraceError
 from harness.events import Event
+from harness.grammars import described
 from harness.lines import MAX_LINE, EventAssembler, Grammar
 from harness.trace.format import Footer, Header
 
@@ -20,15 +21,16 @@ class TextLog:
     A text log has no footer: whether it holds all that was printed is not known. Lines are cut at
     :data:`harness.lines.MAX_LINE` characters; what is no character in the encoding becomes U+FFFD.
 
-    :param encoding: as :func:`text_encoding` finds it.
-    :param grammar: of the driver's lines.
+    :param encoding: as :func:`text_encoding` finds it; the grammar's own counts before UTF-8.
+    :param grammar: of the driver's lines. Where a print is not the same as a line, the log does not tell
+        where a print ended, and is read line by line.
     """
 
     def __init__(self, path: Path, encoding: str, grammar: Grammar) -> None:
         self.path = path
-        self.header = Header(machine={"type": "recorded", "source": "text log"})
+        self.header = Header(machine={"type": "recorded", "source": "text log"}, lines=described(grammar))
         self.footer: Footer | None = None
-        self._encoding = encoding
+        self._encoding = encoding if encoding == "utf-16" or grammar.encoding == "utf-8" else grammar.encoding
         self._grammar = grammar
 
     def __iter__(self) -> Iterator[Event]:

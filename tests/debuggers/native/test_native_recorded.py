@@ -17,6 +17,7 @@ from harness.debuggers.base import (
 )
 from harness.debuggers.native.debugger import NativeDebugger
 from harness.events import Driver, Event, Print
+from harness.grammars import builtin_grammar
 from harness.kd.packets import Packet, PacketType
 from harness.lines import EventAssembler
 
@@ -38,7 +39,7 @@ def play(peer: ReplayPeer, *, stop_after: type | None = None) -> tuple[NativeDeb
 
 def driver_lines(events: list[DebuggerEvent]) -> list[Event]:
     """What the notify driver printed, every line understood."""
-    assembler = EventAssembler()
+    assembler = EventAssembler(builtin_grammar())
     parsed = [
         found for event in events if isinstance(event, PrintReceived) for found in assembler.feed(event.text)
     ]

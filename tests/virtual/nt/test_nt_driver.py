@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from harness.events import Event, ImageLoad, Marker, ProcessCreate, ProcessExit, ThreadCreate, ThreadExit
+from harness.grammars import builtin_grammar
 from harness.lines import EventAssembler
 from harness.toolchain import default_actor, default_driver
 from harness.trace.loss import LossCounter
@@ -71,7 +72,7 @@ def session(seed: int) -> Session:
     assert target.act(["terminate", pid], 4)["status"] == 0
     assert target.unload_driver("procnotify") == 0
     assert port.modules == [("procnotify.sys", False), ("procnotify.sys", True)]
-    lines = EventAssembler()
+    lines = EventAssembler(builtin_grammar())
     events = [event for text in port.texts for event in lines.feed(text)] + lines.flush()
     return Session(tuple(port.texts), tuple(events), launched)
 

@@ -72,7 +72,7 @@ class Misfit(NamedTuple):
         return f"fits {self.kind} up to character {self.position}, where {self.expected} is expected"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Form:
     """One form of a line: pieces, or a regular expression."""
 

@@ -112,7 +112,11 @@ def by_record(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
     class CannedRecorder:
         def __init__(
-            self, debugger: object, attached: Callable[[TargetInfo], None], record: Callable[[Event], None]
+            self,
+            debugger: object,
+            attached: Callable[[TargetInfo], None],
+            record: Callable[[Event], None],
+            grammar: object,
         ) -> None:
             self._attached, self._record = attached, record
 

@@ -38,7 +38,7 @@ class Record(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenRecord:
     """A record that has begun."""
 
     form: Form
@@ -78,8 +78,8 @@ class _Owed:
 
 
 @dataclass(slots=True)
-class _State:
-    open: dict[int | None, _Open] = field(default_factory=dict)
+class _Records:
+    open: dict[int | None, _OpenRecord] = field(default_factory=dict)
     owed: dict[int | None, _Owed] = field(default_factory=dict)
 
 
@@ -96,7 +96,7 @@ class RecordAssembler:
     def __init__(self, grammar: Grammar) -> None:
         self._forms = grammar.records
         self._parts = tuple(part.form for form in grammar.records for part in form.then)
-        self._state = _State()
+        self._state = _Records()
 
     def feed(self, line: Line) -> list[Line | Record]:
         """What ``line`` completes, in the order in which it came."""
@@ -128,17 +128,17 @@ class RecordAssembler:
         found: list[Line | Record] = []
         for is_open in self._state.open.values():
             found += is_open.lines if is_open.needed else [is_open.record()]
-        self._state = _State()
+        self._state = _Records()
         return found
 
-    def _first(self, line: Line) -> _Open | None:
+    def _first(self, line: Line) -> _OpenRecord | None:
         for form in self._forms:
             fields = form.fields(line.text)
             if fields is not None:
-                return _Open(form, [line], fields, list(form.then))
+                return _OpenRecord(form, [line], fields, list(form.then))
         return None
 
-    def _begin(self, processor: int | None, first: _Open) -> list[Line | Record]:
+    def _begin(self, processor: int | None, first: _OpenRecord) -> list[Line | Record]:
         found: list[Line | Record] = []
         if len(self._state.open) >= MAX_OPEN_RECORDS:
             oldest = self._state.open.pop(next(iter(self._state.open)))
@@ -146,7 +146,7 @@ class RecordAssembler:
         self._state.open[processor] = first
         return found
 
-    def _wait(self, line: Line, is_open: _Open | None) -> list[Line | Record]:
+    def _wait(self, line: Line, is_open: _OpenRecord | None) -> list[Line | Record]:
         """A line that neither begins a record nor belongs to the open one."""
         processor = line.processor
         if is_open is not None:

@@ -36,7 +36,7 @@ class RegexError(ValueError):
         self.hint = hint
 
 
-class _Group:
+class _OpenGroup:
     """What is open: whether there is a choice in it."""
 
     def __init__(self) -> None:
@@ -69,15 +69,15 @@ def check_regex(text: str) -> re.Pattern[str]:
 def _ways(text: str) -> int:
     """In how many ways the repetitions and alternatives of an expression can share a line, at most."""
     ways = 1
-    groups = [_Group()]
+    groups = [_OpenGroup()]
     at = 0
     while at < len(text):
-        closed: _Group | None = None
+        closed: _OpenGroup | None = None
         if text[at] == "(":
             group = _GROUP.match(text, at)
             if group is None:
                 _refuse(at, f"'{text[at : at + 3]}'")
-            groups.append(_Group())
+            groups.append(_OpenGroup())
             at = group.end()
             continue
         if text[at] == ")":

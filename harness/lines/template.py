@@ -62,7 +62,7 @@ class TemplateError(ValueError):
         """Those that are."""
 
 
-class _Type(NamedTuple):
+class _PlaceholderType(NamedTuple):
     pattern: str
     convert: Callable[[str], object]
     words: str
@@ -108,15 +108,19 @@ def _totals(text: str) -> Totals:
 
 
 _TYPES: Final = {
-    "d": _Type("[0-9]{1,20}", _decimal, "a decimal number", number=True),
-    "x": _Type("(?:0[xX])?[0-9A-Fa-f]{1,16}", _hexadecimal, "a hexadecimal number", number=True),
-    "0x": _Type("0[xX][0-9A-Fa-f]{1,16}", _hexadecimal, "'0x' and hexadecimal digits", number=True),
-    "word": _Type(r"[^\s]+", str, "a word", number=False, free=True, end=" "),
-    "identifier": _Type(_IDENTIFIER, str, "an identifier", number=False),
-    "path": _Type(".*", str, "a path", number=False, free=True),
-    "text": _Type(".*", str, "a text", number=False, free=True),
-    "skip": _Type(".*?", str, "a text", number=False, free=True),
-    "counters": _Type(f"{_COUNTER}(?: {_COUNTER})*", _totals, "counters, each kind=number", number=False),
+    "d": _PlaceholderType("[0-9]{1,20}", _decimal, "a decimal number", number=True),
+    "x": _PlaceholderType("(?:0[xX])?[0-9A-Fa-f]{1,16}", _hexadecimal, "a hexadecimal number", number=True),
+    "0x": _PlaceholderType(
+        "0[xX][0-9A-Fa-f]{1,16}", _hexadecimal, "'0x' and hexadecimal digits", number=True
+    ),
+    "word": _PlaceholderType(r"[^\s]+", str, "a word", number=False, free=True, end=" "),
+    "identifier": _PlaceholderType(_IDENTIFIER, str, "an identifier", number=False),
+    "path": _PlaceholderType(".*", str, "a path", number=False, free=True),
+    "text": _PlaceholderType(".*", str, "a text", number=False, free=True),
+    "skip": _PlaceholderType(".*?", str, "a text", number=False, free=True),
+    "counters": _PlaceholderType(
+        f"{_COUNTER}(?: {_COUNTER})*", _totals, "counters, each kind=number", number=False
+    ),
 }
 TYPES: Final = (*_TYPES, "until")
 """What a placeholder may say behind its colon; a table of words apart."""
@@ -130,13 +134,13 @@ def read_template(text: str, known: Collection[str]) -> tuple[Piece, ...]:
     """
     if len(text) > MAX_TEMPLATE:
         raise TemplateError(f"a form of {len(text)} characters; {MAX_TEMPLATE} are allowed")
-    pieces = _Reader(text, known).read()
+    pieces = _TemplateReader(text, known).read()
     if len(pieces) > MAX_PIECES:
         raise TemplateError(f"a form of {len(pieces)} pieces; {MAX_PIECES} are allowed")
     return tuple(pieces)
 
 
-class _Reader:
+class _TemplateReader:
     def __init__(self, text: str, known: Collection[str]) -> None:
         self._text = text
         self._known = known

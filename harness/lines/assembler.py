@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.events import Bugcheck, Disconnect, Event, Reboot, Stop
 from harness.lines.grammar import Grammar, Splits
-from harness.lines.records import Line, Record, RecordAssembler
+from harness.lines.records import JoinedRecord, Line, RecordAssembler
 
 __all__ = [
     "MAX_LINE",
@@ -289,7 +289,7 @@ class EventAssembler:
         self._next += len(events)
         return events
 
-    def _event(self, found: Line | Record) -> Event:
+    def _event(self, found: Line | JoinedRecord) -> Event:
         index, self._next = self._next, self._next + 1
         if isinstance(found, Line):
             return self._grammar.parse(found.text, index, found.host_time)

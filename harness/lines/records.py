@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from harness.lines.grammar import Continuation, Form, Grammar
 
-__all__ = ["MAX_OPEN_RECORDS", "MAX_RECORD_WAIT", "Line", "Record", "RecordAssembler"]
+__all__ = ["MAX_OPEN_RECORDS", "MAX_RECORD_WAIT", "JoinedRecord", "Line", "RecordAssembler"]
 
 MAX_OPEN_RECORDS: Final = 64
 """Processors whose records are waited for at a time; the oldest gives way."""
@@ -26,7 +26,7 @@ class Line(NamedTuple):
     """The one that printed it; None: not told."""
 
 
-class Record(NamedTuple):
+class JoinedRecord(NamedTuple):
     """A whole record."""
 
     text: str
@@ -64,9 +64,9 @@ class _OpenRecord:
                 return True
         return False
 
-    def record(self) -> Record:
+    def record(self) -> JoinedRecord:
         text = "\n".join(line.text for line in self.lines)
-        return Record(text, self.lines[-1].host_time, self.form, self.fields)
+        return JoinedRecord(text, self.lines[-1].host_time, self.form, self.fields)
 
 
 @dataclass(slots=True)
@@ -98,10 +98,10 @@ class RecordAssembler:
         self._parts = tuple(part.form for form in grammar.records for part in form.then)
         self._state = _Records()
 
-    def feed(self, line: Line) -> list[Line | Record]:
+    def feed(self, line: Line) -> list[Line | JoinedRecord]:
         """What ``line`` completes, in the order in which it came."""
         processor = line.processor
-        found: list[Line | Record] = []
+        found: list[Line | JoinedRecord] = []
         is_open = self._state.open.get(processor)
         if is_open is not None:
             if is_open.take(line):
@@ -123,9 +123,9 @@ class RecordAssembler:
             return [line]
         return [*found, *self._begin(processor, first)]
 
-    def flush(self) -> list[Line | Record]:
+    def flush(self) -> list[Line | JoinedRecord]:
         """What is left at the end: records of which only optional lines are missing, the lines of others."""
-        found: list[Line | Record] = []
+        found: list[Line | JoinedRecord] = []
         for is_open in self._state.open.values():
             found += is_open.lines if is_open.needed else [is_open.record()]
         self._state = _Records()
@@ -138,15 +138,15 @@ class RecordAssembler:
                 return _OpenRecord(form, [line], fields, list(form.then))
         return None
 
-    def _begin(self, processor: int | None, first: _OpenRecord) -> list[Line | Record]:
-        found: list[Line | Record] = []
+    def _begin(self, processor: int | None, first: _OpenRecord) -> list[Line | JoinedRecord]:
+        found: list[Line | JoinedRecord] = []
         if len(self._state.open) >= MAX_OPEN_RECORDS:
             oldest = self._state.open.pop(next(iter(self._state.open)))
             found += oldest.lines if oldest.needed else [oldest.record()]
         self._state.open[processor] = first
         return found
 
-    def _wait(self, line: Line, is_open: _OpenRecord | None) -> list[Line | Record]:
+    def _wait(self, line: Line, is_open: _OpenRecord | None) -> list[Line | JoinedRecord]:
         """A line that neither begins a record nor belongs to the open one."""
         processor = line.processor
         if is_open is not None:

@@ -83,6 +83,7 @@ class AnyRig:
     """A rig of which nothing is wanted."""
 
     retries = 0
+    drivers = ()
 
     def __getattr__(self, name: str) -> Any:
         return self

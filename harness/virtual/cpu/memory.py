@@ -196,6 +196,12 @@ class Memory:
         region = self._seen_by_debugger(address)
         return None if region is None else region.protection
 
+    def is_writable(self, address: int) -> bool:
+        """The page is mapped, paged out or not, and may be written."""
+        page = address // PAGE
+        region = self._pages.get(page) or self._paged_out.get(page)
+        return region is not None and region.writable
+
     def ranges(self) -> list[tuple[int, int]]:
         """Every mapped region: its address and its size in bytes."""
         regions = dict.fromkeys((*self._pages.values(), *self._paged_out.values()))

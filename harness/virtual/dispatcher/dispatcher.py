@@ -175,17 +175,17 @@ class Dispatcher:
 
     def stand_aside(self, point: Point) -> int:
         """How long (100 ns units) the policy makes what runs now stand aside, so that others begin first."""
-        now = self.clock.now
-        others: list[tuple[int, DispatchedThread]] = []
+        chosen = self.policy.choose(point, self._able)
+        return max(self._soonest()[chosen - 1][0] - self.clock.now, 1) if chosen else 0
 
-        def able() -> list[ThreadContext]:
-            soonest = heapq.nsmallest(MAX_ABLE, (item for item in self._queue if not item[2].cancelled))
-            others[:] = [(due, entry.thread) for due, _, entry in soonest if due <= now + HORIZON]
-            contexts = (ThreadContext(thread.pid, thread.tid, thread.processor) for _, thread in others)
-            return [self.context, *contexts]
+    def _able(self) -> list[ThreadContext]:
+        """What runs now, and whom the policy may let go first."""
+        others = (entry.thread for _, _, entry in self._soonest())
+        return [self.context, *(ThreadContext(thread.pid, thread.tid, thread.processor) for thread in others)]
 
-        chosen = self.policy.choose(point, able)
-        return max(others[chosen - 1][0] - now, 1) if chosen else 0
+    def _soonest(self) -> list[tuple[int, int, Entry]]:
+        horizon = self.clock.now + HORIZON
+        return sorted(item for item in self._queue if item[0] <= horizon and not item[2].cancelled)[:MAX_ABLE]
 
     def pending(self, activity: Activity) -> int:
         """How many events of that kind wait."""

@@ -27,6 +27,8 @@ class Point(enum.Enum):
     """Such an instruction has read and has done nothing yet with what it read: others run on the other
     processors only."""
 
+    __hash__ = object.__hash__  # Enum's own is Python, and this is looked up at every access
+
 
 class Policy(Protocol):
     """Chooses."""
@@ -69,10 +71,17 @@ class RandomPolicy:
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
+        self._bits = rng.getrandbits
 
     def choose(self, point: Point, able: Callable[[], Sequence[ThreadContext]]) -> int:
         """See :class:`Policy`."""
-        if self._rng.randrange(self.STAND_ASIDE_EVERY[point]):
+        # Random.randrange, without its way there: what it draws decides what a seed means.
+        every = self.STAND_ASIDE_EVERY[point]
+        width = every.bit_length()
+        drawn = self._bits(width)
+        while drawn >= every:
+            drawn = self._bits(width)
+        if drawn:
             return 0
         others = len(able()) - 1
         return self._rng.randrange(others) + 1 if others else 0

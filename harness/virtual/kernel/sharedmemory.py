@@ -60,26 +60,24 @@ class SharedMemory:
         return int(behind_read)
 
     def _stops(self, address: int, write: bool) -> bool:
-        system, execution = self._system, self._system.current
-        if execution is None or execution.pauses >= MAX_PAUSES or not self._shared(address, execution):
+        system = self._system
+        execution, word, used_by = system.current, address // _WORD, self._used_by
+        if execution is None or execution.pauses >= MAX_PAUSES:
+            return False
+        if used_by.get(word, execution) is execution:
+            if len(used_by) >= MAX_REMEMBERED:
+                used_by.clear()
+            used_by[word] = execution
+            return False
+        used_by[word] = None
+        if not system.memory.is_writable(address):
             return False
         self._behind_read = False
-        self._pause = system.dispatcher.stand_aside(Point.MEMORY_ACCESS)
-        if not self._pause and not write and system.processors > 1:
-            self._pause = system.dispatcher.stand_aside(Point.MEMORY_READ)
-            self._behind_read = self._pause > 0 and not self._locked()
-        return self._pause > 0
-
-    def _shared(self, address: int, execution: Execution) -> bool:
-        word = address // _WORD
-        before = self._used_by.get(word, execution)
-        if before is execution:
-            if len(self._used_by) >= MAX_REMEMBERED:
-                self._used_by.clear()
-            self._used_by[word] = execution
-            return False
-        self._used_by[word] = None
-        return self._system.memory.protection(address) in ("rw", "rwx")
+        self._pause = pause = system.dispatcher.stand_aside(Point.MEMORY_ACCESS)
+        if not pause and not write and system.processors > 1:
+            self._pause = pause = system.dispatcher.stand_aside(Point.MEMORY_READ)
+            self._behind_read = pause > 0 and not self._locked()
+        return pause > 0
 
     def _locked(self) -> bool:
         code = self._system.memory.read(self._system.cpu.registers["rip"], _INSTRUCTION)

@@ -233,11 +233,12 @@ class Cpu:
         start = STACK_BASE - 0x10 * PAGE
         self._memory.map(start, PAGE, "rx", content=_IRETQ)
         top = self.stacks.own[0].high - _STACK_ROOM
-        frame = (self._image.call_done, _RING0_CODE, _INTERRUPTS_ENABLED, top, _RING0_DATA)
+        frame = (self._image.call_gate, _RING0_CODE, _INTERRUPTS_ENABLED, top, _RING0_DATA)
         for index, word in enumerate(frame):
             self._memory.put_u64(top - 0x28 + 8 * index, word)
         registers["rsp"] = top - 0x28
-        self._engine.emu_start(start, self._image.call_done)
+        # Counted like all code: the emulator forgets what it translated where it is to count no more.
+        self._engine.emu_start(start, self._image.behind_call, 0, 1)
         self._memory.unmap(start)
         registers["ds"] = registers["es"] = _USER_DATA
         registers["mxcsr"] = _MXCSR
@@ -267,7 +268,7 @@ class Cpu:
 
     def _execute(self, pc: int, budget: int) -> None:
         try:
-            self._engine.emu_start(pc, self._image.call_done, 0, budget)
+            self._engine.emu_start(pc, self._image.behind_call, 0, budget)
         except EngineError as error:
             if not self._stopped() and self._wanted is None:
                 if error.errno != unicorn.UC_ERR_INSN_INVALID:
@@ -325,7 +326,7 @@ class Cpu:
     def look_again(self, stop: Exhausted) -> Exhausted:
         """A second sample a little later, of code that is not to go on: a loop shows as two places."""
         with contextlib.suppress(EngineError):
-            self._engine.emu_start(stop.pc, self._image.call_done, 0, 997)
+            self._engine.emu_start(stop.pc, self._image.behind_call, 0, 997)
         return Exhausted(stop.pc, self.registers["rip"])
 
     def _on_service(self, _uc: object, _address: int, _size: int, _data: object) -> None:

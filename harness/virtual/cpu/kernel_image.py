@@ -88,7 +88,8 @@ class KernelImage:
     """Trapping exports; the index is the number the stub passes."""
     transfer: int
     call_gate: int
-    call_done: int
+    behind_call: int
+    """Nothing ever arrives there: a call that is done has stopped before."""
     service_gate: int
     service_trap: int
 
@@ -116,7 +117,7 @@ def build_kernel_image(functions: tuple[str, ...], data: tuple[tuple[str, int], 
         symbols[name] = KERNEL_BASE + _TEXT + len(text)
         text += code.ljust(STUB_SIZE, b"\xcc")
     call_address = KERNEL_BASE + _TEXT + len(text)
-    code, call_done = call_gate(call_address, transfer)
+    code, behind_call = call_gate(call_address, transfer)
     text += code.ljust((len(code) + 15) & ~15, b"\xcc")
     service_address = KERNEL_BASE + _TEXT + len(text)
     code, service_trap = service_gate(service_address, transfer, symbols["DbgBreakPointWithStatus"])
@@ -155,7 +156,7 @@ def build_kernel_image(functions: tuple[str, ...], data: tuple[tuple[str, int], 
         functions=traps,
         transfer=transfer,
         call_gate=call_address,
-        call_done=call_done,
+        behind_call=behind_call,
         service_gate=service_address,
         service_trap=service_trap,
     )

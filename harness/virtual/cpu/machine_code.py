@@ -55,6 +55,7 @@ _STORE: Final = {register: bytes((code[0], 0x89, code[2])) for register, code in
 _CALL_INDIRECT: Final = b"\xff\x15"
 _CALL: Final = b"\xe8"
 _NOP: Final = b"\x90"
+_HLT: Final = b"\xf4"
 _RET: Final = b"\xc3"
 
 
@@ -82,7 +83,11 @@ class _Code:
 
 
 def call_gate(address: int, transfer: int) -> tuple[bytes, int]:
-    """The gate's code when it lies at ``address``, and the address at which a finished call arrives."""
+    """The gate's code when it lies at ``address``, and an address behind it at which nothing ever arrives.
+
+    HLT ends a call. An address that the emulator stops at would do, but then it translates what leads there
+    anew for each call.
+    """
     code = _Code(address, transfer)
     code.word(_LOAD["rsp"], Transfer.RSP)
     code.word(_LOAD["rcx"], Transfer.RCX)
@@ -92,9 +97,9 @@ def call_gate(address: int, transfer: int) -> tuple[bytes, int]:
     code.word(_CALL_INDIRECT, Transfer.TARGET)
     code.word(_STORE["rax"], Transfer.RESULT)
     code.word(b"\x48\xc7\x05", Transfer.TARGET, struct.pack("<I", 0))  # mov qword [TARGET], 0
-    done = code.here
-    code.raw(_NOP)
-    return code.code, done
+    code.raw(_HLT + _NOP)
+    behind = code.here
+    return code.code, behind
 
 
 def service_gate(address: int, transfer: int, break_point: int) -> tuple[bytes, int]:

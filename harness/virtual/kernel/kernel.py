@@ -55,7 +55,7 @@ _T = TypeVar("_T")
 
 
 class Kernel:
-    """One booted kernel; constructing it takes some ten milliseconds.
+    """One booted kernel; constructing it takes a few milliseconds.
 
     What enters driver code ends at once, or hands back a program for the rest of itself where the code waits.
     A kernel alone, to which nobody attached a dispatcher, lets time pass until it has ended.

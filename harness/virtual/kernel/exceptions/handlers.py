@@ -276,7 +276,7 @@ class ExceptionHandlers:
         image, memory, stack = self._system.image, self._memory, execution.stack
         depth, scope = len(execution.nested), 0
         for _ in range(MAX_FRAMES):
-            if image.call_gate <= registers["rip"] < image.call_done:
+            if image.call_gate <= registers["rip"] < image.behind_call:
                 if depth == 0:
                     return
                 depth -= 1

@@ -1,0 +1,39 @@
+"""What the engine has translated once it executes again: in the next call, and in the next boot."""
+
+from __future__ import annotations
+
+import unicorn
+from booted import SYSTEM, ListedDebugger, open_filter
+
+from harness.toolchain import default_driver
+from harness.virtual.clock import Clock
+from harness.virtual.cpu.hardware import Hardware
+from harness.virtual.kernel.kernel import Kernel
+
+
+def translated_by(hardware: Hardware, callbacks: int) -> list[int]:
+    """How much was translated by the load of a driver, and by each of its callbacks, in one boot."""
+    debugger = ListedDebugger()
+    kernel = Kernel(debugger, Clock(), print_filter=open_filter(), hardware=hardware)
+    counts = [0]
+
+    def count(*_: object) -> None:
+        counts[-1] += 1
+
+    hardware.engine.hook_add(unicorn.UC_HOOK_EDGE_GENERATED, count)
+    image = default_driver().path.read_bytes()
+    kernel.load_driver(path="\\SystemRoot\\procnotify.sys", data=image, context=SYSTEM)
+    for number in range(callbacks):
+        counts.append(0)
+        kernel.thread_notify(pid=4, tid=100 + 4 * number, create=True, context=SYSTEM)
+    assert sum(b"create" in line for line in debugger.prints) == callbacks
+    return counts
+
+
+def test_code_is_translated_when_it_is_executed_first_and_never_again() -> None:
+    hardware = Hardware()
+    loading, first, *others = translated_by(hardware, 4)
+    assert loading > 0 and first > 0
+    assert others == [0, 0, 0]
+    # The gate of the exports is hooked anew in each boot, and a hook is part of the code.
+    assert translated_by(hardware, 4) == [1, 0, 0, 0, 0]

@@ -63,6 +63,26 @@ FORCEINLINE VOID ExInitializeDriverRuntime(ULONG RuntimeFlags)
     UNREFERENCED_PARAMETER(RuntimeFlags);
 }
 
+#if defined(_AMD64_)
+FORCEINLINE VOID KeMemoryBarrier(VOID)
+{
+    __asm__ volatile("lock orl $0, (%%rsp)" ::: "memory", "cc");
+}
+#endif
+
+#ifndef CFORCEINLINE
+#define CFORCEINLINE FORCEINLINE
+#endif
+
+DECLSPEC_IMPORT NTSTATUS NTAPI PsGetProcessExitStatus(PEPROCESS Process);
+DECLSPEC_IMPORT NTSTATUS NTAPI PsGetThreadExitStatus(PETHREAD Thread);
+DECLSPEC_IMPORT BOOLEAN NTAPI RtlSuffixUnicodeString(PCUNICODE_STRING Suffix, PCUNICODE_STRING Text,
+                                                     BOOLEAN CaseInSensitive);
+DECLSPEC_IMPORT NTSTATUS NTAPI CmCallbackGetKeyObjectIDEx(PLARGE_INTEGER Cookie, PVOID Object,
+                                                          PULONG_PTR ObjectId, PCUNICODE_STRING *ObjectName,
+                                                          ULONG Flags);
+DECLSPEC_IMPORT VOID NTAPI CmCallbackReleaseKeyObjectIDEx(PCUNICODE_STRING ObjectName);
+
 /* Windows 8. */
 DECLSPEC_IMPORT VOID NTAPI KeQuerySystemTimePrecise(PLARGE_INTEGER CurrentTime);
 DECLSPEC_IMPORT ULONG64 NTAPI KeQueryInterruptTimePrecise(PULONG64 QpcTimeStamp);

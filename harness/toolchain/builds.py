@@ -53,7 +53,14 @@ def default_actor(arch: Arch = Arch.X64, *, progress: Progress | None = None) ->
 def _key(arch: Arch, rooms: tuple[str, ...]) -> str:
     """A hash over everything that decides the result: sources, compiler, flags."""
     defines = (driver.DRIVER_DEFINES, program.USER_DEFINES, ACTOR_DEFINES)
-    flags = (compile.FLAGS, arch.names, link.FLAGS, *map(dict, defines))
+    flags = (
+        compile.FLAGS,
+        compile.DRIVER_FLAGS,
+        compile.CPLUSPLUS_FLAGS,
+        arch.names,
+        link.FLAGS,
+        *map(dict, defines),
+    )
     digest = hashlib.sha256(repr((ziglang.version(), flags)).encode())
     root = driver_sources()
     for room in rooms:

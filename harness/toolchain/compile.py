@@ -50,7 +50,32 @@ FLAGS = (
 )
 """For every source; part of the cache key of :mod:`harness.toolchain.builds`."""
 
-_CPLUSPLUS = ("-fno-rtti", "-fno-threadsafe-statics")
+DRIVER_FLAGS = (
+    # What MSVC warns of in C, and clang refuses.
+    "-Wno-error=incompatible-pointer-types",
+    "-Wno-error=incompatible-function-pointer-types",
+    "-Wno-error=int-conversion",
+    "-Wno-error=implicit-function-declaration",
+    "-Wno-error=implicit-int",
+    # "int x;" in two files of C is one variable.
+    "-fcommon",
+    # Microsoft's preprocessor: an empty __VA_ARGS__ takes the comma before it along, L#x is a wide string.
+    "-fms-compatibility",
+    # mingw-w64's headers choose by it, and the option above would take it away.
+    "-fgnuc-version=4.2.1",
+    # One type in the WDK.
+    "-D_ETHREAD=_KTHREAD",
+    "-D_EPROCESS=_KPROCESS",
+)
+"""For sources of drivers; as the above."""
+
+CPLUSPLUS_FLAGS = (
+    "-fno-rtti",
+    "-fno-threadsafe-statics",
+    "-fsized-deallocation",
+    # wcscpy_s(array, text) and its like.
+    "-D_CRT_SECURE_CPP_OVERLOAD_SECURE_NAMES=1",
+)
 
 
 def system_includes(*, kernel: bool) -> list[Path]:
@@ -89,7 +114,7 @@ def compile_sources(
         "-c",
         *FLAGS,
         f"-ffile-prefix-map={lib}=zig",
-        *(arch.names.kernel_flags if kernel else arch.names.user_flags),
+        *((*arch.names.kernel_flags, *DRIVER_FLAGS) if kernel else arch.names.user_flags),
         *(f"-D{name}={value}" for name, value in (defines or {}).items()),
         *(flag for folder in includes for flag in ("-I", str(folder), f"-ffile-prefix-map={folder}=include")),
         *(flag for folder in system_includes(kernel=kernel) for flag in ("-isystem", str(folder))),
@@ -105,7 +130,7 @@ def compile_sources(
         language = LANGUAGES[source.suffix.lower()]
         # Numbered, because two folders may hold a file of the same name.
         result = objects / f"{number:03}-{source.stem}.obj"
-        special = [_STANDARD[language], *(_CPLUSPLUS if language == "c++" else ())]
+        special = [_STANDARD[language], *(CPLUSPLUS_FLAGS if language == "c++" else ())]
         naming = ["-Xclang", f"-object-file-name={result.name}", "-o", str(result)]
         try:
             output = run_tool("clang", [*common, *special, source.name, *naming], cwd=source.parent)

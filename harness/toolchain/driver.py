@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -11,6 +11,7 @@ from harness.resources import driver_sources
 from harness.toolchain.arch import Arch
 from harness.toolchain.compile import LANGUAGES, Progress, compile_sources, system_includes
 from harness.toolchain.diagnostics import users_sources
+from harness.toolchain.directives import INTEGRITY_CHECK, take_directive
 from harness.toolchain.headers import HEADERS, write_forwarders
 from harness.toolchain.importlibs import import_library_of, make_import_library
 from harness.toolchain.link import LinkJob, link
@@ -28,21 +29,24 @@ _PRINT_FORMATS = "printformats.h"
 _ENTRY = re.compile(rb"\bDriverEntry\b")
 
 
-def find_sources(sources: Path) -> list[Path]:
-    """The C and C++ files of a driver: ``sources`` itself, those in that folder, or else those below it.
+def find_sources(*sources: Path) -> list[Path]:
+    """The C and C++ files of a driver: of each of ``sources`` itself, those in that folder, or else those
+    below it.
 
-    :raises UsageError: there are none.
+    :raises UsageError: one of them has none.
     """
-    if sources.is_file() and sources.suffix.lower() in LANGUAGES:
-        return [sources.resolve()]
+    return list(dict.fromkeys(file for source in sources for file in _sources_in(source)))
+
+
+def _sources_in(source: Path) -> list[Path]:
+    if source.is_file() and source.suffix.lower() in LANGUAGES:
+        return [source.resolve()]
     for pattern in ("*", "**/*"):
-        found = [
-            path for path in sources.glob(pattern) if path.suffix.lower() in LANGUAGES and path.is_file()
-        ]
+        found = [path for path in source.glob(pattern) if path.suffix.lower() in LANGUAGES and path.is_file()]
         if found:
             return sorted(path.resolve() for path in found)
     raise UsageError(
-        f"no C or C++ sources in {sources}",
+        f"no C or C++ sources in {source}",
         hint=f"looked for {', '.join('*' + suffix for suffix in LANGUAGES)}",
     )
 
@@ -60,10 +64,12 @@ def _stem(sources: list[Path]) -> str:
 
 
 def build_driver(
-    sources: Path,
+    sources: Path | Sequence[Path],
     arch: Arch,
     out: Path,
     *,
+    includes: Sequence[Path] = (),
+    integrity_check: bool = False,
     defines: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     warned: Progress | None = None,
@@ -73,7 +79,10 @@ def build_driver(
     The same sources give the same image, byte for byte, wherever they lie and on whichever system; the name
     of ``out`` is in it too, for the image says what its .pdb is called.
 
-    :param sources: a folder, or one file.
+    :param sources: a folder, or one file, or several of them; each folder is searched for headers, too.
+    :param includes: further folders of headers.
+    :param integrity_check: link with /INTEGRITYCHECK, without which the kernel refuses Ex process callbacks
+        and object callbacks; a ``#pragma comment(linker, "/INTEGRITYCHECK")`` in a source asks for it too.
     :param defines: further macros, on top of :data:`DRIVER_DEFINES`.
     :param warned: told what the compiler warns of, arguments that do not fit a print's format above all.
     :raises harness.toolchain.diagnostics.SourceError: with the first error.
@@ -81,21 +90,24 @@ def build_driver(
     :raises ToolchainError: no compiler, or it fell.
     """
     pdb_name = pdb_name_for(out)
-    files = find_sources(sources)
+    wanted = [sources] if isinstance(sources, Path) else list(sources)
+    files = find_sources(*wanted)
     ours = driver_sources() / "wdk"
-    include = sources.resolve() if sources.is_dir() else files[0].parent
+    own = [path.resolve() if path.is_dir() else path.resolve().parent for path in (*wanted, *includes)]
+    own = list(dict.fromkeys(own))
     with build_folder() as folder:
         forwarders = folder / "forwarders"
         forwarders.mkdir()
-        search = [include, ours, *system_includes(kernel=True)]
-        write_forwarders([*files, *_headers(include)], search, forwarders)
+        search = [*own, ours, *system_includes(kernel=True)]
+        headers = [header for include in own for header in _headers(include)]
+        write_forwarders([*files, *headers], search, forwarders)
         with users_sources():
             objects = compile_sources(
                 files,
                 arch,
                 folder,
                 kernel=True,
-                includes=[include, ours, forwarders],
+                includes=[*own, ours, forwarders],
                 defines={**DRIVER_DEFINES, **(defines or {})},
                 forced=[ours / _PRINT_FORMATS],
                 progress=progress,
@@ -107,12 +119,14 @@ def build_driver(
         libraries += [make_import_library(module, arch, folder) for module in _KERNEL_MODULES]
         libraries.append(import_library_of(ours / _NEWER_EXPORTS, arch, folder))
         stem = _stem(files)
+        asked = [take_directive(path, INTEGRITY_CHECK) for path in objects]
+        flags = ("/driver", "/integritycheck") if integrity_check or any(asked) else ("/driver",)
         job = LinkJob(
             name=f"{stem}.sys",
             pdb_name=pdb_name,
             entry=arch.decorate("DriverEntry", 8),
             subsystem="native",
-            flags=("/driver",),
+            flags=flags,
         )
         with users_sources():
             image, pdb = link(job, arch, [*objects, *libraries], folder)

@@ -13,6 +13,7 @@ __all__ = ["make_runtime"]
 
 _MEMORY = "memory.c"
 _LONG_DIVISION = "int64.c"
+_INTERRUPTS = "interrupts.c"
 
 
 def make_runtime(arch: Arch, folder: Path, *, kernel: bool) -> Path:
@@ -20,7 +21,11 @@ def make_runtime(arch: Arch, folder: Path, *, kernel: bool) -> Path:
 
     64-bit division is for drivers on x86: it rests on exports that only the kernel has.
     """
-    names = [_MEMORY, *([_LONG_DIVISION] if kernel and arch is Arch.X86 else [])]
+    names = [_MEMORY]
+    if kernel and arch is not Arch.ARM64:
+        names.append(_INTERRUPTS)
+    if kernel and arch is Arch.X86:
+        names.append(_LONG_DIVISION)
     objects = folder / "runtime"
     objects.mkdir()
     sources = [driver_sources().resolve() / "runtime" / name for name in names]

@@ -1,0 +1,2 @@
+/* Suppressions for Microsoft's static analyser, which nothing here runs. */
+#pragma once

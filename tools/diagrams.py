@@ -17,11 +17,12 @@ from harness.events import KINDS
 from harness.kd.transitions import TRANSITIONS
 from harness.scenario import RULES
 from harness.scenario.steps import HARNESS_STEPS
+from harness.virtual.kernel.exports import DATA, EXPORTS, SUBSYSTEMS
 from tools.rooms import PACKAGE, ROOMS, imports_of, room_of
 
 __all__ = ["DRAWINGS", "PAGES", "redraw"]
 
-PAGES = tuple(PACKAGE.parent / "docs" / name for name in ("architecture.md", "scenarios.md"))
+PAGES = tuple(PACKAGE.parent / "docs" / name for name in ("architecture.md", "scenarios.md", "exports.md"))
 
 
 def draw_rooms() -> str:
@@ -123,6 +124,17 @@ def draw_rules() -> str:
     return "\n".join(rows)
 
 
+def draw_exports() -> str:
+    """What the virtual target serves of ntoskrnl.exe and hal.dll, by their prefix."""
+    rows = ["| module | routines and variables |", "|---|---|"]
+    for module in SUBSYSTEMS:
+        names = sorted(name for name, row in EXPORTS.items() if row.handler.__module__ == module.__name__)
+        about = (module.__doc__ or "").partition("\n")[0].rstrip(".")
+        rows.append(f"| {about} | {', '.join(f'`{name}`' for name in names)} |")
+    rows.append(f"| Variables | {', '.join(f'`{name}`' for name in sorted(DATA))} |")
+    return "\n".join(rows)
+
+
 DRAWINGS: dict[str, Callable[[], str]] = {
     "rooms": draw_rooms,
     "errors": draw_errors,
@@ -131,6 +143,7 @@ DRAWINGS: dict[str, Callable[[], str]] = {
     "link": draw_link,
     "steps": draw_steps,
     "rules": draw_rules,
+    "exports": draw_exports,
 }
 
 

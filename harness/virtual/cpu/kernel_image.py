@@ -67,8 +67,10 @@ _REAL_CODE: Final = {
     "DbgBreakPoint": b"\xcc\xc3",
     "DbgBreakPointWithStatus": b"\xcc\xc3",
     "__chkstk": b"\xc3",
+    "_guard_check_icall": b"\xc3",
+    "_guard_dispatch_icall": b"\xff\xe0",
 }
-"""``int3; ret`` and ``ret``: what must keep registers or stop in the debugger."""
+"""``int3; ret``, ``ret`` and ``jmp rax``: what must keep registers or stop in the debugger."""
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ _DISCARDABLE: Final = 0x0200_0000
 _RELOCATION_PAD: Final = 0
 _RELOCATION_DIR64: Final = 10
 _DIRECTORIES: Final = ("IMPORT", "BASERELOC", "DEBUG", "EXCEPTION")
+_LOAD_CONFIG: Final = 10
 _BUILD: Final = "build it for x64 (procnotify driver build --arch x64)"
 
 
@@ -93,6 +94,8 @@ class DriverImage:
     """RVAs of 64-bit addresses that move with the image."""
     exception_table: tuple[int, int]
     """RVA and size of .pdata; (0, 0) without one."""
+    load_config: int
+    """RVA of the load configuration; 0 without one."""
     code_view: CodeView | None
 
 
@@ -193,6 +196,7 @@ def _image(pe: Any, data: bytes) -> DriverImage:
     exception_table = (int(pdata.VirtualAddress), int(pdata.Size))
     if sum(exception_table) > size:
         exception_table = (0, 0)
+    load_config = int(optional.DATA_DIRECTORY[_LOAD_CONFIG].VirtualAddress)
     return DriverImage(
         headers=data[: min(int(optional.SizeOfHeaders), 0x1000)],
         preferred_base=int(optional.ImageBase),
@@ -205,6 +209,7 @@ def _image(pe: Any, data: bytes) -> DriverImage:
         imports=tuple(_imports(pe, size)),
         relocations=tuple(_relocations(pe, size)),
         exception_table=exception_table,
+        load_config=load_config,
         code_view=_code_view(pe),
     )
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from harness.virtual.kernel.exports import (
     crt,
+    crtsecure,
     dbg,
     ex,
     exlists,
     exlocks,
     exresource,
+    fsrtl,
     io,
     ke,
     keapc,
@@ -31,7 +33,23 @@ from harness.virtual.kernel.exports.services import ServiceTable
 __all__ = ["DATA", "EXPORTS", "SUBSYSTEMS", "Export", "ServiceTable"]
 
 SUBSYSTEMS = (
-    *(crt, dbg, ex, exlists, exlocks, exresource, io, ke, keapc, kedpc, kepriority, kespin, kewait),
+    *(
+        crt,
+        crtsecure,
+        dbg,
+        ex,
+        exlists,
+        exlocks,
+        exresource,
+        fsrtl,
+        io,
+        ke,
+        keapc,
+        kedpc,
+        kepriority,
+        kespin,
+        kewait,
+    ),
     *(mm, ob, ps, psthreads, rtl, rtlstrings, se, seh),
 )
 """The modules whose import declares the exports."""

@@ -39,6 +39,25 @@ def ob_reference_object_by_pointer(system: System, address: int, _access: int, _
     return STATUS_SUCCESS
 
 
+@export("ObOpenObjectByPointer", 7)
+def ob_open_object_by_pointer(
+    system: System,
+    address: int,
+    _attributes: int,
+    _state: int,
+    _access: int,
+    _type: int,
+    _mode: int,
+    handle: int,
+) -> int:
+    """A kernel handle, for a process or a thread."""
+    item = system.objects.at(address)
+    if item is None:
+        return STATUS_OBJECT_TYPE_MISMATCH
+    system.memory.put_u64(handle, system.open_handle(item))
+    return STATUS_SUCCESS
+
+
 @export("ObfDereferenceObject", "ObDereferenceObject", "ObDereferenceObjectDeferDelete", 1)
 def obf_dereference_object(system: System, address: int) -> int:
     """One reference fewer; one too many is bugcheck 0x18 REFERENCE_BY_POINTER, as on Windows."""

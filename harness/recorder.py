@@ -26,7 +26,7 @@ from harness.debuggers.base import (
     TargetRebooted,
 )
 from harness.debuggers.images import LoadedImages
-from harness.debuggers.release import last_prints
+from harness.debuggers.release import last_words
 from harness.debuggers.stops import StopTally, stop_events, unhandled_exception
 from harness.errors import DriverFault, ProcnotifyError, TargetLost, UsageError
 from harness.events import Bugcheck, Event
@@ -114,7 +114,7 @@ class Recorder:
                 self._error.message += f"; {release}"
             raise self._error
         with self._keeping_error():
-            for event in last_prints(self._debugger):
+            for event in last_words(self._debugger):
                 with self._keeping_error():
                     self._handle(event)
         with self._keeping_error():

@@ -117,7 +117,11 @@ class BugcheckSeen:
 
 @dataclass(frozen=True)
 class TargetRebooted:
-    """The target announced a reboot; the debugger goes on listening for it."""
+    """The target reboots or began anew; the debugger goes on listening for it."""
+
+    announced: bool | None = None
+    """It said so itself; False: it was there anew without a word, as after a reset, or when its machine went
+    back to a snapshot; None: the debugger cannot tell."""
 
 
 @dataclass(frozen=True)

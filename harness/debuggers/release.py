@@ -7,11 +7,11 @@ from dataclasses import replace
 from time import monotonic
 from typing import Final, Protocol
 
-from harness.debuggers.base import BugcheckSeen, Debugger, PrintReceived, Release, Stopped
+from harness.debuggers.base import BugcheckSeen, Debugger, PrintReceived, Release, Stopped, TargetRebooted
 from harness.errors import DriverBugcheck, ProcnotifyError, RigError, UsageError
 from harness.kd.status import STATUS_BREAKPOINT
 
-__all__ = ["LEAST_SECONDS", "Releasable", "last_prints", "release"]
+__all__ = ["LEAST_SECONDS", "Releasable", "last_words", "release"]
 
 LEAST_SECONDS: Final = 0.2
 """A target that answers at once is never taken for lost, however little time is left."""
@@ -88,11 +88,14 @@ def _halt(debugger: Releasable, timeout: float) -> list[Stopped]:
     return [] if stop.break_in or stop.code in (0, STATUS_BREAKPOINT) else [stop]
 
 
-def last_prints(debugger: Debugger) -> Iterator[PrintReceived]:
-    """The prints that came before the debugger was detached, and that nobody has taken yet."""
+def last_words(debugger: Debugger) -> Iterator[PrintReceived | TargetRebooted]:
+    """What came before the debugger was detached, and nobody has taken yet: the prints, and that the target
+    was there anew without a word."""
     try:
         while (event := debugger.receive(timeout=0.0)) is not None:
-            if isinstance(event, PrintReceived):
+            if isinstance(event, PrintReceived) or (
+                isinstance(event, TargetRebooted) and event.announced is False
+            ):
                 yield event
     except ProcnotifyError:
         return  # the debugger is gone, and has nothing more to say

@@ -53,6 +53,9 @@ class MachineStatus:
     time: int | None = None
     """Target clock, 100 ns units since boot; None where the machine does not know."""
     detail: str = ""
+    disturbed: bool = False
+    """Since it was started it was reset, or stopped and let go on, as when it goes back to a snapshot: what
+    ran in it may not run any more. ``detail`` says which."""
 
 
 class Machine(Protocol):

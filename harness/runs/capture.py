@@ -16,7 +16,7 @@ from harness.events import Event
 from harness.files import cannot_write, patiently
 from harness.machines.base import PreparedMachine, RecordingMachine
 from harness.outcome import Outcome
-from harness.runs.livetarget import LiveTarget
+from harness.runs.livetarget import LiveTarget, machine_says
 from harness.runs.performing import begin_trace, now_text, perform, step_runner
 from harness.runs.progress import EventCaptured, PhaseEntered
 from harness.runs.rig import KeptTraces, Rig
@@ -70,6 +70,9 @@ class Capture:
         if connection.debugger_first:
             debugger.listen()
         live: LiveTarget | None = None
+        # A target that is lost anyhow is not waited for at length.
+        patience = DETACH_SECONDS
+        machines_word = ""
         try:
             rig.machine.start(boot)
             if not connection.debugger_first:
@@ -97,17 +100,20 @@ class Capture:
                     self._steps(live, served)
                 finally:
                     live.finish()
+            patience = max(DETACH_SECONDS, rig.watch.silence)
         finally:
             rig.emit(PhaseEntered("release"))
             try:
-                self.release = debugger.detach(timeout=DETACH_SECONDS)
+                self.release = debugger.detach(timeout=patience)
                 if live is not None:
                     live.finish_release(self.release)
+                    if live.interruption or not self.release.running:
+                        machines_word = machine_says(rig.machine)
             finally:
                 rig.machine.stop()
-        self._judge_release(self.release)
+        self._judge_release(self.release, machines_word, interruption=live.interruption)
 
-    def _judge_release(self, release: Release) -> None:
+    def _judge_release(self, release: Release, machines_word: str, *, interruption: str) -> None:
         """A run whose target did not outlive it has not passed, whatever its lines say."""
         if release.bugcheck is not None:
             crash = release.bugcheck
@@ -115,8 +121,10 @@ class Capture:
         for stop in release.stops:
             if not stop.first_chance:
                 raise unhandled_exception(stop, None)
+        if interruption:
+            raise TargetLost(f"the steps are done, but {interruption} while it was released; {machines_word}")
         if not release.running:
-            raise TargetLost(f"the steps are done, but {release}")
+            raise TargetLost(f"the steps are done, but {release}; {machines_word}")
 
     def finish(self, outcome: str, reason: str, *, complete: bool) -> None:
         """Write the trace's footer; of a run that passed take the trace away if only others are kept. Beside

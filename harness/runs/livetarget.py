@@ -27,12 +27,13 @@ from harness.debuggers.base import (
     TargetRebooted,
 )
 from harness.debuggers.images import ImagePlace, LoadedImages
-from harness.debuggers.release import last_prints
+from harness.debuggers.release import last_words
 from harness.debuggers.stops import DEBUGGER_EXCEPTIONS, break_instruction, stop_events, unhandled_exception
 from harness.debuggers.whereabouts import Whereabouts, find_whereabouts
 from harness.errors import (
     DriverBugcheck,
     DriverHang,
+    GuestError,
     ProcnotifyError,
     RigError,
     TargetLost,
@@ -44,11 +45,19 @@ from harness.lines import EventAssembler, Grammar
 from harness.machines.base import Machine
 from harness.runs.watch import Watch
 
-__all__ = ["PRINTS_WITHOUT_END", "Caller", "LiveTarget"]
+__all__ = ["PRINTS_WITHOUT_END", "Caller", "LiveTarget", "machine_says"]
 
 POLL_SECONDS = 0.002
 """How long the pump listens before it looks whether the guest call has returned; part of a step's time."""
 
+ASK_MACHINE_SECONDS = 5.0
+"""After so long a silence, and again each time, the machine is asked whether it runs at all."""
+STANDING_STILL = ("paused", "off")
+"""What a machine can be that does not run; see :class:`harness.machines.base.MachineStatus`."""
+DISTURBED = "the machine was interfered with"
+"""What is known where only the machine's own word tells it."""
+BEGAN_ANEW = "the target began anew without a word: it was reset, or its machine went back to a snapshot,"
+"""What is known of a target that is there anew and has not said that it reboots."""
 PRINTS_WITHOUT_END = (
     "does a callback of the driver print in a loop that does not end? a step that takes long wants a longer"
     " --step-timeout"
@@ -97,6 +106,10 @@ class LiveTarget:
         self._drivers = tuple(drivers)
         self._marked = monotonic()
         self._awaits_bugcheck = False
+        self._divided = False
+        """The trace says already that the target began anew."""
+        self.interruption = ""
+        """What happened to the target while it was released, in words; empty where nothing did."""
         self._assembler = EventAssembler(grammar or builtin_grammar())
         self._images = LoadedImages(debugger)
         self._guest = ThreadPoolExecutor(max_workers=1, thread_name_prefix="guest")
@@ -119,19 +132,29 @@ class LiveTarget:
         """
         answer = self._guest.submit(work)
         quiet_since = self._marked = monotonic()
+        ask_after = ASK_MACHINE_SECONDS
         while not answer.done():
             if self._pump(POLL_SECONDS):
                 quiet_since = monotonic()
                 self._require_an_end(what, quiet_since - self._marked, max(quiet, lasting))
-            elif monotonic() - quiet_since > self._watch.silence + quiet:
+                ask_after = ASK_MACHINE_SECONDS
+            elif (silent := monotonic() - quiet_since) > self._watch.silence + quiet:
                 raise self._silent(what)
+            elif silent > ask_after:
+                ask_after += ASK_MACHINE_SECONDS
+                self._require_a_moving_machine(what)
         try:
-            return answer.result()
+            result = answer.result()
         except DriverBugcheck:
             self._await_bugcheck()
             raise
         except TargetLost as error:
             raise self._with_machines_word(error) from None
+        except GuestError:
+            self._require_the_same_guest(what)  # the guest may well refuse what another one began
+            raise
+        self._require_the_same_guest(what)
+        return result
 
     def wait_for(self, what: str, arrived: Callable[[], bool]) -> bool:
         """Pump until ``arrived``; False when no line at all came for the watch's ``lines`` seconds.
@@ -162,8 +185,16 @@ class LiveTarget:
 
     def finish_release(self, release: Release) -> None:
         """Record what the target still said, and why it stopped, while the debugger let it go."""
-        for event in last_prints(self._debugger):
-            self._emit_print(event)
+        for event in last_words(self._debugger):
+            match event:
+                case PrintReceived():
+                    self._emit_print(event)
+                case TargetRebooted():
+                    self._divide()
+                    self.interruption = BEGAN_ANEW
+        if not self._divided and self._is_disturbed():
+            self._divide()
+            self.interruption = DISTURBED
         self.finish()
         for stop in release.stops:
             self._record_stop(stop)
@@ -197,8 +228,9 @@ class LiveTarget:
             case Stopped():
                 self._stopped(event)
             case TargetRebooted():
-                self._emit(self._assembler.reboot())
-                raise TargetLost("the target rebooted in the middle of the run")
+                self._divide()
+                story = BEGAN_ANEW if event.announced is False else "the target rebooted"
+                raise TargetLost(f"{story} in the middle of the run; {self._machine_says()}")
             case Disconnected(reason=reason):
                 self._emit(self._assembler.disconnect())
                 raise TargetLost(f"{reason} in the middle of the run; {self._machine_says()}")
@@ -237,6 +269,11 @@ class LiveTarget:
                 self._marked = monotonic()
             self._record(event)
 
+    def _divide(self) -> None:
+        """Mark in the trace that what comes is another boot's."""
+        self._divided = True
+        self._emit(self._assembler.reboot())
+
     def _require_an_end(self, what: str, printing: float, lasting: float) -> None:
         """Raises :class:`DriverHang` when the target has printed for too long."""
         if printing <= self._watch.printing + lasting:
@@ -253,6 +290,33 @@ class LiveTarget:
             address=address,
             hint=PRINTS_WITHOUT_END,
         )
+
+    def _require_a_moving_machine(self, what: str) -> None:
+        """Raises :class:`TargetLost` when the hypervisor says that its machine does not run, or was reset:
+        nothing more will come of it."""
+        if self._machine.deterministic:
+            return  # it has no hypervisor
+        try:
+            status = self._machine.status()
+        except ProcnotifyError:
+            return  # the silence is told with it
+        if status.disturbed or status.state in STANDING_STILL:
+            raise TargetLost(f"the target fell silent during {what}; {machine_says(self._machine)}")
+
+    def _require_the_same_guest(self, what: str) -> None:
+        """Raises :class:`TargetLost` when the machine was reset or went back to a snapshot, which a guest
+        that answers and a debugger's link may both outlive; the trace is divided there."""
+        if self._is_disturbed():
+            self._divide()
+            raise TargetLost(f"{DISTURBED} during {what}; {self._machine_says()}")
+
+    def _is_disturbed(self) -> bool:
+        if self._machine.deterministic:
+            return False
+        try:
+            return self._machine.status().disturbed
+        except ProcnotifyError:
+            return False  # what is lost is told as that
 
     def _break_in(self) -> Whereabouts:
         try:
@@ -283,12 +347,7 @@ class LiveTarget:
         return TargetLost(f"{error.message}; {word}", hint=error.hint)
 
     def _machine_says(self) -> str:
-        try:
-            status = self._machine.status()
-        except ProcnotifyError as error:
-            return error.message
-        detail = f" ({status.detail})" if status.detail else ""
-        return f"the machine says it is {status.state}{detail}"
+        return machine_says(self._machine)
 
     def _await_bugcheck(self) -> None:
         """The debugger's word on a bugcheck has the module, and its place in the trace: prefer it.
@@ -302,3 +361,13 @@ class LiveTarget:
                 self._pump(self._watch.bugcheck / 20)
         finally:
             self._awaits_bugcheck = False
+
+
+def machine_says(machine: Machine) -> str:
+    """What the machine says of itself, for messages."""
+    try:
+        status = machine.status()
+    except ProcnotifyError as error:
+        return error.message
+    detail = f" ({status.detail})" if status.detail else ""
+    return f"the machine says it is {status.state}{detail}"

@@ -325,6 +325,82 @@ def test_a_reboot_in_the_middle_is_a_lost_target_and_divides_the_trace() -> None
     assert [type(event) for event in events] == [Print, Reboot]
 
 
+@pytest.mark.parametrize("announced", [True, None, False])
+def test_a_target_that_begins_anew_while_it_is_released_divides_the_trace(announced: bool | None) -> None:
+    debugger = ScriptedDebugger()
+    with session(debugger) as (live, events):
+        debugger.say("before\n")
+        debugger.queue.append(TargetRebooted(announced))
+        debugger.say("after\n")
+        live.finish_release(Release(True, "it says so"))
+    unsaid = announced is False
+    assert [type(event) for event in events] == [Print, *([Reboot] if unsaid else []), Print]
+    assert ("began anew without a word" in live.interruption) is unsaid
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [
+        (MachineStatus("paused"), "the machine says it is paused"),
+        (MachineStatus("off", detail="QEMU ended"), r"the machine says it is off \(QEMU ended\)"),
+        (MachineStatus("running", detail="it was reset", disturbed=True), r"it is running \(it was reset\)"),
+    ],
+)
+def test_a_machine_that_does_not_run_is_not_waited_for(
+    status: MachineStatus, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.runs.livetarget.ASK_MACHINE_SECONDS", 0.05)
+    monkeypatch.setattr(ScriptedMachine, "deterministic", False)
+    with (
+        set_at_the_end(threading.Event()) as never,
+        session(ScriptedDebugger(), status, Watch()) as (live, _),
+        pytest.raises(TargetLost, match=f"the target fell silent during work; .*{word}"),
+    ):
+        live.call("work", never.wait)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_machine_that_was_interfered_with_ends_the_run_though_its_guest_answers(
+    refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ScriptedMachine, "deterministic", False)
+
+    def work() -> None:
+        if refused:
+            raise GuestError("no such process")
+
+    reverted = MachineStatus("running", detail="it was stopped and went on", disturbed=True)
+    with session(ScriptedDebugger(), reverted) as (live, events):
+        with pytest.raises(
+            TargetLost, match=r"interfered with during work; .* \(it was stopped and went on\)"
+        ):
+            live.call("work", work)
+        live.finish_release(Release(True, "it says so"))
+    assert [type(event) for event in events] == [Reboot]
+
+
+def test_a_machine_that_was_interfered_with_while_it_was_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ScriptedMachine, "deterministic", False)
+    with session(ScriptedDebugger(), MachineStatus("running", disturbed=True)) as (live, events):
+        live.finish_release(Release(True, "it says so"))
+    assert [type(event) for event in events] == [Reboot]
+    assert live.interruption == "the machine was interfered with"
+
+
+@pytest.mark.parametrize("status", [RUNNING, None])
+def test_a_machine_that_runs_or_does_not_answer_has_all_the_time_to_speak(
+    status: MachineStatus | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.runs.livetarget.ASK_MACHINE_SECONDS", 0.02)
+    monkeypatch.setattr(ScriptedMachine, "deterministic", False)
+    with (
+        set_at_the_end(threading.Event()) as never,
+        session(ScriptedDebugger(), status) as (live, _),
+        pytest.raises(TargetLost, match=r"the target was silent for 0\.1 s during work"),
+    ):
+        live.call("work", never.wait)
+
+
 def test_waiting_for_a_line_that_never_comes_ends() -> None:
     with session(ScriptedDebugger()) as (live, _):
         assert live.wait_for("a marker", lambda: False) is False

@@ -176,7 +176,7 @@ class Conversation:
 
     def _on_load_symbols(self, change: LoadSymbols) -> None:
         if change.is_reboot:
-            self._put(TargetRebooted())
+            self._put(TargetRebooted(announced=True))
             self._reboot_announced = True
             self._reboot_token = self._send(PacketType.STATE_MANIPULATE, Continue())
             return
@@ -221,7 +221,7 @@ class Conversation:
 
     def _on_new_boot(self) -> None:
         if (self._sessions or self._packets) and not self._reboot_announced:
-            self._put(TargetRebooted())
+            self._put(TargetRebooted(announced=False))
         self._halt = None
         self._inbox.discard_halts()  # of the boot before
         self._break_ins = 0

@@ -334,21 +334,22 @@ class NativeDebugger:
                 return item
             case TargetRebooted() | Disconnected():
                 self._comeback.see(item)
-                return self._rebooted() if isinstance(item, TargetRebooted) else item
+                if isinstance(item, TargetRebooted):
+                    self._forget_boot()
+                return item
             case Halt(change):
                 if self._link is not None:
                     self._link.busy = False
                 if not self._comeback.is_to_be_known or not self._is_another_boot():
                     return self._describe_halt(change)
-                rebooted = self._rebooted()
+                self._forget_boot()
                 self._later.append(self._describe_halt(change))
-                return rebooted
+                return TargetRebooted(announced=False)
 
-    def _rebooted(self) -> TargetRebooted:
+    def _forget_boot(self) -> None:
         self._evidence.forget()
         self._breakpoints.forget()
         self._crashed = False
-        return TargetRebooted()
 
     def _describe_halt(self, change: StateChange) -> BugcheckSeen | Stopped:
         self._breakpoints.reported(change)

@@ -19,10 +19,11 @@ from harness.machines.qemu.vm import VirtualHardware
 from harness.machines.reading import check_boot
 from harness.yamlfile.nodes import Node, Source
 
-__all__ = ["UP_SECONDS", "QemuMachine", "read_qemu"]
+__all__ = ["CLEAN", "UP_SECONDS", "QemuMachine", "read_qemu"]
 
 CLEAN: Final = "procnotify-clean"
 """Name of the snapshot."""
+REVERTED: Final = "it went back to its clean state in the middle of the run"
 UP_SECONDS: Final = 60.0
 """How long a guest may take to answer that goes on from the snapshot."""
 
@@ -44,6 +45,8 @@ class QemuMachine:
         """None while it is off."""
         self._clean = False
         """The hardware is in the snapshot's state, paused."""
+        self._reverted = False
+        """It went back to that state while a run was under way."""
         self.open_guest: OpenGuest | None = None
         """None between two runs."""
         self._artifacts: dict[str, bytes] = {}
@@ -63,8 +66,10 @@ class QemuMachine:
         return self.hardware.places.connection
 
     def prepare(self) -> None:
-        """See :meth:`harness.machines.base.PreparedMachine.prepare`: back to the snapshot, or from cold."""
+        """See :meth:`harness.machines.base.PreparedMachine.prepare`: back to the snapshot, or from cold.
+        In the middle of a run that ends it: the machine is paused, and its status says why."""
         self._artifacts = {}
+        self._reverted = self.open_guest is not None
         if self.hardware is not None and not self._revert(self.hardware):
             self._switch_off()
         if self.hardware is None:
@@ -74,7 +79,7 @@ class QemuMachine:
         """See :meth:`harness.machines.base.Machine.start`: the guest goes on."""
         check_boot(self.name, self.connection(), boot)
         hardware = self._running()
-        self._clean = False
+        self._clean = self._reverted = False
         hardware.begin_run()
         hardware.monitor.execute("cont")
         self.open_guest = self._guest_at(hardware.places)
@@ -95,7 +100,11 @@ class QemuMachine:
             return MachineStatus("off")
         if (end := self.hardware.ended()) is not None:
             return MachineStatus("off", detail=end)
-        return MachineStatus(self.hardware.state())
+        state = self.hardware.state()
+        if self._reverted:
+            return MachineStatus(state, detail=REVERTED)
+        interference = self.hardware.interference(state)
+        return MachineStatus(state, detail=interference, disturbed=bool(interference))
 
     def describe(self) -> dict[str, str]:
         """See :meth:`harness.machines.base.Machine.describe`."""
@@ -106,6 +115,8 @@ class QemuMachine:
 
     def artifacts(self) -> Mapping[str, bytes]:
         """See :class:`harness.machines.base.RecordingMachine`."""
+        if self.hardware is not None and not self._clean:
+            self._artifacts |= self.hardware.screenshot()
         return self._artifacts
 
     def stop(self) -> None:
@@ -137,6 +148,7 @@ class QemuMachine:
         if not self.settings.snapshot or hardware.ended() is not None:
             return False
         try:
+            hardware.monitor.execute("stop")
             hardware.monitor.load_snapshot(CLEAN)
         except MachineError:
             return False

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Final, TypeVar
 
-from qemu.qmp import ConnectError, ExecuteError, QMPClient, QMPError
+from qemu.qmp import ConnectError, ExecuteError, Message, QMPClient, QMPError
 
 from harness.errors import MachineError
 from harness.guests.channels.eventloop import EventLoopThread, LoopEndedError
@@ -26,6 +27,9 @@ END_SECONDS: Final = 5.0
 """How long the end of a QEMU may take that has closed its sockets."""
 ANSWER_SECONDS: Final = 10.0
 """What a command may take that only asks or switches."""
+EVENTS: Final = frozenset({"STOP", "RESET"})
+"""What QEMU may be made to do behind our back; a snapshot that is loaded while the guest runs makes it stop
+and go on."""
 SNAPSHOT_SECONDS: Final = 300.0
 """What taking or loading a snapshot may take: all the guest's memory goes through the disk."""
 T = TypeVar("T")
@@ -45,6 +49,8 @@ class Monitor:
     def __init__(self, path: Path, ended: Callable[[], str | None], *, timeout: float) -> None:
         self._ended = ended
         self._client = QMPClient("procnotify")
+        self._heard: Counter[str] = Counter()
+        self._client.events.event_filter = self._hear
         self._thread = EventLoopThread("QEMU's monitor")
         try:
             self._wait("its monitor", lambda: self._connect(path), timeout)
@@ -57,6 +63,17 @@ class Monitor:
     ) -> Any:
         """The answer to a QMP command."""
         return self._wait(f"the command {command}", lambda: self._client.execute(command, arguments), timeout)
+
+    def heard(self, event: str) -> int:
+        """How often QEMU has told that event, one of :data:`EVENTS`, up to now."""
+        return self._heard[event]
+
+    def screenshot(self, path: Path, form: str) -> None:
+        """Have QEMU write what the guest's screen shows.
+
+        :param form: ``png`` or ``ppm``.
+        """
+        self.execute("screendump", {"filename": str(path), "format": form})
 
     def save_snapshot(self, name: str) -> None:
         """Save disks, memory and devices under ``name`` in the disk's image."""
@@ -71,6 +88,12 @@ class Monitor:
         with contextlib.suppress(LoopEndedError, TimeoutError):
             self._thread.call(_within(ANSWER_SECONDS, lambda: _disconnect(self._client)))
         self._thread.end()
+
+    def _hear(self, message: Message) -> bool:
+        """False: the library need not keep the event, and would for ever."""
+        if (name := str(message["event"])) in EVENTS:
+            self._heard[name] += 1
+        return False
 
     def _human(self, line: str) -> None:
         said = self.execute("human-monitor-command", {"command-line": line}, timeout=SNAPSHOT_SECONDS)

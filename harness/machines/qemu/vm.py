@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,18 +11,22 @@ from typing import Final
 
 from harness.errors import MachineError
 from harness.machines.qemu.commandline import Places, command_line
-from harness.machines.qemu.monitor import Monitor
+from harness.machines.qemu.monitor import EVENTS, Monitor
 from harness.machines.qemu.settings import QemuSettings
 from harness.processes import KeptProcess, run_child
 from harness.processes.kept import read_end
 
 __all__ = ["VirtualHardware"]
 
+_log = logging.getLogger(__name__)
+
 MONITOR_SECONDS: Final = 30.0
 """How long QEMU may take until its monitor answers."""
 OVERLAY_SECONDS: Final = 60.0
 LONGEST_SOCKET_PATH: Final = 100
 """Bytes of a Unix socket's path that every system takes."""
+SCREEN_FORMATS: Final = ("png", "ppm")
+"""QEMU has known PNG since 7.1, and only where it was built with it."""
 _STATES: Final = {"running": "running", "guest-panicked": "bugchecked", "shutdown": "off"}
 """QEMU's RunState → a machine's."""
 
@@ -38,6 +43,7 @@ class VirtualHardware:
         self._settings = settings
         self.accelerator = "kvm" if kvm else "tcg"
         self._console_begin = 0
+        self._heard_before = dict.fromkeys(EVENTS, 0)
 
         def words(folder: Path) -> list[str]:
             self.places = places(folder)
@@ -70,8 +76,33 @@ class VirtualHardware:
         return _STATES.get(word, word)
 
     def begin_run(self) -> None:
-        """What the guest's console said up to now is not the next run's."""
+        """What happened up to now, and what the guest's console said, is not the next run's."""
+        self._heard_before = {event: self.monitor.heard(event) for event in EVENTS}
         self._console_begin = self.places.console.stat().st_size if self.places.console.exists() else 0
+
+    def interference(self, state: str) -> str:
+        """What somebody else, or the guest, has made QEMU do since the run began; empty where nothing.
+
+        :param state: what it does now; it is not paused by us.
+        """
+        heard = {event for event in EVENTS if self.monitor.heard(event) > self._heard_before[event]}
+        if "RESET" in heard:
+            return "it was reset in the middle of the run"
+        if "STOP" in heard and state == "running":
+            return "it was stopped and went on in the middle of the run, as when it goes back to a snapshot"
+        return ""
+
+    def screenshot(self) -> dict[str, bytes]:
+        """What the guest's screen shows: file name → content. Nothing where it has no screen, or where QEMU
+        does not answer any more."""
+        for form in SCREEN_FORMATS:
+            path = self.places.folder / f"screen.{form}"
+            try:
+                self.monitor.screenshot(path, form)
+                return {path.name: path.read_bytes()}
+            except (MachineError, OSError) as error:
+                _log.info("no picture of the screen as %s: %s", form, error)
+        return {}
 
     def artifacts(self) -> dict[str, bytes]:
         """What the guest wrote to its console in this run, and what QEMU said."""

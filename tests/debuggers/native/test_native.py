@@ -445,7 +445,7 @@ class TestReboot:
         debugger, target = attached
         debugger.go()
         target.halt(LoadSymbols(base=LoadSymbols.REBOOT_BASE, process_id=0, unload=1))
-        assert collect(debugger, 1) == [TargetRebooted()]
+        assert collect(debugger, 1) == [TargetRebooted(announced=True)]
         target.wait(lambda: not target.halted)
         assert isinstance(target.continues[-1], Continue)
         assert target._peer is not None
@@ -465,7 +465,7 @@ class TestReboot:
         with ThinTarget.kdnet(port, nonce=b"again" * 6 + b"??", own_port=own_port) as rebooted:
             rebooted.print("up again\n")
             first, second = collect(debugger, 2)
-            assert first == TargetRebooted()
+            assert first == TargetRebooted(announced=False)
             assert isinstance(second, PrintReceived)
 
 

@@ -110,7 +110,7 @@ def test_one_that_began_anew_meanwhile_has_rebooted(cable: Cable) -> None:
         assert isinstance(next_said(debugger), Disconnected)
         target.do(boot)
         target.plug(cable.end())
-        assert next_event(debugger) == TargetRebooted()
+        assert next_event(debugger) == TargetRebooted(announced=False)
         assert isinstance(next_event(debugger), Stopped)
         debugger.go()
         assert debugger.detach(timeout=10).running is True
@@ -128,7 +128,7 @@ def test_a_target_that_speaks_first_after_its_reboot_is_told_of_once(cable: Cabl
         seen = []
         while text_of(event := next_said(debugger)) != "second boot\n":
             seen.append(event)
-        assert seen == [TargetRebooted()]
+        assert seen == [TargetRebooted(announced=False)]
         debugger.detach(timeout=10)
 
 

@@ -133,7 +133,7 @@ class TestTarget:
         target.do(reset)
         target.print("second boot\n")
         rebooted = debugger.receive(timeout=10)
-        assert rebooted == TargetRebooted()
+        assert rebooted == TargetRebooted(announced=False)
         assert texts(debugger, 1) == ["second boot\n"]
         assert "packet ids begin anew: it was reset" in caplog.text
 

@@ -59,7 +59,7 @@ class CommandMachine:
         self.name = name
         self._folder = folder
         self._connection = connection
-        self._access = access
+        self.access = access
         self._commands = commands
         self._boot_seconds = boot_seconds
         self._command_seconds = command_seconds
@@ -79,8 +79,8 @@ class CommandMachine:
             self._do("revert")
         self._started = True
         self._do("start")
-        assert self._access.address is not None
-        self._guest = OpenGuest(self._access, self._access.open_channel(self._access.address))
+        assert self.access.address is not None
+        self._guest = OpenGuest(self.access, self.access.open_channel(self.access.address))
         try:
             self._guest.await_up(self._boot_seconds)
         except ProcnotifyError as error:

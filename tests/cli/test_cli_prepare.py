@@ -73,9 +73,9 @@ def test_an_attached_debugger_hides_a_missing_signature_or_not(
     assert rf"reg add {CI} /v DebugFlags /t REG_DWORD /d {flags} /f" in batch
 
 
-EXISTING = """\
+LAB = """\
 machine: lab
-type: existing
+type: {type}
 connection: {connection}
 guest: {{channel: qga, address: 127.0.0.1:4444, folder: 'D:\\work'}}
 """
@@ -89,14 +89,15 @@ def guest(monkeypatch: pytest.MonkeyPatch) -> WindowsGuest:
     return windows
 
 
-def lab(folder: Path, connection: str = "net:port=50001,key=1a.2b.3c.4d") -> Path:
+def lab(folder: Path, connection: str = "net:port=50001,key=1a.2b.3c.4d", *, kind: str = "existing") -> Path:
     path = folder / "lab.yaml"
-    path.write_text(EXISTING.format(connection=connection), encoding="utf-8", newline="\n")
+    path.write_text(LAB.format(type=kind, connection=connection), encoding="utf-8", newline="\n")
     return path
 
 
-def test_the_guest_of_a_machine_file(tmp_path: Path, guest: WindowsGuest) -> None:
-    done = prepare(lab(tmp_path), "--host-ip", "192.168.1.10", "--serve", "COM2", "--json")
+@pytest.mark.parametrize("kind", ["existing", "command"])
+def test_the_guest_of_a_machine_file(tmp_path: Path, guest: WindowsGuest, kind: str) -> None:
+    done = prepare(lab(tmp_path, kind=kind), "--host-ip", "192.168.1.10", "--serve", "COM2", "--json")
     assert done.return_value == 0
     document = json.loads(done.stdout)
     assert document["connection"] == "net:port=50001,key=1a.2b.3c.4d"

@@ -80,7 +80,7 @@ def linux_guest() -> LinuxGuest:
     if folder.is_dir():
         return LinuxGuest(folder)
     root.mkdir(parents=True, exist_ok=True)
-    with (root / "building.lock").open("w") as lock:
+    with (root / "building.lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of several workers of one test run the first builds it
         if not folder.is_dir():
             with tempfile.TemporaryDirectory(dir=root) as work:

@@ -70,6 +70,7 @@ def run(
     lines: FilePath | Grammar | None = None,
     timeout: float = Watch.silence,
     step_timeout: float = Watch.printing,
+    strict: bool = False,
     trace_dir: FilePath = "traces",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Series:
@@ -98,6 +99,8 @@ def run(
     :param timeout: seconds after which a target that neither prints nor answers is lost.
     :param step_timeout: seconds of one step, besides what it sleeps, after which a driver that still prints
         hangs.
+    :param strict: a promise that could not be judged, because neither the driver's lines nor the machine
+        tell of it, is an error (:attr:`harness.outcome.Outcome.RIG`).
     :param trace_dir: where the folder with this call's traces is made.
     :param on_progress: called with what happens, on the thread of this call.
     :raises UsageError: a scenario, the driver file or an argument is wrong. Of several wrong scenarios the
@@ -123,6 +126,7 @@ def run(
         print_masks=_checked_masks(print_masks or {}),
         kdfiles=kdfiles,
         lines=_grammar(lines),
+        strict=strict,
         subscribers=(on_progress,) if on_progress is not None else (),
     ) as rig:
         series = run_series(rig, wanted, seed=seed, repeat=repeat, fail_fast=fail_fast)
@@ -179,6 +183,7 @@ def check(
     first: str | None = None,
     last: str | None = None,
     partial: bool = False,
+    strict: bool = False,
 ) -> Verdict:
     """Hold a recording to a scenario, as ``procnotify check`` does.
 
@@ -187,12 +192,15 @@ def check(
     :param first: text of the line with which the part to be judged begins; None: the beginning.
     :param last: text of the line with which it ends; None: the end.
     :param partial: judge what there is of a recording that ended early or was cut off.
+    :param strict: a promise that could not be judged is an error, as in :func:`run`.
     :raises UsageError: the scenario is wrong, or names something that is not there.
     :raises TraceError: the trace cannot be read.
     """
     promised = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
     source = open_trace(trace, lines=lines or promised.lines) if isinstance(trace, str | PathLike) else trace
-    return judge_recording(source, promised, bind=_bound(bind), first=first, last=last, partial=partial)
+    return judge_recording(
+        source, promised, bind=_bound(bind), first=first, last=last, partial=partial, strict=strict
+    )
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="a driver that prints without end during one step hangs after this long (60)",
     )
     group.addoption(
+        "--procnotify-strict",
+        action="store_true",
+        help="a promise that could not be judged is an error",
+    )
+    group.addoption(
         "--procnotify-trace-dir",
         default="traces",
         metavar="DIR",
@@ -136,6 +141,26 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     if not is_scenario(file_path):
         return None
     return ScenarioFile.from_parent(parent, path=file_path)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Where every test was a scenario of which nothing could be judged, nothing was tested."""
+    results = session.config.stash.get(_RESULTS, [])
+    skipped = sum(result.outcome.name == "SKIPPED" for result in results)
+    if exitstatus == pytest.ExitCode.OK and skipped and skipped == session.testscollected:
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """What could not be judged, once for each scenario."""
+    from harness.report.text import printable
+
+    lines = [line for result in config.stash.get(_RESULTS, []) for line in result.not_judged_lines]
+    if lines:
+        terminalreporter.section("promises that were not judged")
+        for line in dict.fromkeys(lines):
+            terminalreporter.line(printable(line))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -197,8 +222,13 @@ class ScenarioItem(pytest.Item):
         self.user_properties.append(("seed", self.seed))
         if result.trace is not None:
             self.user_properties.append(("trace", printable(str(result.trace))))
-        if result.outcome not in (Outcome.PASSED, Outcome.BROKEN, Outcome.BUGCHECK):
+        self.user_properties.append(("promises_held", result.held))
+        self.user_properties.append(("promises_not_judged", result.not_judged))
+        self.config.stash.setdefault(_RESULTS, []).append(result)
+        if result.outcome in (Outcome.USAGE, Outcome.RIG):
             _fail(result)
+        if result.outcome is Outcome.SKIPPED:
+            pytest.skip(printable(result.reason))
 
     def runtest(self) -> None:
         """Judge the driver."""
@@ -252,6 +282,7 @@ class _SharedRig:
                 print_masks=_print_masks(option("--procnotify-print-mask")),
                 kdfiles=option("--procnotify-kdfiles"),
                 lines=load_grammar(Path(lines)) if lines else None,
+                strict=option("--procnotify-strict"),
             )
             try:
                 self._rig = self._stack.enter_context(opening)
@@ -278,6 +309,8 @@ def _print_masks(written: Iterable[str]) -> dict[str, int]:
 
 
 _SHARED = pytest.StashKey[_SharedRig]()
+_RESULTS = pytest.StashKey[list["RunResult"]]()
+"""Of the runs of this process."""
 
 
 def _asked_for(path: Path, config: pytest.Config) -> bool:

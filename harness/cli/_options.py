@@ -36,6 +36,7 @@ __all__ = [
     "print_json",
     "print_mask_option",
     "processors_option",
+    "strict_option",
     "timeout_option",
     "wait_option",
 ]
@@ -142,6 +143,14 @@ debugger_option = click.option(
     show_default=True,
     metavar="NAME",
     help=f"Who listens: {', '.join(DEBUGGERS)}.",
+)
+
+
+strict_option = click.option(
+    "--strict",
+    is_flag=True,
+    help="A promise that could not be judged, because neither the driver's lines nor the machine tell of it,"
+    " is an error (exit code 3).",
 )
 
 

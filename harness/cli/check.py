@@ -9,9 +9,10 @@ from typing import NoReturn
 
 import click
 
-from harness.cli._options import json_option, lines_option, part_options, print_json
+from harness.cli._options import json_option, lines_option, part_options, print_json, strict_option
 from harness.lines import Grammar
 from harness.outcome import Outcome
+from harness.report.promises import promise_lines
 from harness.report.text import one_line, printable
 from harness.report.verdict import verdict_as_json, verdict_text
 from harness.runs.trace_folder import through_latest
@@ -35,6 +36,7 @@ _FILE = click.Path(path_type=Path)
     help="Judge what there is of a trace that was cut off or whose run ended early; the result says so.",
 )
 @lines_option
+@strict_option
 @part_options
 @json_option
 def command(
@@ -43,6 +45,7 @@ def command(
     verbose: bool,
     partial: bool,
     lines: Grammar | None,
+    strict: bool,
     bind: tuple[str, ...],
     first: str | None,
     last: str | None,
@@ -68,12 +71,16 @@ def command(
       1  the trace breaks the order or a lifecycle rule, or shows another fault of the driver
       2  the scenario or the command line is wrong
       3  nothing can be said: lines are missing, the run failed or was interrupted, the trace is cut off or
-         no trace, the driver was not heard, or the trace is too ambiguous to be judged
+         no trace, the driver was not heard, or the trace is too ambiguous to be judged; with --strict, a
+         promise could not be judged
       4  the trace holds a bugcheck
+      5  nothing of the scenario could be judged: the driver's lines tell nothing of it
     """
     promised = load(scenario)
     source = open_trace(through_latest(trace), lines or promised.lines)
-    verdict = judge_recording(source, promised, bind=bind, first=first, last=last, partial=partial)
+    verdict = judge_recording(
+        source, promised, bind=bind, first=first, last=last, partial=partial, strict=strict
+    )
     _say(trace, promised, verdict, verbose, to_stderr=as_json)
     if as_json:
         print_json(trace=trace, scenario=promised.name, file=promised.path, **verdict_as_json(verdict))
@@ -86,14 +93,23 @@ def _say(trace: Path, scenario: Scenario, verdict: Verdict, verbose: bool, *, to
     if verdict.outcome is Outcome.PASSED:
         partial = f"; judged in part: {verdict.partial}" if verdict.partial else ""
         say(printable(f"{trace}: {verdict.events} events keep the promises of {scenario.name}{partial}"))
+        for line in promise_lines(verdict.held, verdict.not_judged, verdict.not_judged_lines):
+            say(printable(line))
         if verbose:
             _show_witnesses(scenario, verdict, to_stderr=to_stderr)
+    elif verdict.outcome is Outcome.SKIPPED:
+        say(printable(f"{trace}: skipped: nothing of {scenario.name} can be judged"))
+        for line in verdict.not_judged_lines:
+            say(printable(line))
     elif verdict.outcome is Outcome.RIG:
         click.echo(f"procnotify: {one_line(f'{trace}: {verdict.line}')}", err=True)
     else:
         place = "" if verdict.bugcheck is None else f"event {verdict.bugcheck.index}: "
         say(printable(f"{trace}: {place}{verdict_text(verdict)}"))
         return
+    if verdict.outcome is Outcome.RIG:
+        for line in verdict.not_judged_lines:
+            click.echo(f"procnotify: {printable(line)}", err=True)
     for note in verdict.notes:
         click.echo(f"procnotify: {printable(note)}", err=True)
 

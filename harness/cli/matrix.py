@@ -88,7 +88,7 @@ def command(
     """Run every scenario in PATH... with every combination of machine, debugger and driver.
 
     Each cell is one `procnotify run`; what stands behind `--` is given to every one: seeds, policies,
-    deadlines. Machines run side by side, the cells of one machine one after the other.
+    deadlines, --strict. Machines run side by side, the cells of one machine one after the other.
 
     \b
     Examples:
@@ -103,7 +103,8 @@ def command(
       3  the rig failed
       4  the target bugchecked
       1  the driver broke a promise
-      0  all held
+      0  all held that could be judged
+      5  nothing of any scenario could be judged
     After Ctrl-C it is 130.
     """
     for word in paths:

@@ -24,6 +24,7 @@ from harness.cli._options import (
     print_json,
     print_mask_option,
     processors_option,
+    strict_option,
     timeout_option,
 )
 from harness.debuggers import DEBUGGERS
@@ -149,6 +150,7 @@ def _seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -
     help="Begin a run whose rig failed anew, at most N times; a result that needed it says so.",
 )
 @kdfiles_option
+@strict_option
 @click.option("--fail-fast", is_flag=True, help="Stop after the first run that does not pass.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what did not pass, and the totals.")
 @policy_option
@@ -178,6 +180,7 @@ def command(
     junit: Path | None,
     retries: int,
     kdfiles: bool,
+    strict: bool,
     fail_fast: bool,
     quiet: bool,
     as_json: bool,
@@ -203,10 +206,12 @@ def command(
 
     \b
     Exit code: 2 when the input is wrong; otherwise, of all runs, the first of these that happened:
-      3  the rig failed (no connection, target lost, debugger died, lines lost)
+      3  the rig failed (no connection, target lost, debugger died, lines lost); with --strict, a promise
+         could not be judged
       4  the target bugchecked
       1  the driver broke a promise
-      0  all held
+      0  all held that could be judged
+      5  nothing of any scenario could be judged
     After Ctrl-C it is 130.
     """
     seed, repeat = _seeds(seed, repeat, seeds)
@@ -248,6 +253,7 @@ def command(
                 keep_traces=kept,
                 retries=retries,
                 kdfiles=kdfiles,
+                strict=strict,
                 print_masks=print_masks,
                 lines=lines,
                 subscribers=(report,),
@@ -269,7 +275,16 @@ def command(
     report.summary()
     if seeds is not None:
         for alike in by_cause(series.results):
-            like = _like(machine, debugger, drivers, policy, processors, print_masks, kdfiles=kdfiles)
+            like = _like(
+                machine,
+                debugger,
+                drivers,
+                policy,
+                processors,
+                print_masks,
+                kdfiles=kdfiles,
+                strict=strict,
+            )
             words = ["procnotify", "run", str(alike[0].path), "--seed", str(alike[0].seed), *like]
             say(f"again: {one_line(_QUOTE(words))}")
     if rig.traces.path is not None:
@@ -320,8 +335,9 @@ def _like(
     print_masks: Mapping[str, int],
     *,
     kdfiles: bool,
+    strict: bool,
 ) -> Iterator[str]:
-    """The options that decide what one seed does. What came without a debugger comes with the usual one too,
+    """The options that decide what comes of one seed. What came without a debugger comes with the usual one too,
     and can be looked at there."""
     if machine != _VIRTUAL:
         yield from ("--machine", machine)
@@ -337,6 +353,8 @@ def _like(
         yield from ("--print-mask", f"{component}=0x{mask:x}")
     if kdfiles:
         yield "--kdfiles"
+    if strict:
+        yield "--strict"
 
 
 def _begin_junit(path: Path) -> None:

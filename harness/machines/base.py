@@ -10,6 +10,7 @@ from harness.connection import Connection
 from harness.guests.base import Guest
 from harness.machines.access import GuestAccess
 from harness.printmasks import PrintMasks
+from harness.scenario.model import Pattern
 from harness.virtual.interfaces import DebugPort, ImageModule
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "DirectBoot",
     "DirectMachine",
     "DriverChecker",
+    "LimitedMachine",
     "LoadedKernel",
     "Machine",
     "MachineStatus",
@@ -108,6 +110,14 @@ class ReachedMachine(Machine, Protocol):
     @property
     def access(self) -> GuestAccess:
         """What its file says of the guest."""
+
+
+@runtime_checkable
+class LimitedMachine(Machine, Protocol):
+    """The capability to run a system that does not report every event that scenarios speak of."""
+
+    unreported: tuple[Pattern, ...]
+    """Events of which none, some or all go unreported; promises about them are not judged."""
 
 
 @runtime_checkable

@@ -16,6 +16,7 @@ from harness.machines.base import BootOptions, MachineStatus
 from harness.machines.reading import COMMON_KEYS, check_boot, read_connection, read_seconds, read_words
 from harness.processes import run_child
 from harness.processes.kept import read_end
+from harness.scenario.model import Pattern
 from harness.yamlfile.nodes import Node, Source
 
 __all__ = ["COMMANDS", "COMMAND_KEYS", "CommandMachine", "read_command"]
@@ -44,6 +45,8 @@ class CommandMachine:
     """
 
     deterministic = False
+    unreported: tuple[Pattern, ...] = ()
+    """See :class:`harness.machines.base.LimitedMachine`; its file's key ``reports``."""
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from harness.guests.base import Guest
 from harness.machines.access import GuestAccess, OpenGuest, read_guest
 from harness.machines.base import BootOptions, MachineStatus
 from harness.machines.reading import COMMON_KEYS, check_boot, read_connection, read_seconds
+from harness.scenario.model import Pattern
 from harness.yamlfile.nodes import Node, Source
 
 __all__ = ["UP_SECONDS", "ExistingMachine", "read_existing"]
@@ -28,6 +29,8 @@ class ExistingMachine:
     """
 
     deterministic = False
+    unreported: tuple[Pattern, ...] = ()
+    """See :class:`harness.machines.base.LimitedMachine`; its file's key ``reports``."""
 
     def __init__(
         self, name: str, connection: Connection, access: GuestAccess, *, up_seconds: float = UP_SECONDS

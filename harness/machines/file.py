@@ -6,6 +6,7 @@
     type: existing                                  or another of MACHINE_TYPES
     connection: net:port=50000,key=1.2.3.4          as for WinDbg's -k
     guest: {channel: qga, address: /run/vm/qga.sock}
+    reports: {not: [thread_exit: any]}              what its system does not report; of every type
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from pathlib import Path
 from typing import Final
 
 from harness.errors import MachineFileError
-from harness.machines.base import Machine
+from harness.machines.base import LimitedMachine, Machine
 from harness.machines.command import COMMAND_KEYS, read_command
 from harness.machines.existing import EXISTING_KEYS, read_existing
 from harness.machines.reading import MachineType
+from harness.scenario.model import Pattern
+from harness.scenario.unreported import read_unreported
 from harness.yamlfile.nodes import MapNode, Node, Source
 from harness.yamlfile.parse import parse_yaml, read_text
 
@@ -69,9 +72,15 @@ def _read(source: Source, root: Node) -> Machine | None:
         root,
         f"a machine of type {kind}",
         required=(*_HEAD, *MACHINE_TYPES[kind].required),
-        optional=MACHINE_TYPES[kind].optional,
+        optional=(*MACHINE_TYPES[kind].optional, "reports"),
     )
-    return MACHINE_TYPES[kind].read(source, name, entries)
+    unreported: tuple[Pattern, ...] = ()
+    if "reports" in entries:
+        unreported = source.entry(entries, "reports", lambda node: read_unreported(source, node), unreported)
+    machine = MACHINE_TYPES[kind].read(source, name, entries)
+    if isinstance(machine, LimitedMachine):
+        machine.unreported = unreported
+    return machine
 
 
 def _head(source: Source, root: Node) -> tuple[str, str]:

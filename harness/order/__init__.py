@@ -2,7 +2,8 @@
 
 from harness.order.check import Check, check
 from harness.order.lifecycle import Lifecycle, Violation
-from harness.order.result import CheckResult, Failure, Match, Unjudged, Witness
+from harness.order.observation import Observation
+from harness.order.result import CheckResult, Failure, Match, Unjudged, Unobserved, Witness
 
 __all__ = [
     "Check",
@@ -10,7 +11,9 @@ __all__ = [
     "Failure",
     "Lifecycle",
     "Match",
+    "Observation",
     "Unjudged",
+    "Unobserved",
     "Violation",
     "Witness",
     "check",

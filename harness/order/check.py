@@ -10,14 +10,25 @@ from harness.callbacks import CALLBACK_KINDS
 from harness.errors import SearchBudgetError
 from harness.events import KINDS, Event
 from harness.order.explain import explain_order, explain_violations
+from harness.order.judgeable import judgeable
 from harness.order.lifecycle import Lifecycle
+from harness.order.observation import Observation, kinds_spoken_of
+from harness.order.observedrules import UnobservedRules
 from harness.order.ops import Compiler
-from harness.order.patterns import Bindings, CompiledPattern, compile_pattern, field_of, kinds_of
-from harness.order.result import CheckResult, Match, Place, Unjudged, Witness
+from harness.order.patterns import (
+    Bindings,
+    CompiledPattern,
+    compile_pattern,
+    describe,
+    field_of,
+    kinds_of,
+)
+from harness.order.promises import count_promises
+from harness.order.result import CheckResult, Match, Place, Unjudged, Unobserved, Witness
 from harness.order.search import Block, Search
 from harness.order.ways import Standing
-from harness.scenario.expect import patterns_of
 from harness.scenario.model import Expectation, Pattern, Repeat, Scenario
+from harness.scenario.rules import RULES
 from harness.scenario.variables import count_uses, local_variables
 
 __all__ = ["MAX_SCOPES", "Check", "check"]
@@ -31,32 +42,54 @@ class Check:
     """Feed it the events of a trace, then ask for the :meth:`result`.
 
     :param bindings: what the steps bound.
+    :param observation: what the whole recording carries. It must have been fed each event before this is;
+        what comes later may still change it, up to :meth:`result`.
     """
 
-    def __init__(self, scenario: Scenario, bindings: Mapping[str, int]) -> None:
+    def __init__(self, scenario: Scenario, bindings: Mapping[str, int], observation: Observation) -> None:
         self._scenario = scenario
         self._bindings: Bindings = dict(bindings)
-        self._lifecycle = Lifecycle(scenario.lifecycle_off)
-        self._blocks = [_compile(scenario, expectation, self._bindings) for expectation in scenario.expect]
-        self._searches = [
-            None if _scope_variables(block) else Search(block, self._bindings) for block in self._blocks
-        ]
+        self._observation = observation
+        self._rules = UnobservedRules(observation, scenario.lifecycle_off)
+        self._lifecycle = Lifecycle(scenario.lifecycle_off | self._rules.unfounded)
+        self._judged: list[_Judged] = []
         self._count = 0
 
     def feed(self, events: Iterable[Event]) -> None:
         """Take the next events of the trace, in capture order."""
         for chunk in _chunks(events):
+            if not self._count:
+                # What the first events do not carry the later ones hardly will; the result looks again.
+                self._judged = self._judge()
             self._count += len(chunk)
             self._lifecycle.feed(chunk)
-            for search in self._searches:
-                if search is not None:
-                    search.feed(chunk)
+            for judged in self._judged:
+                if judged.search is not None:
+                    judged.search.feed(chunk)
+
+    def _judge(self) -> list[_Judged]:
+        return [
+            _Judged(self._scenario, expectation, self._observation, self._bindings)
+            for expectation in self._scenario.expect
+        ]
+
+    def _searched(self, events: Iterable[Event]) -> Iterator[_Judged]:
+        """Every expectation, as far as it can be judged now that all is known, with its search."""
+        known = self._judged or self._judge()
+        for judged, then in zip(self._judge(), known, strict=True):
+            if judged.part == then.part:
+                yield then
+                continue
+            if judged.search is not None:
+                judged.search.feed(events)
+            yield judged
 
     def result(self, events: Iterable[Event]) -> CheckResult:
         """What is proved. An expectation for which the trace is too ambiguous is not judged; what the trace
         breaks besides stays broken.
 
-        :param events: those that were fed; gone over again where a failure has to be explained.
+        :param events: those that were fed; gone over again where a failure has to be explained, or where an
+            expectation can be judged otherwise than the beginning of the trace let expect.
         """
         scenario = self._scenario
         failures = explain_violations(self._lifecycle.violations, events)
@@ -65,36 +98,82 @@ class Check:
         if not self._count:
             place = Place(scenario.path, 1)
             unjudged.append(Unjudged(f"{place}: the trace holds no events", place))
-        for expectation, block, ready in zip(scenario.expect, self._blocks, self._searches, strict=True):
-            search = ready or _search_scopes(block, events, self._bindings)
+        unobserved: list[Unobserved] = []
+        whole = self._observation.unmet_of(scenario.requires)
+        for expectation, judged in zip(scenario.expect, self._searched(events), strict=True):
+            unmet = whole or self._observation.unmet_of(expectation.requires)
+            if unmet is not None:
+                unobserved.append(_requirement(expectation, unmet))
+                continue
+            unobserved += judged.part.unobserved
+            block = judged.block
+            if block is None:
+                continue
+            search = judged.search or _search_scopes(block, events, self._bindings)
             standing = search.witness()
             if standing is not None and search.nothing_in_scope:
                 unjudged.append(_nothing_in_scope(scenario, expectation))
             elif standing is not None:
-                witnesses.append(_witness(expectation, standing))
+                witnesses.append(_witness(expectation, standing, judged.promises))
             elif search.exhausted is not None and search.forbidden is None:
                 unjudged.append(_too_ambiguous(scenario, expectation, search.exhausted))
             else:
                 failure = explain_order(scenario, expectation, block, search, events, self._bindings)
                 failures.append(replace(failure, expectation=expectation))
+        rules = self._rules.unobserved()
+        broken = {violation.rule for violation in self._lifecycle.violations}
         return CheckResult(
             witnesses=tuple(witnesses),
             failures=tuple(failures),
             unjudged=tuple(unjudged),
             violations=tuple(self._lifecycle.violations),
             events=self._count,
+            unobserved=(*unobserved, *rules),
+            rules=len(RULES) - len(scenario.lifecycle_off) - len(rules) - len(broken),
+            skipped=bool(self._count) and not (witnesses or failures or unjudged),
         )
 
 
-def check(scenario: Scenario, events: Iterable[Event], bindings: Mapping[str, int]) -> CheckResult:
+def check(
+    scenario: Scenario,
+    events: Iterable[Event],
+    bindings: Mapping[str, int],
+    observation: Observation | None = None,
+) -> CheckResult:
     """Hold ``events`` to the lifecycle rules and to every expectation of ``scenario``.
 
-    :param events: in capture order; iterated again where a failure has to be explained.
+    :param events: in capture order; iterated several times.
     :param bindings: what the steps bound.
+    :param observation: of the whole recording that they are a part of; None: they are all of it.
     """
-    checking = Check(scenario, bindings)
-    checking.feed(events)
+    known = observation or Observation(scenario)
+    checking = Check(scenario, bindings, known)
+    for chunk in _chunks(events):
+        if observation is None:
+            known.feed(chunk)
+        checking.feed(chunk)
     return checking.result(events)
+
+
+class _Judged:
+    """What of an expectation can be judged, and the search for it."""
+
+    def __init__(
+        self, scenario: Scenario, expectation: Expectation, observation: Observation, constants: Bindings
+    ) -> None:
+        self.part = judgeable(expectation, observation, {name.partition("[")[0] for name in constants})
+        left = self.part.expectation
+        self.block = None if left is None else _compile(scenario, expectation, left, constants)
+        self.promises = 0 if left is None else count_promises(left)
+        scoped = self.block is None or bool(_scope_variables(self.block))
+        self.search = None if self.block is None or scoped else Search(self.block, constants)
+        """None where the scope has to be found first, or there is nothing to search."""
+
+
+def _requirement(expectation: Expectation, unmet: Pattern) -> Unobserved:
+    needed = describe(compile_pattern(unmet, kinds_of(unmet, frozenset()), {}))
+    why = f"nothing that came is what it requires: {needed}"
+    return Unobserved("expect", why, expectation.line, count_promises(expectation), expectation)
 
 
 def _nothing_in_scope(scenario: Scenario, expectation: Expectation) -> Unjudged:
@@ -115,9 +194,9 @@ def _too_ambiguous(scenario: Scenario, expectation: Expectation, error: SearchBu
     return Unjudged(reason, place, hint=error.hint, expectation=expectation, ambiguous=True)
 
 
-def _witness(expectation: Expectation, standing: Standing) -> Witness:
+def _witness(expectation: Expectation, standing: Standing, promises: int) -> Witness:
     matches = tuple(Match(match.pattern.source, match.index) for match in standing.matches)
-    return Witness(expectation, dict(standing.bindings), matches)
+    return Witness(expectation, dict(standing.bindings), matches, promises)
 
 
 def _chunks(events: Iterable[Event]) -> Iterator[list[Event]]:
@@ -126,13 +205,17 @@ def _chunks(events: Iterable[Event]) -> Iterator[list[Event]]:
         yield chunk
 
 
-def _compile(scenario: Scenario, expectation: Expectation, constants: Bindings) -> Block:
+def _compile(scenario: Scenario, whole: Expectation, expectation: Expectation, constants: Bindings) -> Block:
+    """``expectation`` is what can be judged of ``whole``, which says what is in scope."""
     names = scenario.names()
     everywhere = count_uses(expectation)
-    spoken = frozenset(pattern.kind for pattern in patterns_of(expectation) if pattern.kind is not None)
+    spoken = kinds_spoken_of(whole)
 
     def compiled(pattern: Pattern) -> CompiledPattern:
         return compile_pattern(pattern, kinds_of(pattern, spoken), constants)
+
+    def promised(pattern: Pattern) -> CompiledPattern:
+        return compile_pattern(pattern, kinds_of(pattern, spoken), constants, promised=True)
 
     def local(repeat: Repeat) -> frozenset[str]:
         return local_variables(repeat, everywhere, names)
@@ -140,7 +223,7 @@ def _compile(scenario: Scenario, expectation: Expectation, constants: Bindings) 
     order = (
         None
         if expectation.order is None
-        else Compiler(compiled, local, constants).list(expectation.order.items)
+        else Compiler(promised, compiled, local, constants).list(expectation.order.items)
     )
     scope = tuple(map(compiled, expectation.scope))
     kinds = frozenset(KINDS[kind] for kind in spoken | set(CALLBACK_KINDS))

@@ -196,7 +196,8 @@ Op: TypeAlias = PatternOp | ListOp | AllOp | ChoiceOp | RepeatOp
 class Compiler:
     """Turns the items of an expectation into operations.
 
-    :param compiled: readies a pattern.
+    :param compiled: readies a pattern for an event that must come.
+    :param forbidden: readies one of a ``never``.
     :param local: the variables that a repeat binds anew in each round.
     :param constants: what the steps bound.
     """
@@ -204,10 +205,12 @@ class Compiler:
     def __init__(
         self,
         compiled: Callable[[Pattern], CompiledPattern],
+        forbidden: Callable[[Pattern], CompiledPattern],
         local: Callable[[Repeat], frozenset[str]],
         constants: Bindings,
     ) -> None:
         self._compiled = compiled
+        self._forbidden = forbidden
         self._local = local
         self._constants = constants
 
@@ -218,7 +221,7 @@ class Compiler:
         for item in items:
             match item:
                 case Never(patterns=patterns):
-                    gap = gap.joined(Gap(never=tuple(map(self._compiled, patterns))))
+                    gap = gap.joined(Gap(never=tuple(map(self._forbidden, patterns))))
                 case Within(limit=limit):
                     gap = gap.joined(Gap(within=limit))
                 case Next(of=of):

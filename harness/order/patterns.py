@@ -28,6 +28,8 @@ __all__ = [
     "field_of",
     "folded",
     "kinds_of",
+    "may_lack",
+    "overlaps",
     "same",
     "show",
 ]
@@ -150,11 +152,14 @@ def kinds_of(pattern: Pattern, spoken: frozenset[str]) -> frozenset[str]:
     return frozenset(kinds_with({name for name, _ in pattern.fields})) & (spoken | set(CALLBACK_KINDS))
 
 
-def compile_pattern(pattern: Pattern, kinds: frozenset[str], constants: Bindings) -> CompiledPattern:
+def compile_pattern(
+    pattern: Pattern, kinds: frozenset[str], constants: Bindings, *, promised: bool = False
+) -> CompiledPattern:
     """Ready a pattern for matching.
 
     :param kinds: the kinds it is about, see :func:`kinds_of`.
     :param constants: what the steps bound.
+    :param promised: an event that fits must come, so one of which a field is not known fits no ``not``.
     """
     tests: list[tuple[str, _Test, str]] = []
     variables: list[tuple[str, str]] = []
@@ -162,6 +167,8 @@ def compile_pattern(pattern: Pattern, kinds: frozenset[str], constants: Bindings
     numbers: dict[str, frozenset[int]] = {}
     exact: list[tuple[str, Value]] = []
     for field, constraint in pattern.fields:
+        if promised and isinstance(constraint, Not) and field != "image":
+            tests.append((field, lambda value: value is not None, "a value"))
         match constraint:
             case AnyValue():
                 continue
@@ -182,6 +189,40 @@ def compile_pattern(pattern: Pattern, kinds: frozenset[str], constants: Bindings
     return CompiledPattern(
         pattern, types, tuple(tests), tuple(variables), tuple(differs), numbers, tuple(exact), names
     )
+
+
+def may_lack(constraint: Constraint) -> bool:
+    """Is the constraint kept by an event just because it does not carry the field?"""
+    match constraint:
+        case AnyValue() | None | False:
+            return True
+        case OneOfValues(values=values):
+            return any(value is None or value is False for value in values)
+        case _:
+            return False
+
+
+def overlaps(pattern: Pattern, other: Pattern) -> bool:
+    """May an event fit both? False only where the values that ``pattern`` lists are none of ``other``'s.
+
+    :param other: a pattern without variables.
+    """
+    if pattern.kind is not None and pattern.kind != other.kind:
+        return False
+    listed = dict(pattern.fields)
+    for field, constraint in other.fields:
+        match listed.get(field, AnyValue()):
+            case OneOfValues(values=values):
+                pass
+            case int() | str() | None as value:
+                values = (value,)
+            case _:
+                continue
+        if not any(isinstance(value, str) and _is_glob(value) for value in values) and not any(
+            map(_test(field, constraint, {}), values)
+        ):
+            return False
+    return True
 
 
 def _exact(field: str, constraint: Constraint, constants: Bindings) -> Iterator[tuple[str, Value]]:

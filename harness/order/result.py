@@ -25,6 +25,7 @@ __all__ = [
     "Place",
     "Row",
     "Unjudged",
+    "Unobserved",
     "WayEnd",
     "Witness",
 ]
@@ -59,6 +60,8 @@ class Witness:
     """The value of every variable under the assignment."""
     matches: tuple[Match, ...]
     """In the order of the trace; empty where the expectation has no order."""
+    promises: int
+    """How many of the expectation's promises that proves: those that could be judged."""
 
 
 class Mark(enum.Enum):
@@ -153,6 +156,22 @@ class Unjudged:
 
 
 @dataclass(frozen=True)
+class Unobserved:
+    """Promises about what this driver's lines do not carry, or what its machine does not report: nothing was
+    seen that could keep or break them."""
+
+    what: str
+    """The field; where it is about more, the word of the scenario: ``order``, ``next``, a kind, a rule."""
+    why: str
+    line: int | None = None
+    """In the scenario file; None for a lifecycle rule."""
+    promises: int = 1
+    """How many it stands for."""
+    expectation: Expectation | None = None
+    """The block that it is of; None for a lifecycle rule."""
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """The result of holding a trace to a scenario."""
 
@@ -166,11 +185,27 @@ class CheckResult:
     """The lifecycle rules that were broken; each is a failure too."""
     events: int
     """Events that the trace holds."""
+    unobserved: tuple[Unobserved, ...] = ()
+    """In the order of the file, the lifecycle rules last."""
+    rules: int = 0
+    """How many lifecycle rules held."""
+    skipped: bool = False
+    """Of no expectation there was anything to be judged."""
 
     @property
     def passed(self) -> bool:
-        """Everything was judged, and all of it held."""
-        return not self.failures and not self.unjudged
+        """All that could be judged held, and something could."""
+        return not self.failures and not self.unjudged and not self.skipped
+
+    @property
+    def held(self) -> int:
+        """Promises that are proved: those of the expectations that held, and the lifecycle rules."""
+        return self.rules + sum(witness.promises for witness in self.witnesses)
+
+    @property
+    def not_judged(self) -> int:
+        """Promises that could not be judged, see :attr:`unobserved`."""
+        return sum(said.promises for said in self.unobserved)
 
     @property
     def broken(self) -> bool:

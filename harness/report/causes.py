@@ -33,9 +33,9 @@ def cause_of(result: RunResult) -> Cause:
 
 
 def by_cause(results: Iterable[RunResult]) -> list[list[RunResult]]:
-    """The runs that did not pass, those of one cause together, in the order in which the causes came."""
+    """The runs that failed, those of one cause together, in the order in which the causes came."""
     causes: dict[Cause, list[RunResult]] = {}
     for result in results:
-        if result.outcome is not Outcome.PASSED:
+        if result.outcome.failed:
             causes.setdefault(cause_of(result), []).append(result)
     return list(causes.values())

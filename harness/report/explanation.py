@@ -39,7 +39,7 @@ def explanation_text(result: CheckResult, told: str = "") -> str:
 def account_text(result: RunResult) -> str:
     """Everything to be said about a run that did not pass, in lines."""
     explained = "" if result.check is None else explanation_text(result.check, result.reason)
-    lines = [result.reason, explained, *result.notes, result.left]
+    lines = [result.reason, explained, *result.not_judged_lines, *result.notes, result.left]
     if result.trace is not None:
         lines.append(f"trace: {result.trace}")
     return "\n".join(line for line in lines if line)

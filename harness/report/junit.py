@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from junitparser import Error, Failure, JUnitXml, Property, TestCase, TestSuite
+from junitparser import Error, Failure, JUnitXml, Property, Skipped, TestCase, TestSuite
 from junitparser.junitparser import Properties
 
 from harness.outcome import Outcome
@@ -21,7 +21,8 @@ def junit_xml(results: Sequence[RunResult]) -> JUnitXml:
     """The results as a document.
 
     A broken promise and a bugcheck are failures; a failed rig is an error, for it says nothing about the
-    driver. Of a scenario that ran more than once each case's name has its seed.
+    driver. Where nothing could be judged the case is skipped. Of a scenario that ran more than once each
+    case's name has its seed.
     """
     times_run = Counter((result.path, result.scenario) for result in results)
     suite = TestSuite("procnotify")
@@ -46,7 +47,9 @@ def write_junit(path: Path, results: Sequence[RunResult]) -> None:
 def _case(result: RunResult, *, with_seed: bool) -> TestCase:
     name = f"{result.scenario}[seed={result.seed}]" if with_seed else result.scenario
     case = TestCase(printable(name), classname=_class_name(result.path), time=result.seconds)
-    if result.outcome is not Outcome.PASSED:
+    if result.outcome is Outcome.SKIPPED:
+        case.result = [Skipped(printable(result.reason), result.outcome.words)]
+    elif result.outcome.failed:
         kind = Failure if result.outcome in (Outcome.BROKEN, Outcome.BUGCHECK) else Error
         verdict = kind(printable(result.reason), result.outcome.words)
         verdict.text = printable(account_text(result))
@@ -55,8 +58,11 @@ def _case(result: RunResult, *, with_seed: bool) -> TestCase:
     for key, value in _facts(result).items():
         properties.append(Property(key, value))
     case.append(properties)
+    said = list(result.not_judged_lines)
     if result.trace is not None:
-        case.system_out = printable(f"trace: {result.trace}")
+        said.append(f"trace: {result.trace}")
+    if said:
+        case.system_out = printable("\n".join(said))
     return case
 
 
@@ -67,6 +73,7 @@ def _class_name(path: Path) -> str:
 
 def _facts(result: RunResult) -> dict[str, str]:
     facts = {"seed": str(result.seed), "outcome": str(int(result.outcome)), "events": str(result.events)}
+    facts |= {"promises_held": str(result.held), "promises_not_judged": str(result.not_judged)}
     if result.retries:
         facts["retries"] = str(result.retries)
     if result.trace is not None:

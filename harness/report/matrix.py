@@ -9,6 +9,7 @@ from junitparser import Error, JUnitXml, JUnitXmlError, TestCase, TestSuite
 from rich.table import Table
 from rich.text import Text
 
+from harness.report.promises import promise_count
 from harness.report.terminal import OUTCOME_STYLES
 from harness.report.text import one_line, printable
 from harness.runs.matrix import CellResult
@@ -20,6 +21,8 @@ def cell_line(result: CellResult) -> Text:
     """One cell that has come to its end; of one that did not pass, why, and where more stands."""
     line = Text(f"{result.outcome.words:<14}", style=OUTCOME_STYLES[result.outcome])
     facts = f" {one_line(str(result.cell))}  {result.passed} of {len(result.runs)} runs passed"
+    if result.runs:
+        facts += f", {promise_count(result.held, result.not_judged)}"
     line.append(f"{facts}  {result.seconds:.1f} s", style="default")
     if result.outcome:
         line.append(f"\n    {one_line(result.reason)}", style="default")
@@ -46,6 +49,8 @@ def _shown(result: CellResult | None) -> Text:
     if result is None:
         return Text("not run", style="dim")
     counts = f" {result.passed}/{len(result.runs)}" if result.runs else ""
+    if result.not_judged:
+        counts += f", {result.not_judged} not judged"
     return Text(f"{result.outcome.words}{counts}", style=OUTCOME_STYLES[result.outcome])
 
 
@@ -60,6 +65,7 @@ def cell_as_json(result: CellResult) -> dict[str, object]:
         "exit_code": int(result.outcome),
         "error": result.error,
         "seconds": round(result.seconds, 3),
+        "promises": {"held": result.held, "not_judged": result.not_judged},
         "folder": result.folder,
         "results": list(result.runs),
     }

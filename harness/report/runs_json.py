@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.debuggers.base import Release
 from harness.report.explanation import explanation_text
+from harness.report.verdict import promises_as_json
 from harness.runs.result import RunResult
 
 __all__ = ["release_as_json", "result_as_json"]
@@ -21,6 +22,7 @@ def result_as_json(result: RunResult) -> dict[str, object]:
         "explanation": "" if result.check is None else explanation_text(result.check, result.reason),
         "retries": result.retries,
         "notes": list(result.notes),
+        "promises": promises_as_json(result.held, result.not_judged, result.not_judged_lines),
         "events": result.events,
         "seconds": round(result.seconds, 3),
         "trace": result.trace,

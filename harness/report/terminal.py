@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -35,6 +36,7 @@ OUTCOME_STYLES = {
     Outcome.BUGCHECK: "bold white on blue",
     Outcome.RIG: "bold yellow",
     Outcome.USAGE: "bold yellow",
+    Outcome.SKIPPED: "yellow",
 }
 QUIET_SHOWN = 1.0
 """Seconds without an event after which the live line says so."""
@@ -79,6 +81,8 @@ class TerminalReport:
         self._told = monotonic()
         self._finished: list[RunResult] = []
         self._causes: dict[Cause, RunResult] = {}
+        self._unjudged: set[tuple[Path, tuple[str, ...]]] = set()
+        """What was told not to be judged, once for each scenario."""
         self._current: _Current | None = None
         self._live = (
             Live(self, console=console, refresh_per_second=REFRESH_PER_SECOND, transient=True)
@@ -107,7 +111,7 @@ class TerminalReport:
             case RunFinished():
                 self._current = None
                 self._finished.append(progress.result)
-                self._failed += progress.result.outcome is not Outcome.PASSED
+                self._failed += progress.result.outcome.failed
                 if not self._quiet:
                     self._tell(progress.result)
             case _ if self._current is None:
@@ -154,7 +158,11 @@ class TerminalReport:
                 self._console.print(self._so_far(), soft_wrap=True)
             return
         self._console.print(_result_line(result), soft_wrap=True)
-        if result.outcome is Outcome.PASSED:
+        if not result.outcome.failed:
+            why = (result.path, result.not_judged_lines)
+            if result.not_judged and why not in self._unjudged:
+                self._unjudged.add(why)
+                self._console.print(_indented("\n".join(result.not_judged_lines)), soft_wrap=True)
             return
         first = self._causes.setdefault(cause_of(result), result)
         told = (
@@ -167,6 +175,8 @@ def _result_line(result: RunResult) -> Text:
     line = Text(f"{result.outcome.words:<14}", style=OUTCOME_STYLES[result.outcome])
     facts = f" {result.scenario:<28} seed {result.seed:<6} {result.seconds:6.2f} s {result.events:7} events"
     line.append(facts, style="default")
+    if result.not_judged:
+        line.append(f"  {result.not_judged} not judged", style="yellow")
     if result.retries:
         words = "1 retry" if result.retries == 1 else f"{result.retries} retries"
         line.append(f"  after {words}", style="yellow")
@@ -212,7 +222,7 @@ def _table(results: Sequence[RunResult]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("scenario")
     table.add_column("result")
-    for name in ("runs", "passed", "seconds", "events"):
+    for name in ("runs", "passed", "held", "not judged", "seconds", "events"):
         table.add_column(name, justify="right")
     by_scenario: dict[tuple[str, str], list[RunResult]] = {}
     for result in results:
@@ -224,10 +234,18 @@ def _table(results: Sequence[RunResult]) -> Table:
             Text(outcome.words, style=OUTCOME_STYLES[outcome]),
             str(len(runs)),
             str(sum(run.outcome is Outcome.PASSED for run in runs)),
+            _range(run.held for run in runs),
+            _range(run.not_judged for run in runs),
             f"{sum(run.seconds for run in runs):.2f}",
             str(sum(run.events for run in runs)),
         )
     return table
+
+
+def _range(numbers: Iterable[int]) -> str:
+    """``12``, or ``3-12`` where runs differ."""
+    found = sorted(set(numbers))
+    return str(found[0]) if len(found) == 1 else f"{found[0]}-{found[-1]}"
 
 
 def _totals(results: Sequence[RunResult]) -> Text:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from harness.events import Event
@@ -9,7 +11,7 @@ from harness.order import CheckResult
 from harness.report.explanation import explanation_text
 from harness.verdict.judge import Verdict
 
-__all__ = ["verdict_as_json", "verdict_text"]
+__all__ = ["promises_as_json", "verdict_as_json", "verdict_text"]
 
 
 def verdict_text(verdict: Verdict) -> str:
@@ -21,7 +23,8 @@ def verdict_text(verdict: Verdict) -> str:
     explained = (
         "" if verdict.check is None or verdict.check.passed else explanation_text(verdict.check, verdict.line)
     )
-    return "\n".join(line for line in (verdict.line, explained, *verdict.notes) if line)
+    lines = (verdict.line, explained, *verdict.not_judged_lines, *verdict.notes)
+    return "\n".join(line for line in lines if line)
 
 
 def verdict_as_json(verdict: Verdict) -> dict[str, object]:
@@ -40,8 +43,14 @@ def verdict_as_json(verdict: Verdict) -> dict[str, object]:
         "unhandled": _event(verdict.unhandled),
         "bugcheck": _event(verdict.bugcheck),
         "notes": list(verdict.notes),
+        "promises": promises_as_json(verdict.held, verdict.not_judged, verdict.not_judged_lines),
         "check": None if verdict.check is None else _check(verdict.check, verdict.line),
     }
+
+
+def promises_as_json(held: int, not_judged: int, why: Sequence[str]) -> dict[str, object]:
+    """How many promises held, how many could not be judged, and why."""
+    return {"held": held, "not_judged": not_judged, "why": list(why)}
 
 
 def _event(event: Event | None) -> object:
@@ -66,6 +75,10 @@ def _check(result: CheckResult, told: str) -> dict[str, object]:
             for failure in result.failures
         ],
         "unjudged": [{"reason": said.reason, "hint": said.hint} for said in result.unjudged],
+        "unobserved": [
+            {"what": said.what, "why": said.why, "line": said.line, "promises": said.promises}
+            for said in result.unobserved
+        ],
         "witnesses": [
             {
                 "line": witness.expectation.line,

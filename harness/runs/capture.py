@@ -15,7 +15,7 @@ from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost
 from harness.events import Event
 from harness.files import cannot_write, patiently
 from harness.machines.base import PreparedMachine, RecordingMachine
-from harness.outcome import Outcome
+from harness.outcome import NOT_FAILED
 from harness.runs.livetarget import LiveTarget, machine_says
 from harness.runs.performing import begin_trace, now_text, perform, step_runner
 from harness.runs.progress import EventCaptured, PhaseEntered
@@ -135,14 +135,14 @@ class Capture:
         :param complete: the capture came to its end.
         :raises TraceError: it cannot be written.
         """
-        if outcome != Outcome.PASSED.words and isinstance(self._rig.machine, RecordingMachine):
+        if outcome not in NOT_FAILED and isinstance(self._rig.machine, RecordingMachine):
             self._keep(self._rig.machine.artifacts())
         if self._writer is None:
             return
         self._writer.finish(
             complete=complete, outcome=outcome, reason=reason, bindings=self.bindings, ended=now_text()
         )
-        if outcome == Outcome.PASSED.words and self._rig.keep_traces is KeptTraces.FAILED:
+        if outcome in NOT_FAILED and self._rig.keep_traces is KeptTraces.FAILED:
             patiently(self._writer.path.unlink)
             self._writer = None
 

@@ -9,7 +9,7 @@ import harness
 from harness.debuggers.base import Release
 from harness.events import Event
 from harness.machines.base import DirectMachine
-from harness.outcome import Outcome
+from harness.outcome import NOT_FAILED
 from harness.runs.directport import DirectPort
 from harness.runs.performing import begin_trace, now_text, perform, step_runner
 from harness.runs.progress import EventCaptured, PhaseEntered
@@ -70,7 +70,7 @@ class DirectCapture:
         :raises ProcnotifyError: it cannot be written.
         """
         rig = self._rig
-        passed = outcome == Outcome.PASSED.words
+        passed = outcome in NOT_FAILED
         if not self._facts or (passed and rig.keep_traces is KeptTraces.FAILED):
             return  # it never booted, or nobody wants it
         writer = begin_trace(

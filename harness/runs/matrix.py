@@ -72,9 +72,22 @@ class CellResult:
         return sum(run["exit_code"] == Outcome.PASSED for run in self.runs)
 
     @property
+    def not_judged(self) -> int:
+        """Promises of all runs that could not be judged."""
+        return sum(run["promises"]["not_judged"] for run in self.runs)
+
+    @property
+    def held(self) -> int:
+        """Promises of all runs that are proved."""
+        return sum(run["promises"]["held"] for run in self.runs)
+
+    @property
     def reason(self) -> str:
-        """Of the first run that did not pass; of a cell without one, why it has none."""
-        failed = next((run for run in self.runs if run["exit_code"] != Outcome.PASSED), None)
+        """Of the first run that failed, else of the first that was skipped; of a cell without one, why it has
+        none."""
+        failed = next((run for run in self.runs if Outcome(run["exit_code"]).failed), None)
+        if failed is None and not self.error:
+            failed = next((run for run in self.runs if run["exit_code"] != Outcome.PASSED), None)
         return self.error if failed is None else f"{failed['scenario']}: {failed['reason']}"
 
 

@@ -144,6 +144,7 @@ def open_rig(
     keep_traces: KeptTraces = KeptTraces.ALL,
     retries: int = 0,
     kdfiles: bool = False,
+    strict: bool = False,
     interrupted: Callable[[], bool] = lambda: False,
     subscribers: tuple[Subscriber, ...] = (),
     building: Callable[[str], None] | None = None,
@@ -165,6 +166,7 @@ def open_rig(
     :param keep_traces: of which runs the traces stay.
     :param retries: how often a run whose rig failed is begun anew.
     :param kdfiles: the target gets the drivers of the debugger, and not from its own disk.
+    :param strict: promises that could not be judged are an error.
     :param interrupted: see :class:`~harness.runs.rig.Rig`.
     :param trace_folder: where the folder with this rig's traces is made, once there is one; see
         :class:`harness.runs.trace_folder.TraceFolder`, also for ``now`` and ``token``.
@@ -208,5 +210,6 @@ def open_rig(
             keep_traces=keep_traces,
             retries=retries,
             kdfiles=kdfiles,
+            strict=strict,
             interrupted=interrupted,
         )

@@ -77,6 +77,7 @@ class _Setting:
     lines: Grammar | None
     keep_traces: KeptTraces
     retries: int
+    strict: bool
     scenarios: tuple[Scenario, ...]
     folder: Path
     """For the traces, until they are taken from there."""
@@ -115,6 +116,7 @@ def run_parallel(
             rig.lines,
             rig.keep_traces,
             rig.retries,
+            rig.strict,
             tuple(scenarios),
             Path(folder),
         )
@@ -128,7 +130,7 @@ def run_parallel(
                 for result in batch.results:
                     results.append(_adopted(rig, result))
                     rig.emit(RunFinished(results[-1]))
-                    if fail_fast and result.outcome is not Outcome.PASSED:
+                    if fail_fast and result.outcome.failed:
                         return Series(tuple(results))
                 if batch.refused is not None:
                     rig.traces.note(Outcome.USAGE)
@@ -204,6 +206,7 @@ def _begin(setting: _Setting, stop: Event) -> None:
         lines=setting.lines,
         keep_traces=setting.keep_traces,
         retries=setting.retries,
+        strict=setting.strict,
         interrupted=stop.is_set,
     )
     gc.freeze()  # what was imported stays: it need not be looked through again and again

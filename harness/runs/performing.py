@@ -12,11 +12,13 @@ from harness.actions import FieldType
 from harness.files import cannot_write
 from harness.grammars import described
 from harness.guests.base import Guest
+from harness.machines.base import LimitedMachine, Machine
 from harness.runs.livetarget import Caller
 from harness.runs.progress import PhaseEntered
 from harness.runs.rig import PROBE, Rig
 from harness.runs.steps import Markers, StepRunner, loads_driver_itself, start_other_driver, stop_other_driver
 from harness.scenario.model import ActorStep, RepeatSteps, Scenario, Step
+from harness.scenario.unreported import FACT, unreported_text
 from harness.trace.format import Header
 from harness.trace.writer import TraceWriter
 
@@ -65,7 +67,7 @@ def begin_trace(
     """
     header = Header(
         scenario=scenario.name,
-        machine=rig.machine.describe(),
+        machine=_facts_of(rig.machine),
         debugger=debugger,
         driver_sha256=rig.driver_sha256(),
         other_drivers=rig.other_drivers_sha256(),
@@ -84,6 +86,13 @@ def begin_trace(
         return TraceWriter(path, header)
     except OSError as error:
         raise cannot_write(path, error, hint="choose another --trace-dir") from None
+
+
+def _facts_of(machine: Machine) -> dict[str, str]:
+    facts = machine.describe()
+    if isinstance(machine, LimitedMachine) and machine.unreported:
+        facts[FACT] = unreported_text(machine.unreported)
+    return facts
 
 
 def probe_names(steps: tuple[Step, ...]) -> set[str]:

@@ -37,6 +37,12 @@ class RunResult:
     """The trace file, where one was begun."""
     release: Release | None = None
     """How the target was left; None when no debugger ever had it."""
+    held: int = 0
+    """Promises that are proved."""
+    not_judged: int = 0
+    """Promises that could not be judged: neither the driver's lines nor the machine tell of them."""
+    not_judged_lines: tuple[str, ...] = ()
+    """Which ones, and why, a line for each reason."""
     retries: int = 0
     """How often it was begun anew because the rig had failed; ``notes`` says why."""
 

@@ -77,6 +77,8 @@ class Rig:
     kdfiles: bool = False
     """The target gets the drivers of the debugger, which is one that serves files
     (:class:`~harness.debuggers.base.FileServingDebugger`), and not from its own disk."""
+    strict: bool = False
+    """Promises that could not be judged are an error."""
     retries: int = 0
     """How often a run whose rig failed is begun anew from the machine's clean state."""
     interrupted: Callable[[], bool] = lambda: False

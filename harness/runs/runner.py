@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from time import monotonic
 
 from harness.errors import DriverHang, MissingImport, ProcnotifyError, UsageError
+from harness.events import Event
 from harness.internal import internal_error
+from harness.machines.base import LimitedMachine
+from harness.order import Observation
 from harness.outcome import Outcome, worst
 from harness.runs.capture import Capture
 from harness.runs.direct import DirectCapture
@@ -52,7 +55,7 @@ def run_scenario(rig: Rig, scenario: Scenario, *, seed: int) -> RunResult:
     :raises RunInterrupted: Ctrl-C.
     """
     given_up: list[RunResult] = []
-    while (result := _run_once(rig, scenario, seed)).outcome is Outcome.RIG and len(given_up) < rig.retries:
+    while _is_to_be_begun_anew(rig, result := _run_once(rig, scenario, seed)) and len(given_up) < rig.retries:
         given_up.append(result)
         rig.emit(RunRetried(result))
     if given_up:
@@ -60,6 +63,11 @@ def run_scenario(rig: Rig, scenario: Scenario, *, seed: int) -> RunResult:
         result = replace(result, retries=len(given_up), notes=(*result.notes, *why))
     rig.emit(RunFinished(result))
     return result
+
+
+def _is_to_be_begun_anew(rig: Rig, result: RunResult) -> bool:
+    """The rig failed: what the driver's lines do not tell (``rig.strict``) they would not tell again."""
+    return result.outcome is Outcome.RIG and not (rig.strict and result.not_judged)
 
 
 def _run_once(rig: Rig, scenario: Scenario, seed: int) -> RunResult:
@@ -87,6 +95,9 @@ def _run_once(rig: Rig, scenario: Scenario, seed: int) -> RunResult:
             check=verdict.check,
             notes=(*verdict.notes, *_missing_imports(rig)),
             events=len(capture.events),
+            held=verdict.held,
+            not_judged=verdict.not_judged,
+            not_judged_lines=verdict.not_judged_lines,
             seconds=monotonic() - started,
             trace=capture.trace,
             release=capture.release,
@@ -124,16 +135,28 @@ def _with_all_names(missing: MissingImport, rig: Rig) -> MissingImport:
     return MissingImport(missing.message, name=missing.name, hint=hint)
 
 
+def _observation(rig: Rig, scenario: Scenario, events: Sequence[Event]) -> Observation:
+    machine = rig.machine
+    unreported = machine.unreported if isinstance(machine, LimitedMachine) else ()
+    return Observation.over(scenario, events, unreported)
+
+
 def _verdict(rig: Rig, capture: Capture | DirectCapture, scenario: Scenario) -> tuple[Verdict, bool]:
     """The verdict, and whether the capture came to its end."""
     grammar = rig.grammar(scenario)
     try:
         capture.run()
         rig.emit(PhaseEntered("check"))
-        return (
-            judge(scenario, capture.events, capture.bindings, release=capture.release, grammar=grammar),
-            True,
+        judged = judge(
+            scenario,
+            capture.events,
+            capture.bindings,
+            observation=_observation(rig, scenario, capture.events),
+            release=capture.release,
+            grammar=grammar,
+            strict=rig.strict,
         )
+        return judged, True
     except MissingImport as missing:
         raise with_sources(_with_all_names(missing, rig), rig.drivers) from None
     except UsageError:

@@ -54,7 +54,7 @@ def run_series(
         for repetition, scenario in itertools.product(range(repeat), scenarios):
             result = run_scenario(rig, scenario, seed=seed_of(scenario, seed) + repetition)
             results.append(without_witnesses(result) if rig.keep_traces is KeptTraces.FAILED else result)
-            if fail_fast and results[-1].outcome is not Outcome.PASSED:
+            if fail_fast and results[-1].outcome.failed:
                 break
     except RunInterrupted as error:
         return Series(tuple(results), interrupted=error.result)
@@ -65,4 +65,4 @@ def run_series(
 
 def without_witnesses(result: RunResult) -> RunResult:
     """The result; of one that passed without what the checker found, so that many of them can be held."""
-    return replace(result, check=None) if result.outcome is Outcome.PASSED else result
+    return result if result.outcome.failed else replace(result, check=None)

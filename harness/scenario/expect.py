@@ -22,13 +22,24 @@ from harness.scenario.model import (
     Pattern,
     Repeat,
     Sequence,
+    Variable,
     Within,
 )
 from harness.scenario.steps import read_variable
 from harness.scenario.variables import Names, check_variables
 from harness.yamlfile.nodes import ListNode, MapNode, Node, ScalarNode, Source, describe
 
-__all__ = ["ITEMS", "MAX_BRANCHES", "MAX_ROUNDS", "read_expectations"]
+__all__ = [
+    "ITEMS",
+    "MAX_BRANCHES",
+    "MAX_ROUNDS",
+    "has_limit",
+    "may_be_missing",
+    "patterns_of",
+    "read_constant_patterns",
+    "read_expectations",
+    "read_requires",
+]
 
 ITEMS = ("next", "any_order", "one_of", "optional", "repeat", "never", "within")
 """What an item of an order may be besides a pattern."""
@@ -53,7 +64,7 @@ def read_expectations(source: Source, node: Node, names: Names) -> tuple[Expecta
 
 def _block(source: Source, node: Node, names: Names) -> Expectation:
     noted = len(source.mistakes)
-    entries = source.mapping(node, "expect", optional=("scope", "free", "order", "never", "only"))
+    entries = source.mapping(node, "expect", optional=("requires", "scope", "free", "order", "never", "only"))
     sound = len(source.mistakes) == noted
     if sound and "order" not in entries and "never" not in entries:
         source.fail(node, "expect promises nothing", hint="give it an 'order' or a 'never'")
@@ -67,6 +78,9 @@ def _block(source: Source, node: Node, names: Names) -> Expectation:
         never=source.entry(entries, "never", lambda node: _patterns(source, node, "never"), ()),
         only=only,
         line=node.line,
+        requires=source.entry(
+            entries, "requires", lambda node: read_constant_patterns(source, node, "requires"), ()
+        ),
     )
     whole = len(source.mistakes) == noted
     if whole:
@@ -141,13 +155,30 @@ def patterns_of(expectation: Expectation) -> list[Pattern]:
     return found
 
 
+def has_limit(expectation: Expectation) -> bool:
+    """Is there a ``within`` in the order?"""
+
+    def walk(item: Item) -> bool:
+        match item:
+            case Within():
+                return True
+            case Sequence(items=items) | AnyOrder(items=items) | OneOf(items=items):
+                return any(map(walk, items))
+            case Next(of=of) | Optional(of=of) | Repeat(of=of):
+                return walk(of)
+            case _:
+                return False
+
+    return expectation.order is not None and walk(expectation.order)
+
+
 # --- the order ---
 
 
 def _order(source: Source, node: Node) -> Sequence:
     noted = len(source.mistakes)
     items = _items(source, node, "order", nested=False, rounds=False)
-    if len(source.mistakes) == noted and all(_may_be_missing(item) for item in items):
+    if len(source.mistakes) == noted and all(may_be_missing(item) for item in items):
         source.fail(node, "this order asks for nothing: every item of it may be missing")
     return Sequence(items, node.line)
 
@@ -187,7 +218,7 @@ def _items(source: Source, node: Node, what: str, *, nested: bool, rounds: bool)
                 source.note(item.line, "'never' has no neighbours", hint="put it beside 'order', not in it")
         if not isinstance(item, Never | Within):
             nothing_before = False
-            before_may_be_missing = before_may_be_missing and _may_be_missing(item)
+            before_may_be_missing = before_may_be_missing and may_be_missing(item)
     return items
 
 
@@ -257,7 +288,7 @@ def _repeat(source: Source, node: Node, line: int) -> Repeat:
         of = Sequence((_item(source, entries["of"]),), entries["of"].line)
         if isinstance(of.items[0], Never | Within):
             source.fail(of.line, "a gap alone cannot be repeated")
-    if all(_may_be_missing(item) for item in of.items):
+    if all(may_be_missing(item) for item in of.items):
         source.fail(of.line, "what is repeated may be missing, so any number of rounds fits")
     minimum, maximum = 1, None
     if "min" in entries:
@@ -269,18 +300,19 @@ def _repeat(source: Source, node: Node, line: int) -> Repeat:
     return Repeat(of, minimum, maximum, line)
 
 
-def _may_be_missing(item: Item) -> bool:
+def may_be_missing(item: Item) -> bool:
+    """May an order be kept without an event for this?"""
     match item:
         case Pattern():
             return False
         case Sequence(items=items) | AnyOrder(items=items):
-            return all(_may_be_missing(inner) for inner in items)
+            return all(may_be_missing(inner) for inner in items)
         case OneOf(items=items):
-            return any(_may_be_missing(inner) for inner in items)
+            return any(may_be_missing(inner) for inner in items)
         case Next(of=of):
-            return _may_be_missing(of)
+            return may_be_missing(of)
         case Repeat(of=of, minimum=minimum):
-            return minimum == 0 or _may_be_missing(of)
+            return minimum == 0 or may_be_missing(of)
         case _:
             return True
 
@@ -291,6 +323,21 @@ def _may_be_missing(item: Item) -> bool:
 def _patterns(source: Source, node: Node, what: str) -> tuple[Pattern, ...]:
     nodes = source.list(node, what) if isinstance(node, ListNode) else (node,)
     return source.each(nodes, lambda item: _pattern(source, item))
+
+
+def read_requires(source: Source, node: Node) -> tuple[Pattern, ...]:
+    """What a recording must hold, or nothing is judged: patterns that name no variable."""
+    return read_constant_patterns(source, node, "requires")
+
+
+def read_constant_patterns(source: Source, node: Node, what: str) -> tuple[Pattern, ...]:
+    """Patterns, one or a list, that name no variable."""
+    patterns = _patterns(source, node, what)
+    for pattern in patterns:
+        inner = (value.of if isinstance(value, Not) else value for _, value in pattern.fields)
+        if any(isinstance(value, Variable) for value in inner):
+            source.note(pattern.line, f"a variable in {what}", hint="nothing binds it there: write a value")
+    return patterns
 
 
 def _pattern(source: Source, node: Node) -> Pattern:

@@ -10,7 +10,7 @@ from harness.errors import GrammarError, ScenarioError
 from harness.grammars import load_grammar
 from harness.lines import Grammar
 from harness.printmasks import COMPONENTS, DEFAULT, MAX_MASK, check_mask, component_of
-from harness.scenario.expect import read_expectations
+from harness.scenario.expect import read_expectations, read_requires
 from harness.scenario.model import Scenario, Step, names_of
 from harness.scenario.rules import RULES
 from harness.scenario.steps import StepReader
@@ -45,7 +45,17 @@ def parse(text: str, path: Path) -> Scenario:
 MAX_PROCESSORS: Final = 8
 """As many as the virtual target can have."""
 _REQUIRED = ("scenario", "summary", "expect")
-_OPTIONAL = ("steps", "lifecycle", "seed", "profile", "policy", "processors", "print_mask", "lines")
+_OPTIONAL = (
+    "steps",
+    "lifecycle",
+    "seed",
+    "profile",
+    "policy",
+    "processors",
+    "print_mask",
+    "lines",
+    "requires",
+)
 
 
 def _read(source: Source, text: str) -> Scenario:
@@ -71,6 +81,7 @@ def _read(source: Source, text: str) -> Scenario:
         processors=source.entry(entries, "processors", lambda node: _processors(source, node), None),
         print_masks=source.entry(entries, "print_mask", lambda node: _print_masks(source, node), {}),
         lines=source.entry(entries, "lines", lambda node: _lines(source, node), None),
+        requires=source.entry(entries, "requires", lambda node: read_requires(source, node), ()),
     )
 
 

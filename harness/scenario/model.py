@@ -281,6 +281,8 @@ class Expectation:
     only: bool
     """Every event in scope must be claimed by the order."""
     line: int
+    requires: tuple[Pattern, ...] = ()
+    """Without an event of the recording for each of these the block is not judged."""
 
 
 @dataclass(frozen=True)
@@ -306,6 +308,8 @@ class Scenario:
     """Which debug prints are to pass, where that is not Windows' own choice."""
     lines: Grammar | None = field(default=None, hash=False)
     """Of the driver's lines; None: the built-in one."""
+    requires: tuple[Pattern, ...] = ()
+    """Without an event of the recording for each of these no block is judged."""
 
     def names(self) -> dict[str, int]:
         """Names that the steps bind, see :func:`names_of`."""

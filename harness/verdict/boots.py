@@ -60,6 +60,9 @@ def over_boots(scenario: Scenario, results: Sequence[tuple[str, CheckResult]], *
         unjudged=tuple(unjudged),
         violations=tuple(violation for result in named for violation in result.violations),
         events=sum(result.events for result in named),
+        unobserved=named[0].unobserved if named else (),
+        rules=_rules(named),
+        skipped=bool(named) and all(result.skipped for result in named),
     )
 
 
@@ -68,11 +71,30 @@ def _of(expectation: Expectation, results: Sequence[CheckResult]) -> Witness | F
     failures = [said for result in results for said in result.failures if said.expectation is expectation]
     unjudged = [said for result in results for said in result.unjudged if said.expectation is expectation]
     witnesses = [said for result in results for said in result.witnesses if said.expectation is expectation]
-    broken = [failure for failure in failures if not failure.waited]
+    broken: list[Failure | Unjudged] = [failure for failure in failures if not failure.waited]
+    if broken and witnesses and any(said.expectation is expectation for said in results[0].unobserved):
+        broken = [_uncertain(failure) for failure in failures if not failure.waited]
     ambiguous = [said for said in unjudged if said.ambiguous]
     furthest = sorted(failures, key=lambda failure: failure.found or 0, reverse=True)
     said: list[Witness | Failure | Unjudged] = [*broken, *ambiguous, *witnesses, *furthest, *unjudged]
     return said[0] if said else None
+
+
+def _uncertain(failure: Failure) -> Unjudged:
+    """What broke an order of which something could not be judged may have come in a boot that does not keep
+    it, where it is allowed."""
+    assert failure.place is not None
+    reason = f"{failure.reason}; the order that this is forbidden with is not judged as a whole"
+    return Unjudged(reason, failure.place, hint="judge each boot by itself: --from, --to")
+
+
+def _rules(results: Sequence[CheckResult]) -> int:
+    """How many lifecycle rules held in every boot."""
+    if not results:
+        return 0
+    first = results[0]
+    held = first.rules + len({violation.rule for violation in first.violations})
+    return held - len({violation.rule for result in results for violation in result.violations})
 
 
 def _named(boot: str, result: CheckResult) -> CheckResult:

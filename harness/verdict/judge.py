@@ -9,7 +9,8 @@ from harness.bugcheckcodes import bugcheck_words
 from harness.debuggers.base import Release
 from harness.events import Bugcheck, Event, Stop
 from harness.lines import Grammar
-from harness.order import Check, CheckResult, check
+from harness.order import Check, CheckResult, Observation, check
+from harness.order.notjudged import not_judged_lines
 from harness.outcome import Outcome
 from harness.printmasks import OPEN_HINT
 from harness.scenario import Scenario
@@ -52,6 +53,12 @@ class Verdict:
     """Why only a part of what happened was judged; empty: all of it was."""
     notes: tuple[str, ...] = ()
     """What is to be told besides, a line each."""
+    held: int = 0
+    """Promises that are proved."""
+    not_judged: int = 0
+    """Promises that could not be judged: neither the driver's lines nor the machine tell of them."""
+    not_judged_lines: tuple[str, ...] = ()
+    """Which ones, and why, a line for each reason."""
 
     @property
     def line(self) -> str:
@@ -65,36 +72,42 @@ def judge(
     bindings: Mapping[str, int],
     *,
     survey: Survey | None = None,
+    observation: Observation | None = None,
     checking: Check | None = None,
     ending: Ending | None = None,
     release: Release | None = None,
     unfinished: str = "",
     partial: bool = False,
     grammar: Grammar | None = None,
+    strict: bool = False,
 ) -> Verdict:
     """Judge a capture. What nobody foresaw apart, nothing is raised: every outcome is in the verdict.
 
     The first that applies decides: a bugcheck (4); an exception that nothing handled or another fault of the
     driver that ended the capture (1); the rig's failure, a target not proved to run, lines that are missing
     or came twice, a driver that was not heard (3); the checker's findings (1), lines that the driver did not
-    count (1), what the checker could not judge (3).
+    count (1), what the checker could not judge (3); that there was nothing to be judged (5).
 
     :param scenario: None: the capture alone is judged, not an order.
     :param events: in capture order. Iterated several times, and never held: memory does not grow with them.
     :param bindings: what the steps bound.
     :param survey: of these events, where somebody has made it already.
+    :param observation: what the whole recording carries, of which these events may be a part; None: they are
+        all of it.
     :param checking: has been fed these events, with this scenario and these bindings; None: it is done here.
     :param ending: what ended the capture early.
     :param release: how the target was left; None where no target was.
     :param unfinished: why the end of the capture is not known; empty: it is.
     :param partial: judge what there is of a capture that ended early or whose end is not known.
     :param grammar: by which the driver's lines were read, where no survey knows it; None: the built-in one.
+    :param strict: promises that could not be judged, for the driver's lines or the machine do not tell of
+        them, are an error (3).
     """
     if survey is None:
         survey = Survey(grammar)
         survey.feed(events)
-    judged = _Judge(scenario, events, bindings, survey, checking)
-    return judged.verdict(ending, release, unfinished, partial)
+    judged = _Judge(scenario, events, bindings, survey, observation, checking)
+    return judged.verdict(ending, release, unfinished, partial, strict)
 
 
 class _Judge:
@@ -106,12 +119,14 @@ class _Judge:
         events: Iterable[Event],
         bindings: Mapping[str, int],
         survey: Survey,
+        observation: Observation | None,
         checking: Check | None,
     ) -> None:
         self._scenario = scenario
         self._events = events
         self._bindings = bindings
         self._survey = survey
+        self._observation = observation
         self._checking = checking
         self._off = scenario.lifecycle_off if scenario is not None else frozenset()
         self._found = Verdict(
@@ -127,7 +142,12 @@ class _Judge:
         )
 
     def verdict(
-        self, ending: Ending | None, release: Release | None, unfinished: str, partial: bool
+        self,
+        ending: Ending | None,
+        release: Release | None,
+        unfinished: str,
+        partial: bool,
+        strict: bool,
     ) -> Verdict:
         decided = self._of_target(ending)
         if decided is not None:
@@ -140,7 +160,7 @@ class _Judge:
             return self._is(Outcome.RIG, unfinished, "judge what there is of it with --partial")
         if ending is not None or unfinished:
             self._found = replace(self._found, partial=unfinished or (ending.reason if ending else ""))
-        return self._of_lines() or self._of_order()
+        return self._of_lines() or self._of_order(strict=strict)
 
     def _is(self, outcome: Outcome, reason: str, hint: str = "") -> Verdict:
         return replace(self._found, outcome=outcome, reason=reason, hint=hint)
@@ -199,9 +219,14 @@ class _Judge:
             return self._is(Outcome.RIG, what, "record while processes come and go")
         return None
 
-    def _of_order(self) -> Verdict:
+    def _of_order(self, *, strict: bool) -> Verdict:
         found = self._check()
         self._found = replace(self._found, check=found)
+        if found is not None and self._scenario is not None:
+            lines = not_judged_lines(found.unobserved, self._scenario.path.name)
+            self._found = replace(
+                self._found, held=found.held, not_judged=found.not_judged, not_judged_lines=lines
+            )
         failures = () if found is None else found.failures
         # A part of a trace cannot prove that something never came.
         certain = [failure for failure in failures if not (self._found.partial and failure.waited)]
@@ -213,9 +238,20 @@ class _Judge:
         if failures:
             hint = "what was not recorded may hold it"
             return self._is(Outcome.RIG, f"not judged: {failures[0].reason}", hint)
-        if found is not None and not found.passed:
+        if found is None:
+            return self._found
+        if found.unjudged:
             return self._is(Outcome.RIG, found.reason, found.unjudged[0].hint)
+        if strict and found.unobserved:
+            return self._is(Outcome.RIG, self._not_judged(), "without --strict that is no error")
+        if found.skipped:
+            return self._is(Outcome.SKIPPED, self._not_judged())
         return self._found
+
+    def _not_judged(self) -> str:
+        """The first reason for which something could not be judged, and how many more there are."""
+        first, *others = self._found.not_judged_lines
+        return f"{first} (and for {len(others)} more reason{'s' * (len(others) > 1)})" if others else first
 
     def _check(self) -> CheckResult | None:
         """What the checker found; each boot is checked by itself."""
@@ -227,11 +263,12 @@ class _Judge:
         if len(boots) == 1 or not (heard or more):
             if self._checking is not None:
                 return self._checking.result(self._events)
-            return check(self._scenario, self._events, self._bindings)
+            return check(self._scenario, self._events, self._bindings, self._observation)
+        observation = self._observation or Observation.over(self._scenario, self._events)
         results = [
             (
                 f"boot {number} of {MAX_BOOTS if more else len(boots)}{' and more' * more}",
-                check(self._scenario, BootEvents(self._events, boot), self._bindings),
+                check(self._scenario, BootEvents(self._events, boot), self._bindings, observation),
             )
             for number, boot in heard
         ]

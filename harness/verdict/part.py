@@ -11,7 +11,7 @@ from harness.debuggers.base import Release
 from harness.errors import UsageError
 from harness.events import Event
 from harness.lines import Grammar
-from harness.order import Check
+from harness.order import Check, Observation
 from harness.outcome import Outcome
 from harness.scenario import Scenario
 from harness.scenario.expect import patterns_of
@@ -54,6 +54,7 @@ def judge_part(
     bindings: Mapping[str, int],
     *,
     survey: Survey,
+    observation: Observation | None = None,
     checking: Check | None = None,
     first: str | None,
     last: str | None,
@@ -61,12 +62,13 @@ def judge_part(
     release: Release | None = None,
     unfinished: str = "",
     partial: bool = False,
+    strict: bool = False,
 ) -> Verdict:
     """Judge the events between two lines; what the driver did to the target elsewhere outweighs them.
 
     A part that has its end is whole, however the recording ended.
 
-    :param survey: of all events; so is ``checking``.
+    :param survey: of all events; so are ``observation`` and ``checking``.
     :param first: text of the line with which the part begins; None: the beginning.
     :param last: text of the line with which it ends; None: the end.
     :raises UsageError: no such line, though the recording came to its end.
@@ -79,11 +81,13 @@ def judge_part(
             events,
             bindings,
             survey=survey,
+            observation=observation,
             checking=checking,
             ending=ending,
             release=release,
             unfinished=unfinished,
             partial=partial,
+            strict=strict,
         )
     fault = ending if ending is not None and ending.outcome in (Outcome.BROKEN, Outcome.BUGCHECK) else None
     if survey.bugcheck is not None or survey.unhandled is not None or fault is not None:
@@ -102,10 +106,12 @@ def judge_part(
         part,
         bindings,
         survey=part.survey(survey.grammar),
+        observation=observation or Observation.over(scenario, events),
         ending=ending,
         release=release,
         unfinished=unfinished,
         partial=partial,
+        strict=strict,
     )
 
 

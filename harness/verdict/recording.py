@@ -8,8 +8,9 @@ from itertools import islice
 from harness.errors import TraceError
 from harness.grammars import recorded_grammar
 from harness.lines import Grammar
-from harness.order import Check
+from harness.order import Check, Observation
 from harness.scenario import Scenario
+from harness.scenario.unreported import FACT, unreported_of
 from harness.trace.format import Footer
 from harness.trace.sources import TraceSource
 from harness.verdict.ending import Ending
@@ -32,6 +33,7 @@ def judge_recording(
     first: str | None = None,
     last: str | None = None,
     partial: bool = False,
+    strict: bool = False,
 ) -> Verdict:
     """Hold a recording, or a part of it, to ``scenario``; memory does not grow with its length.
 
@@ -40,6 +42,8 @@ def judge_recording(
     :param first: text of the line with which the part begins; None: the beginning of the recording.
     :param last: text of the line with which the part ends; it is whole then, however the recording ended.
     :param partial: judge what there is of a recording that ended early or has no footer.
+    :param strict: a promise that could not be judged is an error, as in
+        :func:`harness.verdict.judge.judge`.
     :raises TraceError: the file is damaged, or its footer counts something else than it holds.
     :raises UsageError: no such line, or a name that the scenario does not use.
     """
@@ -47,10 +51,14 @@ def judge_recording(
     survey = Survey(grammar or recorded_grammar(source.header.lines, source.path))
     foretold = _bindings(source.footer, by_hand)
     # The one pass that most recordings need: counted and checked together.
-    checking = Check(scenario, foretold) if first is None and last is None else None
+    told = source.header.machine.get(FACT)
+    unreported = () if told is None else unreported_of(source.path, told)
+    observation = Observation(scenario, unreported)
+    checking = Check(scenario, foretold, observation) if first is None and last is None else None
     iterator = iter(source)
     while chunk := list(islice(iterator, _CHUNK)):
         survey.feed(chunk)
+        observation.feed(chunk)
         if checking is not None:
             checking.feed(chunk)
     footer = source.footer
@@ -67,12 +75,14 @@ def judge_recording(
         source,
         bindings,
         survey=survey,
+        observation=observation,
         checking=checking,
         first=first,
         last=last,
         ending=ending,
         unfinished=unfinished,
         partial=partial,
+        strict=strict,
     )
 
 

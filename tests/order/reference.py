@@ -4,6 +4,10 @@ A *reading* of an item says which events it claims, what that asks of the variab
 what must not come. A list's readings are those of its items, one after the other, with the gaps held to; what
 concerns variables is decided when their values are known: a round's own at the end of the round, all others
 at the end.
+
+Where something was not observed: a field that is *lacking* is no reason for an event not to fit where it must
+come, and reason enough where it must not; a limit beside an event without a time is kept; a variable that has
+no value is no reason to forbid anything.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.callbacks import CALLBACK_KINDS
-from harness.events import KINDS, Event
+from harness.events import KINDS, Event, kind_of
 from harness.scenario import model
 from harness.scenario.model import Expectation, Item, Pattern, Variable
 
@@ -49,14 +53,22 @@ class Gap:
     within: tuple[int, ...] = ()
 
 
-def holds(expectation: Expectation, trace: Sequence[Event]) -> bool:
-    """Is there an assignment of distinct events to patterns as the documentation of orders asks for it?"""
-    return _Reference(expectation, trace).holds()
+def holds(
+    expectation: Expectation, trace: Sequence[Event], lacking: frozenset[tuple[str, str]] = frozenset()
+) -> bool:
+    """Is there an assignment of distinct events to patterns as the documentation of orders asks for it?
+
+    :param lacking: kinds and fields that no event carries.
+    """
+    return _Reference(expectation, trace, lacking).holds()
 
 
 class _Reference:
-    def __init__(self, expectation: Expectation, trace: Sequence[Event]) -> None:
+    def __init__(
+        self, expectation: Expectation, trace: Sequence[Event], lacking: frozenset[tuple[str, str]]
+    ) -> None:
         self.expectation = expectation
+        self.lacking = lacking
         named = {p.kind for p in _patterns(expectation.order)} | {p.kind for p in expectation.never}
         kinds = tuple(KINDS[kind] for kind in {*CALLBACK_KINDS, *named} - {None})
         scope = expectation.scope
@@ -104,13 +116,22 @@ class _Reference:
         )
 
     def fits(self, pattern: Pattern, event: Event, values: dict[str, object] | None) -> bool:
-        """Does the event fit? Variables are compared with ``values``; None: they are left aside."""
+        """Does the event fit? Variables are compared with ``values``; None: they are left aside, and it must
+        come."""
         if pattern.kind is not None and not isinstance(event, KINDS[pattern.kind]):
             return False
         for field, wanted in pattern.fields:
             found = getattr(event, field, None)
             negated = isinstance(wanted, model.Not)
             of = wanted.of if isinstance(wanted, model.Not) else wanted
+            if (kind_of(event), field) in self.lacking and not self.asks_for_none(wanted):
+                if values is None:
+                    continue
+                return False
+            if values is None and negated and found is None:
+                return False
+            if self.lacking and values is not None and isinstance(of, Variable) and of.name not in values:
+                return False
             if isinstance(of, Variable):
                 if values is None:
                     if not negated and found is None:
@@ -124,6 +145,11 @@ class _Reference:
             if equal is negated:
                 return False
         return True
+
+    @staticmethod
+    def asks_for_none(wanted: model.Constraint) -> bool:
+        listed = wanted.values if isinstance(wanted, model.OneOfValues) else (wanted,)
+        return None in listed or isinstance(wanted, model.AnyValue)
 
     def readings(self, item: Item) -> Iterator[Reading]:
         match item:
@@ -153,6 +179,8 @@ class _Reference:
     def claim(self, pattern: Pattern, place: int, event: Event) -> Reading:
         equal, unequal = set(), set()
         for field, wanted in pattern.fields:
+            if (kind_of(event), field) in self.lacking:
+                continue
             if isinstance(wanted, Variable):
                 equal.add((wanted.name, getattr(event, field)))
             elif isinstance(wanted, model.Not) and isinstance(wanted.of, Variable):
@@ -217,9 +245,13 @@ class _Reference:
         if reading.first <= low or (adjacent and reading.first != low + 1):
             return None
         if gap.within:
+            beside = [] if end is None else [self.events[end]]
+            untimed = any((kind_of(e), "time") in self.lacking for e in (*beside, self.events[reading.first]))
             since = None if end is None else self.events[end].time
             time = self.events[reading.first].time
-            if since is None or time is None or time - since > min(gap.within):
+            if untimed:
+                pass
+            elif since is None or time is None or time - since > min(gap.within):
                 return None
         return replace(reading, barred=reading.barred | {(low, reading.first, p) for p in gap.never})
 

@@ -62,7 +62,14 @@ def test_each_run_is_a_case_and_faults_are_kept_apart(tmp_path: Path) -> None:
     assert bugcheck is not None and bugcheck.get("type") == "bugcheck"
     assert a.findtext("system-out") == f"trace: {Path('traces/a-1.jsonl')}"
     facts = {fact.get("name"): fact.get("value") for fact in d.iter("property")}
-    assert facts == {"seed": "1", "outcome": "4", "events": "10", "trace": str(Path("traces/d-1.jsonl"))}
+    assert facts == {
+        "seed": "1",
+        "outcome": "4",
+        "events": "10",
+        "promises_held": "0",
+        "promises_not_judged": "0",
+        "trace": str(Path("traces/d-1.jsonl")),
+    }
 
 
 def test_runs_of_one_scenario_are_told_apart_by_seed(tmp_path: Path) -> None:

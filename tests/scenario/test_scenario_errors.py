@@ -158,7 +158,7 @@ TABLE: list[tuple[str, str, int, str]] = [
         5,
         (
             "unknown key '\\x1b[2J\\n\\u202e' in scenario; known are scenario, summary, expect, "
-            "steps, lifecycle, seed, profile, policy, processors, print_mask"
+            "steps, lifecycle, seed, profile, policy, processors, print_mask, requires"
         ),
     ),
     (
@@ -538,6 +538,12 @@ TABLE: list[tuple[str, str, int, str]] = [
         expecting("{}"),
         6,
         "expect promises nothing; give it an 'order' or a 'never'",
+    ),
+    (
+        "a variable in requires",
+        expecting("requires: {driver: {seq: $x}}", "order: [process_exit: any]"),
+        6,
+        "a variable in requires; nothing binds it there: write a value",
     ),
     (
         "expect with a scope only",

@@ -17,6 +17,7 @@ from harness.machines.qemu.commandline import HOST_ADDRESS, Places
 from harness.machines.qemu.settings import HV_SYNDBG, QemuSettings, read_settings
 from harness.machines.qemu.vm import VirtualHardware
 from harness.machines.reading import check_boot
+from harness.scenario.model import Pattern
 from harness.yamlfile.nodes import Node, Source
 
 __all__ = ["CLEAN", "UP_SECONDS", "QemuMachine", "read_qemu"]
@@ -37,6 +38,8 @@ class QemuMachine:
     """
 
     deterministic = False
+    unreported: tuple[Pattern, ...] = ()
+    """See :class:`harness.machines.base.LimitedMachine`; its file's key ``reports``."""
 
     def __init__(self, settings: QemuSettings) -> None:
         self.name = settings.name

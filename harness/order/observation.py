@@ -1,0 +1,155 @@
+"""What the events of a recording carry, found over the whole of it, and what its machine does not report.
+
+A driver prints what its author wanted to know. A field that none of its events of a kind carries says nothing
+about the driver; one that some of them carry is missing where it is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from operator import attrgetter
+from typing import Any, Final
+
+import msgspec
+
+from harness.callbacks import CALLBACK_KINDS
+from harness.events import KINDS, Event
+from harness.numbers import BATCH
+from harness.order.patterns import CompiledPattern, compile_pattern, kinds_of, overlaps
+from harness.scenario.expect import has_limit, patterns_of
+from harness.scenario.model import AnyValue, Expectation, Pattern, Scenario
+
+__all__ = ["OPTIONAL", "Observation", "kinds_spoken_of"]
+
+_NEVER_PRINTED: Final = frozenset({"line", "host_time"})
+_FORM: Final = {("marker", "status")}
+"""Which of its forms a line of the guest helper has, and not what a line may lack."""
+
+OPTIONAL: Final[dict[str, frozenset[str]]] = {
+    kind: frozenset(
+        field.name
+        for field in msgspec.structs.fields(cls)
+        if field.default is None and field.name not in _NEVER_PRINTED and (kind, field.name) not in _FORM
+    )
+    for kind, cls in KINDS.items()
+}
+"""Kind → its fields that a line need not carry."""
+_RULES: Final = {(kind, field) for kind in CALLBACK_KINDS for field in ("seq", "time")} | {
+    ("process_exit", "context_pid"),
+    ("thread_exit", "context_tid"),
+    ("driver", "totals"),
+}
+"""What lifecycle rules are held to where lines carry it."""
+
+
+class Observation:
+    """Feed it every event of a recording, then ask.
+
+    :param scenario: whose promises are to be judged; of nothing else it is found out.
+    :param unreported: events that the machine does not report, see
+        :class:`harness.machines.base.LimitedMachine`.
+    """
+
+    def __init__(self, scenario: Scenario, unreported: tuple[Pattern, ...] = ()) -> None:
+        self.unreported = unreported
+        self._seen: set[type[Event]] = set()
+        asked: dict[type[Event], set[str]] = {}
+        for kind, field in {*_RULES, *_asked_by(scenario)}:
+            if field in OPTIONAL[kind]:
+                asked.setdefault(KINDS[kind], set()).add(field)
+        self._open: dict[type[Event], tuple[str, ...]] = {
+            cls: tuple(sorted(fields)) for cls, fields in asked.items()
+        }
+        """Fields that no event has carried so far."""
+        self._readers = {cls: _reader(fields) for cls, fields in self._open.items()}
+        required = (*scenario.requires, *(each for block in scenario.expect for each in block.requires))
+        self._unmet: dict[Pattern, CompiledPattern] = {
+            pattern: compile_pattern(pattern, kinds_of(pattern, frozenset()), {}) for pattern in required
+        }
+
+    @classmethod
+    def over(
+        cls, scenario: Scenario, events: Iterable[Event], unreported: tuple[Pattern, ...] = ()
+    ) -> Observation:
+        """What ``events``, a whole recording, carry; goes over them only until nothing is open."""
+        found = cls(scenario, unreported)
+        found.feed(events)
+        return found
+
+    def feed(self, events: Iterable[Event]) -> None:
+        """Take the next events of the recording."""
+        iterator = iter(events)
+        while (self._readers or self._unmet) and (batch := list(islice(iterator, BATCH))):
+            kinds = set(map(type, batch))
+            self._seen |= kinds
+            if not kinds.isdisjoint(self._readers):
+                self._look_at(batch)
+            if self._unmet:
+                for event in batch:
+                    self._meets(event)
+
+    def _look_at(self, batch: list[Event]) -> None:
+        readers = self._readers
+        for event in batch:
+            reader = readers.get(type(event))
+            if reader is not None:
+                read, nothing = reader
+                if read(event) != nothing:
+                    self._carries(event)
+
+    def _carries(self, event: Event) -> None:
+        kind = type(event)
+        fields = tuple(field for field in self._open[kind] if getattr(event, field) is None)
+        self._open[kind] = fields
+        if fields:
+            self._readers[kind] = _reader(fields)
+        else:
+            del self._readers[kind]
+
+    def _meets(self, event: Event) -> None:
+        for pattern, compiled in list(self._unmet.items()):
+            if compiled.match(event, {}) is not None:
+                del self._unmet[pattern]
+
+    def lacks(self, kind: str, field: str) -> bool:
+        """Events of the kind came, and none of them carries the field."""
+        return KINDS[kind] in self._seen and field in self._open.get(KINDS[kind], ())
+
+    def no_callback_carries(self, field: str) -> bool:
+        """Callbacks were reported, and no report of any kind carries the field."""
+        seen = [kind for kind in CALLBACK_KINDS if KINDS[kind] in self._seen]
+        carried = (field not in self._open.get(row.event, ()) for row in CALLBACK_KINDS.values())
+        return bool(seen) and not any(carried)
+
+    def unmet_of(self, required: tuple[Pattern, ...]) -> Pattern | None:
+        """The first of some patterns that the scenario requires and that no event fits; None: each is met."""
+        return next((pattern for pattern in required if pattern in self._unmet), None)
+
+    def reports(self, pattern: Pattern) -> bool:
+        """Whatever fits the pattern, the machine reports it."""
+        return not any(overlaps(pattern, unreported) for unreported in self.unreported)
+
+
+def _reader(fields: tuple[str, ...]) -> tuple[Callable[[Event], Any], object]:
+    """What an event has in ``fields``, and what it has where it carries none of them."""
+    return attrgetter(*fields), None if len(fields) == 1 else (None,) * len(fields)
+
+
+def _asked_by(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """Every kind and field of which a promise speaks."""
+    for expectation in scenario.expect:
+        spoken = kinds_spoken_of(expectation)
+        if has_limit(expectation):
+            for kind in spoken:
+                yield kind, "time"
+        for pattern in (*expectation.scope, *patterns_of(expectation)):
+            for kind in kinds_of(pattern, spoken):
+                for field, value in pattern.fields:
+                    if not isinstance(value, AnyValue):
+                        yield kind, field
+
+
+def kinds_spoken_of(expectation: Expectation) -> frozenset[str]:
+    """The kinds that the patterns of a block name, the scope's aside."""
+    return frozenset(pattern.kind for pattern in patterns_of(expectation) if pattern.kind is not None)

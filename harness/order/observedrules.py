@@ -1,0 +1,73 @@
+"""Lifecycle rules that a recording can neither keep nor break: their fields are not carried, or events that
+they count with are not reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from harness.order.observation import Observation
+from harness.order.result import Unobserved
+from harness.scenario.model import Pattern
+from harness.scenario.rules import RULES
+
+__all__ = ["UnobservedRules"]
+
+_COUNTS_WITH: Final[Mapping[str, tuple[str, ...]]] = {
+    "process_created_once": ("process_exit",),
+    "process_created_first": ("process_exit",),
+    "nothing_after_process_exit": ("process_create",),
+    "thread_created_once": ("thread_exit", "process_exit"),
+    "thread_created_before_exit": ("thread_create",),
+    "thread_keeps_its_process": ("thread_create", "thread_exit"),
+    "threads_exit_before_process": ("thread_exit", "process_exit"),
+    "process_exit_context": ("thread_create", "process_create"),
+}
+"""Rule → the kinds of which no event may go unreported, or it sees a fault where there is none."""
+
+
+class UnobservedRules:
+    """Which rules are not judged.
+
+    :param off: rules that the trace is not held to anyway.
+    :ivar unfounded: rules that must not be held to the trace, for its machine does not report all they need.
+    """
+
+    def __init__(self, observation: Observation, off: frozenset[str]) -> None:
+        self._observation = observation
+        self._off = off
+        self._unreported = {
+            rule: kind
+            for rule, kinds in _COUNTS_WITH.items()
+            for kind in kinds
+            if rule not in off and not observation.reports(Pattern(kind, (), 0))
+        }
+        self.unfounded = frozenset(self._unreported)
+
+    def unobserved(self) -> tuple[Unobserved, ...]:
+        """The rules that are not judged, once all events are known, and why."""
+        seen = self._observation
+        lacks: dict[str, Callable[[], str]] = {
+            "process_exit_context": lambda: self._lacking("process_exit", "context_pid"),
+            "thread_exit_context": lambda: self._lacking("thread_exit", "context_tid"),
+            "seq_unique": lambda: _callbacks(seen, "seq"),
+            "time_follows_seq": lambda: _callbacks(seen, "seq") or _callbacks(seen, "time"),
+            "no_lost_lines": lambda: _callbacks(seen, "seq") and self._lacking("driver", "totals"),
+            "totals_count_every_line": lambda: self._lacking("driver", "totals"),
+        }
+        found: dict[str, str] = {
+            rule: f"the machine does not report every {kind}" for rule, kind in self._unreported.items()
+        }
+        for rule, why in lacks.items():
+            if rule not in self._off and rule not in found and (said := why()):
+                found[rule] = said
+        return tuple(Unobserved(rule, found[rule]) for rule in RULES if rule in found)
+
+    def _lacking(self, kind: str, field: str) -> str:
+        lacking = self._observation.lacks(kind, field)
+        lines = "line of this driver about itself" if kind == "driver" else f"{kind} of this driver"
+        return f"no {lines} carries {field}" if lacking else ""
+
+
+def _callbacks(observation: Observation, field: str) -> str:
+    return f"no callback of this driver carries {field}" if observation.no_callback_carries(field) else ""

@@ -1,0 +1,2 @@
+/* A driver without a fault. */
+#include "../plain.h"

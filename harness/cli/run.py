@@ -337,8 +337,8 @@ def _like(
     kdfiles: bool,
     strict: bool,
 ) -> Iterator[str]:
-    """The options that decide what comes of one seed. What came without a debugger comes with the usual one too,
-    and can be looked at there."""
+    """The options that decide what comes of one seed. What came without a debugger comes with the usual one
+    too, and can be looked at there."""
     if machine != _VIRTUAL:
         yield from ("--machine", machine)
     if debugger not in (_NATIVE, NO_DEBUGGER):

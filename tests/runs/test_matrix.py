@@ -49,7 +49,8 @@ if machine == "babbles":
     print("no JSON")
     sys.exit(0)
 code = {"breaks": 1, "crashes": 4}.get(machine, 0)
-results = [{"scenario": "s", "reason": "because" if code else "", "exit_code": code}]
+promises = {"held": 7, "not_judged": 2, "why": []}
+results = [{"scenario": "s", "reason": "because" if code else "", "exit_code": code, "promises": promises}]
 suite = '<testsuite name="x"><testcase name="s"/></testsuite>'
 (folder / "junit.xml").write_text(f"<testsuites>{suite}</testsuites>")
 print(json.dumps({"results": results, "exit_code": code}))

@@ -84,6 +84,8 @@ class AnyRig:
 
     retries = 0
     drivers = ()
+    strict = False
+    machine = None
 
     def __getattr__(self, name: str) -> Any:
         return self

@@ -23,6 +23,7 @@ from harness.machines.libvirt.settings import BEFORE, CLEAN, LibvirtSettings, re
 from harness.machines.reading import check_boot
 from harness.processes.kept import read_end
 from harness.resources import cache_dir
+from harness.scenario.model import Pattern
 from harness.yamlfile.nodes import Node, Source
 
 __all__ = ["LibvirtMachine", "read_libvirt"]
@@ -41,6 +42,8 @@ class LibvirtMachine:
     """
 
     deterministic = False
+    unreported: tuple[Pattern, ...] = ()
+    """See :class:`harness.machines.base.LimitedMachine`; its file's key ``reports``."""
 
     def __init__(self, settings: LibvirtSettings) -> None:
         self.name = settings.name

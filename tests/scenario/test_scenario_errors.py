@@ -239,6 +239,12 @@ TABLE: list[tuple[str, str, int, str]] = [
         5,
         "seed must be 0 to 9223372036854775807, not 18446744073709551615",
     ),
+    (
+        "a line grammar that is not there",
+        topped("lines: nowhere.yaml"),
+        5,
+        "the line grammar nowhere.yaml:1: cannot be read: No such file or directory",
+    ),
     ("a profile that is nothing", topped("profile:"), 5, "profile must be a text, not nothing"),
     ("lifecycle as a list", topped("lifecycle: [seq_unique]"), 5, "lifecycle must be a mapping, not a list"),
     (
@@ -708,7 +714,10 @@ TABLE: list[tuple[str, str, int, str]] = [
         "an unknown field of process_exit",
         expecting("order: [process_exit: {parent_pid: 1}]"),
         6,
-        ("unknown key 'parent_pid' in process_exit; known are pid, context_pid, context_tid, time, cpu, seq"),
+        (
+            "unknown key 'parent_pid' in process_exit; "
+            "known are pid, context_pid, context_tid, image, time, cpu, seq"
+        ),
     ),
     (
         "an unknown field of thread_create",

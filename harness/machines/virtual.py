@@ -29,7 +29,7 @@ __all__ = ["DEFAULT_PROFILE", "VirtualMachine"]
 
 DEFAULT_PROFILE = "win10-1903"
 WHAT = "the virtual target"
-BOOT_SECONDS = 30.0
+BOOT_SECONDS = 60.0
 """Deadline of a boot: the child's imports (Unicorn among them) on a slow machine."""
 STATUS_SECONDS = 2.0
 STOP_SECONDS = 5.0

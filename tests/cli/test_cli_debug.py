@@ -72,7 +72,7 @@ def test_hardware_breakpoints_are_hit_and_both_processors_have_a_stack(pykd: str
     done = debug_at_work(
         "ba e1 nt!DbgPrintEx",
         "g",
-        "r rip",
+        "? @rip - nt!DbgPrintEx",
         "bc *",
         "ba w8 @rsp-8",
         "g",
@@ -88,7 +88,7 @@ def test_hardware_breakpoints_are_hit_and_both_processors_have_a_stack(pykd: str
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Breakpoint 0 hit") == 2
     said = dict(output.split("\n", 1) for output in done.stdout.split("kd> ")[1:])
-    assert "rip=fffff802100010f0" in said["r rip"]
+    assert said["? @rip - nt!DbgPrintEx"].strip() == "Evaluate expression: 0 = 00000000`00000000"
     assert "dr6=00000000ffff0ff1" in said["r dr6"]
     assert "nt!DbgBreakPointWithStatus" in said["k"]
     assert int(re.sub(r"msr\[10\] = |`", "", said["rdmsr 10"]), 16) > 0

@@ -75,13 +75,25 @@ def judgeable(expectation: Expectation, observation: Observation, bound: Collect
     """
     spoken = kinds_spoken_of(expectation)
     for pattern in expectation.scope:
-        for kind in sorted(kinds_of(pattern, spoken)):
+        kinds = kinds_of(pattern, spoken)
+        if not _speaks_of_all(expectation):
+            kinds = kinds & spoken or kinds
+        for kind in sorted(kinds):
             for field, constraint in pattern.fields:
                 if not may_lack(constraint) and observation.lacks(kind, field):
                     why = f"{_nobody_carries(kind)}, and the scope asks for it"
                     count = count_promises(expectation)
                     return Judgeable(None, (Unobserved(field, why, pattern.line, count, expectation),))
     return _Reduction(expectation, observation, bound).result()
+
+
+def _speaks_of_all(expectation: Expectation) -> bool:
+    """Whether an event in scope of a kind that no pattern names makes a difference."""
+
+    def has_next(item: Item) -> bool:
+        return isinstance(item, Next) or any(map(has_next, parts_of(item)))
+
+    return expectation.only or (expectation.order is not None and has_next(expectation.order))
 
 
 def _nobody_carries(kind: str) -> str:

@@ -87,7 +87,9 @@ def test_a_scenario_of_which_nothing_can_be_judged_is_skipped(tmp_path: Path) ->
     file = tmp_path / "needs.yaml"
     file.write_text(
         "scenario: needs\nsummary: s.\nrequires: {driver: {totals: true}}\n"
-        "steps: [exit: 0]\nexpect:\n  order: [process_create: any, driver: {totals: true}]\n"
+        "steps: [exit: 0]\nexpect:\n  order: [process_create: any, driver: {totals: true}]\n",
+        encoding="utf-8",
+        newline="\n",
     )
     (ours,) = run(None, [file], tmp_path / "ours")
     (plain,) = run(built(FAULTLESS, tmp_path), [file], tmp_path / "plain")

@@ -145,7 +145,7 @@ def test_a_driver_that_this_machine_cannot_load_is_refused_by_name(tmp_path: Pat
     for image, words in (
         (b"not a driver", "not a PE image"),
         (x86, "x86"),
-        (good.replace(b"DbgPrintEx", b"DbgPrintXe"), "imports DbgPrintXe"),
+        (good.replace(b"DbgPrintEx", b"DbgPrintXe"), "calls DbgPrintXe"),
     ):
         (tmp_path / "bad.sys").write_bytes(image)
         line = refused(procnotify(CREATE_THREAD, "--driver", "bad.sys", cwd=tmp_path), 2)

@@ -13,10 +13,10 @@ import msgspec
 import pytest
 from random_orders import Orders, events
 from reference import holds
-from scenarios_of import HEAD, OFF
+from scenarios_of import HEAD, OFF, trace
 
 from harness.errors import ScenarioError
-from harness.events import Event, ProcessExit
+from harness.events import Event, ImageLoad, ProcessExit
 from harness.order import Observation, check
 from harness.order.judgeable import judgeable
 from harness.order.promises import count_promises
@@ -111,3 +111,22 @@ def test_what_the_machine_does_not_report_breaks_nothing() -> None:
         if seen.total() >= CASES // 24:
             break
     assert min(seen[True, True], seen[True, False], seen[False, False]) > CASES // 1200, seen
+
+
+@pytest.mark.parametrize(
+    ("block", "passed", "skipped"),
+    [
+        ("scope: {image: a.dll}, order: [image_load: {pid: 1}]", True, False),
+        ("scope: {image: a.dll}, never: [image_load: {pid: 1}]", False, False),
+        ("scope: {image: a.dll}, only: true, order: [image_load: {pid: 1}]", False, True),
+        ("scope: {image: a.dll}, order: [image_load: {pid: 1}, next: {image_load: {pid: 1}}]", False, True),
+        ("scope: {image: a.dll}, never: [process_create: {pid: 1}]", False, True),
+    ],
+)
+def test_a_scope_is_known_as_far_as_the_kinds_carry_it_of_which_the_block_speaks(
+    block: str, passed: bool, skipped: bool
+) -> None:
+    scenario = parse(HEAD % OFF + f"  {{{block}}}\n", Path("t.yaml"))
+    image = ImageLoad(index=1, pid=1, image="\\d\\a.dll", base=4096, time=10_000_000)
+    result = check(scenario, [*trace("C1"), image], {})
+    assert (result.passed, result.skipped) == (passed, skipped), result

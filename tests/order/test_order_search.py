@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenarios_of import HEAD, judge, trace
+from msgspec import structs
+from scenarios_of import HEAD, OFF, judge, trace
 
 from harness.order import check
 from harness.report.explanation import explanation_text
@@ -157,7 +158,11 @@ def test_a_limit_between_two_rounds_holds() -> None:
 
 def test_no_variable_takes_the_nothing_of_a_field_that_is_absent() -> None:
     expect = "order: [process_create: {creating_pid: $by}, process_create: {creating_pid: $by}]"
-    assert not judge(expect, "C1 C2").passed
+    scenario = parse(HEAD % OFF + f"  {expect}\n", Path("t.yaml"))
+    first, second, third = trace("C1 C2 C3")
+    carrying = structs.replace(third, creating_pid=4)
+    assert not check(scenario, [first, second, carrying], {}).passed
+    assert check(scenario, [first, structs.replace(second, creating_pid=4), carrying], {}).passed
 
 
 def test_an_order_of_5000_items_is_searched() -> None:

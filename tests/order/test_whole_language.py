@@ -42,6 +42,8 @@ def test_the_search_agrees_with_the_reference(part: int) -> None:
             if result.unjudged:
                 continue  # too ambiguous
             passed = result.passed
+            if passed and any(said.expectation for said in result.unobserved):
+                continue  # held to what the trace carries alone: test_not_observed.py has a reference for it
             assert passed is holds(scenario.expect[0], trace), f"seed {seed}: {json.dumps(block)}\n{trace}"
             seen[passed] += 1
     assert min(seen[True], seen[False]) > CASES // 40, "the sample has hardly any of one kind"

@@ -108,7 +108,9 @@ def test_what_has_one_cause_is_told_at_length_once_and_named_in_the_summary() ->
     lines = [line.rstrip() for line in shown(*many, other).splitlines()]
     assert sum("the trace there" in line for line in lines) == 1
     assert sum(line == "    the same as in s0 (seed 1)" for line in lines) == 19
-    summary = lines[lines.index("wild      broken promise     1       0     0.00       0") + 1 :]
+    summary = lines[
+        lines.index("wild      broken promise     1       0     0           0     0.00       0") + 1 :
+    ]
     named = ", ".join(f"s{n} (seed 1)" for n in range(1, 1 + NAMED))
     assert summary == [
         "broken promise s0 (seed 1): s0.yaml: process_created_first: process 0 is created late",

@@ -15,6 +15,7 @@ from scenario_texts import expecting, expecting_rounds, stepping, topped
 import harness.scenario
 import harness.yamlfile
 from harness.errors import ScenarioError
+from harness.files import read_file
 from harness.scenario import RULES, parse
 from harness.yamlfile.nodes import MAX_MISTAKES, Source
 from harness.yamlfile.parse import MAX_DEPTH
@@ -23,6 +24,16 @@ TOP_KEYS = (
     "known are scenario, summary, expect, steps, lifecycle, seed, profile, policy, processors, print_mask, "
     "lines, requires"
 )
+
+
+def words_of_a_missing_file() -> str:
+    """In the words of this system."""
+    try:
+        read_file(Path("nowhere.yaml"), limit=1)
+    except OSError as error:
+        return str(error.strerror)
+    raise AssertionError("nobody has put it there")
+
 
 # What load() finds before it parses is in test_scenario_files.py.
 TABLE: list[tuple[str, str, int, str]] = [
@@ -243,7 +254,7 @@ TABLE: list[tuple[str, str, int, str]] = [
         "a line grammar that is not there",
         topped("lines: nowhere.yaml"),
         5,
-        "the line grammar nowhere.yaml:1: cannot be read: No such file or directory",
+        f"the line grammar nowhere.yaml:1: cannot be read: {words_of_a_missing_file()}",
     ),
     ("a profile that is nothing", topped("profile:"), 5, "profile must be a text, not nothing"),
     ("lifecycle as a list", topped("lifecycle: [seq_unique]"), 5, "lifecycle must be a mapping, not a list"),

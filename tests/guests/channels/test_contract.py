@@ -146,6 +146,7 @@ def test_a_server_that_is_killed_in_the_middle_is_lost_and_found_again(
     with pytest.raises(TargetLost):
         shell(channel, "echo off")
     server.start()
+    channel.await_up(30)  # its socket is there before it listens
     assert shell(channel, "echo on").stdout == b"on\n"
 
 

@@ -26,6 +26,12 @@ from harness.guests.channels.ssh import SshChannel
 UP_SECONDS = 30.0
 
 
+def is_listening(path: Path) -> bool:
+    """Whether a Unix socket takes connections: it is there a moment before. Source: Linux, proc(5)."""
+    lines = Path("/proc/net/unix").read_text(encoding="utf-8").splitlines()
+    return any(line.endswith(f" {path}") and line.split()[3] == "00010000" for line in lines)
+
+
 class GuestServer(Protocol):
     """A server that can be started, and killed in the middle of anything."""
 
@@ -88,7 +94,7 @@ class AgentServer:
         argv = [self._program, "-m", "unix-listen", "-p", self.where, "-t", str(self._folder)]
         argv += ["-f", str(self._folder / "agent.pid"), *options]
         self._process = limited(argv, largest_file, self._folder / "agent.log")
-        wait_until(self.socket.exists, "the agent does not listen")
+        wait_until(lambda: is_listening(self.socket), "the agent does not listen")
 
     def kill(self) -> None:
         if self._process is not None:
@@ -128,7 +134,7 @@ class SerialServer:
         main = f"serial_server.main({self.where!r}, {str(self._folder)!r})"
         argv = [sys.executable, "-c", f"import sys; sys.path[:0] = {found!r}; import serial_server; {main}"]
         self._process = limited(argv, largest_file, self._folder / "log")
-        wait_until(self.socket.exists, "the helper does not listen")
+        wait_until(lambda: is_listening(self.socket), "the helper does not listen")
 
     def kill(self) -> None:
         if self._process is not None:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 from harness.connection import PipeConnection, TcpConnection
-from harness.guests.base import Guest
+from harness.errors import TargetLost
 from harness.guests.channels.base import GuestChannel
 from harness.guests.channels.qga import QgaChannel
 from harness.guests.channels.serial import SerialChannel
 from harness.guests.helper import HelperGuest
 from harness.yamlfile.nodes import Node, Source
 
-__all__ = ["CHANNELS", "DEFAULT_FOLDER", "Address", "GuestAccess", "OpenGuest", "read_guest"]
+__all__ = ["CHANNELS", "DEFAULT_FOLDER", "Address", "GuestAccess", "MachineGuest", "read_guest"]
 
 DEFAULT_FOLDER: Final = "C:\\procnotify"
 """The guest's work folder where a machine file names none."""
@@ -78,24 +78,49 @@ CHANNELS: Final[dict[str, _Channel]] = {
 """Every guest channel by the name that a machine file has for it."""
 
 
-class OpenGuest:
-    """A guest and its channel, of one run.
+class MachineGuest:
+    """The guest of a machine, from one :meth:`open` to the next :meth:`close`.
 
-    :param access: what its machine file says of it.
-    :param channel: the way into it.
+    :param machine: its name.
+    :param access: what its file says of the guest.
     """
 
-    def __init__(self, access: GuestAccess, channel: GuestChannel) -> None:
-        self.channel = channel
-        self.guest: Guest = HelperGuest(self.channel, folder=access.folder, helper=access.helper)
+    def __init__(self, machine: str, access: GuestAccess) -> None:
+        self._machine = machine
+        self._access = access
+        self._guest: HelperGuest | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Between the two."""
+        return self._guest is not None
+
+    @property
+    def guest(self) -> HelperGuest:
+        """What runs commands in it; its channel is the way there.
+
+        :raises TargetLost: it is not open.
+        """
+        if self._guest is None:
+            raise TargetLost(f"the machine {self._machine} is not started")
+        return self._guest
+
+    def open(self, channel: GuestChannel | None = None) -> None:
+        """Reach it, where there is no ``channel`` over the one that its file names."""
+        if channel is None:
+            assert self._access.address is not None
+            channel = self._access.open_channel(self._access.address)
+        self._guest = HelperGuest(channel, folder=self._access.folder, helper=self._access.helper)
 
     def await_up(self, timeout: float) -> None:
         """See :meth:`harness.guests.channels.base.GuestChannel.await_up`."""
-        self.channel.await_up(timeout)
+        self.guest.channel.await_up(timeout)
 
     def close(self) -> None:
         """Free the channel. Idempotent."""
-        self.channel.close()
+        guest, self._guest = self._guest, None
+        if guest is not None:
+            guest.channel.close()
 
 
 @dataclass(frozen=True)

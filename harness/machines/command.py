@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from harness.connection import Connection
-from harness.errors import MachineError, ProcnotifyError, TargetLost
+from harness.errors import MachineError, ProcnotifyError
 from harness.guests.base import Guest
-from harness.machines.access import GuestAccess, OpenGuest, read_guest
+from harness.machines.access import GuestAccess, MachineGuest, read_guest
 from harness.machines.base import BootOptions, MachineStatus
 from harness.machines.reading import COMMON_KEYS, check_boot, read_connection, read_seconds, read_words
 from harness.processes import run_child
@@ -66,7 +66,7 @@ class CommandMachine:
         self._commands = commands
         self._boot_seconds = boot_seconds
         self._command_seconds = command_seconds
-        self._guest: OpenGuest | None = None
+        self._guest = MachineGuest(name, access)
         self._has_snapshot = "revert" in commands and "snapshot" not in commands
         """One without a command to take it was taken by the user."""
         self._started = False
@@ -82,8 +82,7 @@ class CommandMachine:
             self._do("revert")
         self._started = True
         self._do("start")
-        assert self.access.address is not None
-        self._guest = OpenGuest(self.access, self.access.open_channel(self.access.address))
+        self._guest.open()
         try:
             self._guest.await_up(self._boot_seconds)
         except ProcnotifyError as error:
@@ -100,8 +99,6 @@ class CommandMachine:
 
     def guest(self) -> Guest:
         """See :meth:`harness.machines.base.Machine.guest`."""
-        if self._guest is None:
-            raise TargetLost(f"the machine {self.name} is not started")
         return self._guest.guest
 
     def status(self) -> MachineStatus:
@@ -117,9 +114,7 @@ class CommandMachine:
 
         :raises MachineError: the command failed.
         """
-        guest, self._guest = self._guest, None
-        if guest is not None:
-            guest.close()
+        self._guest.close()
         started, self._started = self._started, False
         if started:
             self._do("stop")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.connection import Connection
-from harness.errors import TargetLost
 from harness.guests.base import Guest
-from harness.machines.access import GuestAccess, OpenGuest, read_guest
+from harness.machines.access import GuestAccess, MachineGuest, read_guest
 from harness.machines.base import BootOptions, MachineStatus
 from harness.machines.reading import COMMON_KEYS, check_boot, read_connection, read_seconds
 from harness.scenario.model import Pattern
@@ -39,7 +38,7 @@ class ExistingMachine:
         self._connection = connection
         self.access = access
         self._up_seconds = up_seconds
-        self._guest: OpenGuest | None = None
+        self._guest = MachineGuest(name, access)
 
     def connection(self) -> Connection:
         """See :meth:`harness.machines.base.Machine.connection`."""
@@ -48,8 +47,7 @@ class ExistingMachine:
     def prepare(self) -> None:
         """See :meth:`harness.machines.base.PreparedMachine.prepare`: its guest answers."""
         self.stop()
-        assert self.access.address is not None
-        self._guest = OpenGuest(self.access, self.access.open_channel(self.access.address))
+        self._guest.open()
         self._guest.await_up(self._up_seconds)
 
     def start(self, boot: BootOptions) -> None:
@@ -58,8 +56,6 @@ class ExistingMachine:
 
     def guest(self) -> Guest:
         """See :meth:`harness.machines.base.Machine.guest`."""
-        if self._guest is None:
-            raise TargetLost(f"the machine {self.name} is not started")
         return self._guest.guest
 
     def status(self) -> MachineStatus:
@@ -72,9 +68,7 @@ class ExistingMachine:
 
     def stop(self) -> None:
         """See :meth:`harness.machines.base.Machine.stop`: it runs on; the guest channel is freed."""
-        guest, self._guest = self._guest, None
-        if guest is not None:
-            guest.close()
+        self._guest.close()
 
     def close(self) -> None:
         """See :meth:`harness.machines.base.Machine.close`."""

@@ -125,8 +125,7 @@ def monitor_of(rig: Rig) -> Monitor:
 
 
 def channel_of(machine: QemuMachine) -> GuestChannel:
-    assert machine.open_guest is not None
-    return machine.open_guest.channel
+    return machine.reached.guest.channel
 
 
 def troubled(rig: Rig, trouble: Trouble, do: Callable[[], object], *, in_release: bool = False) -> RunResult:

@@ -14,7 +14,7 @@ from harness.guests.base import Guest
 from harness.guests.channels.base import GuestChannel
 from harness.guests.channels.qga import QgaChannel
 from harness.locks import HeldElsewhere, held_alone
-from harness.machines.access import GuestAccess, OpenGuest
+from harness.machines.access import GuestAccess, MachineGuest
 from harness.machines.base import BootOptions, MachineStatus
 from harness.machines.libvirt.agent import DomainAgent
 from harness.machines.libvirt.domain import OFF, PAUSED, RUNNING, Domain
@@ -57,8 +57,8 @@ class LibvirtMachine:
         """What the domain was."""
         self._clean = False
         """The domain is where a run begins, suspended."""
-        self._guest: OpenGuest | None = None
-        """None between two runs."""
+        self._guest = MachineGuest(settings.name, settings.access)
+        """Open while a run is under way."""
         self._console: Path | None = None
         self._console_begin = 0
         self._artifacts: dict[str, bytes] = {}
@@ -89,13 +89,10 @@ class LibvirtMachine:
         domain = self._met()
         self._clean = False
         self._go_on(domain)
-        self._guest = self._open_guest()
-        self._await_guest(domain, self._guest, RESUMED_SECONDS)
+        self._await_guest(domain, RESUMED_SECONDS)
 
     def guest(self) -> Guest:
         """See :meth:`harness.machines.base.Machine.guest`."""
-        if self._guest is None:
-            raise TargetLost(f"the machine {self.name} is not started")
         return self._guest.guest
 
     def status(self) -> MachineStatus:
@@ -117,7 +114,7 @@ class LibvirtMachine:
     def stop(self) -> None:
         """See :meth:`harness.machines.base.Machine.stop`: it is suspended; the next run's preparation reverts
         it."""
-        self._close_guest()
+        self._guest.close()
         if self._domain is None or self._clean:
             return
         self._keep_console()
@@ -131,7 +128,7 @@ class LibvirtMachine:
 
         :raises MachineError: it cannot be brought there.
         """
-        self._close_guest()
+        self._guest.close()
         domain, self._domain = self._domain, None
         hypervisor, self._hypervisor = self._hypervisor, None
         try:
@@ -198,11 +195,10 @@ class LibvirtMachine:
     def _boot(self, domain: Domain) -> None:
         """Switch it on where it is off; suspend it once its guest answers."""
         self._go_on(domain)
-        guest = self._open_guest()
         try:
-            self._await_guest(domain, guest, self.settings.boot_seconds)
+            self._await_guest(domain, self.settings.boot_seconds)
         finally:
-            guest.close()
+            self._guest.close()
         domain.bring_to(PAUSED)
 
     def _go_on(self, domain: Domain) -> None:
@@ -225,29 +221,22 @@ class LibvirtMachine:
         for name in reversed(ours):
             domain.delete_snapshot(name)
 
-    def _await_guest(self, domain: Domain, guest: OpenGuest, timeout: float) -> None:
+    def _await_guest(self, domain: Domain, timeout: float) -> None:
+        self._guest.open(self._own_channel())
         try:
-            guest.await_up(timeout)
+            self._guest.await_up(timeout)
         except ProcnotifyError as error:
             self._keep_console()
             status = domain.status()
             why = status.detail or error.message
             raise MachineError(f"the guest of {self.name} is not up: {why}", hint=error.hint) from None
 
-    def _open_guest(self) -> OpenGuest:
-        access = self.settings.access
-        channel: GuestChannel
-        if access.address is None:
-            assert self._hypervisor is not None
-            channel = QgaChannel(DomainAgent(self._hypervisor, self.settings.domain))
-        else:
-            channel = access.open_channel(access.address)
-        return OpenGuest(access, channel)
-
-    def _close_guest(self) -> None:
-        guest, self._guest = self._guest, None
-        if guest is not None:
-            guest.close()
+    def _own_channel(self) -> GuestChannel | None:
+        """The agent's, which libvirt has; None where the file names a channel's place."""
+        if self.settings.access.address is not None:
+            return None
+        assert self._hypervisor is not None
+        return QgaChannel(DomainAgent(self._hypervisor, self.settings.domain))
 
     def _keep_console(self) -> None:
         said = b"" if self._console is None else read_end(self._console, self._console_begin)

@@ -10,7 +10,7 @@ from typing import Final
 from harness.connection import Connection, NetConnection, PipeConnection
 from harness.errors import MachineError, ProcnotifyError, TargetLost
 from harness.guests.base import Guest
-from harness.machines.access import Address, GuestAccess, OpenGuest
+from harness.machines.access import Address, GuestAccess, MachineGuest
 from harness.machines.base import BootOptions, MachineStatus
 from harness.machines.qemu.accelerator import kvm_works
 from harness.machines.qemu.commandline import HOST_ADDRESS, Places
@@ -50,8 +50,8 @@ class QemuMachine:
         """The hardware is in the snapshot's state, paused."""
         self._reverted = False
         """It went back to that state while a run was under way."""
-        self.open_guest: OpenGuest | None = None
-        """None between two runs."""
+        self.reached = MachineGuest(settings.name, settings.access)
+        """Open while a run is under way."""
         self._artifacts: dict[str, bytes] = {}
 
     @property
@@ -72,7 +72,7 @@ class QemuMachine:
         """See :meth:`harness.machines.base.PreparedMachine.prepare`: back to the snapshot, or from cold.
         In the middle of a run that ends it: the machine is paused, and its status says why."""
         self._artifacts = {}
-        self._reverted = self.open_guest is not None
+        self._reverted = self.reached.is_open
         if self.hardware is not None and not self._revert(self.hardware):
             self._switch_off()
         if self.hardware is None:
@@ -85,14 +85,11 @@ class QemuMachine:
         self._clean = self._reverted = False
         hardware.begin_run()
         hardware.monitor.execute("cont")
-        self.open_guest = self._guest_at(hardware.places)
         self._await_guest(hardware, UP_SECONDS)
 
     def guest(self) -> Guest:
         """See :meth:`harness.machines.base.Machine.guest`."""
-        if self.open_guest is None:
-            raise TargetLost(f"the machine {self.name} is not started")
-        return self.open_guest.guest
+        return self.reached.guest
 
     def status(self) -> MachineStatus:
         """See :meth:`harness.machines.base.Machine.status`.
@@ -125,9 +122,7 @@ class QemuMachine:
     def stop(self) -> None:
         """See :meth:`harness.machines.base.Machine.stop`: it is paused; the next run's preparation reverts
         it."""
-        guest, self.open_guest = self.open_guest, None
-        if guest is not None:
-            guest.close()
+        self.reached.close()
         hardware = self.hardware
         if hardware is None or self._clean:
             return
@@ -139,9 +134,7 @@ class QemuMachine:
 
     def close(self) -> None:
         """See :meth:`harness.machines.base.Machine.close`."""
-        guest, self.open_guest = self.open_guest, None
-        if guest is not None:
-            guest.close()
+        self.reached.close()
         self._switch_off()
 
     def _revert(self, hardware: VirtualHardware) -> bool:
@@ -162,12 +155,10 @@ class QemuMachine:
         settings = self.settings
         hardware = self.hardware = VirtualHardware(settings, self._free_places, kvm=self._kvm())
         try:
-            self.open_guest = self._guest_at(hardware.places)
             try:
                 self._await_guest(hardware, settings.boot_seconds)
             finally:
-                self.open_guest.close()
-                self.open_guest = None
+                self.reached.close()
             hardware.monitor.execute("stop")
             if settings.snapshot:
                 hardware.monitor.save_snapshot(CLEAN)
@@ -177,9 +168,10 @@ class QemuMachine:
             raise
 
     def _await_guest(self, hardware: VirtualHardware, timeout: float) -> None:
-        assert self.open_guest is not None
+        access = self.settings.access
+        self.reached.open(access.open_channel(self._address(hardware.places)))
         try:
-            self.open_guest.await_up(timeout)
+            self.reached.await_up(timeout)
         except ProcnotifyError as error:
             self._artifacts = hardware.artifacts()
             if (end := hardware.ended()) is not None:
@@ -206,10 +198,6 @@ class QemuMachine:
     def _free_places(self, folder: Path) -> Places:
         connection = self.settings.connection or PipeConnection(str(folder / "com1"))
         return Places(folder, connection, _free_tcp_port() if self.settings.access.channel == "ssh" else None)
-
-    def _guest_at(self, places: Places) -> OpenGuest:
-        access = self.settings.access
-        return OpenGuest(access, access.open_channel(self._address(places)))
 
     def _address(self, places: Places) -> Address:
         match self.settings.access.channel:

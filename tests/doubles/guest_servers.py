@@ -78,23 +78,19 @@ def wait_until(ready: Callable[[], bool], what: str) -> None:
         time.sleep(0.01)
 
 
-class AgentServer:
-    """The QEMU guest agent itself, on a Unix socket as QEMU would offer it."""
+class SocketServer:
+    """A program that serves a Unix socket."""
 
-    def __init__(self, program: str, folder: Path) -> None:
-        self.socket = folder / "agent.sock"
-        self.where = str(self.socket)
-        self._folder = folder
-        self._program = program
+    def __init__(self, socket: Path) -> None:
+        self.where = str(socket)
+        self._socket = socket
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, largest_file: int | None = None, options: tuple[str, ...] = ()) -> None:
+    def serve(self, argv: list[str], log: Path, largest_file: int | None) -> None:
         self.kill()
-        self.socket.unlink(missing_ok=True)
-        argv = [self._program, "-m", "unix-listen", "-p", self.where, "-t", str(self._folder)]
-        argv += ["-f", str(self._folder / "agent.pid"), *options]
-        self._process = limited(argv, largest_file, self._folder / "agent.log")
-        wait_until(lambda: is_listening(self.socket), "the agent does not listen")
+        self._socket.unlink(missing_ok=True)
+        self._process = limited(argv, largest_file, log)
+        wait_until(lambda: is_listening(self._socket), f"{argv[0]} does not listen")
 
     def kill(self) -> None:
         if self._process is not None:
@@ -102,6 +98,20 @@ class AgentServer:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+
+class AgentServer(SocketServer):
+    """The QEMU guest agent itself, on a Unix socket as QEMU would offer it."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        super().__init__(folder / "agent.sock")
+        self._folder = folder
+        self._program = program
+
+    def start(self, *, largest_file: int | None = None, options: tuple[str, ...] = ()) -> None:
+        argv = [self._program, "-m", "unix-listen", "-p", self.where, "-t", str(self._folder)]
+        argv += ["-f", str(self._folder / "agent.pid"), *options]
+        self.serve(argv, self._folder / "agent.log", largest_file)
 
     def freeze(self) -> None:
         """It stands still; killing it still works."""
@@ -116,32 +126,20 @@ class AgentServer:
         return QgaChannel(self.where, timeout=20)
 
 
-class SerialServer:
+class SerialServer(SocketServer):
     """The helper of the Linux guest at its serial port, which is a Unix socket."""
 
     def __init__(self, folder: Path) -> None:
-        self.socket = folder / "serial.sock"
-        self.where = str(self.socket)
+        super().__init__(folder / "serial.sock")
         self._folder = folder / "helper"
         self._folder.mkdir()
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, largest_file: int | None = None) -> None:
-        self.kill()
-        self.socket.unlink(missing_ok=True)
         doubles = Path(__file__).resolve().parent
         found = [str(doubles), str(doubles.parent / "machines" / "guest")]
         main = f"serial_server.main({self.where!r}, {str(self._folder)!r})"
         argv = [sys.executable, "-c", f"import sys; sys.path[:0] = {found!r}; import serial_server; {main}"]
-        self._process = limited(argv, largest_file, self._folder / "log")
-        wait_until(lambda: is_listening(self.socket), "the helper does not listen")
-
-    def kill(self) -> None:
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
+        self.serve(argv, self._folder / "log", largest_file)
 
     def channel(self) -> SerialChannel:
         return SerialChannel(PipeConnection(self.where), patience=2)

@@ -177,9 +177,10 @@ class Faults:
         )
         who = (self._driver_name(places[0]) if places else None) or self.last_driver or "the driver"
         does = "calls" if called else "uses the variable"
-        stack = " <- ".join(self.place(place) for place in places) or "from no driver's code"
+        stack = " <- ".join(self.place(place) for place in places)
+        where = f"at {stack}" if stack else "in a tail call: no driver's code is on the stack"
         self._dead = MissingImport(
-            f"{who} {does} {name}, which the virtual target lacks, at {stack}", name=name, hint=way_out(name)
+            f"{who} {does} {name}, which the virtual target lacks, {where}", name=name, hint=way_out(name)
         )
         raise self._dead
 

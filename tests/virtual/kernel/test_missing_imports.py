@@ -39,10 +39,19 @@ static VOID NTAPI Notify(HANDLE parent, HANDLE pid, BOOLEAN create)
     DbgPrint("pid %d\\n", (int)(ULONG_PTR)pid);
 }
 
+static VOID NTAPI AsksLast(HANDLE parent, HANDLE pid, BOOLEAN create)
+{
+    UNREFERENCED_PARAMETER(parent);
+    UNREFERENCED_PARAMETER(create);
+    if (pid == (HANDLE)23)
+        ZwQuerySystemInformation(0, NULL, 0, NULL);
+}
+
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
 {
     UNREFERENCED_PARAMETER(driver);
     UNREFERENCED_PARAMETER(path);
+    PsSetCreateProcessNotifyRoutine(AsksLast, FALSE);
     return PsSetCreateProcessNotifyRoutine(Notify, FALSE);
 }
 """
@@ -81,6 +90,11 @@ def test_a_call_ends_the_run_with_its_name_and_its_callers(booted: Booted) -> No
     assert booted.debugger.offered == [] and booted.debugger.bugchecks == []
     with pytest.raises(MissingImport, match="ZwQuerySystemInformation"):
         booted.create(50)
+
+
+def test_a_routine_that_jumps_there_at_its_end_is_no_caller_any_more(booted: Booted) -> None:
+    with pytest.raises(MissingImport, match=r"lacks, in a tail call: no driver's code is on the stack"):
+        booted.create(23)
 
 
 @pytest.mark.parametrize("pid", [21, 22], ids=["read-by-the-driver", "read-by-an-export"])

@@ -225,6 +225,7 @@ def record(
     bind: Mapping[str, int] | None = None,
     first: str | None = None,
     last: str | None = None,
+    strict: bool = False,
     debugger: str = "native",
     wait: float = 60.0,
     on_event: Callable[[Event], None] | None = None,
@@ -237,7 +238,7 @@ def record(
     :param scenario: what to hold the recording to; None: nothing.
     :param lines: the grammar of the driver's lines, or its file; None for the scenario's own, or that of the
         project's driver.
-    :param bind: as for :func:`check`; so are ``first`` and ``last``.
+    :param bind: as for :func:`check`; so are ``first``, ``last`` and ``strict``.
     :param debugger: ``native``, ``pykd`` or ``ntoseye``.
     :param wait: seconds to wait for the target.
     :param on_event: called with each event, on the thread of this call. What it raises ends the recording,
@@ -246,8 +247,8 @@ def record(
     :raises RigError: no target came; what goes wrong after that is in the verdict.
     :raises KeyboardInterrupt: Ctrl-C before the target came.
     """
-    if scenario is None and (bind or first is not None or last is not None):
-        raise UsageError("bind, first and last are for a scenario", hint="give scenario= too")
+    if scenario is None and (bind or first is not None or last is not None or strict):
+        raise UsageError("bind, first, last and strict are for a scenario", hint="give scenario= too")
     promised = load_scenario(scenario) if isinstance(scenario, str | PathLike) else scenario
     bindings = bound_by_hand(promised, _bound(bind)) if promised is not None else {}
     open_debugger = debugger_factory(debugger)
@@ -266,7 +267,9 @@ def record(
         if isinstance(recording.error, InternalError) and recording.error.__cause__ is not None:
             raise recording.error.__cause__
         if promised is not None:
-            verdict = tape.check(promised, recording, bindings=bindings, first=first, last=last)
+            verdict = tape.check(
+                promised, recording, bindings=bindings, first=first, last=last, strict=strict
+            )
     return Recorded(verdict, recording, tape.trace)
 
 

@@ -135,11 +135,14 @@ class Tape:
         bindings: Mapping[str, int],
         first: str | None = None,
         last: str | None = None,
+        strict: bool = False,
     ) -> Verdict:
         """Hold what was recorded, or the part between two lines, to ``scenario``; after :meth:`finish`.
 
         :param first: text of the line with which the part begins; None: the beginning.
         :param last: text of the line with which it ends; None: the end.
+        :param strict: a promise that could not be judged is an error, as in
+            :func:`harness.verdict.judge.judge`.
         :raises UsageError: no such line.
         :raises TraceError: the trace can no longer be read.
         """
@@ -150,6 +153,7 @@ class Tape:
             survey=self.survey,
             first=first,
             last=last,
+            strict=strict,
             ending=_ending(recording),
             release=recording.release,
         )

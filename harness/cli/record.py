@@ -17,6 +17,7 @@ from harness.cli._options import (
     log_options,
     part_options,
     print_json,
+    strict_option,
     wait_option,
 )
 from harness.debuggers import debugger_factory
@@ -52,6 +53,7 @@ __all__ = ["command"]
 )
 @lines_option
 @part_options
+@strict_option
 @debugger_option
 @wait_option
 @log_options
@@ -65,6 +67,7 @@ def command(
     bind: tuple[str, ...],
     first: str | None,
     last: str | None,
+    strict: bool,
     debugger: str,
     wait: float,
     as_json: bool,
@@ -94,11 +97,13 @@ def command(
       1  an exception that nothing handled; with --check: the order or a lifecycle rule is broken
       2  the command line or the scenario is wrong
       3  no connection, the target lost or not proved to run afterwards, lines missing (or, with
-         reconnect, perhaps missing), no trace written; with --check: the driver was not heard
+         reconnect, perhaps missing), no trace written; with --check: the driver was not heard, or,
+         with --strict, a promise could not be judged
       4  the target bugchecked
+      5  with --check: nothing of the scenario could be judged
     """
-    if check is None and (bind or first is not None or last is not None):
-        raise click.UsageError("--bind, --from and --to are for --check")
+    if check is None and (bind or first is not None or last is not None or strict):
+        raise click.UsageError("--bind, --from, --to and --strict are for --check")
     scenario = load(check) if check is not None else None
     bindings = bound_by_hand(scenario, bind) if scenario is not None else {}
     grammar = lines or (scenario.lines if scenario is not None else None)
@@ -122,7 +127,9 @@ def command(
         verdict = tape.finish(recording)
         _tell(recording, tape)
         if scenario is not None:
-            verdict = tape.check(scenario, recording, bindings=bindings, first=first, last=last)
+            verdict = tape.check(
+                scenario, recording, bindings=bindings, first=first, last=last, strict=strict
+            )
     if recording.error is not None and verdict.outcome is not Outcome.of(recording.error):
         click.echo(f"procnotify: {one_line(str(recording.error))}", err=True)
     _tell_verdict(verdict, scenario, to_stderr=as_json)
@@ -167,7 +174,7 @@ def _tell_verdict(verdict: Verdict, scenario: Scenario | None, *, to_stderr: boo
     if scenario is not None and verdict.outcome is Outcome.BROKEN:
         click.echo(printable(verdict_text(verdict)), err=to_stderr)
     else:
-        for line in filter(None, (verdict.line, *verdict.notes)):
+        for line in filter(None, (verdict.line, *verdict.not_judged_lines, *verdict.notes)):
             click.echo(f"procnotify: {one_line(line)}", err=True)
     if scenario is not None:
         click.echo(f"procnotify: {scenario.name}: {verdict.outcome.words}", err=True)

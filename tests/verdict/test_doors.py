@@ -44,6 +44,7 @@ def cases() -> dict[str, tuple[list[Event], str, int]]:
         "went-back": (BACK, plain, 3),
         "second-chance": ([image(), SECOND_CHANCE], plain, 1),
         "bugcheck": ([image(), CRASH], plain, 4),
+        "nothing-to-judge": ([image()], f"{plain}requires: {{driver: any}}\n", 5),
     }
     for rule in RULES:
         found[rule] = (BREAKING[rule], plain, 3 if rule == "no_lost_lines" else 1)
@@ -93,25 +94,29 @@ class AnyRig:
     def __call__(self, *_: object) -> None: ...
 
 
-def by_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+def by_run(folder: Path, monkeypatch: pytest.MonkeyPatch, *, strict: bool = False) -> dict[str, int]:
     rig: Any = AnyRig()
+    rig.strict = strict
     monkeypatch.setattr(harness.runs.runner, "Capture", CannedCapture)
     return {name: run_scenario(rig, load(folder / f"{name}.yaml"), seed=1).outcome for name in CASES}
 
 
-def by_check(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+def by_check(folder: Path, monkeypatch: pytest.MonkeyPatch, *, strict: bool = False) -> dict[str, int]:
     found = {}
+    switches = ["--strict"] if strict else []
     for name, (events, _, _) in CASES.items():
         trace = folder / "t.jsonl"
         with TraceWriter(trace, Header()) as writer:
             writer.write(placed(events))
             writer.finish(outcome="passed")
-        found[name] = CliRunner().invoke(check, [str(trace), str(folder / f"{name}.yaml")]).exit_code
+        words = [str(trace), str(folder / f"{name}.yaml"), *switches]
+        found[name] = CliRunner().invoke(check, words).exit_code
     return found
 
 
-def by_record(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+def by_record(folder: Path, monkeypatch: pytest.MonkeyPatch, *, strict: bool = False) -> dict[str, int]:
     found = {}
+    switches = ["--strict"] if strict else []
 
     class CannedRecorder:
         def __init__(
@@ -131,7 +136,7 @@ def by_record(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
     monkeypatch.setattr(harness.cli.record, "Recorder", CannedRecorder)
     for name in CASES:
-        words = ["net:port=50000,key=1.2.3.4", "--check", str(folder / f"{name}.yaml")]
+        words = ["net:port=50000,key=1.2.3.4", "--check", str(folder / f"{name}.yaml"), *switches]
         result = CliRunner().invoke(record, words, standalone_mode=False)
         assert result.exception is None, result.output
         found[name] = int(result.return_value)
@@ -143,6 +148,16 @@ def test_a_situation_and_a_switch_mean_the_same_at_every_door(
     folder: Path, monkeypatch: pytest.MonkeyPatch, door: Callable[..., dict[str, int]]
 ) -> None:
     assert door(folder, monkeypatch) == {name: code for name, (_, _, code) in CASES.items()}
+
+
+@pytest.mark.parametrize("door", [by_run, by_check, by_record])
+def test_what_cannot_be_judged_is_an_error_where_that_is_asked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, door: Callable[..., dict[str, int]]
+) -> None:
+    found = door(folder, monkeypatch, strict=True)
+    assert found["nothing-to-judge"] == 3
+    assert found["all-held"] == 3, "its lines have no totals and no context"
+    assert (found["order"], found["bugcheck"]) == (1, 4), "what the driver did counts first"
 
 
 def test_and_so_they_do_in_pytest(
@@ -161,5 +176,5 @@ def test_and_so_they_do_in_pytest(
     for report in ended.getreports("pytest_runtest_logreport"):
         if report.outcome == "failed":
             failed[Path(report.nodeid.partition("::")[0]).stem].add(report.when)
-    expected = {0: set(), 3: {"setup"}, 1: {"call"}, 4: {"call"}}
+    expected = {0: set(), 3: {"setup"}, 1: {"call"}, 4: {"call"}, 5: set()}
     assert failed == {name: expected[code] for name, (_, _, code) in CASES.items()}

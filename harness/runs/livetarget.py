@@ -230,10 +230,10 @@ class LiveTarget:
             case TargetRebooted():
                 self._divide()
                 story = BEGAN_ANEW if event.announced is False else "the target rebooted"
-                raise TargetLost(f"{story} in the middle of the run; {self._machine_says()}")
+                raise TargetLost(f"{story} in the middle of the run; {machine_says(self._machine)}")
             case Disconnected(reason=reason):
                 self._emit(self._assembler.disconnect())
-                raise TargetLost(f"{reason} in the middle of the run; {self._machine_says()}")
+                raise TargetLost(f"{reason} in the middle of the run; {machine_says(self._machine)}")
             case ModuleLoaded() | ModuleUnloaded():
                 # The driver's own lines tell the same, in their place among the others.
                 self._images.see(event)
@@ -308,7 +308,7 @@ class LiveTarget:
         that answers and a debugger's link may both outlive; the trace is divided there."""
         if self._is_disturbed():
             self._divide()
-            raise TargetLost(f"{DISTURBED} during {what}; {self._machine_says()}")
+            raise TargetLost(f"{DISTURBED} during {what}; {machine_says(self._machine)}")
 
     def _is_disturbed(self) -> bool:
         if self._machine.deterministic:
@@ -328,7 +328,7 @@ class LiveTarget:
     def _silent(self, what: str) -> TargetLost | DriverHang:
         """Where it breaks in, its clock moves and its driver executes, the driver hangs; else it is lost."""
         story = f"the target was silent for {self._watch.silence:g} s during {what}"
-        evidence = self._machine_says()
+        evidence = machine_says(self._machine)
         try:
             found = self._break_in()
         except (RigError, UsageError) as error:
@@ -341,13 +341,10 @@ class LiveTarget:
 
     def _with_machines_word(self, error: TargetLost) -> TargetLost:
         """The error with what the machine itself says, unless that is the same."""
-        word = self._machine_says()
+        word = machine_says(self._machine)
         if word in error.message:
             return error
         return TargetLost(f"{error.message}; {word}", hint=error.hint)
-
-    def _machine_says(self) -> str:
-        return machine_says(self._machine)
 
     def _await_bugcheck(self) -> None:
         """The debugger's word on a bugcheck has the module, and its place in the trace: prefer it.

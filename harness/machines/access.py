@@ -79,7 +79,7 @@ CHANNELS: Final[dict[str, _Channel]] = {
 
 
 class MachineGuest:
-    """The guest of a machine, from one :meth:`open` to the next :meth:`close`.
+    """The guest of a machine, from one :meth:`reach` to the next :meth:`close`.
 
     :param machine: its name.
     :param access: what its file says of the guest.
@@ -91,7 +91,7 @@ class MachineGuest:
         self._guest: HelperGuest | None = None
 
     @property
-    def is_open(self) -> bool:
+    def is_reached(self) -> bool:
         """Between the two."""
         return self._guest is not None
 
@@ -105,7 +105,7 @@ class MachineGuest:
             raise TargetLost(f"the machine {self._machine} is not started")
         return self._guest
 
-    def open(self, channel: GuestChannel | None = None) -> None:
+    def reach(self, channel: GuestChannel | None = None) -> None:
         """Reach it, where there is no ``channel`` over the one that its file names."""
         if channel is None:
             assert self._access.address is not None

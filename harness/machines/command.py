@@ -82,7 +82,7 @@ class CommandMachine:
             self._do("revert")
         self._started = True
         self._do("start")
-        self._guest.open()
+        self._guest.reach()
         try:
             self._guest.await_up(self._boot_seconds)
         except ProcnotifyError as error:

@@ -47,7 +47,7 @@ class ExistingMachine:
     def prepare(self) -> None:
         """See :meth:`harness.machines.base.PreparedMachine.prepare`: its guest answers."""
         self.stop()
-        self._guest.open()
+        self._guest.reach()
         self._guest.await_up(self._up_seconds)
 
     def start(self, boot: BootOptions) -> None:

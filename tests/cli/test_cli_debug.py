@@ -127,7 +127,8 @@ def test_a_crash_asked_for_is_a_bugcheck(pykd: str) -> None:
 
 
 def test_an_idle_target_is_broken_into_and_the_commands_go_on(pykd: str) -> None:
-    done = debug("--debugger", "pykd", "-c", "g", "-c", "r rip", "--timeout", "2s")
+    # Twice: a break-in that DbgEng repeated while it attached may come late, and is what ends the first.
+    done = debug("--debugger", "pykd", "-c", "g", "-c", "g", "-c", "r rip", "--timeout", "2s")
     assert done.returncode == 0, done.stderr
     assert "broken off after 2 s: nothing had stopped the target" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("rip=")

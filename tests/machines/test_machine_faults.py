@@ -24,6 +24,7 @@ from this_system import SHELL
 
 from harness.connection import NetConnection
 from harness.debuggers import debugger_factory
+from harness.errors import GuestError
 from harness.events import kind_of
 from harness.guests.channels import GuestChannel
 from harness.machines.qemu.machine import CLEAN as CLEAN_SNAPSHOT
@@ -274,6 +275,25 @@ def test_a_disk_that_is_full(rig: Rig) -> None:
         del machine.guest
     assert failed.outcome is Outcome.RIG, failed
     assert re.search(r"No space left|to disk", failed.reason), failed
+    require_clean(rig)
+
+
+@pytest.mark.parametrize(("deaf", "outcome"), [(1, Outcome.PASSED), (2, Outcome.RIG)])
+def test_a_guest_that_wakes_up_deaf_goes_back_once_more(rig: Rig, deaf: int, outcome: Outcome) -> None:
+    guest = machine_of(rig).reached
+    heard = []
+
+    def await_up(timeout: float) -> None:
+        heard.append(timeout)
+        if len(heard) <= deaf:
+            raise GuestError("it does not answer")
+        type(guest).await_up(guest, timeout)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guest, "await_up", await_up)
+        result = run_scenario(rig, CLEAN, seed=1)
+    assert result.outcome is outcome, result
+    assert heard == [20.0, 60.0]
     require_clean(rig)
 
 

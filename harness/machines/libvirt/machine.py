@@ -222,7 +222,7 @@ class LibvirtMachine:
             domain.delete_snapshot(name)
 
     def _await_guest(self, domain: Domain, timeout: float) -> None:
-        self._guest.open(self._own_channel())
+        self._guest.reach(self._own_channel())
         try:
             self._guest.await_up(timeout)
         except ProcnotifyError as error:

@@ -14,19 +14,24 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from harness.virtual.cpu.memory import Memory
 
 __all__ = [
     "BUFFER_SIZE",
+    "MAX_FIELD",
     "MAX_FORMAT",
     "Format",
+    "Segment",
     "Spec",
     "compile_format",
+    "convert_integer",
     "cut",
+    "parse_spec",
     "render",
+    "resolve_stars",
     "to_ansi",
 ]
 
@@ -94,7 +99,7 @@ def compile_format(text: bytes) -> Format:
             literal += text[at:]
             break
         literal += text[at:percent]
-        spec, at = _parse(text, percent + 1)
+        spec, at = parse_spec(text, percent + 1)
         if isinstance(spec, bytes):
             literal += spec
             continue
@@ -124,8 +129,11 @@ def _directive(segment: Segment) -> bytes:
     return _PLAIN[segment.type] if _is_plain(segment) else b"%b"
 
 
-def _parse(text: bytes, at: int) -> tuple[Segment, int]:
-    """The conversion after a ``%`` and where the text goes on."""
+def parse_spec(text: bytes, at: int, *, wide_print: bool = False) -> tuple[Segment, int]:
+    """The conversion after a ``%`` and where the text goes on; an unknown type as the text that it is.
+
+    :param wide_print: the text printed is UTF-16: ``c`` and ``s`` are wide, ``C`` and ``S`` narrow.
+    """
     flags = set()
     while at < len(text) and text[at] in _FLAGS:
         flags.add(text[at : at + 1])
@@ -138,8 +146,10 @@ def _parse(text: bytes, at: int) -> tuple[Segment, int]:
     kind = text[at : at + 1].decode("latin-1")
     at += 1
     if kind in ("C", "S"):
-        # In a narrow print the capital letters mean the other width, unless a size says which.
-        wide, kind = not narrow, kind.lower()
+        # The capital letters mean the other width than the print's, unless a size says which.
+        wide, kind = wide if wide_print else not narrow, kind.lower()
+    elif kind in ("c", "s") and wide_print:
+        wide = not narrow
     elif kind == "p":
         bits = 64
     elif kind not in ("d", "i", "u", "x", "X", "o", "c", "s", "Z", "n"):
@@ -201,14 +211,20 @@ def render(form: Format, arguments: Sequence[int], memory: Memory) -> bytes:
         if mask:
             values.append(next(words, 0) & mask)
             continue
-        if spec.width is None:
-            width = _signed(next(words, 0), 32)
-            spec = spec._replace(width=min(abs(width), MAX_FIELD), left=spec.left or width < 0)
-        if spec.precision is None:
-            precision = _signed(next(words, 0), 32)
-            spec = spec._replace(precision=min(precision, MAX_FIELD) if precision >= 0 else -1)
+        spec = resolve_stars(spec, words)
         values.append(_convert(spec, next(words, 0), memory))
     return form.template % tuple(values)
+
+
+def resolve_stars(spec: Spec, words: Iterator[int]) -> Spec:
+    """The conversion with the width and precision that it takes from arguments."""
+    if spec.width is None:
+        width = _signed(next(words, 0), 32)
+        spec = spec._replace(width=min(abs(width), MAX_FIELD), left=spec.left or width < 0)
+    if spec.precision is None:
+        precision = _signed(next(words, 0), 32)
+        spec = spec._replace(precision=min(precision, MAX_FIELD) if precision >= 0 else -1)
+    return spec
 
 
 def cut(text: bytes) -> bytes:
@@ -230,7 +246,7 @@ def _convert(spec: Spec, word: int, memory: Memory) -> bytes:
     assert spec.width is not None and spec.precision is not None, "stars are resolved by render"
     kind = spec.type
     if kind in "diuxXop":
-        return _integer(spec, word)
+        return convert_integer(spec, word)
     if kind == "n":
         return b""  # writes through the argument in old run-time libraries; refused here, as in today's
     if kind == "c":
@@ -242,7 +258,8 @@ def _convert(spec: Spec, word: int, memory: Memory) -> bytes:
     return _pad(body, spec, b"0" if spec.zero else b" ")
 
 
-def _integer(spec: Spec, word: int) -> bytes:
+def convert_integer(spec: Spec, word: int) -> bytes:
+    """An integer as its conversion prints it, padded."""
     precision = spec.precision if spec.precision is not None else -1
     prefix = ""
     if spec.type in "di":

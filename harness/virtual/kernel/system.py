@@ -209,6 +209,8 @@ class System:
         self._clock_threads = [_ClockThread(number) for number in range(processors)]
         self.uuids = 0
         """Given out by ExUuidCreate."""
+        self.random_seed = 1
+        """Of rand()."""
         self.other_objects: set[int] = set()
         """Addresses of device, driver, file and type objects."""
         self.handles: dict[int, ProcessObject | ThreadObject] = {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from harness.virtual.kernel.exports import (
     crt,
+    crtcharacters,
+    crtformat,
     crtsecure,
     dbg,
     ex,
@@ -35,6 +37,8 @@ __all__ = ["DATA", "EXPORTS", "SUBSYSTEMS", "Export", "ServiceTable"]
 SUBSYSTEMS = (
     *(
         crt,
+        crtcharacters,
+        crtformat,
         crtsecure,
         dbg,
         ex,

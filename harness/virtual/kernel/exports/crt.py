@@ -1,17 +1,15 @@
-"""The C run-time library that ntoskrnl exports: memory, strings, formatted output.
+"""The C run-time library that ntoskrnl exports: memory, strings, characters.
 
-Sources: Microsoft, *C Run-Time Library Reference*; formatted output is DbgPrint's
-(:mod:`harness.virtual.kernel.dbgprint`).
+Source: Microsoft, *C Run-Time Library Reference*.
 """
 
 from __future__ import annotations
 
-from harness.virtual.kernel.exports.dbg import format_text
 from harness.virtual.kernel.exports.irql import signed
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.exports.rtl import copy, fill
 from harness.virtual.kernel.exports.rtlstrings import upcase
-from harness.virtual.kernel.system import System, VarArgs
+from harness.virtual.kernel.system import System
 
 __all__: list[str] = []
 
@@ -240,34 +238,3 @@ def atoi(system: System, text: int) -> int:
             break
         value = value * 10 + digit - 0x30
     return signed(sign * value, 32) & 0xFFFF_FFFF
-
-
-def _store_text(system: System, buffer: int, room: int, text: bytes) -> int:
-    """_snprintf: the length, or -1 and no NUL when the text does not fit."""
-    if len(text) > room:
-        system.memory.store(buffer, text[:room])
-        return _MINUS_ONE
-    system.memory.store(buffer, text + b"\0" if len(text) < room else text)
-    return len(text)
-
-
-@export("_snprintf", 3, variadic=True)
-def snprintf(system: System, buffer: int, count: int, form: int, arguments: VarArgs) -> int:
-    return _store_text(system, buffer, count, format_text(system, form, arguments))
-
-
-@export("_vsnprintf", 4)
-def vsnprintf(system: System, buffer: int, count: int, form: int, list_address: int) -> int:
-    return _store_text(
-        system, buffer, count, format_text(system, form, VarArgs(system.memory, (), list_address))
-    )
-
-
-@export("sprintf", 2, variadic=True)
-def sprintf(system: System, buffer: int, form: int, arguments: VarArgs) -> int:
-    return _store_text(system, buffer, _LIMIT, format_text(system, form, arguments))
-
-
-@export("vsprintf", 3)
-def vsprintf(system: System, buffer: int, form: int, list_address: int) -> int:
-    return vsnprintf(system, buffer, _LIMIT, form, list_address)

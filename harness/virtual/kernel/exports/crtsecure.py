@@ -95,6 +95,16 @@ def wcscat_s(system: System, destination: int, size: int, source: int) -> int:
     return _append(system, destination, size, source, _LIMIT, 2)
 
 
+@export("strncat_s", 4)
+def strncat_s(system: System, destination: int, size: int, source: int, count: int) -> int:
+    return _append(system, destination, size, source, count, 1)
+
+
+@export("wcsncat_s", 4)
+def wcsncat_s(system: System, destination: int, size: int, source: int, count: int) -> int:
+    return _append(system, destination, size, source, count, 2)
+
+
 @export("memcpy_s", "memmove_s", 4)
 def memcpy_s(system: System, destination: int, size: int, source: int, count: int) -> int:
     """What does not fit is not copied; memcpy_s then clears the destination, memmove_s here as well."""
@@ -109,6 +119,13 @@ def memcpy_s(system: System, destination: int, size: int, source: int, count: in
     return 0
 
 
+@export("strncat", 3)
+def strncat(system: System, destination: int, source: int, count: int) -> int:
+    end = destination + len(system.memory.c_string(destination, _LIMIT))
+    system.memory.store(end, system.memory.c_string(source, min(count, _LIMIT)) + b"\0")
+    return destination
+
+
 @export("wcsncat", 3)
 def wcsncat(system: System, destination: int, source: int, count: int) -> int:
     end = destination + len(system.memory.wide_string(destination, _LIMIT))
@@ -116,14 +133,14 @@ def wcsncat(system: System, destination: int, source: int, count: int) -> int:
     return destination
 
 
-@export("_strlwr", 1)
+@export("_strlwr", "strlwr", 1)
 def strlwr(system: System, text: int) -> int:
     """Letters of ASCII, as in the C locale."""
     system.memory.store(text, system.memory.c_string(text, _LIMIT).lower())
     return text
 
 
-@export("_wcslwr", 1)
+@export("_wcslwr", "wcslwr", 1)
 def wcslwr(system: System, text: int) -> int:
     """Letters of ASCII, as in the C locale."""
     units = system.memory.wide_string(text, _LIMIT)

@@ -17,9 +17,9 @@ from harness.virtual.kernel.system import System, VarArgs
 from harness.virtual.windows.irql import DISPATCH_LEVEL
 from harness.virtual.windows.status import STATUS_ACCESS_VIOLATION, STATUS_SUCCESS, STATUS_UNSUCCESSFUL
 
-__all__ = ["format_text"]
+__all__ = ["IRQL_NOT_LESS_OR_EQUAL", "format_text"]
 
-_IRQL_NOT_LESS_OR_EQUAL = 0x0A
+IRQL_NOT_LESS_OR_EQUAL = 0x0A
 _MAX_PREFIX = 512
 _STATUS_INVALID_PARAMETER_1 = 0xC000_00EF
 
@@ -37,7 +37,7 @@ def format_text(system: System, address: int, arguments: VarArgs) -> bytes:
     form = _compiled(system, address)
     if form.unicode and system.cpu.irql:
         table = system.symbol("NlsUnicodeToAnsiData")
-        raise BugcheckRaised(_IRQL_NOT_LESS_OR_EQUAL, table, system.cpu.irql, 0, system.caller())
+        raise BugcheckRaised(IRQL_NOT_LESS_OR_EQUAL, table, system.cpu.irql, 0, system.caller())
     return render(form, arguments.take(form.words), system.memory)
 
 

@@ -78,6 +78,8 @@ class Execution:
     critical_regions: int = 0
     """KeEnterCriticalRegion calls that were not left yet."""
     guarded_regions: int = 0
+    attached_to: int = 0
+    """EPROCESS of the process in whose address space it is; 0: in that of its thread's own process."""
     nested: list[NestedCall] = field(default_factory=list)
     """The innermost last."""
     exceptions: int = 0

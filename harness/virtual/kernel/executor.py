@@ -106,6 +106,8 @@ class Executor:
             faults.die(faults.left_irql(routine, irql), pc=routine)
         if execution.critical_regions or execution.guarded_regions:
             faults.die(faults.left_regions(execution), pc=routine)
+        if execution.attached_to:
+            faults.die(faults.left_attached(execution), pc=routine)
         system.current = interrupted
         system.waits.signalled(execution)
         system.apcs.left(context)

@@ -51,6 +51,9 @@ _IRQL_GT_ZERO_AT_SYSTEM_SERVICE: Final = 0x4A
 _WORKER_THREAD_RETURNED_AT_BAD_IRQL: Final = 0xE1
 _IRQL_UNEXPECTED_VALUE: Final = 0xC8
 _APC_INDEX_MISMATCH: Final = 0x01
+_INVALID_PROCESS_ATTACH_ATTEMPT: Final = 0x05
+_ATTACHED_INDEX: Final = 1
+"""KTHREAD.ApcStateIndex of a thread that has attached to a process."""
 _KERNEL_APC_PENDING_DURING_EXIT: Final = 0x20
 _TIMER_OR_DPC_INVALID: Final = 0xC7
 _REGIONS_LEFT_BY_DPC: Final = 4
@@ -268,6 +271,15 @@ class Faults:
             return BugcheckRaised(_KERNEL_APC_PENDING_DURING_EXIT, 0, special << 16 | normal, irql)
         worker = int(execution.context.pid == SYSTEM_CONTEXT.pid)
         return BugcheckRaised(_APC_INDEX_MISMATCH, execution.routine, 0, special << 16 | normal, worker)
+
+    def left_attached(self, execution: Execution) -> BugcheckRaised:
+        """It returned, or its thread ended, in the address space of another process."""
+        system = self._system
+        if execution.what == SYSTEM_THREAD:
+            own = system.objects.process(execution.context.pid).address
+            return BugcheckRaised(_INVALID_PROCESS_ATTACH_ATTEMPT, own, execution.attached_to, 1, 0)
+        worker = int(execution.context.pid == SYSTEM_CONTEXT.pid)
+        return BugcheckRaised(_APC_INDEX_MISMATCH, execution.routine, _ATTACHED_INDEX << 8, 0, worker)
 
     def die(
         self, raised: BugcheckRaised, *, pc: int, address: int | None = None, caller: int | None = None

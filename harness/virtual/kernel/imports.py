@@ -39,9 +39,9 @@ def missing_names(image: DriverImage) -> tuple[str, ...]:
 
 
 def way_out(name: str) -> str:
-    """What to do about a missing import that is used."""
-    known = windows_exports()
-    return _NOT_SERVED if "!" in name or not known or name in known else _NO_SUCH_EXPORT
+    """What to do about a missing import, or what is missing of an export, that is used."""
+    known, export = windows_exports(), name.partition("(")[0]
+    return _NOT_SERVED if "!" in name or not known or export in known else _NO_SUCH_EXPORT
 
 
 def bind_imports(

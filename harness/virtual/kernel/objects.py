@@ -195,6 +195,11 @@ class Objects:
         process.peb, process.peb32 = peb, peb32
         self._eprocess.set_user_blocks(process.address, peb, wow64_process)
 
+    def attach(self, context: ThreadContext, process: int) -> None:
+        """The thread is in the address space of ``process`` (its EPROCESS); 0: in that of its own."""
+        own = self.process(context.pid).address
+        self._ethread.attach(self.thread(context.pid, context.tid).address, process or own)
+
     def set_teb(self, thread: ThreadObject, teb: int) -> None:
         """Where its TEB is."""
         thread.teb = teb
@@ -218,6 +223,13 @@ class Objects:
     def find_thread(self, tid: int) -> ThreadObject | None:
         """The thread with that TID that is not gone."""
         return self._threads.get(tid)
+
+    def living(self) -> list[tuple[ProcessObject, list[ThreadObject]]]:
+        """The processes that are not gone, in the order of their creation, each with its threads."""
+        return [
+            (process, [thread for thread in self._threads.values() if thread.pid == process.pid])
+            for process in self._processes.values()
+        ]
 
     def at(self, address: int) -> ProcessObject | ThreadObject | None:
         """The object at an address."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn, Protocol
 
@@ -19,6 +20,7 @@ from harness.virtual.cpu.hardware import Hardware
 from harness.virtual.cpu.kernel_image import KernelImage
 from harness.virtual.cpu.memory import Memory
 from harness.virtual.cpu.stacks import Stack
+from harness.virtual.cpu.traps import MemoryFault
 from harness.virtual.dispatcher.dispatcher import Activity, Dispatcher, Entry
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import DebugPort, ImageModule, KernelClock, ThreadContext
@@ -173,7 +175,8 @@ class System:
         self.missing_imports = MissingImports()
         self.user_blocks = UserBlocks(self.memory, self.heap, self.objects, processors=processors)
         self.user_images = UserImages(self.memory, self.user_blocks.page)
-        self.memory.show_page = lambda address: self.user_images.show(self.context.pid, address)
+        self.memory.show_page = lambda address: self.user_images.show(self.address_space, address)
+        self._looked_into: int | None = None
         self.context = SYSTEM_CONTEXT
         self.drivers: dict[str, LoadedDriver] = {}
         self.unloaded: deque[UnloadedImage] = deque(maxlen=_UNLOADED_REMEMBERED)
@@ -231,6 +234,32 @@ class System:
             return self.current.stack
         return self.cpu.stacks.own[self.context.cpu]
 
+    def current_process(self) -> int:
+        """EPROCESS of the current address space: the thread's process, or one that it attached to."""
+        attached_to = 0 if self.current is None else self.current.attached_to
+        return attached_to or self.objects.process(self.context.pid).address
+
+    @property
+    def address_space(self) -> int:
+        """PID of the process whose user-mode addresses are seen now."""
+        if self._looked_into is not None:
+            return self._looked_into
+        if self.current is not None and self.current.attached_to:
+            process = self.objects.at(self.current.attached_to)
+            return self.context.pid if process is None else process.pid
+        return self.context.pid
+
+    @contextmanager
+    def looking_into(self, pid: int) -> Iterator[None]:
+        """Whoever reads memory meanwhile sees the user-mode addresses of that process."""
+        before, self._looked_into = self._looked_into, pid
+        self.user_images.hide()
+        try:
+            yield
+        finally:
+            self._looked_into = before
+            self.user_images.hide()
+
     def current_thread(self) -> int:
         """KTHREAD of what runs now."""
         return self.objects.thread(self.context.pid, self.context.tid).address
@@ -275,6 +304,14 @@ class System:
         number = self.context.cpu if processor is None else processor
         thread = self._clock_threads[number]
         return self.dispatcher.call(delay, thread, action, Activity.BACKGROUND, processor=number)
+
+    def lacks(self, what: str) -> NoReturn:
+        """End the run where a driver asks an export for what this target does not have, as at a missing
+        import: nothing is said about the driver.
+
+        :param what: the export, and in parentheses what of it.
+        """
+        raise MemoryFault(self.missing_imports.bind(what), "execute", present=False)
 
     def symbol(self, name: str) -> int:
         """Address of an export or of reserved data; KeyError if there is none."""

@@ -14,12 +14,12 @@ from harness.virtual.kernel.kernel import check_driver_file
 
 SOURCE = """
 #include <ntifs.h>
-__declspec(dllimport) NTSTATUS NTAPI ZwQuerySystemInformation(int, void *, ULONG, PULONG);
+__declspec(dllimport) NTSTATUS NTAPI ZwQueryLicenseValue(int, void *, ULONG, PULONG);
 static volatile ULONG answers;
 
 __declspec(noinline) static void Ask(void)
 {
-    answers += ZwQuerySystemInformation(0, NULL, 0, NULL);
+    answers += ZwQueryLicenseValue(0, NULL, 0, NULL);
     answers++;
 }
 
@@ -44,7 +44,7 @@ static VOID NTAPI AsksLast(HANDLE parent, HANDLE pid, BOOLEAN create)
     UNREFERENCED_PARAMETER(parent);
     UNREFERENCED_PARAMETER(create);
     if (pid == (HANDLE)23)
-        ZwQuerySystemInformation(0, NULL, 0, NULL);
+        ZwQueryLicenseValue(0, NULL, 0, NULL);
 }
 
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
@@ -70,7 +70,7 @@ def booted(wants_more: bytes) -> Booted:
 
 
 def test_all_names_are_told_at_once(wants_more: bytes) -> None:
-    assert check_driver_file(wants_more) == ("CcCanIWrite", "ZwQuerySystemInformation")
+    assert check_driver_file(wants_more) == ("CcCanIWrite", "ZwQueryLicenseValue")
 
 
 def test_what_does_not_use_them_runs(booted: Booted) -> None:
@@ -83,12 +83,12 @@ def test_a_call_ends_the_run_with_its_name_and_its_callers(booted: Booted) -> No
     with pytest.raises(MissingImport) as caught:
         booted.create(20)
     error = caught.value
-    assert (error.name, Outcome.of(error)) == ("ZwQuerySystemInformation", Outcome.USAGE)
+    assert (error.name, Outcome.of(error)) == ("ZwQueryLicenseValue", Outcome.USAGE)
     story, stack = error.message.split(", at ")
-    assert story == "wants_more.sys calls ZwQuerySystemInformation, which the virtual target lacks"
+    assert story == "wants_more.sys calls ZwQueryLicenseValue, which the virtual target lacks"
     assert [place.partition("+")[0] for place in stack.split(" <- ")] == ["wants_more.sys"] * 2
     assert booted.debugger.offered == [] and booted.debugger.bugchecks == []
-    with pytest.raises(MissingImport, match="ZwQuerySystemInformation"):
+    with pytest.raises(MissingImport, match="ZwQueryLicenseValue"):
         booted.create(50)
 
 
@@ -116,6 +116,6 @@ def test_another_modules_routine_is_named_with_the_module(wants_more: bytes) -> 
 
 def test_a_name_that_windows_lacks_too_is_said_to_be_misspelt(wants_more: bytes) -> None:
     booted = Booted()
-    booted.load(wants_more.replace(b"ZwQuerySystemInformation\0", b"ZwQuerySystemImformation\0"))
+    booted.load(wants_more.replace(b"ZwQueryLicenseValue\0", b"ZwQueryLicenceValue\0"))
     with pytest.raises(MissingImport, match="check its spelling"):
         booted.create(20)

@@ -15,6 +15,7 @@ from harness.virtual.kernel.structures.modules import ENTRY_FLAGS, INTEGRITY_FOR
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.status import (
     STATUS_ACCESS_DENIED,
+    STATUS_INVALID_CID,
     STATUS_INVALID_PARAMETER,
     STATUS_SUCCESS,
 )
@@ -25,7 +26,8 @@ __all__: list[str] = []
 _CREATE_PROCESS_NOTIFY_SUBSYSTEMS = 0
 _CREATE_THREAD_NOTIFY_NON_SYSTEM = 0
 _CREATE_THREAD_NOTIFY_SUBSYSTEMS = 1
-_STATUS_INVALID_CID = 0xC000_000B
+
+_PROTECTED = frozenset({"system", "registry", "smss.exe", "csrss.exe", "wininit.exe", "services.exe"})
 
 data("PsInitialSystemProcess")
 data("PsProcessType")
@@ -141,6 +143,12 @@ def ps_get_current_thread_id(system: System) -> int:
 
 @export("PsGetCurrentProcess", "IoGetCurrentProcess", 0)
 def ps_get_current_process(system: System) -> int:
+    """That of the address space that is current: the one that the thread attached to, if it did."""
+    return system.current_process()
+
+
+@export("PsGetCurrentThreadProcess", 0)
+def ps_get_current_thread_process(system: System) -> int:
     return system.objects.process(system.context.pid).address
 
 
@@ -196,7 +204,7 @@ def ps_get_process_wow64_process(system: System, process: int) -> int:
 
 @export("PsGetCurrentProcessWow64Process", 0)
 def ps_get_current_process_wow64_process(system: System) -> int:
-    return system.objects.process(system.context.pid).peb32
+    return ps_get_process_wow64_process(system, system.current_process())
 
 
 @export("PsGetThreadTeb", 1)
@@ -214,7 +222,7 @@ def ps_get_current_thread_teb(system: System) -> int:
 def io_is_32_bit_process(system: System, _irp: int) -> int:
     """No request of a user-mode program reaches a driver here, so the current process counts whatever the IRP
     says; one of a system thread is none."""
-    return int(system.objects.process(system.context.pid).peb32 != 0)
+    return int(ps_get_current_process_wow64_process(system) != 0)
 
 
 @export("PsGetThreadId", 1)
@@ -241,6 +249,42 @@ def ps_is_system_thread(system: System, thread: int) -> int:
     return int(isinstance(found, ThreadObject) and found.pid == 4)
 
 
+@export("PsIsSystemProcess", 1)
+def ps_is_system_process(system: System, process: int) -> int:
+    return int(process == system.objects.process(4).address)
+
+
+@export("PsIsProtectedProcess", 1)
+def ps_is_protected_process(system: System, process: int) -> int:
+    """The System process, and those of Windows' own that are protected light in this build."""
+    found = system.objects.at(process)
+    return int(isinstance(found, ProcessObject) and found.name.lower() in _PROTECTED)
+
+
+@export("PsGetProcessSectionBaseAddress", 1)
+def ps_get_process_section_base_address(system: System, process: int) -> int:
+    found = system.objects.at(process)
+    return found.image_base if isinstance(found, ProcessObject) else 0
+
+
+@export("PsGetProcessExitProcessCalled", 1)
+def ps_get_process_exit_process_called(system: System, process: int) -> int:
+    found = system.objects.at(process)
+    return int(isinstance(found, ProcessObject) and found.exit_status != STILL_ACTIVE)
+
+
+@export("PsIsThreadTerminating", 1)
+def ps_is_thread_terminating(system: System, thread: int) -> int:
+    found = system.objects.at(thread)
+    return int(isinstance(found, ThreadObject) and (found.exiting or found.apcs_run_down))
+
+
+@export("PsIsProcessBeingDebugged", "PsGetProcessDebugPort", 1)
+def ps_is_process_being_debugged(_system: System, _process: int) -> int:
+    """No process here has a user-mode debugger."""
+    return 0
+
+
 @export("PsLookupProcessByProcessId", 2)
 def ps_lookup_process_by_process_id(system: System, pid: int, result: int) -> int:
     process = system.objects.find_process(pid)
@@ -264,7 +308,7 @@ def ps_lookup_process_thread_by_cid(system: System, cid: int, process_result: in
     pid, tid = system.memory.u64(cid), system.memory.u64(cid + 8)
     thread, process = system.objects.find_thread(tid), system.objects.find_process(pid)
     if thread is None or process is None or thread.pid != pid:
-        return _STATUS_INVALID_CID
+        return STATUS_INVALID_CID
     system.memory.put_u64(thread_result, system.objects.reference(thread))
     if process_result:
         system.memory.put_u64(process_result, system.objects.reference(process))

@@ -13,8 +13,9 @@ from harness.virtual.dispatcher.dispatcher import DispatchedThread
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import ThreadContext
 from harness.virtual.kernel.execution import SYSTEM_THREAD
+from harness.virtual.kernel.exports.psquery import handle_to
 from harness.virtual.kernel.exports.registry import export
-from harness.virtual.kernel.objects import ProcessObject, ThreadObject
+from harness.virtual.kernel.objects import ThreadObject
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.irql import APC_LEVEL
 from harness.virtual.windows.status import (
@@ -29,7 +30,6 @@ __all__: list[str] = []
 
 MAX_SYSTEM_THREADS: Final = 256
 """Threads of drivers that exist at a time; creating further ones fails."""
-_CURRENT_PROCESS, _CURRENT_THREAD = (1 << 64) - 1, (1 << 64) - 2
 _IRQL_GT_ZERO_AT_SYSTEM_SERVICE: Final = 0x4A
 
 
@@ -79,13 +79,7 @@ def ps_terminate_system_thread(system: System, status: int) -> int:
 def ob_reference_object_by_handle(
     system: System, handle: int, _access: int, kind: int, _mode: int, result: int, _information: int
 ) -> int:
-    item: ProcessObject | ThreadObject | None
-    if handle == _CURRENT_THREAD:
-        item = system.objects.thread(system.context.pid, system.context.tid)
-    elif handle == _CURRENT_PROCESS:
-        item = system.objects.process(system.context.pid)
-    else:
-        item = system.handles.get(handle)
+    item = handle_to(system, handle)
     if item is None:
         return STATUS_INVALID_HANDLE
     wanted = "PsThreadType" if isinstance(item, ThreadObject) else "PsProcessType"

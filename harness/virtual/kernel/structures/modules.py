@@ -30,6 +30,8 @@ class LoadedModules:
         self._heap = heap
         self._head = head
         self._names: dict[int, tuple[int, int]] = {}
+        self.images: dict[int, ImageModule] = {}
+        """By the address of its entry, in load order."""
         linkedlist.initialize(memory, head)
 
     def add(self, module: ImageModule, *, timestamp: int, integrity_forced: bool = False) -> int:
@@ -55,6 +57,7 @@ class LoadedModules:
             )
         )
         self._names[entry] = (full, base)
+        self.images[entry] = module
         linkedlist.insert_tail(memory, self._head, entry)
         return entry
 
@@ -64,5 +67,6 @@ class LoadedModules:
         :raises BugcheckRaised: a driver has broken the ring.
         """
         linkedlist.remove(self._memory, entry)
+        del self.images[entry]
         for block in (entry, *self._names.pop(entry)):
             self._heap.free(block)

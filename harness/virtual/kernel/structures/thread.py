@@ -95,6 +95,10 @@ class Ethread:
                 memory.store(head, _POINTERS.pack(addresses[0] + links, addresses[-1] + links))
         return addresses
 
+    def attach(self, thread: int, process: int) -> None:
+        """It is in the address space of ``process`` (its EPROCESS): its own, or one that it attached to."""
+        self._memory.put_u64(thread + _OWNERS[0], process)
+
     def set_teb(self, thread: int, teb: int) -> None:
         """Its TEB, a user-mode address."""
         self._memory.put_u64(thread + _TEB, teb)

@@ -18,7 +18,7 @@ from typing import TypeAlias
 from harness.debuggers import debugger_factory
 from harness.debuggers.native.debugger import NativeDebugger
 from harness.errors import InternalError, UsageError
-from harness.events import Event
+from harness.events import Event, WitnessName
 from harness.grammars import load_grammar
 from harness.lines import Grammar
 from harness.printmasks import parse_print_mask
@@ -71,6 +71,7 @@ def run(
     timeout: float = Watch.silence,
     step_timeout: float = Watch.printing,
     strict: bool = False,
+    witness: WitnessName | None = None,
     trace_dir: FilePath = "traces",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Series:
@@ -101,6 +102,9 @@ def run(
         hangs.
     :param strict: a promise that could not be judged, because neither the driver's lines nor the machine
         tell of it, is an error (:attr:`harness.outcome.Outcome.RIG`).
+    :param witness: on whose events the order is checked: ``print``, the driver's lines, or ``target``, what
+        the virtual target saw of the callbacks that it called; None for the lines where any reports a
+        callback, else the target.
     :param trace_dir: where the folder with this call's traces is made.
     :param on_progress: called with what happens, on the thread of this call.
     :raises UsageError: a scenario, the driver file or an argument is wrong. Of several wrong scenarios the
@@ -127,6 +131,7 @@ def run(
         kdfiles=kdfiles,
         lines=_grammar(lines),
         strict=strict,
+        witness=witness,
         subscribers=(on_progress,) if on_progress is not None else (),
     ) as rig:
         series = run_series(rig, wanted, seed=seed, repeat=repeat, fail_fast=fail_fast)
@@ -184,6 +189,7 @@ def check(
     last: str | None = None,
     partial: bool = False,
     strict: bool = False,
+    witness: WitnessName | None = None,
 ) -> Verdict:
     """Hold a recording to a scenario, as ``procnotify check`` does.
 
@@ -193,13 +199,21 @@ def check(
     :param last: text of the line with which it ends; None: the end.
     :param partial: judge what there is of a recording that ended early or was cut off.
     :param strict: a promise that could not be judged is an error, as in :func:`run`.
+    :param witness: on whose events the order is checked; None for those of the run that wrote the trace.
     :raises UsageError: the scenario is wrong, or names something that is not there.
     :raises TraceError: the trace cannot be read.
     """
     promised = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
     source = open_trace(trace, lines=lines or promised.lines) if isinstance(trace, str | PathLike) else trace
     return judge_recording(
-        source, promised, bind=_bound(bind), first=first, last=last, partial=partial, strict=strict
+        source,
+        promised,
+        bind=_bound(bind),
+        first=first,
+        last=last,
+        partial=partial,
+        strict=strict,
+        witness=witness,
     )
 
 

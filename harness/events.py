@@ -7,13 +7,15 @@ Field names are those of Microsoft's documentation of ``PsSetCreateProcessNotify
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
 __all__ = [
     "KINDS",
+    "WITNESSES",
     "Bugcheck",
+    "Call",
     "Disconnect",
     "Driver",
     "Event",
@@ -27,8 +29,34 @@ __all__ = [
     "ThreadCreate",
     "ThreadExit",
     "Totals",
+    "WitnessName",
     "kind_of",
 ]
+
+
+WitnessName: TypeAlias = Literal["print", "target", "breakpoint"]
+"""Who saw an event: ``print``, a line that was printed; ``target``, the virtual kernel, which called the
+callback; ``breakpoint``, a debugger that stopped there."""
+WITNESSES: tuple[WitnessName, ...] = get_args(WitnessName)
+"""All of them."""
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a witness other than the driver's lines knows of a callback's call besides its arguments."""
+
+    driver: str
+    """File name of the driver whose routine was called."""
+    routine: int
+    """Where the routine lies in the driver's image, in bytes from its base; its address where the driver is
+    not loaded any more."""
+    irql: int
+    """At which it was entered: 0 PASSIVE_LEVEL, 1 APC_LEVEL."""
+    left: int | None = None
+    """Target clock when it had returned, as the event's ``time`` is when it was entered; None: it had not
+    when the run ended, or the witness does not see that."""
+    answer: int | None = None
+    """Of a process's creation that was told to an Ex routine: CreationStatus, an NTSTATUS, as the routine
+    left it."""
 
 
 class _Common(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
@@ -46,6 +74,10 @@ class _Common(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     """The driver's own counter, taken at callback entry, from 1."""
     host_time: float | None = None
     """Host clock (seconds since the epoch) at reception; never written for a virtual target."""
+    witness: WitnessName = "print"
+    """Who saw it. What the target itself said, a bugcheck for example, is the same for every witness."""
+    call: Call | None = None
+    """Of a callback that was not seen by its line: the call."""
 
 
 class ProcessCreate(_Common, frozen=True, tag="process_create"):

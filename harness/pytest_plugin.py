@@ -115,6 +115,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="a promise that could not be judged is an error",
     )
     group.addoption(
+        "--procnotify-witness",
+        metavar="NAME",
+        help="on whose events the order is checked: print, the driver's lines, or target, what the virtual"
+        " target saw of the callbacks that it called (default: the lines where they report callbacks, else"
+        " the target)",
+    )
+    group.addoption(
         "--procnotify-trace-dir",
         default="traces",
         metavar="DIR",
@@ -283,6 +290,7 @@ class _SharedRig:
                 kdfiles=option("--procnotify-kdfiles"),
                 lines=load_grammar(Path(lines)) if lines else None,
                 strict=option("--procnotify-strict"),
+                witness=option("--procnotify-witness"),
             )
             try:
                 self._rig = self._stack.enter_context(opening)

@@ -60,7 +60,7 @@ def draw_errors() -> str:
 
 def draw_events() -> str:
     """Every kind of event with its own fields."""
-    common = {"index", "line", "time", "cpu", "seq", "host_time"}
+    common = {"index", "line", "time", "cpu", "seq", "host_time", "witness", "call"}
     rows = ["| kind | its own fields | meaning |", "|---|---|---|"]
     for kind, cls in KINDS.items():
         own = ", ".join(f"`{name}`" for name in cls.__struct_fields__ if name not in common)

@@ -12,11 +12,13 @@ import click
 from harness.cli._logging import Command, log_options
 from harness.connection import parse_connection
 from harness.debuggers import DEBUGGERS, FILE_SERVING
+from harness.events import WitnessName
 from harness.grammars import load_grammar
 from harness.lines import Grammar
 from harness.printmasks import parse_print_mask
 from harness.report.json_document import json_document
 from harness.runs.watch import Watch
+from harness.runs.witnesses import OFFERED
 from harness.virtual.dispatcher.policy import POLICIES
 from harness.virtual.interfaces import MAX_PROCESSORS
 
@@ -39,6 +41,7 @@ __all__ = [
     "strict_option",
     "timeout_option",
     "wait_option",
+    "witness_option",
 ]
 
 _UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -152,6 +155,21 @@ strict_option = click.option(
     help="A promise that could not be judged, because neither the driver's lines nor the machine tell of it,"
     " is an error (exit code 3).",
 )
+
+
+def _witness(ctx: click.Context, param: click.Parameter, value: str | None) -> WitnessName | None:
+    return next((known for known in OFFERED if known == value), None)
+
+
+witness_option = click.option(
+    "--witness",
+    type=click.Choice(OFFERED),
+    callback=_witness,
+    help="On whose events the order is checked: the driver's printed lines, or what the virtual target saw of"
+    " the callbacks that it called, whatever the driver prints (docs/verdicts.md). Without it the lines where"
+    " they report callbacks, else the target.",
+)
+"""``--witness``: the command is called with ``witness``."""
 
 
 def drivers_option(help_text: str) -> Callable[[Command], Command]:

@@ -9,7 +9,15 @@ from typing import NoReturn
 
 import click
 
-from harness.cli._options import json_option, lines_option, part_options, print_json, strict_option
+from harness.cli._options import (
+    json_option,
+    lines_option,
+    part_options,
+    print_json,
+    strict_option,
+    witness_option,
+)
+from harness.events import WitnessName
 from harness.lines import Grammar
 from harness.outcome import Outcome
 from harness.report.promises import promise_lines
@@ -37,6 +45,7 @@ _FILE = click.Path(path_type=Path)
 )
 @lines_option
 @strict_option
+@witness_option
 @part_options
 @json_option
 def command(
@@ -46,6 +55,7 @@ def command(
     partial: bool,
     lines: Grammar | None,
     strict: bool,
+    witness: WitnessName | None,
     bind: tuple[str, ...],
     first: str | None,
     last: str | None,
@@ -79,7 +89,14 @@ def command(
     promised = load(scenario)
     source = open_trace(through_latest(trace), lines or promised.lines)
     verdict = judge_recording(
-        source, promised, bind=bind, first=first, last=last, partial=partial, strict=strict
+        source,
+        promised,
+        bind=bind,
+        first=first,
+        last=last,
+        partial=partial,
+        strict=strict,
+        witness=witness,
     )
     _say(trace, promised, verdict, verbose, to_stderr=as_json)
     if as_json:

@@ -26,9 +26,11 @@ from harness.cli._options import (
     processors_option,
     strict_option,
     timeout_option,
+    witness_option,
 )
 from harness.debuggers import DEBUGGERS
 from harness.errors import ProcnotifyError, UsageError
+from harness.events import WitnessName
 from harness.files import cannot_write
 from harness.internal import internal_error
 from harness.lines import Grammar
@@ -151,6 +153,7 @@ def _seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -
 )
 @kdfiles_option
 @strict_option
+@witness_option
 @click.option("--fail-fast", is_flag=True, help="Stop after the first run that does not pass.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what did not pass, and the totals.")
 @policy_option
@@ -181,6 +184,7 @@ def command(
     retries: int,
     kdfiles: bool,
     strict: bool,
+    witness: WitnessName | None,
     fail_fast: bool,
     quiet: bool,
     as_json: bool,
@@ -202,6 +206,7 @@ def command(
       procnotify run scenarios --debugger none --seeds 1-10000 --jobs 2
       procnotify run scenarios --machine lab.yaml --repeat 50
       procnotify run scenarios --machine lab.yaml --driver mydriver.sys --kdfiles
+      procnotify run scenarios --driver silent.sys --witness target
       procnotify run scenarios --json > results.json
 
     \b
@@ -254,6 +259,7 @@ def command(
                 retries=retries,
                 kdfiles=kdfiles,
                 strict=strict,
+                witness=witness,
                 print_masks=print_masks,
                 lines=lines,
                 subscribers=(report,),
@@ -284,6 +290,7 @@ def command(
                 print_masks,
                 kdfiles=kdfiles,
                 strict=strict,
+                witness=witness,
             )
             words = ["procnotify", "run", str(alike[0].path), "--seed", str(alike[0].seed), *like]
             say(f"again: {one_line(_QUOTE(words))}")
@@ -336,6 +343,7 @@ def _like(
     *,
     kdfiles: bool,
     strict: bool,
+    witness: WitnessName | None,
 ) -> Iterator[str]:
     """The options that decide what comes of one seed. What came without a debugger comes with the usual one
     too, and can be looked at there."""
@@ -355,6 +363,8 @@ def _like(
         yield "--kdfiles"
     if strict:
         yield "--strict"
+    if witness is not None:
+        yield from ("--witness", witness)
 
 
 def _begin_junit(path: Path) -> None:

@@ -38,7 +38,7 @@ _READ: Final = {
 _EVENT: Final = "event"
 """The key of a form in which a word says what kind it is."""
 _OPTIONS: Final = ("tail", "constants", "then")
-_BESIDE: Final = ("index", "line", "host_time")
+_BESIDE: Final = ("index", "line", "host_time", "witness", "call")
 """Fields of an event that no line gives."""
 _U64: Final = (1 << 64) - 1
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from harness.connection import Connection
+from harness.events import Event
 from harness.guests.base import Guest
 from harness.machines.access import GuestAccess
 from harness.printmasks import PrintMasks
@@ -25,6 +26,8 @@ __all__ = [
     "PreparedMachine",
     "ReachedMachine",
     "RecordingMachine",
+    "SeenCalls",
+    "WitnessingMachine",
 ]
 
 
@@ -126,6 +129,28 @@ class RecordingMachine(Protocol):
 
     def artifacts(self) -> Mapping[str, bytes]:
         """File name → content, of the last run, also when it is stopped: its console, what it said itself."""
+
+
+class SeenCalls(NamedTuple):
+    """What a machine saw of one boot."""
+
+    events: Sequence[Event]
+    """In the order in which the callbacks were entered, with the guest helper's markers among them; the
+    indices count from 0."""
+    beyond: int = 0
+    """How many more calls there were, which it does not remember."""
+
+
+@runtime_checkable
+class WitnessingMachine(Protocol):
+    """The capability to say which callbacks it called, whatever the driver prints of them."""
+
+    def calls(self, driver: str) -> SeenCalls:
+        """The callback calls of the boot that was started last, and that was not stopped yet: those of the
+        driver with this file name.
+
+        :raises TargetLost: the machine does not answer any more.
+        """
 
 
 class LoadedKernel(Protocol):

@@ -6,6 +6,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+import msgspec
+
 import harness
 from harness.connection import NetConnection, free_connection
 from harness.errors import ProcnotifyError, TargetLost, UsageError
@@ -14,9 +16,11 @@ from harness.guests.control import ControlChannel
 from harness.guests.inprocess import InProcessGuest
 from harness.guests.virtual import VirtualGuest
 from harness.kd.contexts import MACHINE_AMD64
-from harness.machines.base import BootOptions, DirectBoot, MachineStatus
+from harness.machines.base import BootOptions, DirectBoot, MachineStatus, SeenCalls
 from harness.printmasks import print_masks_words
 from harness.virtual.boot import boot as boot_target
+from harness.virtual.callbackcalls import MAX_REMEMBERED, CallLog, Entry
+from harness.virtual.callbackevents import callback_events
 from harness.virtual.cpu.hardware import Hardware
 from harness.virtual.dispatcher.policy import POLICIES
 from harness.virtual.interfaces import MAX_PROCESSORS, DebugPort
@@ -33,6 +37,8 @@ BOOT_SECONDS = 60.0
 """Deadline of a boot: the child's imports (Unicorn among them) on a slow machine."""
 STATUS_SECONDS = 2.0
 STOP_SECONDS = 5.0
+_CALLS_AT_ONCE = 2_000
+"""Remembered calls in one answer of the child, some 200 bytes each."""
 
 
 class VirtualMachine:
@@ -53,6 +59,8 @@ class VirtualMachine:
         self._booted = False
         self._hardware: Hardware | None = None
         """Of the targets in this process."""
+        self._direct: CallLog | None = None
+        """Of the last boot, where that was in this process."""
         self._running_profile, self._running_policy = profile, POLICIES[0]
         self._running_masks = ""
 
@@ -74,6 +82,7 @@ class VirtualMachine:
         profile, policy, processors = self._like(boot)
         assert boot.connection is not None, "without a debugger it is started with start_direct"
         self.stop()
+        self._direct = None
         if self._channel is None:
             self._channel = ControlChannel(self._argv, what=WHAT)
         self._channel.call(
@@ -98,6 +107,7 @@ class VirtualMachine:
         profile, policy, processors = self._like(boot)
         if self._hardware is None:
             self._hardware = Hardware()
+        self._direct = None
         booted = boot_target(
             port,
             seed=boot.seed,
@@ -114,7 +124,25 @@ class VirtualMachine:
             "machine_type": f"0x{MACHINE_AMD64:x}",
             "processors": str(booted.kernel.processors),
         }
+        self._direct = booted.kernel.calls
         return DirectBoot(InProcessGuest(booted.target), booted.kernel, facts)
+
+    def calls(self, driver: str) -> SeenCalls:
+        """See :class:`harness.machines.base.WitnessingMachine`."""
+        if self._direct is not None:
+            return SeenCalls(callback_events(self._direct.entries(), driver), self._direct.beyond)
+        entries: list[Entry] = []
+        while True:
+            asked = {"first": len(entries), "count": _CALLS_AT_ONCE}
+            answer = self._running().call("calls", asked, timeout=STATUS_SECONDS)
+            try:
+                more = msgspec.convert(answer["calls"], list[Entry])
+                beyond = int(answer["beyond"])
+            except (KeyError, ValueError, TypeError):
+                raise TargetLost(f"{WHAT} gave no proper account of its calls: {answer!r:.200}") from None
+            entries += more
+            if not more or len(entries) > MAX_REMEMBERED:
+                return SeenCalls(callback_events(entries, driver), beyond)
 
     def _like(self, boot: BootOptions) -> tuple[str, str, int]:
         """The profile, the policy and the number of processors of the boot.
@@ -174,7 +202,7 @@ class VirtualMachine:
 
     def close(self) -> None:
         """See :meth:`harness.machines.base.Machine.close`."""
-        self._booted, self._hardware = False, None
+        self._booted, self._hardware, self._direct = False, None, None
         channel, self._channel = self._channel, None
         if channel is not None:
             channel.close()

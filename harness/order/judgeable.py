@@ -183,8 +183,8 @@ class _Reduction:
 
     def _unreported(self, pattern: Pattern) -> str:
         """Why an event of this pattern may not have been seen at all; empty: it would have been."""
-        if not self._observation.reports(pattern):
-            return "the machine does not report it"
+        if unseen := self._observation.unseen(pattern):
+            return unseen
         if pattern.kind == "driver":
             for field, constraint in pattern.fields:
                 if field in _FORMS and not may_lack(constraint) and self._observation.lacks("driver", field):

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from harness.callbacks import CALLBACK_KINDS
-from harness.events import KINDS, Event
+from harness.events import KINDS, Event, WitnessName
 from harness.numbers import BATCH
 from harness.order.patterns import CompiledPattern, compile_pattern, kinds_of, overlaps
 from harness.scenario.expect import has_limit, patterns_of
@@ -22,7 +22,9 @@ from harness.scenario.model import AnyValue, Expectation, Pattern, Scenario
 
 __all__ = ["OPTIONAL", "Observation", "kinds_spoken_of"]
 
-_NEVER_PRINTED: Final = frozenset({"line", "host_time"})
+_NEVER_PRINTED: Final = frozenset({"line", "host_time", "witness", "call"})
+_PRINTED_ALONE: Final = frozenset({"driver", "print"})
+"""Kinds that no witness sees but for their lines."""
 _FORM: Final = {("marker", "status")}
 """Which of its forms a line of the guest helper has, and not what a line may lack."""
 
@@ -49,10 +51,14 @@ class Observation:
     :param scenario: whose promises are to be judged; of nothing else it is found out.
     :param unreported: events that the machine does not report, see
         :class:`harness.machines.base.LimitedMachine`.
+    :param witness: whose events they are.
     """
 
-    def __init__(self, scenario: Scenario, unreported: tuple[Pattern, ...] = ()) -> None:
+    def __init__(
+        self, scenario: Scenario, unreported: tuple[Pattern, ...] = (), witness: WitnessName = "print"
+    ) -> None:
         self.unreported = unreported
+        self._witness = witness
         self._seen: set[type[Event]] = set()
         asked: dict[type[Event], set[str]] = {}
         for kind, field in {*_RULES, *_asked_by(scenario)}:
@@ -70,10 +76,14 @@ class Observation:
 
     @classmethod
     def over(
-        cls, scenario: Scenario, events: Iterable[Event], unreported: tuple[Pattern, ...] = ()
+        cls,
+        scenario: Scenario,
+        events: Iterable[Event],
+        unreported: tuple[Pattern, ...] = (),
+        witness: WitnessName = "print",
     ) -> Observation:
         """What ``events``, a whole recording, carry; goes over them only until nothing is open."""
-        found = cls(scenario, unreported)
+        found = cls(scenario, unreported, witness)
         found.feed(events)
         return found
 
@@ -125,6 +135,12 @@ class Observation:
     def unmet_of(self, required: tuple[Pattern, ...]) -> Pattern | None:
         """The first of some patterns that the scenario requires and that no event fits; None: each is met."""
         return next((pattern for pattern in required if pattern in self._unmet), None)
+
+    def unseen(self, pattern: Pattern) -> str:
+        """Why an event that fits the pattern may come without being seen; empty: it would be seen."""
+        if self._witness != "print" and pattern.kind in _PRINTED_ALONE:
+            return f"the witness is the {self._witness}, which sees no lines"
+        return "" if self.reports(pattern) else "the machine does not report it"
 
     def reports(self, pattern: Pattern) -> bool:
         """Whatever fits the pattern, the machine reports it."""

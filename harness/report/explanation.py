@@ -14,6 +14,8 @@ _WIDTH = 200
 """Characters of a line shown."""
 _OTHERS = 3
 """Patterns named besides the first that could have come."""
+_BESIDE = frozenset({"index", "line", "witness", "call"})
+"""Fields that are not shown of an event without a line."""
 _SIGNS = {
     Mark.CLAIMED: ("=", "stood for a line of the scenario"),
     Mark.NEAREST: ("?", "nearest miss"),
@@ -105,6 +107,6 @@ def _trace(rows: tuple[Row, ...]) -> list[str]:
 
 
 def _fields(event: Event) -> str:
-    own = [name for name in event.__struct_fields__ if name not in ("index", "line")]
+    own = [name for name in event.__struct_fields__ if name not in _BESIDE]
     values = [(name, getattr(event, name)) for name in own]
     return f"{kind_of(event)} " + " ".join(f"{n}={show(n, v)}" for n, v in values if v is not None)

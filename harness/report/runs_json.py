@@ -23,6 +23,7 @@ def result_as_json(result: RunResult) -> dict[str, object]:
         "retries": result.retries,
         "notes": list(result.notes),
         "promises": promises_as_json(result.held, result.not_judged, result.not_judged_lines),
+        "witness": result.witness,
         "events": result.events,
         "seconds": round(result.seconds, 3),
         "trace": result.trace,

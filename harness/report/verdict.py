@@ -35,6 +35,7 @@ def verdict_as_json(verdict: Verdict) -> dict[str, object]:
         "reason": verdict.reason,
         "hint": verdict.hint,
         "partial": verdict.partial or None,
+        "witness": verdict.witness,
         "events": verdict.events,
         "counts": dict(verdict.counts),
         "loss": msgspec.to_builtins(verdict.loss),

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from harness.debuggers.base import Debugger, FileServingDebugger, Release, TargetInfo
 from harness.debuggers.stops import unhandled_exception
 from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost
-from harness.events import Event
+from harness.events import Event, WitnessName
 from harness.files import cannot_write, patiently
-from harness.machines.base import PreparedMachine, RecordingMachine
+from harness.machines.base import PreparedMachine, RecordingMachine, SeenCalls
 from harness.outcome import NOT_FAILED
 from harness.runs.livetarget import LiveTarget, machine_says
 from harness.runs.performing import begin_trace, now_text, perform, step_runner
@@ -22,6 +24,7 @@ from harness.runs.progress import EventCaptured, PhaseEntered
 from harness.runs.rig import KeptTraces, Rig
 from harness.runs.serveddrivers import guest_of_served_drivers, map_drivers
 from harness.runs.steps import Markers
+from harness.runs.witnesses import Sight, calls_wanted, seen_calls
 from harness.scenario.model import Scenario
 from harness.trace.writer import TraceWriter
 
@@ -46,6 +49,10 @@ class Capture:
         self._writer: TraceWriter | None = None
         self.events: list[Event] = []
         self.bindings: dict[str, int] = {}
+        self.calls: SeenCalls | None = None
+        """What the target saw of the callbacks it called; None where it cannot tell, or nobody asked."""
+        self.witness: WitnessName = "print"
+        """On whose events the order is checked."""
         self.release: Release | None = None
         """How the target was left; None before a debugger had it."""
 
@@ -109,6 +116,8 @@ class Capture:
                     live.finish_release(self.release)
                     if live.interruption or not self.release.running:
                         machines_word = machine_says(rig.machine)
+                    if calls_wanted(rig.witness, self.events):
+                        self.calls = seen_calls(rig.machine, rig.driver.file)
             finally:
                 rig.machine.stop()
         self._judge_release(self.release, machines_word, interruption=live.interruption)
@@ -126,6 +135,12 @@ class Capture:
         if not release.running:
             raise TargetLost(f"the steps are done, but {release}; {machines_word}")
 
+    def take_sight(self, sight: Sight) -> None:
+        """Let the witness be known to the trace, with what it saw behind what was captured."""
+        self.witness = sight.witness
+        for event in () if sight.calls is None else sight.calls.events:
+            self._record(msgspec.structs.replace(event, index=len(self.events)))
+
     def finish(self, outcome: str, reason: str, *, complete: bool) -> None:
         """Write the trace's footer; of a run that passed take the trace away if only others are kept. Beside
         the trace of one that did not goes what the machine has to show.
@@ -140,7 +155,12 @@ class Capture:
         if self._writer is None:
             return
         self._writer.finish(
-            complete=complete, outcome=outcome, reason=reason, bindings=self.bindings, ended=now_text()
+            complete=complete,
+            outcome=outcome,
+            reason=reason,
+            bindings=self.bindings,
+            witness=self.witness,
+            ended=now_text(),
         )
         if outcome in NOT_FAILED and self._rig.keep_traces is KeptTraces.FAILED:
             patiently(self._writer.path.unlink)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 import harness
 from harness.debuggers.base import Release
-from harness.events import Event
-from harness.machines.base import DirectMachine
+from harness.events import Event, WitnessName
+from harness.machines.base import DirectMachine, SeenCalls
 from harness.outcome import NOT_FAILED
 from harness.runs.directport import DirectPort
 from harness.runs.performing import begin_trace, now_text, perform, step_runner
 from harness.runs.progress import EventCaptured, PhaseEntered
 from harness.runs.rig import KeptTraces, Rig
 from harness.runs.steps import Markers
+from harness.runs.witnesses import Sight, calls_wanted, seen_calls
 from harness.scenario import Scenario
 
 __all__ = ["DirectCapture"]
@@ -36,6 +39,10 @@ class DirectCapture:
         self._facts: Mapping[str, str] = {}
         self.events: list[Event] = []
         self.bindings: dict[str, int] = {}
+        self.calls: SeenCalls | None = None
+        """What the target saw of the callbacks it called; None where it cannot tell, or nobody asked."""
+        self.witness: WitnessName = "print"
+        """On whose events the order is checked."""
         self.release: Release | None = None
         """No debugger has the target."""
         self.trace: Path | None = None
@@ -60,6 +67,14 @@ class DirectCapture:
             perform(rig, self._scenario, port, boot.guest, steps)
         finally:
             port.finish()
+            if calls_wanted(rig.witness, self.events):
+                self.calls = seen_calls(machine, rig.driver.file)
+
+    def take_sight(self, sight: Sight) -> None:
+        """Let the witness be known to the trace, with what it saw behind what was captured."""
+        self.witness = sight.witness
+        for event in () if sight.calls is None else sight.calls.events:
+            self._record(msgspec.structs.replace(event, index=len(self.events)))
 
     def finish(self, outcome: str, reason: str, *, complete: bool) -> None:
         """Write the trace, if those of such runs are kept.
@@ -84,7 +99,12 @@ class DirectCapture:
         self.trace = writer.path
         writer.write(self.events)
         writer.finish(
-            complete=complete, outcome=outcome, reason=reason, bindings=self.bindings, ended=now_text()
+            complete=complete,
+            outcome=outcome,
+            reason=reason,
+            bindings=self.bindings,
+            witness=self.witness,
+            ended=now_text(),
         )
 
     def _record(self, event: Event) -> None:

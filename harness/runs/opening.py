@@ -12,16 +12,19 @@ from pathlib import Path
 from harness.connection import parse_connection
 from harness.debuggers import FILE_SERVING, debugger_factory
 from harness.errors import DriverFileError, UsageError
+from harness.events import WitnessName
 from harness.files import read_file
 from harness.grammars import builtin_grammar
 from harness.lines import Grammar
 from harness.machines import DirectMachine, DriverChecker, Machine, alone_on_machine, open_machine
+from harness.machines.base import WitnessingMachine
 from harness.printmasks import PrintMasks
 from harness.runs.progress import Subscriber
 from harness.runs.rig import GuestFiles, KeptTraces, Rig
 from harness.runs.steps import GuestDriver
 from harness.runs.trace_folder import TraceFolder
 from harness.runs.watch import Watch
+from harness.runs.witnesses import OFFERED
 from harness.symbols import DriverSymbols
 from harness.toolchain import default_actor, default_driver
 
@@ -106,6 +109,16 @@ def _check_real(
             )
 
 
+def _check_witness(machine: Machine, witness: WitnessName | None) -> None:
+    if witness is not None and witness not in OFFERED:
+        raise UsageError(f"there is no witness {witness!r}", hint=f"known: {', '.join(OFFERED)}")
+    if witness == "target" and not isinstance(machine, WitnessingMachine):
+        raise UsageError(
+            f"the machine {machine.name} cannot say which callbacks it called",
+            hint="leave out --witness, or choose the machine virtual",
+        )
+
+
 def check_serving(debugger: str) -> None:
     """With ``--kdfiles`` the debugger hands out the drivers.
 
@@ -145,6 +158,7 @@ def open_rig(
     retries: int = 0,
     kdfiles: bool = False,
     strict: bool = False,
+    witness: WitnessName | None = None,
     interrupted: Callable[[], bool] = lambda: False,
     subscribers: tuple[Subscriber, ...] = (),
     building: Callable[[str], None] | None = None,
@@ -167,6 +181,7 @@ def open_rig(
     :param retries: how often a run whose rig failed is begun anew.
     :param kdfiles: the target gets the drivers of the debugger, and not from its own disk.
     :param strict: promises that could not be judged are an error.
+    :param witness: one of :data:`harness.runs.witnesses.OFFERED`; see :class:`~harness.runs.rig.Rig`.
     :param interrupted: see :class:`~harness.runs.rig.Rig`.
     :param trace_folder: where the folder with this rig's traces is made, once there is one; see
         :class:`harness.runs.trace_folder.TraceFolder`, also for ``now`` and ``token``.
@@ -183,6 +198,7 @@ def open_rig(
     if kdfiles:
         check_serving(debugger)
     _check_real(host, policy, processors, print_masks)
+    _check_witness(host, witness)
     traces = TraceFolder(trace_folder, now=now, token=token)
     with ExitStack() as closing:
         closing.enter_context(alone_on_machine(machine))
@@ -211,5 +227,6 @@ def open_rig(
             retries=retries,
             kdfiles=kdfiles,
             strict=strict,
+            witness=witness,
             interrupted=interrupted,
         )

@@ -28,6 +28,7 @@ from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 from harness.errors import UsageError
+from harness.events import WitnessName
 from harness.lines import Grammar
 from harness.machines import open_machine
 from harness.outcome import Outcome
@@ -78,6 +79,7 @@ class _Setting:
     keep_traces: KeptTraces
     retries: int
     strict: bool
+    witness: WitnessName | None
     scenarios: tuple[Scenario, ...]
     folder: Path
     """For the traces, until they are taken from there."""
@@ -117,6 +119,7 @@ def run_parallel(
             rig.keep_traces,
             rig.retries,
             rig.strict,
+            rig.witness,
             tuple(scenarios),
             Path(folder),
         )
@@ -207,6 +210,7 @@ def _begin(setting: _Setting, stop: Event) -> None:
         keep_traces=setting.keep_traces,
         retries=setting.retries,
         strict=setting.strict,
+        witness=setting.witness,
         interrupted=stop.is_set,
     )
     gc.freeze()  # what was imported stays: it need not be looked through again and again

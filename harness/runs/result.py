@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.debuggers.base import Release
+from harness.events import WitnessName
 from harness.order import CheckResult
 from harness.outcome import Outcome
 
@@ -43,6 +44,8 @@ class RunResult:
     """Promises that could not be judged: neither the driver's lines nor the machine tell of them."""
     not_judged_lines: tuple[str, ...] = ()
     """Which ones, and why, a line for each reason."""
+    witness: WitnessName = "print"
+    """On whose events the order was checked."""
     retries: int = 0
     """How often it was begun anew because the rig had failed; ``notes`` says why."""
 

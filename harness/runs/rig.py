@@ -10,6 +10,7 @@ from enum import Enum
 
 from harness.connection import Connection
 from harness.debuggers.base import Debugger
+from harness.events import WitnessName
 from harness.grammars import builtin_grammar
 from harness.lines import Grammar
 from harness.machines.base import BootOptions, Machine
@@ -77,6 +78,9 @@ class Rig:
     kdfiles: bool = False
     """The target gets the drivers of the debugger, which is one that serves files
     (:class:`~harness.debuggers.base.FileServingDebugger`), and not from its own disk."""
+    witness: WitnessName | None = None
+    """On whose events the order is checked; None: on the driver's lines where they report callbacks, else on
+    what the target saw, where it can tell."""
     strict: bool = False
     """Promises that could not be judged are an error."""
     retries: int = 0

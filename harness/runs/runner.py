@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from time import monotonic
 
-from harness.errors import DriverHang, MissingImport, ProcnotifyError, UsageError
+from harness.errors import DriverHang, MissingImport, ProcnotifyError, TraceError, UsageError
 from harness.events import Event
 from harness.internal import internal_error
+from harness.lines import Grammar
 from harness.machines.base import LimitedMachine
 from harness.order import Observation
 from harness.outcome import Outcome, worst
@@ -18,9 +19,12 @@ from harness.runs.progress import PhaseEntered, RunFinished, RunRetried, RunStar
 from harness.runs.result import RunResult
 from harness.runs.rig import Rig
 from harness.runs.sources import with_sources
+from harness.runs.witnesses import Sight, sight_of
 from harness.scenario.model import Scenario
+from harness.trace.witness import SeenBy
 from harness.verdict.ending import Ending
-from harness.verdict.judge import Verdict, judge
+from harness.verdict.judge import Verdict, judge, survey_notes
+from harness.verdict.survey import Survey
 
 __all__ = ["DEFAULT_SEED", "RunInterrupted", "run_scenario", "seed_of"]
 
@@ -101,6 +105,7 @@ def _run_once(rig: Rig, scenario: Scenario, seed: int) -> RunResult:
             seconds=monotonic() - started,
             trace=capture.trace,
             release=capture.release,
+            witness=capture.witness,
         )
 
     try:
@@ -135,28 +140,12 @@ def _with_all_names(missing: MissingImport, rig: Rig) -> MissingImport:
     return MissingImport(missing.message, name=missing.name, hint=hint)
 
 
-def _observation(rig: Rig, scenario: Scenario, events: Sequence[Event]) -> Observation:
-    machine = rig.machine
-    unreported = machine.unreported if isinstance(machine, LimitedMachine) else ()
-    return Observation.over(scenario, events, unreported)
-
-
 def _verdict(rig: Rig, capture: Capture | DirectCapture, scenario: Scenario) -> tuple[Verdict, bool]:
     """The verdict, and whether the capture came to its end."""
-    grammar = rig.grammar(scenario)
     try:
         capture.run()
         rig.emit(PhaseEntered("check"))
-        judged = judge(
-            scenario,
-            capture.events,
-            capture.bindings,
-            observation=_observation(rig, scenario, capture.events),
-            release=capture.release,
-            grammar=grammar,
-            strict=rig.strict,
-        )
-        return judged, True
+        return _judged(rig, capture, scenario, None)
     except MissingImport as missing:
         raise with_sources(_with_all_names(missing, rig), rig.drivers) from None
     except UsageError:
@@ -167,7 +156,56 @@ def _verdict(rig: Rig, capture: Capture | DirectCapture, scenario: Scenario) -> 
         ended = error
     except Exception as error:  # noqa: BLE001  # what nobody foresaw is this run's result, and the rig's fault
         ended = internal_error(error)
-    return (
-        judge(scenario, capture.events, capture.bindings, ending=Ending.of(ended), grammar=grammar),
-        False,
+    return _judged(rig, capture, scenario, Ending.of(ended))
+
+
+def _judged(
+    rig: Rig, capture: Capture | DirectCapture, scenario: Scenario, ending: Ending | None
+) -> tuple[Verdict, bool]:
+    """What the events of the witness mean, and whether the capture came to its end."""
+    sight = sight_of(rig.witness, capture.events, capture.calls)
+    told = _notes(sight, capture.events, rig.grammar(scenario))
+    try:
+        capture.take_sight(sight)
+    except TraceError as error:
+        if ending is None:
+            raise
+        told = (*told, str(error))
+    if ending is None and sight.calls is not None and sight.calls.beyond:
+        ending = _not_remembered(sight.calls.beyond)
+    events = capture.events if sight.calls is None else SeenBy(capture.events, sight.witness)
+    verdict = judge(
+        scenario,
+        events,
+        capture.bindings,
+        observation=_observation(rig, scenario, events, sight) if ending is None else None,
+        ending=ending,
+        release=capture.release if ending is None else None,
+        grammar=rig.grammar(scenario),
+        strict=rig.strict,
+        witness=sight.witness,
+    )
+    return replace(verdict, notes=(*told, *verdict.notes)), ending is None
+
+
+def _observation(rig: Rig, scenario: Scenario, events: Iterable[Event], sight: Sight) -> Observation:
+    machine = rig.machine
+    unreported = machine.unreported if isinstance(machine, LimitedMachine) else ()
+    return Observation.over(scenario, events, unreported, sight.witness)
+
+
+def _notes(sight: Sight, events: Sequence[Event], grammar: Grammar) -> tuple[str, ...]:
+    """Why the lines were not judged, where nobody asked for that, and what is wrong with them."""
+    if not sight.note:
+        return ()
+    printed = Survey(grammar)
+    printed.feed(events)
+    return (sight.note, *survey_notes(printed))
+
+
+def _not_remembered(beyond: int) -> Ending:
+    return Ending(
+        Outcome.RIG,
+        f"the target called {beyond} callbacks more than it remembers",
+        "let the scenario do less, or judge the driver's lines: --witness print",
     )

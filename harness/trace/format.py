@@ -2,7 +2,7 @@
 
 ::
 
-    {"kind":"header","format":3,"scenario":"notepad-launch","machine":{...},...}
+    {"kind":"header","format":4,"scenario":"notepad-launch","machine":{...},...}
     {"kind":"process_create","index":0,"line":"[procnotify] ...",...}
     ...
     {"kind":"footer","events":812,"counts":{...},"loss":{...},"complete":true,"outcome":"passed",...}
@@ -17,16 +17,17 @@ from typing import TypeAlias
 
 import msgspec
 
-from harness.events import Event
+from harness.events import Event, WitnessName
 from harness.trace.loss import LossReport
 
 __all__ = ["FORMAT", "Footer", "Header", "Record", "encode"]
 
-FORMAT = 3
+FORMAT = 4
 """Version of the file format; a reader takes the older ones and refuses what is newer.
 
 2: stops and reboots stand among the events, totals name any counters, and the footer says whether the capture
-came to its end. 3: so do the places where the connection was closed."""
+came to its end. 3: so do the places where the connection was closed. 4: an event says who saw it, where that
+is not its line, and the footer whose events the order was checked on."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="header"):
@@ -69,6 +70,8 @@ class Footer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="f
     """Why, in one line."""
     bindings: dict[str, int] = {}
     """What the steps bound, so that a check afterwards agrees with the run."""
+    witness: WitnessName = "print"
+    """On whose events the order was checked."""
     ended: str | None = None
     """Host time, ISO 8601."""
 

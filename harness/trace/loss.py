@@ -121,7 +121,10 @@ class LossCounter:
             numbered = [event for event in events if event.seq is not None]
             if self._numbers.take_in_turn(numbered):
                 if len(numbered) < len(events):
-                    self._unnumbered |= any(e.seq is None and type(e) in _CALLBACKS for e in events)
+                    printed = [event for event in events if event.witness == "print"]
+                    if len(printed) < len(events):
+                        kinds = Counter(map(type, printed))
+                    self._unnumbered |= any(e.seq is None and type(e) in _CALLBACKS for e in printed)
                 if numbered:
                     self._prove()
                 self._counts.update(kinds)
@@ -130,7 +133,9 @@ class LossCounter:
             self.add(event)
 
     def add(self, event: Event) -> None:
-        """Take one event, in capture order."""
+        """Take one event, in capture order; only what was printed counts."""
+        if event.witness != "print":
+            return
         seq = event.seq
         if seq is not None and not self._number(event, seq):
             return

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from harness.errors import TraceError
-from harness.events import Event, kind_of
+from harness.events import Event, WitnessName, kind_of
 from harness.trace.format import Footer, Header, Record, encode
 from harness.trace.loss import LossCounter, LossReport
 
@@ -57,6 +57,7 @@ class TraceWriter:
         outcome: str | None = None,
         reason: str = "",
         bindings: Mapping[str, int] | None = None,
+        witness: WitnessName = "print",
         ended: str | None = None,
     ) -> Footer:
         """Write the footer and close: the trace is whole.
@@ -72,6 +73,7 @@ class TraceWriter:
             outcome=outcome,
             reason=reason,
             bindings=dict(bindings or {}),
+            witness=witness,
             ended=ended,
         )
         self._write([footer])

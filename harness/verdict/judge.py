@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.bugcheckcodes import bugcheck_words
 from harness.debuggers.base import Release
-from harness.events import Bugcheck, Event, Stop
+from harness.events import Bugcheck, Event, Stop, WitnessName
 from harness.lines import Grammar
 from harness.order import Check, CheckResult, Observation, check
 from harness.order.notjudged import not_judged_lines
@@ -19,8 +19,10 @@ from harness.verdict.boots import BootEvents, over_boots
 from harness.verdict.ending import Ending
 from harness.verdict.survey import MAX_BOOTS, Survey
 
-__all__ = ["Verdict", "judge"]
+__all__ = ["Verdict", "judge", "survey_notes"]
 
+_SHOWN_WIDTH = 160
+"""Characters of a line shown in a note."""
 _IS_IT_LOADED = f"is it loaded? {OPEN_HINT}"
 
 
@@ -59,6 +61,8 @@ class Verdict:
     """Promises that could not be judged: neither the driver's lines nor the machine tell of them."""
     not_judged_lines: tuple[str, ...] = ()
     """Which ones, and why, a line for each reason."""
+    witness: WitnessName = "print"
+    """On whose events the order was checked."""
 
     @property
     def line(self) -> str:
@@ -80,6 +84,7 @@ def judge(
     partial: bool = False,
     grammar: Grammar | None = None,
     strict: bool = False,
+    witness: WitnessName = "print",
 ) -> Verdict:
     """Judge a capture. What nobody foresaw apart, nothing is raised: every outcome is in the verdict.
 
@@ -102,11 +107,14 @@ def judge(
     :param grammar: by which the driver's lines were read, where no survey knows it; None: the built-in one.
     :param strict: promises that could not be judged, for the driver's lines or the machine do not tell of
         them, are an error (3).
+    :param witness: who saw the events, all of them.
     """
     if survey is None:
         survey = Survey(grammar)
         survey.feed(events)
-    judged = _Judge(scenario, events, bindings, survey, observation, checking)
+    if observation is None and scenario is not None and witness != "print":
+        observation = Observation.over(scenario, events, witness=witness)
+    judged = _Judge(scenario, events, bindings, survey, observation, checking, witness)
     return judged.verdict(ending, release, unfinished, partial, strict)
 
 
@@ -121,6 +129,7 @@ class _Judge:
         survey: Survey,
         observation: Observation | None,
         checking: Check | None,
+        witness: WitnessName,
     ) -> None:
         self._scenario = scenario
         self._events = events
@@ -138,7 +147,8 @@ class _Judge:
             stops=survey.stops,
             unhandled=survey.unhandled,
             boots=len([boot for boot in survey.boots if boot.events]) or 1,
-            notes=tuple(self._notes()),
+            notes=tuple(survey_notes(survey)),
+            witness=witness,
         )
 
     def verdict(
@@ -207,6 +217,9 @@ class _Judge:
         survey = self._survey
         if survey.callbacks:
             return None
+        if self._found.witness != "print":
+            what = f"the {self._found.witness} saw no callback of the driver called"
+            return self._is(Outcome.RIG, what, "does the driver register one? its lines: --witness print")
         if not survey.driver_lines:
             what = "no line of the driver arrived"
             shown = survey.unfit_lines or survey.other_lines
@@ -274,24 +287,21 @@ class _Judge:
         ]
         return over_boots(self._scenario, results, more=more)
 
-    def _notes(self) -> Iterator[str]:
-        survey = self._survey
-        if survey.unfit:
-            lines = "1 line" if survey.unfit == 1 else f"{survey.unfit} lines"
-            yield f"{lines} of the driver fit no form:"
-        shown = survey.unfit_lines
-        if not survey.callbacks and not survey.driver_lines:
-            shown = shown or survey.other_lines
-        for unfit in shown:
-            yield f"  event {unfit.index} {unfit.misfit}: {unfit.line[:_SHOWN_WIDTH]}"
-        closed = survey.counts.get("disconnect", 0)
-        if closed:
-            times = "once" if closed == 1 else f"{closed} times"
-            yield f"the connection was closed {times}: what has no number may be missing there"
-        before = survey.loss.before
-        if before:
-            yield f"{before} line{'s' * (before > 1)} of the driver came before the capture began"
 
-
-_SHOWN_WIDTH = 160
-"""Characters of a line shown in a note."""
+def survey_notes(survey: Survey) -> Iterator[str]:
+    """What is to be told of a recording besides its verdict, a line each."""
+    if survey.unfit:
+        lines = "1 line" if survey.unfit == 1 else f"{survey.unfit} lines"
+        yield f"{lines} of the driver fit no form:"
+    shown = survey.unfit_lines
+    if not survey.callbacks and not survey.driver_lines:
+        shown = shown or survey.other_lines
+    for unfit in shown:
+        yield f"  event {unfit.index} {unfit.misfit}: {unfit.line[:_SHOWN_WIDTH]}"
+    closed = survey.counts.get("disconnect", 0)
+    if closed:
+        times = "once" if closed == 1 else f"{closed} times"
+        yield f"the connection was closed {times}: what has no number may be missing there"
+    before = survey.loss.before
+    if before:
+        yield f"{before} line{'s' * (before > 1)} of the driver came before the capture began"

@@ -9,7 +9,7 @@ from itertools import islice
 
 from harness.debuggers.base import Release
 from harness.errors import UsageError
-from harness.events import Event
+from harness.events import Event, WitnessName
 from harness.lines import Grammar
 from harness.order import Check, Observation
 from harness.outcome import Outcome
@@ -63,6 +63,7 @@ def judge_part(
     unfinished: str = "",
     partial: bool = False,
     strict: bool = False,
+    witness: WitnessName = "print",
 ) -> Verdict:
     """Judge the events between two lines; what the driver did to the target elsewhere outweighs them.
 
@@ -88,17 +89,27 @@ def judge_part(
             unfinished=unfinished,
             partial=partial,
             strict=strict,
+            witness=witness,
         )
     fault = ending if ending is not None and ending.outcome in (Outcome.BROKEN, Outcome.BUGCHECK) else None
     if survey.bugcheck is not None or survey.unhandled is not None or fault is not None:
-        return judge(None, (), {}, survey=survey, ending=fault)
+        return judge(None, (), {}, survey=survey, ending=fault, witness=witness)
     try:
         part = part_between(events, first, last)
     except UsageError:
         if partial or (ending is None and not unfinished):
             raise
         # The line may have been to come.
-        return judge(None, (), {}, survey=survey, ending=ending, release=release, unfinished=unfinished)
+        return judge(
+            None,
+            (),
+            {},
+            survey=survey,
+            ending=ending,
+            release=release,
+            unfinished=unfinished,
+            witness=witness,
+        )
     if last is not None:
         ending, unfinished = None, ""
     return judge(
@@ -112,6 +123,7 @@ def judge_part(
         unfinished=unfinished,
         partial=partial,
         strict=strict,
+        witness=witness,
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from harness.errors import TraceError
+from harness.events import WitnessName, kind_of
 from harness.grammars import recorded_grammar
 from harness.lines import Grammar
 from harness.order import Check, Observation
@@ -13,6 +15,7 @@ from harness.scenario import Scenario
 from harness.scenario.unreported import FACT, unreported_of
 from harness.trace.format import Footer
 from harness.trace.sources import TraceSource
+from harness.trace.witness import SeenBy, is_seen_by
 from harness.verdict.ending import Ending
 from harness.verdict.judge import Verdict
 from harness.verdict.part import bound_by_hand, judge_part
@@ -34,6 +37,7 @@ def judge_recording(
     last: str | None = None,
     partial: bool = False,
     strict: bool = False,
+    witness: WitnessName | None = None,
 ) -> Verdict:
     """Hold a recording, or a part of it, to ``scenario``; memory does not grow with its length.
 
@@ -44,6 +48,7 @@ def judge_recording(
     :param partial: judge what there is of a recording that ended early or has no footer.
     :param strict: a promise that could not be judged is an error, as in
         :func:`harness.verdict.judge.judge`.
+    :param witness: on whose events the order is checked; None: those that the footer names, or the lines.
     :raises TraceError: the file is damaged, or its footer counts something else than it holds.
     :raises UsageError: no such line, or a name that the scenario does not use.
     """
@@ -53,10 +58,16 @@ def judge_recording(
     # The one pass that most recordings need: counted and checked together.
     told = source.header.machine.get(FACT)
     unreported = () if told is None else unreported_of(source.path, told)
-    observation = Observation(scenario, unreported)
+    chosen = witness or _witness_of(source.footer)
+    seen = SeenBy(source, chosen)
+    observation = Observation(scenario, unreported, chosen)
     checking = Check(scenario, foretold, observation) if first is None and last is None else None
+    beside: Counter[str] = Counter()
     iterator = iter(source)
-    while chunk := list(islice(iterator, _CHUNK)):
+    while whole := list(islice(iterator, _CHUNK)):
+        chunk = seen.of(whole)
+        if chunk is not whole:
+            beside.update(kind_of(event) for event in whole if not is_seen_by(event, chosen))
         survey.feed(chunk)
         observation.feed(chunk)
         if checking is not None:
@@ -67,12 +78,12 @@ def judge_recording(
     if bindings != foretold:
         checking = None
     if footer is not None:
-        _hold_to(source, footer, survey.counts)
+        _hold_to(source, footer, beside + Counter(survey.counts))
         ending = Ending.of_footer(footer)
     unfinished = NO_END if footer is None else ""
     return judge_part(
         scenario,
-        source,
+        seen,
         bindings,
         survey=survey,
         observation=observation,
@@ -83,7 +94,12 @@ def judge_recording(
         unfinished=unfinished,
         partial=partial,
         strict=strict,
+        witness=chosen,
     )
+
+
+def _witness_of(footer: Footer | None) -> WitnessName:
+    return "print" if footer is None else footer.witness
 
 
 def _bindings(footer: Footer | None, by_hand: Mapping[str, int]) -> dict[str, int]:

@@ -2,8 +2,8 @@
 
 Driven by JSON lines on stdin (:mod:`harness.virtual.control`), seen by a debugger over KDNET or KDCOM. One
 thread does everything in turn: commands, the model, the emulator, the link. Commands wait while the target
-is halted in the debugger; ``status`` and ``stop`` are answered at any time, ``stop`` also from inside a
-command that stands still.
+is halted in the debugger; ``status``, ``calls`` and ``stop`` are answered at any time, ``stop`` also from
+inside a command that stands still.
 
 ==================  ========================================  =============================================
 call                arguments                                 result
@@ -16,6 +16,9 @@ call                arguments                                 result
 ``act``             argv, step                                the helper's JSON object
 ``settle``          quiet, max (100 ns units)                 time
 ``status``                                                    state, time, detail
+``calls``           first, count                              calls (of callbacks, from number first on, at
+                                                              most count), beyond (how many are not
+                                                              remembered)
 ``cancel``                                                    {}: commands that have not begun are refused
 ``stop``                                                      {}: off; a new boot starts clean
 ==================  ========================================  =============================================
@@ -36,6 +39,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
+
 from harness.connection import parse_connection
 from harness.errors import (
     DriverBugcheck,
@@ -53,7 +58,7 @@ from harness.virtual.stub.stub import RebootedByDebugger, TargetCrashed, TargetE
 
 __all__ = ["TargetProcess", "main"]
 
-_IMMEDIATE: Final = frozenset({"status", "stop", "cancel"})
+_IMMEDIATE: Final = frozenset({"status", "calls", "stop", "cancel"})
 
 
 class _Stopped(TargetEnded):
@@ -123,6 +128,9 @@ class TargetProcess:
         if request.call == "status":
             self._control.answer(request, self._status())
             return
+        if request.call == "calls":
+            self._answer_calls(request)
+            return
         while self._waiting:
             self._control.refuse(self._waiting.popleft(), "refused", f"taken back by {request.call!r}")
         self._control.answer(request, {})
@@ -136,6 +144,20 @@ class TargetProcess:
         if self._crash:
             return {"state": "bugchecked", "time": status.time, "detail": self._crash}
         return {"state": status.state, "time": status.time, "detail": status.detail}
+
+    def _answer_calls(self, request: Request) -> None:
+        """Also of a target that has died."""
+        try:
+            first, count = int(request.args["first"]), int(request.args["count"])
+        except (KeyError, TypeError, ValueError) as error:
+            self._control.refuse(request, "refused", f"calls: bad arguments ({error!r})")
+            return
+        if self._target is None:
+            self._control.refuse(request, "refused", "calls: the target is off")
+            return
+        log = self._target.calls
+        entries = msgspec.to_builtins(log.entries(first, count))
+        self._control.answer(request, {"calls": entries, "beyond": log.beyond})
 
     def _execute(self, request: Request) -> None:
         handler = self._calls.get(request.call)

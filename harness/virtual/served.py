@@ -17,6 +17,7 @@ from typing import Any, Final
 from harness.kd.session import Session
 from harness.printmasks import PrintMasks
 from harness.virtual.boot import boot
+from harness.virtual.callbackcalls import CallLog
 from harness.virtual.clock import Clock
 from harness.virtual.dispatcher.policy import POLICIES
 from harness.virtual.kernel.structures.shareddata import TICK
@@ -118,6 +119,11 @@ class ServedTarget:
     def settle(self, quiet: int, maximum: int) -> int:
         """See :meth:`VirtualTarget.settle`."""
         return self._target.settle(quiet, maximum)
+
+    @property
+    def calls(self) -> CallLog:
+        """What the kernel remembers of the callbacks that it called."""
+        return self._kernel.calls
 
     def status(self) -> TargetStatus:
         """See :meth:`VirtualTarget.status`; ``halted`` while the debugger holds the target."""

@@ -23,6 +23,7 @@ from harness.events import Bugcheck, Event, Stop
 from harness.outcome import Outcome
 from harness.recorder import Recording
 from harness.runs.runner import run_scenario
+from harness.runs.witnesses import Sight
 from harness.scenario import RULES, Scenario, load
 from harness.trace import Header, TraceWriter
 
@@ -69,11 +70,16 @@ class CannedCapture:
     release: ClassVar = RUNNING
     trace: ClassVar = None
     bindings: ClassVar[dict[str, int]] = {}
+    calls: ClassVar = None
+    witness: ClassVar = "print"
 
     def __init__(self, rig: object, scenario: Scenario, seed: int) -> None:
         self.events = placed(CASES[scenario.path.stem][0])
 
     def run(self) -> None: ...
+
+    def take_sight(self, sight: Sight) -> None:
+        assert sight.calls is None
 
     def finish(self, outcome: str, reason: str, *, complete: bool) -> None:
         assert complete
@@ -87,6 +93,7 @@ class AnyRig:
     drivers = ()
     strict = False
     machine = None
+    witness = None
 
     def __getattr__(self, name: str) -> Any:
         return self

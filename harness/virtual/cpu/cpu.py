@@ -180,6 +180,7 @@ class Cpu:
         :returns: None when it returned (:attr:`result` is RAX), else why it stopped: :meth:`resume` goes on.
         """
         self._memory.settle()
+        self._memory.enter(function)
         top = stack.high - _STACK_ROOM
         padded = (*arguments, 0, 0, 0, 0)
         _ARGUMENT_WORDS.pack_into(self._transfer, Transfer.TARGET, function, top, *padded[:4])
@@ -192,6 +193,7 @@ class Cpu:
         if self._undelivered:
             self._drop_undelivered_fault()
         pc, eflags = self.registers["rip"], self.registers["eflags"]
+        self._memory.enter(pc)
         if eflags & RESUME_FLAG:
             self.registers["eflags"] = eflags & ~RESUME_FLAG
             self.breakpoints.passed = pc

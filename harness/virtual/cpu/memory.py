@@ -149,6 +149,14 @@ class Memory:
         while self._left:
             self._put_aside(self._left.popitem()[1])
 
+    def enter(self, address: int) -> None:
+        """Code is about to be executed from ``address`` on. Where nothing is mapped, what was translated of
+        code that was there is forgotten: it would run without being fetched."""
+        if address // PAGE not in self._pages:
+            for region in self._spare.values():
+                if region.base <= address < region.end:
+                    self._engine.ctl_remove_cache(region.base, region.end)
+
     def page_out(self, address: int) -> None:
         """Take the region that starts at ``address`` out of the code's reach until somebody accesses it who
         may; a debugger sees it all the time. One that is out already, or gone, is left alone."""

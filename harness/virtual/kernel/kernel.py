@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from random import Random
 from typing import Any, Final, TypeVar
 
+from harness.virtual.callbackcalls import CallLog
 from harness.virtual.clock import MICROSECOND, Clock
 from harness.virtual.cpu.hardware import Hardware
 from harness.virtual.cpu.kernel_image import build_kernel_image
@@ -21,7 +22,6 @@ from harness.virtual.cpu.traps import BugcheckRaised, TrapError
 from harness.virtual.dispatcher.dispatcher import Dispatcher
 from harness.virtual.dispatcher.program import Program, ThreadWait, begin
 from harness.virtual.interfaces import MAX_PROCESSORS, DebugPort, ImageModule, NewThread, ThreadContext
-from harness.virtual.kernel.dbgprint import BUFFER_SIZE
 from harness.virtual.kernel.exceptions.handlers import ExceptionHandlers
 from harness.virtual.kernel.executor import Executor
 from harness.virtual.kernel.exporteddata import fill_exported_data
@@ -33,9 +33,10 @@ from harness.virtual.kernel.leftovers import demand_freed_pool, demand_nothing_p
 from harness.virtual.kernel.loader import DRIVER_UNLOAD, DRIVERS_BASE, Loader, check_driver_file
 from harness.virtual.kernel.notifications import Notifications
 from harness.virtual.kernel.pool import POOL_BASE
-from harness.virtual.kernel.printfilter import ERROR_LEVEL, IHVDRIVER_COMPONENT, PrintFilter
+from harness.virtual.kernel.printfilter import PrintFilter
 from harness.virtual.kernel.system import LoadedDriver, System
 from harness.virtual.kernel.systemthreads import LoneThread, LoneThreads, SystemThreads
+from harness.virtual.kernel.userprints import print_from_user_mode
 from harness.virtual.windows.status import (
     STATUS_IMAGE_ALREADY_LOADED,
     STATUS_INVALID_DEVICE_REQUEST,
@@ -48,7 +49,6 @@ __all__ = ["Kernel", "check_driver_file"]
 
 _KERNEL_PATH = "\\SystemRoot\\system32\\ntoskrnl.exe"
 _SERVICES = "\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\"
-_PRINT_CHUNK = BUFFER_SIZE - 1
 _SOON: Final = 100 * MICROSECOND
 """What a kernel alone lets happen after each call."""
 _T = TypeVar("_T")
@@ -233,11 +233,12 @@ class Kernel:
     def debug_print(self, text: str, context: ThreadContext) -> None:
         """The guest helper's DbgPrintEx (user mode's is in ntdll): prints of at most 511 characters each."""
         self._faults.refuse_when_dead()
-        if not self._system.print_filter.passes(IHVDRIVER_COMPONENT, ERROR_LEVEL):
-            return
-        ansi = text.encode("cp1252", "replace")
-        for start in range(0, len(ansi), _PRINT_CHUNK):
-            self._system.port.print_string(ansi[start : start + _PRINT_CHUNK], context.cpu)
+        print_from_user_mode(self._system, text, context)
+
+    @property
+    def calls(self) -> CallLog:
+        """What it remembers of the callbacks that it called."""
+        return self._system.calls
 
     # What the KD stub sees (KernelView).
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from harness.callbacks import CALLBACK_KINDS
+from harness.virtual.callbackcalls import Told
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import ThreadContext
 from harness.virtual.kernel.callbacks import Callback
@@ -54,12 +56,22 @@ class Notifications:
             process.command_line = command_line = command_line or process.command_line
         process_object = objects.process(pid).address
         data = self._take_data()
-        info = 0
+        info, kind = 0, "process_create" if create else "process_exit"
+        told = named = Told(pid, parent_pid=parent_pid)
         if create:
             info = data.process(parent_pid, (context.pid, context.tid), image, command_line)
+            named = told._replace(image=image)
         for callback in self._system.callbacks.of("process"):
-            arguments = (process_object, pid, info) if callback.extended else (parent_pid, pid, int(create))
-            yield from self._call("process", callback, arguments, context, HeldUp(pid) if create else None)
+            extended = callback.extended
+            yield from self._call(
+                kind,
+                callback,
+                (process_object, pid, info) if extended else (parent_pid, pid, int(create)),
+                named if extended else told,
+                context,
+                HeldUp(pid) if create else None,
+                answer=data.creation_status if extended and create else None,
+            )
         status = data.creation_status() if create else STATUS_SUCCESS
         self._data.append(data)
         if not create:
@@ -71,10 +83,12 @@ class Notifications:
     def thread(self, pid: int, tid: int, create: bool, context: ThreadContext) -> Program[None]:
         """Call the thread callbacks; of a creation not those that the new thread runs by itself."""
         self._system.objects.thread(pid, tid)
+        kind, told = "thread_create" if create else "thread_exit", Told(pid, tid)
         for callback in self._system.callbacks.of("thread"):
             if not (create and callback.extended):
                 held_up = HeldUp(pid, tid) if create else None
-                yield from self._call("thread", callback, (pid, tid, int(create)), context, held_up)
+                arguments = (pid, tid, int(create))
+                yield from self._call(kind, callback, arguments, told, context, held_up)
         if not create:
             yield from self._system.apcs.run_down(context)
             self._change(self._system.objects.exit_thread, pid, tid)
@@ -83,7 +97,7 @@ class Notifications:
         """Call those that run in the new thread (PSCREATETHREADNOTIFYTYPE, PsCreateThreadNotifyNonSystem)."""
         for callback in self._system.callbacks.of("thread"):
             if callback.extended:
-                yield from self._call("thread", callback, (pid, tid, 1), context)
+                yield from self._call("thread_create", callback, (pid, tid, 1), Told(pid, tid), context)
 
     def image(
         self, name: str | None, pid: int, base: int, size: int, system_mode: bool, context: ThreadContext
@@ -93,10 +107,10 @@ class Notifications:
             self._learn_executable(pid, name, base)
         if pid:
             self._system.user_images.add(pid, base, size)
-        data = self._take_data()
+        data, told = self._take_data(), Told(pid, image=name, base=base, size=size)
         for callback in self._system.callbacks.of("image"):
             full_name, info = data.image(name, base, size, system_mode=system_mode)
-            yield from self._call("image", callback, (full_name, pid, info), context)
+            yield from self._call("image_load", callback, (full_name, pid, info), told, context)
         self._data.append(data)
 
     def _learn_executable(self, pid: int, path: str, base: int) -> None:
@@ -111,23 +125,36 @@ class Notifications:
 
     def _call(
         self,
-        group: str,
+        kind: str,
         callback: Callback,
         arguments: tuple[int, ...],
+        told: Told,
         context: ThreadContext,
         held_up: HeldUp | None = None,
+        answer: Callable[[], int] | None = None,
     ) -> Program[None]:
-        if callback not in self._system.callbacks.of(group):
+        """Call one routine.
+
+        :param told: what the arguments say.
+        :param answer: what the routine has answered, once it has returned.
+        """
+        system, routine = self._system, callback.routine
+        group = CALLBACK_KINDS[kind].group.name
+        if callback not in system.callbacks.of(group):
             return  # removed while one before it stood in the middle
-        yield from self._system.enter(
-            callback.routine,
+        driver = system.module_at(routine)
+        base = 0 if driver is None else driver.module.base
+        call = system.calls.enter(kind, callback.driver, routine - base, told, context)
+        yield from system.enter(
+            routine,
             arguments,
             context,
             context.irql,
             what=_CALLBACK_WORDS[group],
-            callback=CallbackKey(group, callback.routine),
+            callback=CallbackKey(group, routine),
             holds_up=held_up,
         )
+        system.calls.leave(call, None if answer is None else answer())
 
     def _take_data(self) -> NotifyData:
         return self._data.pop() if self._data else NotifyData(self._system.memory, self._system.heap)

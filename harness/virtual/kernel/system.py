@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn, Protocol
 
+from harness.virtual.callbackcalls import CallLog
 from harness.virtual.clock import TSC_PER_UNIT
 from harness.virtual.cpu.cpu import Cpu
 from harness.virtual.cpu.hardware import Hardware
@@ -58,9 +59,9 @@ _FIRST_HANDLE = 0xFFFF_FFFF_8000_0000
 """What kernel handles begin with (OBJ_KERNEL_HANDLE)."""
 _HANDLE_STEP = 4
 _UNLOADED_REMEMBERED = 50
+"""Windows keeps as many in MmUnloadedDrivers."""
 _RDTSC_CYCLES = 25
 """What one look at the time stamp counter takes, about (Agner Fog, Instruction tables)."""
-"""Windows keeps as many in MmUnloadedDrivers."""
 
 
 @dataclass
@@ -172,6 +173,8 @@ class System:
             self.memory, clock, self.processor_blocks, active_head=image.symbols["PsActiveProcessHead"]
         )
         self.callbacks = Callbacks()
+        self.calls = CallLog(clock)
+        """Of callbacks, for whoever asks when the run is over."""
         self.missing_imports = MissingImports()
         self.user_blocks = UserBlocks(self.memory, self.heap, self.objects, processors=processors)
         self.user_images = UserImages(self.memory, self.user_blocks.page)

@@ -1,0 +1,69 @@
+"""On whose events a run is judged: the driver's lines, or what the target saw of the callbacks it called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from harness.callbacks import CALLBACK_KINDS
+from harness.errors import ProcnotifyError
+from harness.events import Event, WitnessName
+from harness.machines.base import Machine, SeenCalls, WitnessingMachine
+
+__all__ = ["OFFERED", "Sight", "calls_wanted", "seen_calls", "sight_of"]
+
+OFFERED: Final[tuple[WitnessName, ...]] = ("print", "target")
+"""The witnesses that a run can be asked for."""
+_CALLBACKS: Final = frozenset(kind.event for kind in CALLBACK_KINDS.values())
+
+
+class Sight(NamedTuple):
+    """Whose events are judged."""
+
+    witness: WitnessName
+    calls: SeenCalls | None = None
+    """What the target saw, where it is the witness."""
+    note: str = ""
+    """Why it is, where nobody asked for it."""
+
+
+def seen_calls(machine: Machine, driver: str) -> SeenCalls | None:
+    """What the machine saw of the boot that was started last: the callback calls of one driver as events.
+
+    :param driver: its file name in the guest.
+    :returns: None where the machine cannot tell, or cannot any more.
+    """
+    if not isinstance(machine, WitnessingMachine):
+        return None
+    try:
+        return machine.calls(driver)
+    except ProcnotifyError:
+        return None  # what ended it is told
+
+
+def calls_wanted(wanted: WitnessName | None, events: Iterable[Event]) -> bool:
+    """Whether a run that captured ``events`` is to be judged by what the target saw, if that can tell."""
+    return wanted == "target" or (wanted is None and not _has_callbacks(events))
+
+
+def sight_of(wanted: WitnessName | None, events: Sequence[Event], calls: SeenCalls | None) -> Sight:
+    """Choose the witness of a run.
+
+    :param wanted: what was asked for; None: the lines where any of them reports a callback, else the target
+        where that saw one.
+    :param events: what was captured.
+    """
+    if not calls_wanted(wanted, events):
+        return Sight("print")
+    if wanted is None and (calls is None or not _has_callbacks(calls.events)):
+        return Sight("print")
+    note = (
+        ""
+        if wanted
+        else "no line of the driver reports a callback: judged is what the target saw of its calls"
+    )
+    return Sight("target", calls or SeenCalls(()), note)
+
+
+def _has_callbacks(events: Iterable[Event]) -> bool:
+    return any(type(event) in _CALLBACKS for event in events)

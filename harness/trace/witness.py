@@ -1,0 +1,45 @@
+"""What one witness saw, out of a recording that may hold what several saw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from operator import attrgetter
+from typing import Final
+
+from harness.events import Bugcheck, Disconnect, Event, Reboot, Stop, WitnessName
+
+__all__ = ["SeenBy", "is_seen_by"]
+
+_OF_ALL: Final = (Bugcheck, Stop, Reboot, Disconnect)
+"""What befell the target, whoever saw the callbacks."""
+_CHUNK: Final = 4096
+_witness = attrgetter("witness")
+
+
+def is_seen_by(event: Event, witness: WitnessName) -> bool:
+    """Whether the event is one of this witness, or befell the target itself."""
+    return event.witness == witness or isinstance(event, _OF_ALL)
+
+
+class SeenBy:
+    """The events that one witness saw and those that befell the target, in capture order, to be iterated as
+    often as the recording may be. The others are as if they were not there, but for the indices.
+
+    :param events: of a recording.
+    """
+
+    def __init__(self, events: Iterable[Event], witness: WitnessName) -> None:
+        self._events = events
+        self._witness = witness
+
+    def __iter__(self) -> Iterator[Event]:
+        iterator = iter(self._events)
+        while chunk := list(islice(iterator, _CHUNK)):
+            yield from self.of(chunk)
+
+    def of(self, chunk: list[Event]) -> list[Event]:
+        """Those of some events."""
+        if set(map(_witness, chunk)) == {self._witness}:
+            return chunk
+        return [event for event in chunk if is_seen_by(event, self._witness)]

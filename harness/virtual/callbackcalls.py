@@ -1,0 +1,101 @@
+"""What the kernel remembers of the callbacks that it called, for whoever asks when a run is over.
+
+A call is told whatever the driver prints. Nothing here can be seen by a driver or a debugger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from harness.virtual.interfaces import KernelClock, ThreadContext
+
+__all__ = ["MAX_REMEMBERED", "CallLog", "CallbackCall", "Entry", "HelperLine", "Told"]
+
+MAX_REMEMBERED: Final = 250_000
+"""Calls and lines of the guest helper that one boot remembers, some 300 bytes each; those beyond are
+counted."""
+
+
+class Told(NamedTuple):
+    """The arguments of a notification, as a routine was told them."""
+
+    pid: int
+    tid: int | None = None
+    parent_pid: int | None = None
+    image: str | None = None
+    """FullImageName, or ImageFileName of PS_CREATE_NOTIFY_INFO."""
+    base: int | None = None
+    size: int | None = None
+
+
+class CallbackCall(msgspec.Struct, array_like=True, tag="call"):
+    """One call of one routine."""
+
+    kind: str
+    """A key of :data:`harness.callbacks.CALLBACK_KINDS`."""
+    driver: str
+    """File name of the driver that the routine was registered for."""
+    routine: int
+    """Where the routine lies in the driver's image; its address where the driver is not loaded any more."""
+    told: Told
+    context: ThreadContext
+    """When it was entered."""
+    entered: int
+    """Target time, 100 ns units since boot."""
+    left: int | None = None
+    """The same when it had returned; None: it has not."""
+    answer: int | None = None
+    """Of an Ex routine that was told of a process's creation: CreationStatus as it left it."""
+
+
+class HelperLine(msgspec.Struct, array_like=True, tag="line"):
+    """The guest helper printed."""
+
+    text: str
+    time: int
+    """Target time, 100 ns units since boot."""
+    processor: int
+
+
+Entry: TypeAlias = CallbackCall | HelperLine
+
+
+class CallLog:
+    """The calls of one boot in the order in which they were entered, and the helper's lines among them.
+
+    :param clock: the target's.
+    """
+
+    def __init__(self, clock: KernelClock) -> None:
+        self._clock = clock
+        self._entries: list[Entry] = []
+        self.beyond = 0
+        """How many more there were than :data:`MAX_REMEMBERED`."""
+
+    def enter(self, kind: str, driver: str, routine: int, told: Told, context: ThreadContext) -> CallbackCall:
+        """A routine is called; the call, for :meth:`leave`."""
+        call = CallbackCall(kind, driver, routine, told, context, self._clock.now)
+        self._remember(call)
+        return call
+
+    def leave(self, call: CallbackCall, answer: int | None) -> None:
+        """It has returned."""
+        call.left = self._clock.now
+        call.answer = answer
+
+    def helper_prints(self, text: str, context: ThreadContext) -> None:
+        """The guest helper printed, whether that passes the print filter or not."""
+        self._remember(HelperLine(text, self._clock.now, context.cpu))
+
+    def entries(self, first: int = 0, count: int = MAX_REMEMBERED) -> Sequence[Entry]:
+        """At most ``count`` of them from number ``first`` on, counted from 0."""
+        return self._entries[first : first + count]
+
+    def _remember(self, entry: Entry) -> None:
+        if len(self._entries) < MAX_REMEMBERED:
+            self._entries.append(entry)
+        else:
+            self.beyond += 1

@@ -35,6 +35,30 @@
 
 EXTERN_C_START
 
+/* The kernel exports variables that hold object types. In the WDK these names are the variables' addresses, as the
+ * import table has them; in mingw-w64's headers they are what the variables hold. */
+#if defined(_X86_)
+#define TYPE_IN_IMPORT_TABLE(Name) extern POBJECT_TYPE *Name##Import __asm__("__imp__" #Name)
+#else
+#define TYPE_IN_IMPORT_TABLE(Name) extern POBJECT_TYPE *Name##Import __asm__("__imp_" #Name)
+#endif
+TYPE_IN_IMPORT_TABLE(CmKeyObjectType);
+TYPE_IN_IMPORT_TABLE(ExDesktopObjectType);
+TYPE_IN_IMPORT_TABLE(ExEventObjectType);
+TYPE_IN_IMPORT_TABLE(ExSemaphoreObjectType);
+TYPE_IN_IMPORT_TABLE(IoFileObjectType);
+TYPE_IN_IMPORT_TABLE(PsProcessType);
+TYPE_IN_IMPORT_TABLE(PsThreadType);
+TYPE_IN_IMPORT_TABLE(SeTokenObjectType);
+#define CmKeyObjectType CmKeyObjectTypeImport
+#define ExDesktopObjectType ExDesktopObjectTypeImport
+#define ExEventObjectType ExEventObjectTypeImport
+#define ExSemaphoreObjectType ExSemaphoreObjectTypeImport
+#define IoFileObjectType IoFileObjectTypeImport
+#define PsProcessType PsProcessTypeImport
+#define PsThreadType PsThreadTypeImport
+#define SeTokenObjectType SeTokenObjectTypeImport
+
 /* Windows 10 2004: ExAllocatePool2. */
 typedef ULONG64 POOL_FLAGS;
 #define POOL_FLAG_USE_QUOTA 0x0000000000000001ULL

@@ -100,6 +100,10 @@ class NotifyRoutines(Protocol):
     def delete_process_object(self, pid: int) -> None:
         """The same for a process, all of whose threads are deleted."""
 
+    def open_process(self, *, pid: int, access: int, context: ThreadContext) -> int | Program[int]:
+        """NtOpenProcess in user mode: the access that the callbacks of ObRegisterCallbacks leave of what is
+        asked for."""
+
     def process_notify(
         self,
         *,

@@ -76,6 +76,10 @@ class Recorder:
     def delete_process_object(self, pid: int) -> None:
         """Objects are the kernel's."""
 
+    def open_process(self, *, pid: int, access: int, context: ThreadContext) -> int:
+        """No driver watches handles."""
+        return access
+
     def process_notify(
         self,
         *,

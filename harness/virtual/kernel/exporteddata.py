@@ -10,6 +10,8 @@ __all__ = ["fill_exported_data"]
 _TYPE_OBJECTS = (
     *("PsProcessType", "PsThreadType", "PsJobType"),
     *("IoFileObjectType", "IoDeviceObjectType", "IoDriverObjectType"),
+    *("CmKeyObjectType", "ExDesktopObjectType", "ExEventObjectType", "ExSemaphoreObjectType"),
+    "SeTokenObjectType",
 )
 _TYPE_OBJECT_SIZE = 0xD8
 

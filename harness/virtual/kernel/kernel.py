@@ -35,7 +35,7 @@ from harness.virtual.kernel.notifications import Notifications
 from harness.virtual.kernel.pool import POOL_BASE
 from harness.virtual.kernel.printfilter import PrintFilter
 from harness.virtual.kernel.system import LoadedDriver, System
-from harness.virtual.kernel.systemthreads import LoneThread, LoneThreads, SystemThreads
+from harness.virtual.kernel.systemthreads import LoneThreads, SystemThreads, run_alone
 from harness.virtual.kernel.userprints import print_from_user_mode
 from harness.virtual.windows.status import (
     STATUS_IMAGE_ALREADY_LOADED,
@@ -167,6 +167,11 @@ class Kernel:
         self._change(self._system.objects.delete_process, pid)
         if process is not None:
             self._system.waits.signalled(process.address)
+
+    def open_process(self, *, pid: int, access: int, context: ThreadContext) -> int | Program[int]:
+        """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
+        process = self._system.objects.process(pid)
+        return self._run(self._system.handle_opening.open(process, access, context, kernel=False))
 
     def process_notify(
         self,
@@ -313,22 +318,11 @@ class Kernel:
         if self._attached:
             return rest
         if isinstance(rest, Generator):
-            rest = self._alone(rest)
+            rest = run_alone(self._system.dispatcher, self._system.context, rest)
         dispatcher = self._system.dispatcher
         while (due := dispatcher.next_time()) is not None and due <= self._system.clock.now + _SOON:
             dispatcher.step()
         return rest
-
-    def _alone(self, rest: Program[_T]) -> _T:
-        dispatcher, results = self._system.dispatcher, list[_T]()
-
-        def whole() -> Program[None]:
-            results.append((yield from rest))
-
-        dispatcher.run_thread(LoneThread.of(self._system.context), whole())
-        while not results:
-            dispatcher.step()
-        return results[0]
 
     def _kernel_code(self, program: Program[None]) -> Program[None]:
         try:

@@ -36,6 +36,7 @@ from harness.virtual.kernel.heap import KernelHeap
 from harness.virtual.kernel.locks import Locks
 from harness.virtual.kernel.missing import MissingImports
 from harness.virtual.kernel.objects import Objects, ProcessObject, ThreadObject
+from harness.virtual.kernel.operationcallbacks import HandleOpening, OperationCallbacks
 from harness.virtual.kernel.pageable import Pageable
 from harness.virtual.kernel.pool import Pool
 from harness.virtual.kernel.printfilter import PrintFilter
@@ -213,6 +214,10 @@ class System:
         self.timers = Timers(self)
         self.work = WorkQueue(self)
         self._clock_threads = [_ClockThread(number) for number in range(processors)]
+        self.operation_callbacks = OperationCallbacks()
+        self.handle_opening = HandleOpening(self)
+        self.cookies = 0
+        """Given out by CmRegisterCallback and CmRegisterCallbackEx."""
         self.uuids = 0
         """Given out by ExUuidCreate."""
         self.random_seed = 1

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from harness.virtual.dispatcher.dispatcher import Activity, DispatchedThread, Dispatcher
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import ThreadContext
 
-__all__ = ["LoneThread", "LoneThreads", "SystemThreads", "ThreadBody"]
+__all__ = ["LoneThread", "LoneThreads", "SystemThreads", "ThreadBody", "run_alone"]
 
 ThreadBody: TypeAlias = Callable[[DispatchedThread], Program[None]]
 _SYSTEM_PID: Final = 4
 _FIRST_TID: Final = 0x1_0000
 _LONE_WORKERS: Final = 8
+_T = TypeVar("_T")
 
 
 class SystemThreads(Protocol):
@@ -81,3 +82,16 @@ class LoneThreads:
     def _tid(self) -> int:
         self._next += 4
         return self._next
+
+
+def run_alone(dispatcher: Dispatcher, context: ThreadContext, rest: Program[_T]) -> _T:
+    """Let time pass until a program has ended that runs in that thread; what it ended with."""
+    results = list[_T]()
+
+    def whole() -> Program[None]:
+        results.append((yield from rest))
+
+    dispatcher.run_thread(LoneThread.of(context), whole())
+    while not results:
+        dispatcher.step()
+    return results[0]

@@ -156,6 +156,15 @@ class NtSystem:
 
         self.dispatcher.run_thread(thread, end())
 
+    def open_process(self, process: Process, access: int) -> Program[int]:
+        """OpenProcess in the current thread: the access that drivers leave of what it asks for."""
+        context = self.dispatcher.context
+        thread = self.threads[context.tid]
+        thread.in_kernel, before = True, thread.in_kernel
+        granted = yield from ended(self._notify.open_process(pid=process.pid, access=access, context=context))
+        thread.in_kernel = before
+        return granted
+
     def new_thread(self, process: Process) -> Thread:
         """Make a thread's object; :meth:`announce` reports it."""
         thread = self._make_thread(process)

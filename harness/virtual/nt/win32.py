@@ -43,6 +43,10 @@ PROTECTED = frozenset(
     {"System", "Registry", "smss.exe", "csrss.exe", "wininit.exe", "services.exe", "MsMpEng.exe"}
 )
 """Processes that nobody may open for termination or for writing (protected processes)."""
+PROCESS_TERMINATE, SYNCHRONIZE = 0x1, 0x10_0000
+INJECTION_ACCESS = 0x2 | 0x8 | 0x10 | 0x20 | 0x400
+"""What the helper asks for to create a thread in a process: PROCESS_CREATE_THREAD, PROCESS_VM_OPERATION,
+PROCESS_VM_READ, PROCESS_VM_WRITE, PROCESS_QUERY_INFORMATION."""
 SYSTEM_CALL = (20 * MICROSECOND, 90 * MICROSECOND)
 LOAD = (600 * MICROSECOND, 1_100 * MICROSECOND)
 """Between two libraries of one LoadLibrary; the middle half of the recorded distances."""
@@ -111,7 +115,7 @@ class Win32:
     def terminate_process(self, pid: int, code: int) -> Call:
         """OpenProcess, TerminateProcess, and the wait for its end."""
         yield self._pause(SYSTEM_CALL)
-        process = self._open(pid)
+        process = yield from self._open(pid, PROCESS_TERMINATE | SYNCHRONIZE)
         if isinstance(process, Result):
             return process
         self.exit_process(process, code)
@@ -138,7 +142,7 @@ class Win32:
         """CreateThread, or CreateRemoteThread with another process's ``pid``: the new thread executes
         ``routine`` and exits; returns when it has, with ``new_tid`` and the routine's status."""
         yield self._pause(SYSTEM_CALL)
-        process = self._open(pid)
+        process = yield from self._open(pid, INJECTION_ACCESS)
         if isinstance(process, Result):
             return process
         thread = self._system.new_thread(process)
@@ -224,12 +228,17 @@ class Win32:
         full = name if "\\" in name else rf"{folder}\{name}"
         return Result(ERROR_BAD_EXE_FORMAT if store.exists(full) else ERROR_FILE_NOT_FOUND)
 
-    def _open(self, pid: int) -> Process | Result:
+    def _open(self, pid: int, access: int) -> Program[Process | Result]:
+        """OpenProcess, and whether what it grants is enough; one's own process needs no handle."""
         process = self._system.find_process(pid)
         if process is None:
             return Result(ERROR_INVALID_PARAMETER)
         if process.name in PROTECTED or process.ending or not process.live_threads():
             return Result(ERROR_ACCESS_DENIED)
+        if pid != self._system.dispatcher.context.pid:
+            granted = yield from self._system.open_process(process, access)
+            if granted & access != access:
+                return Result(ERROR_ACCESS_DENIED)
         return process
 
     def _run_of(self, process: Process) -> ProgramRun:

@@ -23,6 +23,7 @@ from harness.virtual.kernel.exports import (
     kewait,
     mm,
     ob,
+    opcallbacks,
     ps,
     psquery,
     psthreads,
@@ -57,6 +58,6 @@ SUBSYSTEMS = (
         kespin,
         kewait,
     ),
-    *(mm, ob, ps, psquery, psthreads, rtl, rtlstrings, se, seh),
+    *(mm, ob, opcallbacks, ps, psquery, psthreads, rtl, rtlstrings, se, seh),
 )
 """The modules whose import declares the exports."""

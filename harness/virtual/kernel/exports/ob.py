@@ -6,14 +6,21 @@ ntifs.h).
 
 from __future__ import annotations
 
-from harness.virtual.cpu.traps import BugcheckRaised
-from harness.virtual.kernel.exports.registry import export
+from harness.virtual.cpu.traps import BugcheckRaised, Continued
+from harness.virtual.dispatcher.program import Program
+from harness.virtual.kernel.exports.registry import data, export
+from harness.virtual.kernel.objects import ProcessObject, ThreadObject
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.status import STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS
 
-__all__: list[str] = []
+__all__ = ["open_for_driver"]
+
+for _name in ("CmKeyObjectType", "ExDesktopObjectType", "ExEventObjectType", "ExSemaphoreObjectType"):
+    data(_name)
+data("SeTokenObjectType")
 
 _REFERENCE_BY_POINTER = 0x18
+_OBJ_KERNEL_HANDLE = 0x200
 
 
 @export("ObfReferenceObject", "ObReferenceObject", 1)
@@ -39,23 +46,46 @@ def ob_reference_object_by_pointer(system: System, address: int, _access: int, _
     return STATUS_SUCCESS
 
 
+def open_for_driver(
+    system: System, item: ProcessObject | ThreadObject, access: int, attributes: int, result: int
+) -> int:
+    """Store a handle to the object at ``result``, once the callbacks that watch it have run.
+
+    :param attributes: OBJ_KERNEL_HANDLE and its like. The handle is one of the System process either way.
+    """
+    if system.handle_opening.is_watched(item):
+        raise Continued(_open_watched(system, item, access, attributes, result))
+    system.memory.put_u64(result, system.open_handle(item))
+    return STATUS_SUCCESS
+
+
+def _open_watched(
+    system: System, item: ProcessObject | ThreadObject, access: int, attributes: int, result: int
+) -> Program[int]:
+    assert system.current is not None
+    context, kernel = system.current.context, bool(attributes & _OBJ_KERNEL_HANDLE)
+    yield from system.handle_opening.open(item, access & 0xFFFF_FFFF, context, kernel=kernel)
+    system.memory.put_u64(result, system.open_handle(item))
+    return STATUS_SUCCESS
+
+
 @export("ObOpenObjectByPointer", 7)
 def ob_open_object_by_pointer(
     system: System,
     address: int,
-    _attributes: int,
+    attributes: int,
     _state: int,
-    _access: int,
+    access: int,
     _type: int,
     _mode: int,
     handle: int,
 ) -> int:
-    """A kernel handle, for a process or a thread."""
+    """For a process or a thread."""
     item = system.objects.at(address)
     if item is None:
         return STATUS_OBJECT_TYPE_MISMATCH
-    system.memory.put_u64(handle, system.open_handle(item))
-    return STATUS_SUCCESS
+    system.memory.u64(handle)
+    return open_for_driver(system, item, access, attributes, handle)
 
 
 @export("ObfDereferenceObject", "ObDereferenceObject", "ObDereferenceObjectDeferDelete", 1)

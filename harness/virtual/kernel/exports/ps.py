@@ -6,12 +6,10 @@ Sources: Microsoft, the ``PsSet...NotifyRoutine`` pages of ntddk.h, *PsLookupPro
 
 from __future__ import annotations
 
-from harness.virtual.cpu.traps import Hung
 from harness.virtual.kernel.callbacks import Callback
-from harness.virtual.kernel.execution import CallbackKey
+from harness.virtual.kernel.exports.registration import await_calls, has_forced_integrity
 from harness.virtual.kernel.exports.registry import data, export
 from harness.virtual.kernel.objects import STILL_ACTIVE, ProcessObject, ThreadObject
-from harness.virtual.kernel.structures.modules import ENTRY_FLAGS, INTEGRITY_FORCED
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.status import (
     STATUS_ACCESS_DENIED,
@@ -27,7 +25,9 @@ _CREATE_PROCESS_NOTIFY_SUBSYSTEMS = 0
 _CREATE_THREAD_NOTIFY_NON_SYSTEM = 0
 _CREATE_THREAD_NOTIFY_SUBSYSTEMS = 1
 
-_PROTECTED = frozenset({"system", "registry", "smss.exe", "csrss.exe", "wininit.exe", "services.exe"})
+_PROTECTED = frozenset(
+    {"system", "registry", "smss.exe", "csrss.exe", "wininit.exe", "services.exe", "msmpeng.exe"}
+)
 
 data("PsInitialSystemProcess")
 data("PsProcessType")
@@ -43,36 +43,18 @@ def _register(system: System, group: str, routine: int, *, extended: bool) -> in
     return system.callbacks.register(group, Callback(routine, extended, driver.module.name))
 
 
-def _may_register_extended(system: System, routine: int) -> bool:
-    driver = system.module_at(routine)
-    if driver is None:
-        return False
-    return bool(system.memory.u32(driver.loader_entry + ENTRY_FLAGS) & INTEGRITY_FORCED)
-
-
 def _remove(system: System, group: str, routine: int, *, extended: bool | None = None) -> int:
     """The NTSTATUS, once every call of the routine that is running has returned."""
     status = system.callbacks.remove(group, routine, extended=extended)
     if status != STATUS_SUCCESS:
         return status
-    key = CallbackKey(group, routine)
-    running = tuple(found for found in system.executions if found.callback == key)
-    if system.current in running:
-        raise Hung(f"removes its {group} callback from inside it, which waits for it to return")
-
-    def attempt() -> int | None:
-        return STATUS_SUCCESS if all(found.ended for found in running) else None
-
-    what = f"waits for its {group} callback to return"
-    return system.waits.until(
-        attempt, running, what, holders=lambda: [f for f in running if not f.ended], held="that is"
-    )
+    return await_calls(system, group, (routine,))
 
 
 def _set_extended_process_routine(system: System, routine: int, remove: int) -> int:
     if remove & 0xFF:
         return _remove(system, "process", routine, extended=True)
-    if not _may_register_extended(system, routine):
+    if not has_forced_integrity(system, routine):
         return STATUS_ACCESS_DENIED
     return _register(system, "process", routine, extended=True)
 

@@ -19,7 +19,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("errors", "events", "actions", "waiting", "printmasks"),
     ("outcome", "numbers", "callbacks", "resources", "internal", "files", "locks", "processes", "dbghelp"),
     ("lines", "kd", "toolchain", "channel", "symbols", "yamlfile", "signing"),
-    ("grammars",),
+    ("grammars", "breakpoints"),
     ("connection", "trace", "scenario"),
     ("ports",),
     ("order", "virtual"),
@@ -34,7 +34,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
 )
 """From the foundation up, one tuple a row."""
 
-PURE = ("kd", "order", "lines", "events", "actions", "callbacks", "numbers", "printmasks")
+PURE = ("kd", "order", "lines", "breakpoints", "events", "actions", "callbacks", "numbers", "printmasks")
 """Rooms without I/O, clock or chance."""
 
 

@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from harness.breakpoints.seen import CallbackSeen, RoutineRegistered
+
 __all__ = [
     "BugcheckSeen",
+    "CallbackDebugger",
+    "CallbackSeen",
     "CommandDebugger",
     "Debugger",
     "DebuggerEvent",
@@ -24,6 +28,7 @@ __all__ = [
     "PrintReceived",
     "Release",
     "ReplacementMap",
+    "RoutineRegistered",
     "Stopped",
     "SymbolDebugger",
     "TargetInfo",
@@ -133,7 +138,15 @@ class Disconnected:
 
 
 DebuggerEvent: TypeAlias = (
-    PrintReceived | ModuleLoaded | ModuleUnloaded | BugcheckSeen | Stopped | TargetRebooted | Disconnected
+    PrintReceived
+    | ModuleLoaded
+    | ModuleUnloaded
+    | BugcheckSeen
+    | Stopped
+    | TargetRebooted
+    | Disconnected
+    | CallbackSeen
+    | RoutineRegistered
 )
 
 
@@ -243,6 +256,21 @@ class FileServingDebugger(Protocol):
     @property
     def files(self) -> ReplacementMap:
         """What it answers them with; nothing at first. It is the debugger's, and ends with it."""
+        ...
+
+
+@runtime_checkable
+class CallbackDebugger(Protocol):
+    """The capability to see callbacks by itself, at breakpoints (native)."""
+
+    def watch_callbacks(self) -> None:
+        """Stop the target where callbacks are registered from now on, and at every routine that is:
+        :class:`CallbackSeen` and :class:`RoutineRegistered` come out of :meth:`Debugger.receive`, and the
+        target runs on by itself. The target is halted. Letting it go at the end takes the breakpoints away.
+
+        :raises UsageError: a target of a machine type that is not known.
+        :raises RigError: its kernel's exports cannot be read.
+        """
         ...
 
 

@@ -103,6 +103,11 @@ class LoadSymbols(StateChange64):
         return self.data[: self.path_length].split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
 
     @property
+    def image(self) -> str:
+        """The last name of the path."""
+        return self.path.replace("/", "\\").rpartition("\\")[2]
+
+    @property
     def is_reboot(self) -> bool:
         """The target reboots or hands over to the next kernel: no path, base -1, process 0."""
         return bool(self.unload) and self.base == self.REBOOT_BASE and self.process_id == 0

@@ -33,6 +33,11 @@ class Breakpoints:
     def __contains__(self, address: int) -> bool:
         return self._memory.canonical(address) in self._handles
 
+    @property
+    def addresses(self) -> frozenset[int]:
+        """Where they are."""
+        return frozenset(self._handles)
+
     def set(self, address: int) -> None:
         """Insert one; raises :class:`UnreadableMemory` where the target refuses."""
         address = self._memory.canonical(address)

@@ -180,11 +180,10 @@ class Conversation:
             self._reboot_announced = True
             self._reboot_token = self._send(PacketType.STATE_MANIPULATE, Continue())
             return
-        name = change.path.replace("/", "\\").rpartition("\\")[2]
         if change.unload:
-            self._put(ModuleUnloaded(name, change.base))
+            self._put(ModuleUnloaded(change.image, change.base))
         else:
-            self._put(ModuleLoaded(Module(name, change.base, change.size_of_image)))
+            self._put(ModuleLoaded(Module(change.image, change.base, change.size_of_image)))
         if self.continue_loads:
             self._send(PacketType.STATE_MANIPULATE, continue_record(self.machine))
         else:

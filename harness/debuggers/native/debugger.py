@@ -34,26 +34,33 @@ from harness.debuggers.base import (
     TargetRebooted,
 )
 from harness.debuggers.bugchecks import Banner, CrashEvidence
-from harness.debuggers.native.attaching import LinkOpener, await_session, break_in_until_halted
+from harness.debuggers.images import LoadedImages
+from harness.debuggers.native.attaching import (
+    BREAK_IN_AGAIN,
+    LinkOpener,
+    await_session,
+    break_in_until_halted,
+)
 from harness.debuggers.native.breakpoints import Breakpoints
+from harness.debuggers.native.callbackwatch import CallbackWatch
 from harness.debuggers.native.comeback import Comeback
-from harness.debuggers.native.continuing import continue_record
 from harness.debuggers.native.conversation import Conversation
 from harness.debuggers.native.inbox import Halt, InboxItem
 from harness.debuggers.native.linkthread import LinkThread
 from harness.debuggers.native.registers import Registers
+from harness.debuggers.native.resuming import resume
 from harness.debuggers.native.servedfiles import MAX_KDCOM_READ, MAX_KDNET_READ, ServedFiles
-from harness.debuggers.native.stackwords import MAX_PROCESSORS, stack_words
+from harness.debuggers.native.stackwords import processors_stacks
 from harness.debuggers.native.stopdescription import describe_stop, read_bugcheck
 from harness.debuggers.native.targetmemory import REQUEST_SECONDS, TargetMemory, UnreadableMemory
 from harness.debuggers.prompts import answer_prompt
 from harness.debuggers.release import release
-from harness.debuggers.stops import DEBUGGER_EXCEPTIONS, continue_status
+from harness.debuggers.stops import DEBUGGER_EXCEPTIONS
 from harness.errors import ConnectionFailed, DriverBugcheck, RigError, TargetLost, UsageError
 from harness.kd.contexts import Context
 from harness.kd.manipulate import GetVersion64, Manipulate
 from harness.kd.statechange import Exception64, StateChange
-from harness.kd.status import DBG_CONTINUE, STATUS_BREAKPOINT, STATUS_SINGLE_STEP
+from harness.kd.status import STATUS_BREAKPOINT
 
 __all__ = ["NativeDebugger"]
 
@@ -61,7 +68,6 @@ SPIN: Final = 0.02
 """Seconds to look for the next datagram without sleeping, while the target runs."""
 SILENCE: Final = 30.0
 """A KDNET target sends something every three seconds, whatever it does."""
-STEP_SECONDS: Final = 5.0
 LATE_BREAK_IN_SECONDS: Final = 0.5
 """For a break-in that the target may still find in its queue."""
 
@@ -101,6 +107,7 @@ class NativeDebugger:
         self._memory = TargetMemory(self._ask, self._version)
         self._breakpoints = Breakpoints(self._ask, self._memory)
         self._registers = self._make_registers()
+        self._watch: CallbackWatch | None = None
         self._evidence = CrashEvidence()
         self._crashed = False
         self._processors = 0
@@ -147,16 +154,14 @@ class NativeDebugger:
         change = self._talk.take_halt()
         if change is None:
             raise UsageError("the target runs already")
-        self._skip_breakpoint_instruction(change)
-        if self._breakpoints.to_step_over(change) and not self._step():
+        way = resume(change, self._talk, self._memory, self._registers, self._breakpoints, self._watch)
+        if way is None:
             return
-        self._breakpoints.insert_again()
-        self._talk.continue_loads = True
+        self._talk.continue_loads = self._watch is None
         self._require_link().busy = True
         self._registers.written = False
-        status = continue_status(change.exception_code) if isinstance(change, Exception64) else DBG_CONTINUE
         try:
-            self._talk.command(continue_record(self._talk.machine, status=status), REQUEST_SECONDS)
+            self._talk.command(way, REQUEST_SECONDS)
         except TargetLost:
             if self._require_link().is_open:
                 raise
@@ -164,11 +169,18 @@ class NativeDebugger:
 
     def break_in(self, *, timeout: float) -> Stopped:
         """See :meth:`harness.debuggers.base.Debugger.break_in`."""
-        change = break_in_until_halted(self._talk, perf_counter() + timeout, timeout)
-        self._require_link().busy = False
-        for item in self._talk.unread():
-            if isinstance(item, PrintReceived):
-                self._evidence.see_print(item.text)  # a bugcheck's banner comes before its stop
+        deadline = perf_counter() + timeout
+        while True:
+            change = break_in_until_halted(self._talk, deadline, timeout)
+            self._require_link().busy = False
+            for item in self._talk.unread():
+                if isinstance(item, PrintReceived):
+                    self._evidence.see_print(item.text)  # a bugcheck's banner comes before its stop
+                elif isinstance(item, ModuleLoaded):
+                    self._evidence.see_modules([item.module])
+            if not self._watch_takes(change):
+                break
+            self._talk.await_halt(min(BREAK_IN_AGAIN, max(deadline - perf_counter(), 0.0)))
         event = self._describe_halt(change)
         if isinstance(event, BugcheckSeen):
             raise DriverBugcheck(event.code, event.parameters, module=event.module)
@@ -181,8 +193,8 @@ class NativeDebugger:
         item = self._comeback.take(timeout) if self._link is not None else self._talk.take(0.0)
         if item is not None:
             return self._event(item)
-        if self._link is not None:
-            self._require_sign_of_life(self._link)
+        if self._link is not None and self._silence is not None and self._talk.sessions:
+            self._link.require_sign_of_life(self._silence)
         return None
 
     def modules(self) -> list[Module]:
@@ -222,6 +234,8 @@ class NativeDebugger:
     def clear_breakpoints(self) -> None:
         """Remove every breakpoint; the target is halted."""
         self._breakpoints.clear_all()
+        if self._watch is not None:
+            self._watch.clear()
 
     def interrupt_time(self) -> int | None:
         """The halted target's clock, 100 ns units; None where it cannot be read."""
@@ -232,14 +246,9 @@ class NativeDebugger:
 
     def stacks(self, *, timeout: float) -> list[tuple[int, ...]]:
         """See :class:`harness.debuggers.whereabouts.StackDebugger`."""
-        deadline = perf_counter() + timeout
-        first = self._talk.processor
-        others = (number for number in range(min(self._processors, MAX_PROCESSORS)) if number != first)
-        stacks = [stack_words(self._registers, self._memory, first)]
-        for number in others:
-            if perf_counter() < deadline:
-                stacks.append(stack_words(self._registers, self._memory, number))
-        return [words for words in stacks if words]
+        return processors_stacks(
+            self._registers, self._memory, self._talk.processor, self._processors, timeout=timeout
+        )
 
     def let_go(self) -> None:
         """Continue for the last time. A break-in that was sent twice may stop the target once more, when
@@ -268,6 +277,12 @@ class NativeDebugger:
         """Sets and clears breakpoints."""
         return self._breakpoints
 
+    def watch_callbacks(self) -> None:
+        """See :meth:`harness.debuggers.base.CallbackDebugger.watch_callbacks`."""
+        watch = self._make_watch()
+        watch.arm()
+        self._watch = watch
+
     def get_context(self) -> Context:
         """The processor's registers; :class:`UnreadableMemory` where the target has none to give."""
         return self._registers.read()
@@ -278,6 +293,9 @@ class NativeDebugger:
         self._registers.write(context)
 
     # Inside
+
+    def _make_watch(self) -> CallbackWatch:
+        return CallbackWatch(self._ask, self._version, self._memory, self._registers, LoadedImages(self))
 
     def _make_registers(self) -> Registers:
         return Registers(self._ask, self._version.machine_type, lambda: self._talk.processor)
@@ -297,6 +315,8 @@ class NativeDebugger:
         self._memory = TargetMemory(self._ask, version)
         self._breakpoints = Breakpoints(self._ask, self._memory)
         self._registers = self._make_registers()
+        if self._watch is not None:
+            self._watch = self._make_watch()
 
     def _is_another_boot(self) -> bool:
         """The halted target, whose connection was closed, is not in the boot that it was in before."""
@@ -314,15 +334,7 @@ class NativeDebugger:
             raise UsageError("the debugger is not connected", hint="call listen and attach first")
         return self._link
 
-    def _require_sign_of_life(self, link: LinkThread) -> None:
-        silent = perf_counter() - link.heard_at
-        if self._silence is not None and silent > self._silence and self._talk.sessions:
-            raise TargetLost(
-                f"nothing came from the target for {silent:.0f} s",
-                hint="a KDNET target sends something every 3 s even when it is halted: is it still on?",
-            )
-
-    def _event(self, item: InboxItem) -> DebuggerEvent:
+    def _event(self, item: InboxItem) -> DebuggerEvent | None:
         match item:
             case PrintReceived(text=text):
                 self._evidence.see_print(text)
@@ -341,14 +353,31 @@ class NativeDebugger:
                 if self._link is not None:
                     self._link.busy = False
                 if not self._comeback.is_to_be_known or not self._is_another_boot():
+                    if self._watch_takes(change):
+                        return self._later.popleft() if self._later else None
                     return self._describe_halt(change)
                 self._forget_boot()
                 self._later.append(self._describe_halt(change))
                 return TargetRebooted(announced=False)
 
+    def _watch_takes(self, change: StateChange) -> bool:
+        """Whether the stop is one for a callback, or for an image; then the target runs again."""
+        if self._watch is None:
+            return False
+        if not self._watch.armed:
+            self._use_version(self._ask_version(REQUEST_SECONDS))  # another boot's
+        seen = self._watch.take(change)
+        if seen is None:
+            return False
+        self._later.extend(seen)
+        self.go()
+        return True
+
     def _forget_boot(self) -> None:
         self._evidence.forget()
         self._breakpoints.forget()
+        if self._watch is not None:
+            self._watch = self._make_watch()
         self._crashed = False
 
     def _describe_halt(self, change: StateChange) -> BugcheckSeen | Stopped:
@@ -368,28 +397,3 @@ class NativeDebugger:
 
     def _stopped(self, change: StateChange) -> Stopped:
         return describe_stop(change, self._registers, self._talk)
-
-    def _skip_breakpoint_instruction(self, change: StateChange) -> None:
-        """The processor stands on an ``int3`` of the code's own: go on behind it.
-
-        Where that is, the stop says. The context does not: a debugger that was killed may have moved it on
-        already, and the target reports the same stop to the next one.
-        """
-        if not isinstance(change, Exception64) or change.exception_code != STATUS_BREAKPOINT:
-            return
-        if self._registers.written or self._breakpoints.to_step_over(change):
-            return
-        with contextlib.suppress(UnreadableMemory, UsageError):
-            if self._memory.read(change.program_counter, 1) == b"\xcc":
-                self._registers.move_to(change.program_counter + 1)
-
-    def _step(self) -> bool:
-        """Run one instruction. False: something else stopped the target first; it waits in the inbox."""
-        self._talk.command(continue_record(self._talk.machine, step=True), REQUEST_SECONDS)
-        if not self._talk.wait(lambda: self._talk.halt is not None, STEP_SECONDS):
-            raise TargetLost("the target did not come back from a single step")
-        change = self._talk.halt
-        if isinstance(change, Exception64) and change.exception_code == STATUS_SINGLE_STEP:
-            self._talk.take_halt()
-            return True
-        return False

@@ -110,6 +110,15 @@ class LinkThread:
         far; 1.0 to :data:`MAX_PATIENCE`."""
         return min(1 + PATIENCE * (self.session.tries - 1), MAX_PATIENCE)
 
+    def require_sign_of_life(self, silence: float) -> None:
+        """Raises :class:`TargetLost` when nothing has come for so many seconds."""
+        silent = perf_counter() - self.heard_at
+        if silent > silence:
+            raise TargetLost(
+                f"nothing came from the target for {silent:.0f} s",
+                hint="a KDNET target sends something every 3 s even when it is halted: is it still on?",
+            )
+
     def start(self) -> None:
         """Begin to listen."""
         self._thread.start()

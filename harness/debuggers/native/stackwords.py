@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import Final
 
 from harness.debuggers.native.registers import Registers
@@ -9,7 +10,7 @@ from harness.debuggers.native.targetmemory import PIECE, TargetMemory, Unreadabl
 from harness.errors import UsageError
 from harness.kd.contexts import Amd64Context
 
-__all__ = ["MAX_PROCESSORS", "STACK_BYTES", "stack_words"]
+__all__ = ["MAX_PROCESSORS", "STACK_BYTES", "processors_stacks", "stack_words"]
 
 STACK_BYTES: Final = 0x2000
 """How much of a stack is read; a kernel stack of Windows has 0x6000 bytes (x64) or 0x3000 (x86)."""
@@ -35,3 +36,16 @@ def stack_words(registers: Registers, memory: TargetMemory, processor: int) -> t
     whole = len(data) - len(data) % width
     words = (int.from_bytes(data[at : at + width], "little") for at in range(0, whole, width))
     return (memory.canonical(context.program_counter), *map(memory.canonical, words))
+
+
+def processors_stacks(
+    registers: Registers, memory: TargetMemory, first: int, processors: int, *, timeout: float
+) -> list[tuple[int, ...]]:
+    """The same of every processor, beginning with ``first``, as far as ``timeout`` seconds allow; without
+    those that give nothing."""
+    deadline = perf_counter() + timeout
+    stacks = [stack_words(registers, memory, first)]
+    for number in range(min(processors, MAX_PROCESSORS)):
+        if number != first and perf_counter() < deadline:
+            stacks.append(stack_words(registers, memory, number))
+    return [words for words in stacks if words]

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeVar
 
+from harness.breakpoints.targetreader import UnreadableMemory
 from harness.debuggers.base import Module
-from harness.errors import RigError
 from harness.kd.contexts import MACHINE_I386
 from harness.kd.manipulate import GetVersion64, Manipulate, ReadVirtualMemory, WriteVirtualMemory
 
@@ -24,10 +24,6 @@ PIECE: Final = 0x400
 REQUEST_SECONDS: Final = 5.0
 
 R = TypeVar("R", bound=Manipulate)
-
-
-class UnreadableMemory(RigError):
-    """The target refused to read or write an address."""
 
 
 class _EntryLayout(NamedTuple):

@@ -1,8 +1,8 @@
 """A synthetic ntoskrnl.exe: a real PE image in the target's memory.
 
 Debuggers read its headers and its export directory and so resolve ``nt!DbgPrint``; drivers import from
-it. Every exported function is a stub that traps into Python, except the two break points, which are the
-real instructions. Its data section reserves, by name, what debuggers expect to find in a kernel.
+it. Every exported function is a stub that traps into Python, except a few that are real instructions. Its
+data section reserves, by name, what debuggers expect to find in a kernel.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from harness.virtual.cpu.machine_code import STUB_SIZE, TRANSFER_SIZE, call_gate, service_gate, stub
+from harness.virtual.windows.symbols18362 import ETHREAD
 
 __all__ = ["EXPORTED_DATA", "KERNEL_BASE", "RESERVED_DATA", "KernelImage", "build_kernel_image"]
 
@@ -63,14 +64,20 @@ _HEADERS: Final = 0x1000
 _TEXT: Final = 0x1000
 _CHECKSUM_AT: Final = 0x80 + 24 + 64
 """Offset of IMAGE_OPTIONAL_HEADER64.CheckSum: behind the DOS header, the signature and the file header."""
+_LOAD_OF_RCX: Final = b"\x48\x8b\x81"
+"""``mov rax, [rcx+disp32]`` without the displacement."""
+_CLIENT_ID: Final = ETHREAD.offset("Cid")
 _REAL_CODE: Final = {
     "DbgBreakPoint": b"\xcc\xc3",
     "DbgBreakPointWithStatus": b"\xcc\xc3",
     "__chkstk": b"\xc3",
     "_guard_check_icall": b"\xc3",
     "_guard_dispatch_icall": b"\xff\xe0",
+    "PsGetThreadProcessId": _LOAD_OF_RCX + struct.pack("<i", _CLIENT_ID) + b"\xc3",
+    "PsGetThreadId": _LOAD_OF_RCX + struct.pack("<i", _CLIENT_ID + 8) + b"\xc3",
 }
-"""``int3; ret``, ``ret`` and ``jmp rax``: what must keep registers or stop in the debugger."""
+"""``int3; ret``, ``ret`` and ``jmp rax``: what must keep registers or stop in the debugger. The two that load
+a thread's CLIENT_ID are what debuggers without symbols learn its place from."""
 
 
 @dataclass(frozen=True)

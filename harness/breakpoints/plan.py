@@ -73,7 +73,8 @@ class BreakpointPlan:
         self._planted: set[int] = set()
         self._steps: dict[int, _Step] = {}
         self._last_covered = 0
-        """Left in its register, where it is off: each change is a request to every processor."""
+        """Left in its register, where it is off: each change is a request to every processor. As long as
+        anything is planted the register is not 0, which tells the next debugger, should this one die."""
         self._told: set[tuple[int, int, int]] = set()
         """Thread, address and stack pointer of hits that were told and are still ahead of their processor."""
         self._was_here: set[int] = set()
@@ -87,12 +88,14 @@ class BreakpointPlan:
         """
         if address in self:
             return True
+        self._told = {call for call in self._told if call[1] != address}
         if often and None in self._registers:
             self._registers[self._registers.index(None)] = address
             return True
         if len(self._planted) >= MAX_PLANTED:
             return False
         self._planted.add(address)
+        self._last_covered = self._last_covered or address
         return True
 
     def remove(self, addresses: Iterable[int]) -> None:
@@ -163,12 +166,12 @@ class BreakpointPlan:
         return self._way
 
     def _pass(self, stop: StopAt, call: tuple[int, int, int]) -> WayOn:
-        if stop.pc not in self._planted or stop.pc == self._covered:
+        if stop.pc not in self._planted:
             return WayOn(resume_flag=True)
         interrupted = self._steps.pop(stop.thread, None)
         if interrupted is not None:  # its instruction faulted, and will be executed again
             self._told.add((stop.thread, *interrupted))
-        if self._steps:
+        if self._covered not in (None, stop.pc):
             self._told.add(call)
             return WayOn()
         self._last_covered = stop.pc

@@ -46,6 +46,7 @@ from harness.debuggers.native.callbackwatch import CallbackWatch
 from harness.debuggers.native.comeback import Comeback
 from harness.debuggers.native.conversation import Conversation
 from harness.debuggers.native.inbox import Halt, InboxItem
+from harness.debuggers.native.leftovers import remove_leftovers
 from harness.debuggers.native.linkthread import LinkThread
 from harness.debuggers.native.registers import Registers
 from harness.debuggers.native.resuming import resume
@@ -103,11 +104,8 @@ class NativeDebugger:
             self._connection, self._talk, spin if spin is not None else (SPIN if cores > 1 else 0.0)
         )
         self._link: LinkThread | None = None
-        self._version = GetVersion64()
-        self._memory = TargetMemory(self._ask, self._version)
-        self._breakpoints = Breakpoints(self._ask, self._memory)
-        self._registers = self._make_registers()
         self._watch: CallbackWatch | None = None
+        self._use_version(GetVersion64())
         self._evidence = CrashEvidence()
         self._crashed = False
         self._processors = 0
@@ -135,6 +133,7 @@ class NativeDebugger:
         change = break_in_until_halted(self._talk, deadline, timeout)
         version = self._ask_version(max(deadline - perf_counter(), 1.0))
         self._use_version(version)
+        remove_leftovers(self._ask, version.machine_type, change.number_processors)
         if not isinstance(self._connection, NetConnection) and self._connection.reconnect:
             self._comeback.remember(version.kernel_base, self.interrupt_time())
         self._crashed = self._bugcheck(change) is not None
@@ -297,8 +296,9 @@ class NativeDebugger:
     def _make_watch(self) -> CallbackWatch:
         return CallbackWatch(self._ask, self._version, self._memory, self._registers, LoadedImages(self))
 
-    def _make_registers(self) -> Registers:
-        return Registers(self._ask, self._version.machine_type, lambda: self._talk.processor)
+    def _renew_watch(self) -> None:
+        if self._watch is not None:
+            self._watch = self._make_watch()
 
     def _ask(self, request: Manipulate, timeout: float) -> Manipulate:
         return self._talk.request(request, timeout)
@@ -314,9 +314,8 @@ class NativeDebugger:
         self._talk.machine = version.machine_type
         self._memory = TargetMemory(self._ask, version)
         self._breakpoints = Breakpoints(self._ask, self._memory)
-        self._registers = self._make_registers()
-        if self._watch is not None:
-            self._watch = self._make_watch()
+        self._registers = Registers(self._ask, version.machine_type, lambda: self._talk.processor)
+        self._renew_watch()
 
     def _is_another_boot(self) -> bool:
         """The halted target, whose connection was closed, is not in the boot that it was in before."""
@@ -324,10 +323,10 @@ class NativeDebugger:
             version, clock = self._ask_version(REQUEST_SECONDS), self.interrupt_time()
         except (RigError, UsageError):
             return False  # closed again: it is looked at when it is back
-        if not self._comeback.is_another_boot(version.kernel_base, clock):
-            return False
-        self._use_version(version)
-        return True
+        another = self._comeback.is_another_boot(version.kernel_base, clock)
+        if another:
+            self._use_version(version)
+        return another
 
     def _require_link(self) -> LinkThread:
         if self._link is None:
@@ -376,8 +375,7 @@ class NativeDebugger:
     def _forget_boot(self) -> None:
         self._evidence.forget()
         self._breakpoints.forget()
-        if self._watch is not None:
-            self._watch = self._make_watch()
+        self._renew_watch()
         self._crashed = False
 
     def _describe_halt(self, change: StateChange) -> BugcheckSeen | Stopped:

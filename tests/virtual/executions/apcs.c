@@ -214,6 +214,9 @@ static VOID QueuesToNewThread(HANDLE ThreadId, BOOLEAN Create)
 
 static VOID SaysWhatRan(VOID)
 {
+    while (Calls != 0)
+        Sleep(1);
+    Sleep(10); /* the last one returns from the driver's code */
     DbgPrint("ran at home %u, left %u\n", Inside > 3, Calls);
 }
 

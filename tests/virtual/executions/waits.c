@@ -83,11 +83,13 @@ static NTSTATUS WaitsForTwo(VOID)
 
 static VOID CallbackSignalsCallback(HANDLE ThreadId, BOOLEAN Create)
 {
+    LONG Call = InterlockedIncrement(&Calls);
+
     UNREFERENCED_PARAMETER(ThreadId);
     UNREFERENCED_PARAMETER(Create);
-    if (InterlockedIncrement(&Calls) == 1)
+    if (Call == 1)
         DbgPrint("first one waited %x\n", WaitFor(&Event));
-    else if (Calls == 2)
+    else if (Call == 2)
         KeSetEvent(&Event, 0, FALSE);
 }
 

@@ -14,10 +14,25 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from harness.virtual.cpu.machine_code import STUB_SIZE, TRANSFER_SIZE, call_gate, service_gate, stub
+from harness.virtual.cpu.machine_code import (
+    BREAK_INSTRUCTION,
+    STUB_SIZE,
+    TRANSFER_SIZE,
+    call_gate,
+    guard_routine,
+    service_gate,
+    stub,
+)
 from harness.virtual.windows.symbols18362 import ETHREAD
 
-__all__ = ["EXPORTED_DATA", "KERNEL_BASE", "RESERVED_DATA", "KernelImage", "build_kernel_image"]
+__all__ = [
+    "EXPORTED_DATA",
+    "GUARD_SERVICE",
+    "KERNEL_BASE",
+    "RESERVED_DATA",
+    "KernelImage",
+    "build_kernel_image",
+]
 
 KERNEL_BASE: Final = 0xFFFFF802_10000000
 _TIMESTAMP: Final = 0x5C8F3A5D
@@ -64,6 +79,9 @@ _HEADERS: Final = 0x1000
 _TEXT: Final = 0x1000
 _CHECKSUM_AT: Final = 0x80 + 24 + 64
 """Offset of IMAGE_OPTIONAL_HEADER64.CheckSum: behind the DOS header, the signature and the file header."""
+_GATES: Final = 0x300
+"""Room for the gates and the guard's routines."""
+_GUARD_SIZE: Final = 0x40
 _LOAD_OF_RCX: Final = b"\x48\x8b\x81"
 """``mov rax, [rcx+disp32]`` without the displacement."""
 _CLIENT_ID: Final = ETHREAD.offset("Cid")
@@ -71,13 +89,15 @@ _REAL_CODE: Final = {
     "DbgBreakPoint": b"\xcc\xc3",
     "DbgBreakPointWithStatus": b"\xcc\xc3",
     "__chkstk": b"\xc3",
-    "_guard_check_icall": b"\xc3",
-    "_guard_dispatch_icall": b"\xff\xe0",
     "PsGetThreadProcessId": _LOAD_OF_RCX + struct.pack("<i", _CLIENT_ID) + b"\xc3",
     "PsGetThreadId": _LOAD_OF_RCX + struct.pack("<i", _CLIENT_ID + 8) + b"\xc3",
 }
-"""``int3; ret``, ``ret`` and ``jmp rax``: what must keep registers or stop in the debugger. The two that load
-a thread's CLIENT_ID are what debuggers without symbols learn its place from."""
+"""``int3; ret`` and ``ret``: what must keep registers or stop in the debugger. The two that load a thread's
+CLIENT_ID are what debuggers without symbols learn its place from."""
+GUARD_SERVICE: Final = "KiIsIndirectCallTarget"
+"""The service that the control-flow guard's routines ask."""
+_GUARDS: Final = {"_guard_check_icall": False, "_guard_dispatch_icall": True}
+"""Those routines, and whether they jump to the target."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +131,7 @@ def _pages(size: int) -> int:
 def build_kernel_image(functions: tuple[str, ...], data: tuple[tuple[str, int], ...]) -> KernelImage:
     """The image with these exported functions and data (name, bytes), always at :data:`KERNEL_BASE`."""
     traps = tuple(name for name in functions if name not in _REAL_CODE)
-    text_size = _pages(0x200 + (len(traps) + len(_REAL_CODE)) * STUB_SIZE)
+    text_size = _pages(_GATES + (len(traps) + len(_REAL_CODE)) * STUB_SIZE)
     data_rva = _TEXT + text_size
     transfer = KERNEL_BASE + data_rva
     symbols: dict[str, int] = {}
@@ -134,6 +154,10 @@ def build_kernel_image(functions: tuple[str, ...], data: tuple[tuple[str, int], 
     for number, name in enumerate(traps):
         symbols[name] = KERNEL_BASE + _TEXT + len(text)
         text += stub(symbols[name], number, service_address)
+    for name, dispatches in _GUARDS.items() if GUARD_SERVICE in traps else ():
+        symbols[name] = KERNEL_BASE + _TEXT + len(text)
+        code = guard_routine(symbols[name], symbols[GUARD_SERVICE], dispatches=dispatches)
+        text += code.ljust(_GUARD_SIZE, BREAK_INSTRUCTION)
 
     edata_rva = data_rva + data_size
     exported = sorted(

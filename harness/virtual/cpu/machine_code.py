@@ -11,10 +11,21 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-__all__ = ["BREAK_INSTRUCTION", "STUB_SIZE", "TRANSFER_SIZE", "Transfer", "call_gate", "service_gate", "stub"]
+__all__ = [
+    "BREAK_INSTRUCTION",
+    "STUB_SIZE",
+    "TRANSFER_SIZE",
+    "Transfer",
+    "call_gate",
+    "guard_routine",
+    "service_gate",
+    "stub",
+]
 
 BREAK_INSTRUCTION: Final = b"\xcc"
 STUB_SIZE: Final = 16
+_GUARD_ICALL_CHECK_FAILURE: Final = 10
+"""FAST_FAIL_GUARD_ICALL_CHECK_FAILURE (winnt.h)."""
 
 
 class Transfer:
@@ -134,3 +145,26 @@ def stub(address: int, number: int, gate: int) -> bytes:
     """One export's entry: ``mov eax, number; jmp gate``, padded to :data:`STUB_SIZE`."""
     code = b"\xb8" + struct.pack("<I", number) + b"\xe9" + struct.pack("<i", gate - (address + 10))
     return code.ljust(STUB_SIZE, BREAK_INSTRUCTION)
+
+
+def guard_routine(address: int, asked: int, *, dispatches: bool) -> bytes:
+    """A control-flow guard's routine when it lies at ``address``: ends with ``int 29h`` where the service
+    ``asked``, which takes the target and returns whether it is one, says no.
+
+    :param dispatches: the target is in RAX and is jumped to; else it is in RCX, and the routine returns. No
+        other register changes either way.
+    """
+    code = _Code(address, 0)
+    code.raw(b"\x50\x51\x52\x41\x50\x41\x51\x41\x52\x41\x53")  # push rax, rcx, rdx, r8 to r11
+    if dispatches:
+        code.raw(b"\x48\x89\xc1")  # mov rcx, rax
+    code.raw(b"\x48\x83\xec\x20")  # sub rsp, 20h: shadow space; seven registers align the stack
+    code.relative(_CALL, asked)
+    code.raw(b"\x48\x83\xc4\x20")  # add rsp, 20h
+    code.raw(b"\x84\xc0")  # test al, al
+    code.raw(b"\x41\x5b\x41\x5a\x41\x59\x41\x58\x5a\x59\x58")  # pop r11 to r8, rdx, rcx, rax
+    code.raw(b"\x75\x07")  # jne over the fast fail
+    code.raw(b"\xb9" + struct.pack("<I", _GUARD_ICALL_CHECK_FAILURE))  # mov ecx, ...
+    code.raw(b"\xcd\x29")  # int 29h
+    code.raw(b"\xff\xe0" if dispatches else _RET)  # jmp rax
+    return code.code

@@ -12,7 +12,7 @@ from harness.virtual.cpu.memory import PAGE, page_ceiling
 from harness.virtual.interfaces import ImageModule
 from harness.virtual.kernel.exceptions.unwindinfo import ExceptionTable
 from harness.virtual.kernel.imports import bind_imports, missing_names
-from harness.virtual.kernel.loadconfig import set_load_config
+from harness.virtual.kernel.loadconfig import guard_targets, set_load_config
 from harness.virtual.kernel.pageable import is_pageable_section
 from harness.virtual.kernel.pe import DriverImage, read_driver, relocate
 from harness.virtual.kernel.system import LoadedDriver, System, UnloadedImage
@@ -65,7 +65,7 @@ class Loader:
         mapped = relocate(image, base)
         for slot, address in bind_imports(image, self._system.image.symbols, self._system.missing_imports):
             struct.pack_into("<Q", mapped, slot, address)
-        set_load_config(mapped, image.load_config, base, self._system.symbol)
+        set_load_config(mapped, image.load_config, base, self._system.symbol, guarded=image.guarded)
         regions, discardable = self._map(image, base, mapped)
         name = path.replace("/", "\\").rsplit("\\", 1)[-1]
         module = ImageModule(
@@ -86,6 +86,7 @@ class Loader:
             regions=regions,
             discardable=discardable,
             exception_table=ExceptionTable(base, *image.exception_table),
+            guard_targets=guard_targets(mapped, image.load_config, base) if image.guarded else None,
         )
         self._system.drivers[name.lower()] = driver
         self._system.formats.clear()

@@ -27,6 +27,7 @@ _MACHINES: Final = {0x14C: "x86", 0xAA64: "ARM64", 0x1C0: "ARM", 0x1C4: "ARM (Th
 _PE32_PLUS: Final = 0x20B
 _DLL: Final = 0x2000
 _NATIVE: Final = 1
+_GUARD_CF: Final = 0x4000
 _FORCE_INTEGRITY: Final = 0x80
 _EXECUTE: Final = 0x2000_0000
 _WRITE: Final = 0x8000_0000
@@ -86,6 +87,8 @@ class DriverImage:
     """RVA of DriverEntry."""
     timestamp: int
     checksum: int
+    guarded: bool
+    """Linked with /guard:cf: its indirect calls are checked."""
     force_integrity: bool
     """Linked with /INTEGRITYCHECK, which PsSetCreateProcessNotifyRoutineEx demands."""
     sections: tuple[Section, ...]
@@ -204,6 +207,7 @@ def _image(pe: Any, data: bytes) -> DriverImage:
         entry_point=int(optional.AddressOfEntryPoint),
         timestamp=int(pe.FILE_HEADER.TimeDateStamp),
         checksum=int(optional.CheckSum),
+        guarded=bool(optional.DllCharacteristics & _GUARD_CF),
         force_integrity=bool(optional.DllCharacteristics & _FORCE_INTEGRITY),
         sections=sections,
         imports=tuple(_imports(pe, size)),

@@ -78,6 +78,9 @@ class LoadedDriver:
     """Regions that go once DriverEntry has returned."""
     exception_table: ExceptionTable
     """Its ``.pdata``."""
+    guard_targets: frozenset[int] | None
+    """Addresses of the functions that may be called indirectly; None: any code, it was not linked with
+    /guard:cf."""
 
 
 class UnloadedImage(NamedTuple):

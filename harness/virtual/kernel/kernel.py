@@ -48,7 +48,6 @@ from harness.virtual.windows.status import (
 __all__ = ["Kernel", "check_driver_file"]
 
 _KERNEL_PATH = "\\SystemRoot\\system32\\ntoskrnl.exe"
-_SERVICES = "\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\"
 _SOON: Final = 100 * MICROSECOND
 """What a kernel alone lets happen after each call."""
 _T = TypeVar("_T")
@@ -338,7 +337,8 @@ class Kernel:
         module = driver.module
         self._tell_symbols(module, context, unload=False)
         yield from self._notifications.image(path, 0, module.base, module.size, True, context)
-        registry_path = system.heap.unicode_string(_SERVICES + module.name.rsplit(".", 1)[0])
+        service_key = system.configuration.add_service(module.name.rsplit(".", 1)[0], path)
+        registry_path = system.heap.unicode_string(service_key)
         arguments = (driver.driver_object, registry_path)
         result = yield from self._enter(module.entry_point, arguments, context, 0, what="DriverEntry")
         status = result & 0xFFFF_FFFF

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple, NoReturn, Protocol
+from typing import NamedTuple, NoReturn, Protocol, TypeAlias
 
 from harness.virtual.callbackcalls import CallLog
 from harness.virtual.clock import TSC_PER_UNIT
@@ -27,6 +27,7 @@ from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import DebugPort, ImageModule, KernelClock, ThreadContext
 from harness.virtual.kernel.apcs import Apcs
 from harness.virtual.kernel.callbacks import Callbacks
+from harness.virtual.kernel.configuration import Registry, RegistryKey
 from harness.virtual.kernel.dbgprint import Format
 from harness.virtual.kernel.deferred import Dpcs, Timers, WorkQueue
 from harness.virtual.kernel.exceptions.handlers import ExceptionHandlers
@@ -49,6 +50,7 @@ from harness.virtual.kernel.structures.shareddata import SharedData
 from harness.virtual.kernel.systemthreads import SystemThreads
 from harness.virtual.kernel.userblocks import UserBlocks
 from harness.virtual.kernel.userimages import UserImages
+from harness.virtual.kernel.volume import OpenFile, Volume
 from harness.virtual.kernel.waits import Waits
 from harness.virtual.windows.irql import DISPATCH_LEVEL
 
@@ -81,6 +83,10 @@ class LoadedDriver:
     guard_targets: frozenset[int] | None
     """Addresses of the functions that may be called indirectly; None: any code, it was not linked with
     /guard:cf."""
+
+
+Handled: TypeAlias = ProcessObject | ThreadObject | RegistryKey | OpenFile
+"""What a handle can stand for."""
 
 
 class UnloadedImage(NamedTuple):
@@ -227,8 +233,10 @@ class System:
         """Of rand()."""
         self.other_objects: set[int] = set()
         """Addresses of device, driver, file and type objects."""
-        self.handles: dict[int, ProcessObject | ThreadObject] = {}
+        self.handles: dict[int, Handled] = {}
         """Kernel handles of the System process."""
+        self.configuration = Registry()
+        self.volume = Volume()
         self._next_handle = _FIRST_HANDLE
         self.names: dict[str, int | str] = {}
         """What :func:`~harness.virtual.kernel.objectnames.object_name` makes of a name: devices with their
@@ -300,11 +308,12 @@ class System:
             else:
                 self.current.critical_regions -= 1
 
-    def open_handle(self, item: ProcessObject | ThreadObject) -> int:
-        """A kernel handle that holds a reference to the object."""
+    def open_handle(self, item: Handled) -> int:
+        """A kernel handle; it holds a reference to an object."""
         self._next_handle += _HANDLE_STEP
         self.handles[self._next_handle] = item
-        self.objects.reference(item)
+        if isinstance(item, ProcessObject | ThreadObject):
+            self.objects.reference(item)
         return self._next_handle
 
     def call_later(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.virtual.kernel.exports import (
+    cm,
     crt,
     crtcharacters,
     crtformat,
@@ -32,6 +33,7 @@ from harness.virtual.kernel.exports import (
     rtlstrings,
     se,
     seh,
+    zwfile,
 )
 from harness.virtual.kernel.exports.registry import DATA, EXPORTS, Export
 from harness.virtual.kernel.exports.services import ServiceTable
@@ -40,6 +42,7 @@ __all__ = ["DATA", "EXPORTS", "SUBSYSTEMS", "Export", "ServiceTable"]
 
 SUBSYSTEMS = (
     *(
+        cm,
         crt,
         crtcharacters,
         crtformat,
@@ -60,6 +63,6 @@ SUBSYSTEMS = (
         kespin,
         kewait,
     ),
-    *(mm, ob, opcallbacks, ps, psquery, psthreads, rtl, rtlstrings, se, seh),
+    *(mm, ob, opcallbacks, ps, psquery, psthreads, rtl, rtlstrings, se, seh, zwfile),
 )
 """The modules whose import declares the exports."""

@@ -52,7 +52,8 @@ def handle_to(system: System, handle: int) -> ProcessObject | ThreadObject | Non
         return system.objects.thread(system.context.pid, system.context.tid)
     if handle == _CURRENT_PROCESS:
         return system.objects.at(system.current_process())
-    return system.handles.get(handle)
+    item = system.handles.get(handle)
+    return item if isinstance(item, ProcessObject | ThreadObject) else None
 
 
 @export("ZwOpenProcess", 4)

@@ -15,8 +15,9 @@ from harness.virtual.interfaces import ThreadContext
 from harness.virtual.kernel.execution import SYSTEM_THREAD
 from harness.virtual.kernel.exports.psquery import handle_to
 from harness.virtual.kernel.exports.registry import export
-from harness.virtual.kernel.objects import ThreadObject
+from harness.virtual.kernel.objects import ProcessObject, ThreadObject
 from harness.virtual.kernel.system import System
+from harness.virtual.kernel.volume import OpenFile
 from harness.virtual.windows.irql import APC_LEVEL
 from harness.virtual.windows.status import (
     STATUS_INSUFFICIENT_RESOURCES,
@@ -94,5 +95,8 @@ def zw_close(system: System, handle: int) -> int:
     item = system.handles.pop(handle, None)
     if item is None:
         return STATUS_INVALID_HANDLE
-    system.objects.dereference(item)
+    if isinstance(item, ProcessObject | ThreadObject):
+        system.objects.dereference(item)
+    elif isinstance(item, OpenFile) and item.delete_on_close:
+        system.volume.delete(item.file.path)
     return STATUS_SUCCESS

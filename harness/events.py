@@ -49,8 +49,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     routine: int
     """Where the routine lies in the driver's image, in bytes from its base; its address where the driver is
     not loaded any more."""
-    irql: int
-    """At which it was entered: 0 PASSIVE_LEVEL, 1 APC_LEVEL."""
+    irql: int | None = None
+    """At which it was entered: 0 PASSIVE_LEVEL, 1 APC_LEVEL; None: not known."""
     left: int | None = None
     """Target clock when it had returned, as the event's ``time`` is when it was entered; None: it had not
     when the run ended, or the witness does not see that."""

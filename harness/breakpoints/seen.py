@@ -12,8 +12,22 @@ from typing import Final, TypeAlias, TypeVar
 
 from harness.breakpoints.callframe import CallFrame, low8
 from harness.breakpoints.targetreader import TargetReader, UnreadableMemory
+from harness.callbacks import CALLBACK_KINDS
+from harness.events import Call, Event
 
-__all__ = ["CallbackSeen", "ClientId", "Fields", "RoutineRegistered", "called_with"]
+__all__ = [
+    "NO_EVENT",
+    "NO_ROOM",
+    "CallbackSeen",
+    "ClientId",
+    "Fields",
+    "RoutineRegistered",
+    "called_with",
+    "event_of",
+]
+
+NO_EVENT: Final = "there is no event for these callbacks"
+NO_ROOM: Final = "the target takes no more breakpoints"
 
 ClientId: TypeAlias = tuple[int, int]
 """PID and TID."""
@@ -42,6 +56,23 @@ class CallbackSeen:
     """None where the target's machine does not show it."""
 
 
+def event_of(seen: CallbackSeen, host_time: float | None = None) -> Event:
+    """The event whose witness is the breakpoint; its index is 0.
+
+    :param host_time: see :class:`harness.events.Event`.
+    """
+    make: Callable[..., Event] = CALLBACK_KINDS[seen.kind].event
+    return make(
+        index=0,
+        time=seen.time,
+        cpu=seen.processor,
+        host_time=host_time,
+        witness="breakpoint",
+        call=Call(driver=seen.driver, routine=seen.routine, irql=seen.irql),
+        **seen.fields,
+    )
+
+
 @dataclass(frozen=True)
 class RoutineRegistered:
     """A driver registers a callback."""
@@ -52,14 +83,12 @@ class RoutineRegistered:
     """See :attr:`CallbackSeen.driver`."""
     routine: int
     """See :attr:`CallbackSeen.routine`."""
-    watched: bool
-    """Its calls are seen from now on."""
-    why_not: str = ""
-    """Where they are not."""
+    unseen: str = ""
+    """Why its calls are not seen, :data:`NO_EVENT` or :data:`NO_ROOM`; empty: they are, from now on."""
 
     def __str__(self) -> str:
         whose = f"{self.driver}+0x{self.routine:x}" if self.driver else f"0x{self.routine:x}"
-        told = "" if self.watched else f"; its calls are not seen: {self.why_not}"
+        told = f"; its calls are not seen: {self.unseen}" if self.unseen else ""
         return f"{whose} was registered with {self.export}{told}"
 
 

@@ -8,7 +8,15 @@ from typing import NamedTuple
 from harness.debuggers.base import Debugger
 from harness.errors import RigError, UsageError
 
-__all__ = ["COMMANDING", "DEBUGGERS", "FILE_SERVING", "DebuggerKind", "debugger_factory", "first_here"]
+__all__ = [
+    "CALLBACK_SEEING",
+    "COMMANDING",
+    "DEBUGGERS",
+    "FILE_SERVING",
+    "DebuggerKind",
+    "debugger_factory",
+    "first_here",
+]
 
 
 class DebuggerKind(NamedTuple):
@@ -67,6 +75,10 @@ COMMANDING = ("pykd", "ntoseye", "native")
 
 FILE_SERVING = ("native", "pykd")
 """Debuggers that hand the target files of the host (:class:`~harness.debuggers.base.FileServingDebugger`)."""
+
+
+CALLBACK_SEEING = ("native",)
+"""Debuggers that see callbacks by themselves (:class:`~harness.debuggers.base.CallbackDebugger`)."""
 
 
 def first_here(names: Sequence[str]) -> tuple[str, tuple[str, ...]]:

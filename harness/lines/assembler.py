@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import msgspec
+
 from harness.events import Bugcheck, Disconnect, Event, Reboot, Stop
 from harness.lines.grammar import Grammar, Splits
 from harness.lines.records import JoinedRecord, Line, RecordAssembler
@@ -273,6 +275,11 @@ class EventAssembler:
         event = Disconnect(index=self._next, host_time=host_time)
         self._next += 1
         return [*events, event]
+
+    def take(self, event: Event) -> list[Event]:
+        """An event that came without a line, numbered as the next one. What is unfinished stays so."""
+        index, self._next = self._next, self._next + 1
+        return [msgspec.structs.replace(event, index=index)]
 
     def flush(self, host_time: float | None = None) -> list[Event]:
         """The end of the capture: events of what was unfinished."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.debuggers.base import Debugger, FileServingDebugger, Release, TargetInfo
+from harness.debuggers.base import CallbackDebugger, Debugger, FileServingDebugger, Release, TargetInfo
 from harness.debuggers.stops import unhandled_exception
 from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost
 from harness.events import Event, WitnessName
@@ -94,6 +94,9 @@ class Capture:
                 target=info.facts,
                 started=now_text(),
             )
+            if rig.witness == "breakpoint":
+                assert isinstance(debugger, CallbackDebugger), f"{debugger.name} sees no callbacks"
+                debugger.watch_callbacks()
             served: FileServingDebugger | None = None
             if rig.kdfiles:
                 assert isinstance(debugger, FileServingDebugger), f"{debugger.name} hands out no files"

@@ -11,11 +11,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from time import monotonic
+from time import monotonic, time
 from typing import Protocol, TypeVar
 
+from harness.breakpoints.seen import NO_ROOM, event_of
 from harness.debuggers.base import (
     BugcheckSeen,
+    CallbackSeen,
     Debugger,
     DebuggerEvent,
     Disconnected,
@@ -23,6 +25,7 @@ from harness.debuggers.base import (
     ModuleUnloaded,
     PrintReceived,
     Release,
+    RoutineRegistered,
     Stopped,
     TargetRebooted,
 )
@@ -86,7 +89,8 @@ class LiveTarget:
     :param machine: asked for evidence when the target falls silent.
     :param record: called with each event, in capture order, before anything else is done with it.
     :param watch: the deadlines.
-    :param drivers: file names of the drivers under test, for telling that one of them hangs.
+    :param drivers: file names of the drivers, the one under test first: for telling that one of them hangs,
+        and whose callbacks are seen.
     :param grammar: of the driver's lines; None: the built-in one.
     """
 
@@ -231,6 +235,12 @@ class LiveTarget:
                 self._divide()
                 story = BEGAN_ANEW if event.announced is False else "the target rebooted"
                 raise TargetLost(f"{story} in the middle of the run; {machine_says(self._machine)}")
+            case CallbackSeen():
+                self._see(event)
+            case RoutineRegistered(unseen=unseen) if unseen == NO_ROOM and self._is_under_test(event.driver):
+                raise RigError(f"{event}", hint="--witness print, or target, sees those of any number")
+            case RoutineRegistered():
+                pass
             case Disconnected(reason=reason):
                 self._emit(self._assembler.disconnect())
                 raise TargetLost(f"{reason} in the middle of the run; {machine_says(self._machine)}")
@@ -258,6 +268,14 @@ class LiveTarget:
         place = self._images.place(stop.address)
         self._emit(stop_events(self._assembler, stop, place))
         return place
+
+    def _is_under_test(self, driver: str) -> bool:
+        return driver.casefold() == next(iter(self._drivers), "").casefold()
+
+    def _see(self, seen: CallbackSeen) -> None:
+        if self._is_under_test(seen.driver):
+            host_time = None if self._machine.deterministic else time()
+            self._emit(self._assembler.take(event_of(seen, host_time)))
 
     def _emit_print(self, event: PrintReceived) -> None:
         host_time = None if self._machine.deterministic else event.host_time

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.connection import parse_connection
-from harness.debuggers import FILE_SERVING, debugger_factory
+from harness.debuggers import CALLBACK_SEEING, FILE_SERVING, debugger_factory
 from harness.errors import DriverFileError, UsageError
 from harness.events import WitnessName
 from harness.files import read_file
@@ -28,7 +28,15 @@ from harness.runs.witnesses import OFFERED
 from harness.symbols import DriverSymbols
 from harness.toolchain import default_actor, default_driver
 
-__all__ = ["MAX_DRIVER", "NO_DEBUGGER", "check_names", "check_serving", "open_rig", "read_driver"]
+__all__ = [
+    "MAX_DRIVER",
+    "NO_DEBUGGER",
+    "check_names",
+    "check_seeing",
+    "check_serving",
+    "open_rig",
+    "read_driver",
+]
 
 NO_DEBUGGER = "none"
 """The debugger's name where nobody listens: the target runs in this process."""
@@ -119,6 +127,18 @@ def _check_witness(machine: Machine, witness: WitnessName | None) -> None:
         )
 
 
+def check_seeing(debugger: str) -> None:
+    """With ``--witness breakpoint`` the debugger sees callbacks by itself.
+
+    :raises UsageError: this one cannot.
+    """
+    if debugger not in CALLBACK_SEEING:
+        raise UsageError(
+            f"--witness breakpoint has the debugger stop at callbacks, and --debugger {debugger} cannot",
+            hint=f"choose --debugger {' or '.join(CALLBACK_SEEING)}, or another --witness",
+        )
+
+
 def check_serving(debugger: str) -> None:
     """With ``--kdfiles`` the debugger hands out the drivers.
 
@@ -199,6 +219,8 @@ def open_rig(
         check_serving(debugger)
     _check_real(host, policy, processors, print_masks)
     _check_witness(host, witness)
+    if witness == "breakpoint":
+        check_seeing(debugger)
     traces = TraceFolder(trace_folder, now=now, token=token)
     with ExitStack() as closing:
         closing.enter_context(alone_on_machine(machine))

@@ -173,7 +173,8 @@ def _judged(
         told = (*told, str(error))
     if ending is None and sight.calls is not None and sight.calls.beyond:
         ending = _not_remembered(sight.calls.beyond)
-    events = capture.events if sight.calls is None else SeenBy(capture.events, sight.witness)
+    one_alone = sight.witness == "print" and sight.calls is None
+    events = capture.events if one_alone else SeenBy(capture.events, sight.witness)
     verdict = judge(
         scenario,
         events,

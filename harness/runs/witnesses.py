@@ -12,7 +12,7 @@ from harness.machines.base import Machine, SeenCalls, WitnessingMachine
 
 __all__ = ["OFFERED", "Sight", "calls_wanted", "seen_calls", "sight_of"]
 
-OFFERED: Final[tuple[WitnessName, ...]] = ("print", "target")
+OFFERED: Final[tuple[WitnessName, ...]] = ("print", "target", "breakpoint")
 """The witnesses that a run can be asked for."""
 _CALLBACKS: Final = frozenset(kind.event for kind in CALLBACK_KINDS.values())
 
@@ -53,6 +53,8 @@ def sight_of(wanted: WitnessName | None, events: Sequence[Event], calls: SeenCal
         where that saw one.
     :param events: what was captured.
     """
+    if wanted == "breakpoint":
+        return Sight("breakpoint")
     if not calls_wanted(wanted, events):
         return Sight("print")
     if wanted is None and (calls is None or not _has_callbacks(calls.events)):

@@ -133,7 +133,7 @@ class TestRegistrations:
         machine.memory.regions[operations] = b"".join(operation.pack(*row) for row in rows)
 
     def test_a_registration_of_which_nothing_is_seen_says_why(self) -> None:
-        quiet = RoutineRegistered("CmRegisterCallbackEx", "my.sys", 0x1200, watched=False, why_not="no event")
+        quiet = RoutineRegistered("CmRegisterCallbackEx", "my.sys", 0x1200, unseen="no event")
         assert str(quiet) == (
             "my.sys+0x1200 was registered with CmRegisterCallbackEx; its calls are not seen: no event"
         )

@@ -16,7 +16,7 @@ from harness.breakpoints.debugregisters import ADDRESSES, DR7_OFF, RESUME_FLAG, 
 from harness.breakpoints.exports import ExportTable
 from harness.breakpoints.plan import BreakpointPlan, Meeting, StopAt
 from harness.breakpoints.registrations import REGISTRATIONS, RegisteringExport, registered_routines
-from harness.breakpoints.seen import CallbackSeen, ClientId, RoutineRegistered, called_with
+from harness.breakpoints.seen import NO_EVENT, NO_ROOM, CallbackSeen, ClientId, RoutineRegistered, called_with
 from harness.breakpoints.targetreader import TargetReader, UnreadableMemory
 from harness.debuggers.base import Module
 from harness.debuggers.images import LoadedImages
@@ -32,8 +32,6 @@ __all__ = ["CallbackWatch", "Seen"]
 
 Seen = CallbackSeen | RoutineRegistered
 
-_NO_EVENT: Final = "there is no event for these callbacks"
-_NO_ROOM: Final = "the target takes no more breakpoints"
 _CR8_END: Final = 0xA8
 """Bytes of KSPECIAL_REGISTERS up to CR8, the IRQL."""
 _SPECIAL_REGISTERS: Final = 2
@@ -203,12 +201,12 @@ class CallbackWatch:
         driver, base = self._image_of(address)
         offset = address - base
         if export.group is None:
-            return RoutineRegistered(export.name, driver, offset, watched=False, why_not=_NO_EVENT)
+            return RoutineRegistered(export.name, driver, offset, NO_EVENT)
         known = self._routines.get(address)
         if known is None and not self._plan.add(address, often=True):
-            return RoutineRegistered(export.name, driver, offset, watched=False, why_not=_NO_ROOM)
+            return RoutineRegistered(export.name, driver, offset, NO_ROOM)
         self._routines[address] = _Routine(export, driver, offset, base)
-        return RoutineRegistered(export.name, driver, offset, watched=True)
+        return RoutineRegistered(export.name, driver, offset)
 
     def _image_of(self, address: int) -> tuple[str, int]:
         """Name and base of the image that holds an address; empty and 0 where none does."""

@@ -24,7 +24,7 @@ from harness.lines import Grammar
 from harness.printmasks import parse_print_mask
 from harness.recorder import Recorder, Recording
 from harness.recording import Tape
-from harness.runs.opening import open_rig
+from harness.runs.opening import check_recorded_witness, open_rig
 from harness.runs.progress import Progress
 from harness.runs.runner import RunInterrupted
 from harness.runs.scenarios import find_scenarios, load_scenarios
@@ -102,9 +102,10 @@ def run(
         hangs.
     :param strict: a promise that could not be judged, because neither the driver's lines nor the machine
         tell of it, is an error (:attr:`harness.outcome.Outcome.RIG`).
-    :param witness: on whose events the order is checked: ``print``, the driver's lines, or ``target``, what
-        the virtual target saw of the callbacks that it called; None for the lines where any reports a
-        callback, else the target.
+    :param witness: on whose events the order is checked: ``print``, the driver's lines, ``target``, what the
+        virtual target saw of the callbacks that it called, or ``breakpoint``, what the debugger saw, which
+        stops at them (only with ``native``); None for the lines where any reports a callback, else the
+        target.
     :param trace_dir: where the folder with this call's traces is made.
     :param on_progress: called with what happens, on the thread of this call.
     :raises UsageError: a scenario, the driver file or an argument is wrong. Of several wrong scenarios the
@@ -240,6 +241,7 @@ def record(
     first: str | None = None,
     last: str | None = None,
     strict: bool = False,
+    witness: WitnessName = "print",
     debugger: str = "native",
     wait: float = 60.0,
     on_event: Callable[[Event], None] | None = None,
@@ -253,6 +255,8 @@ def record(
     :param lines: the grammar of the driver's lines, or its file; None for the scenario's own, or that of the
         project's driver.
     :param bind: as for :func:`check`; so are ``first``, ``last`` and ``strict``.
+    :param witness: whose events are judged: ``print``, the driver's lines, or ``breakpoint``, what the
+        debugger sees of the callbacks that are registered from now on; only with ``native``.
     :param debugger: ``native``, ``pykd`` or ``ntoseye``.
     :param wait: seconds to wait for the target.
     :param on_event: called with each event, on the thread of this call. What it raises ends the recording,
@@ -265,6 +269,7 @@ def record(
         raise UsageError("bind, first, last and strict are for a scenario", hint="give scenario= too")
     promised = load_scenario(scenario) if isinstance(scenario, str | PathLike) else scenario
     bindings = bound_by_hand(promised, _bound(bind)) if promised is not None else {}
+    check_recorded_witness(witness, debugger)
     open_debugger = debugger_factory(debugger)
     if debugger == "native":
         # A reboot may take minutes in which nothing is heard, and is no failure here.
@@ -272,8 +277,12 @@ def record(
     grammar = _grammar(lines) or (promised.lines if promised is not None else None)
     path = Path(out) if out is not None else None
     show = on_event or (lambda event: None)
-    with Tape(path, connection, keep=promised is not None, show=show, grammar=grammar) as tape:
-        recorder = Recorder(open_debugger(connection), tape.begin, tape.record, grammar)
+    with Tape(
+        path, connection, keep=promised is not None, show=show, grammar=grammar, witness=witness
+    ) as tape:
+        recorder = Recorder(
+            open_debugger(connection), tape.begin, tape.record, grammar, callbacks=witness == "breakpoint"
+        )
         recording = recorder.run(attach_timeout=wait, duration=duration)
         if recording.interrupted and not tape.began:
             raise KeyboardInterrupt

@@ -117,8 +117,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--procnotify-witness",
         metavar="NAME",
-        help="on whose events the order is checked: print, the driver's lines, or target, what the virtual"
-        " target saw of the callbacks that it called (default: the lines where they report callbacks, else"
+        help="on whose events the order is checked: print, the driver's lines, target, what the virtual"
+        " target saw of the callbacks that it called, or breakpoint, what the debugger saw, which stops at"
+        " them (default: the lines where they report callbacks, else"
         " the target)",
     )
     group.addoption(

@@ -10,10 +10,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, time
 
+from harness.breakpoints.seen import event_of
 from harness.debuggers.base import (
     BugcheckSeen,
+    CallbackDebugger,
+    CallbackSeen,
     Debugger,
     DebuggerEvent,
     Disconnected,
@@ -21,6 +24,7 @@ from harness.debuggers.base import (
     ModuleUnloaded,
     PrintReceived,
     Release,
+    RoutineRegistered,
     Stopped,
     TargetInfo,
     TargetRebooted,
@@ -34,11 +38,13 @@ from harness.grammars import builtin_grammar
 from harness.internal import internal_error
 from harness.lines import EventAssembler, Grammar
 
-__all__ = ["DETACH_SECONDS", "Recorder", "Recording"]
+__all__ = ["DETACH_SECONDS", "MAX_REGISTERED", "Recorder", "Recording"]
 
 DETACH_SECONDS = 10.0
 """For the proof that the target was left running."""
 _POLL_SECONDS = 0.2
+MAX_REGISTERED = 64
+"""Registered callbacks of which is told; further ones are seen all the same."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,8 @@ class Recording:
     """Stops that were let go: exceptions, break instructions, commands for the host."""
     unhandled: DriverFault | None
     """The first exception that nothing in the target handled; a bugcheck follows where the target goes on."""
+    registered: tuple[RoutineRegistered, ...]
+    """Callbacks that drivers registered while they were watched; the first :data:`MAX_REGISTERED`."""
     interrupted: bool
     """Ctrl-C ended it."""
     error: ProcnotifyError | None
@@ -66,6 +74,8 @@ class Recorder:
     :param attached: called once the target is known, before it runs on; opens the trace, for example.
     :param record: called with each event, in capture order.
     :param grammar: of the driver's lines; None: the built-in one.
+    :param callbacks: see callbacks at breakpoints as well, of every driver that registers one from now on;
+        the debugger is one that can (:class:`~harness.debuggers.base.CallbackDebugger`).
     """
 
     def __init__(
@@ -74,6 +84,8 @@ class Recorder:
         attached: Callable[[TargetInfo], None],
         record: Callable[[Event], None],
         grammar: Grammar | None = None,
+        *,
+        callbacks: bool = False,
     ) -> None:
         self._debugger = debugger
         self._attached = attached
@@ -85,6 +97,8 @@ class Recorder:
         self._stops = StopTally()
         self._images = LoadedImages(debugger)
         self._unhandled: DriverFault | None = None
+        self._callbacks = callbacks
+        self._registered: list[RoutineRegistered] = []
         self._error: ProcnotifyError | None = None
 
     def run(self, *, attach_timeout: float, duration: float | None) -> Recording:
@@ -101,6 +115,9 @@ class Recorder:
                 info = self._debugger.attach(timeout=attach_timeout)
                 attached = True
                 self._attached(info)
+                if self._callbacks:
+                    assert isinstance(self._debugger, CallbackDebugger), "it sees no callbacks"
+                    self._debugger.watch_callbacks()
                 if info.stop is not None:
                     self._record_stop(info.stop)
                 self._debugger.go()
@@ -124,7 +141,14 @@ class Recorder:
         if self._error is None and not release.running and not release.crashed:
             self._error = TargetLost(str(release), hint=release.way_out)
         return Recording(
-            release, self._bugcheck, self._reboots, self._stops, self._unhandled, interrupted, self._error
+            release,
+            self._bugcheck,
+            self._reboots,
+            self._stops,
+            self._unhandled,
+            tuple(self._registered),
+            interrupted,
+            self._error,
         )
 
     @contextlib.contextmanager
@@ -178,6 +202,11 @@ class Recorder:
                 self._emit(self._assembler.disconnect())
             case ModuleLoaded() | ModuleUnloaded():
                 self._images.see(event)
+            case CallbackSeen():
+                self._emit(self._assembler.take(event_of(event, time())))
+            case RoutineRegistered():
+                if len(self._registered) < MAX_REGISTERED:
+                    self._registered.append(event)
         return True
 
     def _record_bugcheck(self, crash: BugcheckSeen) -> None:

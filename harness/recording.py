@@ -13,12 +13,13 @@ from types import TracebackType
 import harness
 from harness.debuggers.base import TargetInfo
 from harness.errors import UsageError
-from harness.events import Event
+from harness.events import Event, WitnessName
 from harness.grammars import described
 from harness.lines import Grammar
 from harness.recorder import Recording
 from harness.scenario import Scenario
 from harness.trace import Header, TraceReader, TraceWriter
+from harness.trace.witness import SeenBy, is_seen_by
 from harness.verdict.ending import Ending
 from harness.verdict.judge import Verdict, judge
 from harness.verdict.part import judge_part
@@ -38,6 +39,7 @@ class Tape:
         folder, which is gone afterwards.
     :param show: called with each event once it is kept.
     :param grammar: by which the driver's lines are read; None: the built-in one.
+    :param witness: whose events are judged.
     """
 
     def __init__(
@@ -48,7 +50,11 @@ class Tape:
         keep: bool,
         show: Callable[[Event], None],
         grammar: Grammar | None = None,
+        witness: WitnessName = "print",
     ) -> None:
+        self._witness: WitnessName = witness
+        self.events = 0
+        """How many came, whoever saw them."""
         self.survey = Survey(grammar)
         self.began = False
         """The target was there."""
@@ -106,7 +112,9 @@ class Tape:
 
         :raises TraceError: it cannot be written.
         """
-        self.survey.feed((event,))
+        self.events += 1
+        if is_seen_by(event, self._witness):
+            self.survey.feed((event,))
         if self._writer is not None:
             self._writer.write((event,))
         self._show(event)  # last: what was shown is kept
@@ -117,12 +125,15 @@ class Tape:
         :raises TraceError: the footer cannot be written.
         """
         ending = _ending(recording)
-        verdict = judge(None, (), {}, survey=self.survey, ending=ending, release=recording.release)
+        verdict = judge(
+            None, (), {}, survey=self.survey, ending=ending, release=recording.release, witness=self._witness
+        )
         if self._writer is not None:
             self._writer.finish(
                 complete=ending is None,
                 outcome=verdict.outcome.words,
                 reason=verdict.line,
+                witness=self._witness,
                 ended=_now(),
             )
         return verdict
@@ -148,7 +159,7 @@ class Tape:
         """
         return judge_part(
             scenario,
-            () if self._writer is None else TraceReader(self._writer.path),
+            () if self._writer is None else SeenBy(TraceReader(self._writer.path), self._witness),
             bindings,
             survey=self.survey,
             first=first,
@@ -156,6 +167,7 @@ class Tape:
             strict=strict,
             ending=_ending(recording),
             release=recording.release,
+            witness=self._witness,
         )
 
 

@@ -165,9 +165,10 @@ witness_option = click.option(
     "--witness",
     type=click.Choice(OFFERED),
     callback=_witness,
-    help="On whose events the order is checked: the driver's printed lines, or what the virtual target saw of"
-    " the callbacks that it called, whatever the driver prints (docs/verdicts.md). Without it the lines where"
-    " they report callbacks, else the target.",
+    help="On whose events the order is checked: the driver's printed lines (print), what the virtual target"
+    " saw of the callbacks that it called (target), or what the debugger saw, which stops at each of them"
+    " (breakpoint), whatever the driver prints (docs/verdicts.md). Without it the lines where they report"
+    " callbacks, else the target.",
 )
 """``--witness``: the command is called with ``witness``."""
 

@@ -19,18 +19,21 @@ from harness.cli._options import (
     print_json,
     strict_option,
     wait_option,
+    witness_option,
 )
 from harness.debuggers import debugger_factory
 from harness.debuggers.base import TargetInfo
 from harness.debuggers.native.debugger import NativeDebugger
-from harness.events import Disconnect, Event
+from harness.events import Disconnect, Event, WitnessName
 from harness.lines import Grammar
 from harness.outcome import Outcome
 from harness.recorder import Recorder, Recording
 from harness.recording import Tape
+from harness.report.explanation import event_words
 from harness.report.runs_json import release_as_json
 from harness.report.text import one_line, printable
 from harness.report.verdict import verdict_as_json, verdict_text
+from harness.runs.opening import check_recorded_witness
 from harness.scenario import Scenario, load
 from harness.verdict.judge import Verdict
 from harness.verdict.part import bound_by_hand
@@ -54,6 +57,7 @@ __all__ = ["command"]
 @lines_option
 @part_options
 @strict_option
+@witness_option
 @debugger_option
 @wait_option
 @log_options
@@ -68,6 +72,7 @@ def command(
     first: str | None,
     last: str | None,
     strict: bool,
+    witness: WitnessName | None,
     debugger: str,
     wait: float,
     as_json: bool,
@@ -88,6 +93,7 @@ def command(
       procnotify record "net:port=50000,key=1.2.3.4" --for 60s --out run.jsonl
       procnotify record "com:pipe,port=/run/vm/com1" --check scenarios/notepad-launch.yaml
       procnotify record "com:pipe,port=\\\\.\\pipe\\kd1,reconnect"
+      procnotify record "net:port=50000,key=1.2.3.4" --for 60s --witness breakpoint --out run.jsonl
       procnotify record "net:port=50000,key=1.2.3.4" --for 60s --check life.yaml --bind notepad=1560 \\
         --from "PID(1560)" --to "PID(1560) was terminated"
 
@@ -107,6 +113,8 @@ def command(
     scenario = load(check) if check is not None else None
     bindings = bound_by_hand(scenario, bind) if scenario is not None else {}
     grammar = lines or (scenario.lines if scenario is not None else None)
+    seen_by = witness or "print"
+    check_recorded_witness(seen_by, debugger)
     open_debugger = debugger_factory(debugger)
     if debugger == "native":
         # A reboot may take minutes in which nothing is heard, and is no failure here.
@@ -118,8 +126,15 @@ def command(
         keep=scenario is not None,
         show=partial(_show, say),
         grammar=grammar,
+        witness=seen_by,
     ) as tape:
-        recorder = Recorder(open_debugger(connection), partial(_attached, tape), tape.record, grammar)
+        recorder = Recorder(
+            open_debugger(connection),
+            partial(_attached, tape),
+            tape.record,
+            grammar,
+            callbacks=seen_by == "breakpoint",
+        )
         click.echo(f"procnotify: waiting for the target, at most {wait:g} s; Ctrl-C ends it", err=True)
         recording = recorder.run(attach_timeout=wait, duration=length)
         if recording.interrupted and not tape.began:
@@ -147,6 +162,8 @@ def command(
 def _show(say: Callable[[str], None], event: Event) -> None:
     if event.line:
         say(printable(event.line))
+    elif event.witness != "print":
+        say(printable(event_words(event)))
     elif isinstance(event, Disconnect):
         click.echo("procnotify: the connection was closed; waiting for it to come back", err=True)
 
@@ -164,8 +181,10 @@ def _tell(recording: Recording, tape: Tape) -> None:
     say = partial(click.echo, err=True)
     for stop in recording.stops.lines():
         say(f"procnotify: stopped and let go: {printable(stop)}")
+    for registered in recording.registered:
+        say(f"procnotify: {printable(str(registered))}")
     reboots = f", {recording.reboots} reboot(s)" if recording.reboots else ""
-    say(f"procnotify: {tape.survey.events} events{reboots}; {recording.release}")
+    say(f"procnotify: {tape.events} events{reboots}; {recording.release}")
     if tape.trace is not None:
         say(f"procnotify: trace: {tape.trace}")
 

@@ -7,7 +7,15 @@ from dataclasses import replace
 from time import monotonic
 from typing import Final, Protocol
 
-from harness.debuggers.base import BugcheckSeen, Debugger, PrintReceived, Release, Stopped, TargetRebooted
+from harness.debuggers.base import (
+    BugcheckSeen,
+    CallbackSeen,
+    Debugger,
+    PrintReceived,
+    Release,
+    Stopped,
+    TargetRebooted,
+)
 from harness.errors import DriverBugcheck, ProcnotifyError, RigError, UsageError
 from harness.kd.status import STATUS_BREAKPOINT
 
@@ -88,12 +96,12 @@ def _halt(debugger: Releasable, timeout: float) -> list[Stopped]:
     return [] if stop.break_in or stop.code in (0, STATUS_BREAKPOINT) else [stop]
 
 
-def last_words(debugger: Debugger) -> Iterator[PrintReceived | TargetRebooted]:
-    """What came before the debugger was detached, and nobody has taken yet: the prints, and that the target
-    was there anew without a word."""
+def last_words(debugger: Debugger) -> Iterator[PrintReceived | CallbackSeen | TargetRebooted]:
+    """What came before the debugger was detached, and nobody has taken yet: the prints and the callbacks, and
+    that the target was there anew without a word."""
     try:
         while (event := debugger.receive(timeout=0.0)) is not None:
-            if isinstance(event, PrintReceived) or (
+            if isinstance(event, PrintReceived | CallbackSeen) or (
                 isinstance(event, TargetRebooted) and event.announced is False
             ):
                 yield event

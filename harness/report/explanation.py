@@ -8,7 +8,7 @@ from harness.order.result import CheckResult, Failure, Mark, Row
 from harness.runs.result import RunResult
 from harness.scenario.rules import RULES
 
-__all__ = ["account_text", "explanation_text"]
+__all__ = ["account_text", "event_words", "explanation_text"]
 
 _WIDTH = 200
 """Characters of a line shown."""
@@ -98,7 +98,7 @@ def _trace(rows: tuple[Row, ...]) -> list[str]:
             lines.append("      ...")
         previous = event.index
         sign = " " if row.mark is None else _SIGNS[row.mark][0]
-        text = event.line or _fields(event)
+        text = event.line or event_words(event)
         cut = "..." if len(text) > _WIDTH else ""
         lines.append(f"  {sign} {event.index:>6}  {text[:_WIDTH]}{cut}")
     seen = {row.mark for row in rows}
@@ -106,7 +106,8 @@ def _trace(rows: tuple[Row, ...]) -> list[str]:
     return [f"  the trace there ({legend}):", *lines] if legend else lines
 
 
-def _fields(event: Event) -> str:
+def event_words(event: Event) -> str:
+    """An event that has no line, as one: its kind and its fields."""
     own = [name for name in event.__struct_fields__ if name not in _BESIDE]
     values = [(name, getattr(event, name)) for name in own]
     return f"{kind_of(event)} " + " ".join(f"{n}={show(n, v)}" for n, v in values if v is not None)

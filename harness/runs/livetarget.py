@@ -193,6 +193,8 @@ class LiveTarget:
             match event:
                 case PrintReceived():
                     self._emit_print(event)
+                case CallbackSeen():
+                    self._see(event)
                 case TargetRebooted():
                     self._divide()
                     self.interruption = BEGAN_ANEW

@@ -32,6 +32,7 @@ __all__ = [
     "MAX_DRIVER",
     "NO_DEBUGGER",
     "check_names",
+    "check_recorded_witness",
     "check_seeing",
     "check_serving",
     "open_rig",
@@ -137,6 +138,20 @@ def check_seeing(debugger: str) -> None:
             f"--witness breakpoint has the debugger stop at callbacks, and --debugger {debugger} cannot",
             hint=f"choose --debugger {' or '.join(CALLBACK_SEEING)}, or another --witness",
         )
+
+
+def check_recorded_witness(witness: WitnessName, debugger: str) -> None:
+    """Who can see the callbacks of a target that is only listened to.
+
+    :raises UsageError: not this one, or not with this debugger.
+    """
+    if witness not in ("print", "breakpoint"):
+        raise UsageError(
+            f"--witness {witness}: a target that is only listened to cannot be asked what it called",
+            hint="choose --witness breakpoint, which has the debugger stop at callbacks",
+        )
+    if witness == "breakpoint":
+        check_seeing(debugger)
 
 
 def check_serving(debugger: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from time import perf_counter, time
@@ -180,10 +180,8 @@ class Conversation:
             self._reboot_announced = True
             self._reboot_token = self._send(PacketType.STATE_MANIPULATE, Continue())
             return
-        if change.unload:
-            self._put(ModuleUnloaded(change.image, change.base))
-        else:
-            self._put(ModuleLoaded(Module(change.image, change.base, change.size_of_image)))
+        image = Module(change.image, change.base, change.size_of_image)
+        self._put(ModuleUnloaded(image.name, image.base) if change.unload else ModuleLoaded(image))
         if self.continue_loads:
             self._send(PacketType.STATE_MANIPULATE, continue_record(self.machine))
         else:
@@ -296,6 +294,12 @@ class Conversation:
         if isinstance(item, SecondTarget):
             raise two_targets(item)
         return item
+
+    def put_in(self, items: Iterable[InboxItem]) -> None:
+        """Let these be read behind what the target has said so far; it is halted."""
+        with self._changed:
+            for item in items:
+                self._inbox.put(item)
 
     def unread(self) -> list[Message]:
         """Every message that was not taken yet."""

@@ -22,6 +22,7 @@ import harness
 from harness.connection import Connection, NetConnection, parse_connection
 from harness.debuggers.base import (
     BugcheckSeen,
+    CallbackSeen,
     DebuggerEvent,
     Disconnected,
     Module,
@@ -29,6 +30,7 @@ from harness.debuggers.base import (
     ModuleUnloaded,
     PrintReceived,
     Release,
+    RoutineRegistered,
     Stopped,
     TargetInfo,
     TargetRebooted,
@@ -341,7 +343,7 @@ class NativeDebugger:
             case ModuleLoaded(module=module):
                 self._evidence.see_modules([module])
                 return item
-            case ModuleUnloaded():
+            case ModuleUnloaded() | CallbackSeen() | RoutineRegistered():
                 return item
             case TargetRebooted() | Disconnected():
                 self._comeback.see(item)
@@ -353,7 +355,7 @@ class NativeDebugger:
                     self._link.busy = False
                 if not self._comeback.is_to_be_known or not self._is_another_boot():
                     if self._watch_takes(change):
-                        return self._later.popleft() if self._later else None
+                        return self.receive(timeout=0.0)
                     return self._describe_halt(change)
                 self._forget_boot()
                 self._later.append(self._describe_halt(change))
@@ -368,7 +370,7 @@ class NativeDebugger:
         seen = self._watch.take(change)
         if seen is None:
             return False
-        self._later.extend(seen)
+        self._talk.put_in(seen)
         self.go()
         return True
 

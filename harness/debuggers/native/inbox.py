@@ -7,10 +7,12 @@ from sys import getsizeof
 from typing import Final, NamedTuple, TypeAlias
 
 from harness.debuggers.base import (
+    CallbackSeen,
     Disconnected,
     ModuleLoaded,
     ModuleUnloaded,
     PrintReceived,
+    RoutineRegistered,
     TargetRebooted,
 )
 from harness.kd.session_events import SecondTarget
@@ -33,7 +35,16 @@ class Halt(NamedTuple):
     change: StateChange
 
 
-InboxItem: TypeAlias = PrintReceived | ModuleLoaded | ModuleUnloaded | TargetRebooted | Disconnected | Halt
+InboxItem: TypeAlias = (
+    PrintReceived
+    | ModuleLoaded
+    | ModuleUnloaded
+    | TargetRebooted
+    | Disconnected
+    | Halt
+    | CallbackSeen
+    | RoutineRegistered
+)
 Message: TypeAlias = InboxItem | SecondTarget
 
 
@@ -47,7 +58,9 @@ def _size(item: Message) -> int:
             return getsizeof(module.name) + _ITEM_BYTES
         case Halt(change):
             return len(change.data) + 2 * _ITEM_BYTES
-        case TargetRebooted() | SecondTarget():
+        case CallbackSeen(fields=fields):
+            return sum(map(getsizeof, fields.values())) + 2 * _ITEM_BYTES
+        case TargetRebooted() | SecondTarget() | RoutineRegistered():
             return _ITEM_BYTES
 
 

@@ -129,5 +129,5 @@ def test_a_faulty_line_is_no_matter_where_the_target_is_asked(tmp_path: Path) ->
 
 
 def test_what_nobody_offers_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is no witness 'breakpoint'; known: print, target"):
-        ran(None, "create-thread", tmp_path, witness="breakpoint")
+    with pytest.raises(UsageError, match="there is no witness 'hearsay'; known: print, target, breakpoint"):
+        ran(None, "create-thread", tmp_path, witness="hearsay")  # type: ignore[arg-type]

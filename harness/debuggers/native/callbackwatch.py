@@ -86,6 +86,8 @@ class CallbackWatch:
         """So many have the following in their debug registers."""
         self._addresses: tuple[int, ...] = (0,) * ADDRESSES
         self._dr7 = DR7_OFF
+        self._context: Context | None = None
+        """The registers at the last stop, where they were read."""
         self.armed = False
         """The exports are watched."""
 
@@ -145,7 +147,9 @@ class CallbackWatch:
         :param handled: with a status of success, which alone sets DR7 on every processor.
         """
         if self._plan.way_on.resume_flag:
-            context = self._registers.read()
+            context = self._context
+            if context is None or self._registers.written:
+                context = self._registers.read()
             self._registers.write(replace(context, eflags=context.eflags | RESUME_FLAG))
         self._sync(change.number_processors, dr7_follows=handled)
 
@@ -155,8 +159,9 @@ class CallbackWatch:
         self._planted.reported(change)
         pc = self._memory.canonical(change.program_counter)
         context, stack_pointer = None, 0
+        self._context = None
         if pc in self._plan or self._plan.was_at(pc):
-            context = self._registers.read()
+            context = self._context = self._registers.read()
             stack_pointer = CallFrame(context, self._reader).stack_pointer
         match self._plan.meet(StopAt(change.thread, pc, stack_pointer, change.exception_code)):
             case Meeting.NONE:

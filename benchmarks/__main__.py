@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import callbacks, check, seeds, stall
+from benchmarks import breakpoints, callbacks, check, seeds, stall
 from benchmarks.target import MAX_LINES, Series
 from harness.errors import ProcnotifyError
 
@@ -37,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=_between(1, 1000),
         default=5,
         metavar="N",
-        help="stall: measurements of each debugger, in turns; the median counts (%(default)s)",
+        help="stall, breakpoints: measurements of each debugger, or of each run, in turns; the median counts"
+        " (%(default)s)",
     )
     parser.add_argument(
         "--pause",
@@ -171,9 +172,19 @@ def _orders(options: argparse.Namespace) -> bool:
     return True
 
 
+def _breakpoints(options: argparse.Namespace) -> bool:
+    found = breakpoints.measure(options.rounds, _progress)
+    print(
+        f"a callback at a breakpoint: {found.milliseconds:.1f} ms; notepad-launch with {found.callbacks} of"
+        f" them {found.watched_seconds:.2f} s, without {found.seconds:.2f} s (the median)"
+    )
+    return True
+
+
 _MEASUREMENTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "stall": _stall,
     "callbacks": _callbacks,
+    "breakpoints": _breakpoints,
     "seeds": _seeds,
     "check": _check,
     "orders": _orders,

@@ -59,12 +59,12 @@ class Recording:
     """Stops that were let go: exceptions, break instructions, commands for the host."""
     unhandled: DriverFault | None
     """The first exception that nothing in the target handled; a bugcheck follows where the target goes on."""
-    registered: tuple[RoutineRegistered, ...]
-    """Callbacks that drivers registered while they were watched; the first :data:`MAX_REGISTERED`."""
     interrupted: bool
     """Ctrl-C ended it."""
     error: ProcnotifyError | None
     """What ended it early: the link died, the target fell silent, or something that nobody foresaw."""
+    registered: tuple[RoutineRegistered, ...] = ()
+    """Callbacks that drivers registered while they were watched; the first :data:`MAX_REGISTERED`."""
 
 
 class Recorder:
@@ -146,9 +146,9 @@ class Recorder:
             self._reboots,
             self._stops,
             self._unhandled,
-            tuple(self._registered),
             interrupted,
             self._error,
+            tuple(self._registered),
         )
 
     @contextlib.contextmanager

@@ -241,6 +241,8 @@ class System:
         self.names: dict[str, int | str] = {}
         """What :func:`~harness.virtual.kernel.objectnames.object_name` makes of a name: devices with their
         address, symbolic links with the name that they stand for."""
+        self.device_names: dict[int, str] = {}
+        """By the address of the device; as they were written."""
         self.service_rsp = 0
         """RSP at the entry of the export that is being served."""
         self.formats: dict[int, Format] = {}

@@ -25,11 +25,13 @@ from harness.virtual.kernel.exports import (
     kewait,
     mm,
     ob,
+    obnames,
     opcallbacks,
     ps,
     psquery,
     psthreads,
     rtl,
+    rtlansi,
     rtlstrings,
     se,
     seh,
@@ -63,6 +65,6 @@ SUBSYSTEMS = (
         kespin,
         kewait,
     ),
-    *(mm, ob, opcallbacks, ps, psquery, psthreads, rtl, rtlstrings, se, seh, zwfile),
+    *(mm, ob, obnames, opcallbacks, ps, psquery, psthreads, rtl, rtlansi, rtlstrings, se, seh, zwfile),
 )
 """The modules whose import declares the exports."""

@@ -14,7 +14,12 @@ from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.leftovers import demand_nothing_pending
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.irql import APC_LEVEL, DISPATCH_LEVEL
-from harness.virtual.windows.status import STATUS_ACCESS_VIOLATION, STATUS_INSUFFICIENT_RESOURCES
+from harness.virtual.windows.status import (
+    STATUS_ACCESS_VIOLATION,
+    STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_INVALID_PARAMETER,
+    STATUS_SUCCESS,
+)
 
 __all__: list[str] = []
 
@@ -23,6 +28,8 @@ _WORKER_INVALID = 0xE4
 _ALREADY_QUEUED = 1
 _PAGED_TYPE = 0x1
 _RAISE_TYPE = 0x10
+_RAISE_ON_FAIL, _FAIL_NO_RAISE = 0x1, 0x2
+"""EX_LOOKASIDE_LIST_EX_FLAGS_RAISE_ON_FAIL, EX_LOOKASIDE_LIST_EX_FLAGS_FAIL_NO_RAISE."""
 _NO_TAG = b"None"
 _POOL_FLAG_UNINITIALIZED = 0x2
 _POOL_FLAG_RAISE_ON_FAILURE = 0x20
@@ -154,7 +161,33 @@ def _initialize_lookaside(
     system.memory.store(lookaside, counters + what + struct.pack("<QQ", allocate, free) + bytes(0x20))
 
 
-@export("ExDeleteNPagedLookasideList", "ExDeletePagedLookasideList", 1)
+@export("ExInitializeLookasideListEx", 8)
+def ex_initialize_lookaside_list_ex(
+    system: System,
+    lookaside: int,
+    allocate: int,
+    free: int,
+    pool: int,
+    flags: int,
+    size: int,
+    tag: int,
+    _depth: int,
+) -> int:
+    """AllocateEx and FreeEx are handed the list, too; the pool's routines take no notice of it."""
+    flags &= 0xFFFF_FFFF
+    if flags & ~(_RAISE_ON_FAIL | _FAIL_NO_RAISE) or flags == _RAISE_ON_FAIL | _FAIL_NO_RAISE:
+        return STATUS_INVALID_PARAMETER
+    kind = pool & 0xFFFF_FFFF | (_RAISE_TYPE if flags & _RAISE_ON_FAIL else 0)
+    _initialize_lookaside(system, lookaside, (allocate, free), (kind, tag, size))
+    return STATUS_SUCCESS
+
+
+@export("ExFlushLookasideListEx", 1)
+def ex_flush_lookaside_list_ex(_system: System, _lookaside: int) -> None:
+    """Nothing is cached in the list."""
+
+
+@export("ExDeleteNPagedLookasideList", "ExDeletePagedLookasideList", "ExDeleteLookasideListEx", 1)
 def ex_delete_lookaside_list(_system: System, _lookaside: int) -> None:
     """Nothing is cached in the list."""
 

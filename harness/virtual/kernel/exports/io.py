@@ -75,6 +75,7 @@ def io_create_device(
     system.other_objects.add(device)
     if text:
         system.names[object_name(text)] = device
+        system.device_names[device] = text
     return STATUS_SUCCESS
 
 
@@ -89,6 +90,7 @@ def io_delete_device(system: System, device: int) -> None:
         memory.put_u64(link, following)
     for name in [name for name, owner in system.names.items() if owner == device]:
         del system.names[name]
+    system.device_names.pop(device, None)
     if device in system.other_objects:
         system.other_objects.remove(device)
         system.heap.free(device)

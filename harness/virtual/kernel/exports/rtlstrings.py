@@ -23,7 +23,7 @@ from harness.virtual.windows.status import (
     STATUS_SUCCESS,
 )
 
-__all__ = ["read_unicode_string", "upcase"]
+__all__ = ["give_string", "read_unicode_string", "string_parts", "upcase"]
 
 _MAX_UNICODE = 0xFFFE
 _MAX_ANSI = 0xFFFF
@@ -31,14 +31,14 @@ _COUNTED = struct.Struct("<HHIQ")
 _STRING_TAG = b"Strg"
 
 
-def _parts(system: System, string: int) -> tuple[int, int, int]:
+def string_parts(system: System, string: int) -> tuple[int, int, int]:
     """Length, MaximumLength, Buffer."""
     length, maximum, _, buffer = _COUNTED.unpack(system.memory.load(string, _COUNTED.size))
     return length, maximum, buffer
 
 
 def _characters(system: System, string: int) -> bytes:
-    length, _, buffer = _parts(system, string)
+    length, _, buffer = string_parts(system, string)
     return system.memory.load(buffer, length) if length else b""
 
 
@@ -85,7 +85,7 @@ def rtl_init_ansi_string(system: System, string: int, source: int) -> None:
 
 @export("RtlCopyUnicodeString", 2)
 def rtl_copy_unicode_string(system: System, destination: int, source: int) -> None:
-    _, maximum, buffer = _parts(system, destination)
+    _, maximum, buffer = string_parts(system, destination)
     data = _characters(system, source)[:maximum] if source else b""
     system.memory.store(buffer, data)
     if len(data) + 2 <= maximum:
@@ -104,7 +104,7 @@ def rtl_append_unicode_to_string(system: System, destination: int, source: int) 
 
 
 def _append(system: System, destination: int, data: bytes) -> int:
-    length, maximum, buffer = _parts(system, destination)
+    length, maximum, buffer = string_parts(system, destination)
     if length + len(data) > maximum:
         return STATUS_BUFFER_TOO_SMALL
     system.memory.store(buffer + length, data)
@@ -155,7 +155,7 @@ def rtl_upcase_unicode_char(_system: System, character: int) -> int:
 
 @export("RtlUpcaseUnicodeString", 3)
 def rtl_upcase_unicode_string(system: System, destination: int, source: int, allocate: int) -> int:
-    return _give(
+    return give_string(
         system, destination, upcase(_characters(system, source)), 0, allocate, STATUS_BUFFER_OVERFLOW
     )
 
@@ -163,13 +163,13 @@ def rtl_upcase_unicode_string(system: System, destination: int, source: int, all
 @export("RtlUnicodeStringToAnsiString", 3)
 def rtl_unicode_string_to_ansi_string(system: System, destination: int, source: int, allocate: int) -> int:
     data = to_ansi(_characters(system, source))
-    return _give(system, destination, data, 1, allocate, STATUS_BUFFER_OVERFLOW)
+    return give_string(system, destination, data, 1, allocate, STATUS_BUFFER_OVERFLOW)
 
 
 @export("RtlAnsiStringToUnicodeString", 3)
 def rtl_ansi_string_to_unicode_string(system: System, destination: int, source: int, allocate: int) -> int:
     data = _characters(system, source).decode("cp1252", "replace").encode("utf-16-le")
-    return _give(system, destination, data, 2, allocate, STATUS_BUFFER_OVERFLOW)
+    return give_string(system, destination, data, 2, allocate, STATUS_BUFFER_OVERFLOW)
 
 
 @export("RtlxUnicodeStringToAnsiSize", "RtlUnicodeStringToAnsiSize", 1)
@@ -179,14 +179,16 @@ def rtl_unicode_string_to_ansi_size(system: System, string: int) -> int:
 
 @export("RtlxAnsiStringToUnicodeSize", "RtlAnsiStringToUnicodeSize", 1)
 def rtl_ansi_string_to_unicode_size(system: System, string: int) -> int:
-    return 2 * _parts(system, string)[0] + 2
+    return 2 * string_parts(system, string)[0] + 2
 
 
-def _give(system: System, destination: int, data: bytes, nul: int, allocate: int, too_small: int) -> int:
+def give_string(
+    system: System, destination: int, data: bytes, nul: int, allocate: int, too_small: int
+) -> int:
     """Store ``data`` and ``nul`` zero bytes in the string's buffer, or in a new one."""
     if len(data) + nul > _MAX_ANSI:
         return STATUS_INVALID_PARAMETER
-    _, maximum, buffer = _parts(system, destination)
+    _, maximum, buffer = string_parts(system, destination)
     if allocate & 0xFF:
         maximum = len(data) + nul
         buffer = system.pool.allocate(maximum, _STRING_TAG, paged=True, owner=system.owner())
@@ -201,7 +203,7 @@ def _give(system: System, destination: int, data: bytes, nul: int, allocate: int
 
 @export("RtlFreeUnicodeString", "RtlFreeAnsiString", 1)
 def rtl_free_unicode_string(system: System, string: int) -> None:
-    buffer = _parts(system, string)[2]
+    buffer = string_parts(system, string)[2]
     if buffer:
         system.pool.free(buffer)
         system.memory.store(string, bytes(_COUNTED.size))
@@ -222,7 +224,7 @@ def _integer_to_unicode(system: System, value: int, base: int, string: int) -> i
     if base not in forms:
         return STATUS_INVALID_PARAMETER
     data = format(value, forms[base]).encode("utf-16-le")
-    return _give(system, string, data, 0, 0, STATUS_BUFFER_OVERFLOW)
+    return give_string(system, string, data, 0, 0, STATUS_BUFFER_OVERFLOW)
 
 
 @export("RtlUnicodeStringToInteger", 3)

@@ -8,13 +8,18 @@ itself (``driver/actor``) is held to it by a test. A new action is a row here, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-__all__ = ["ACTIONS", "MAX_DWORD", "Action", "ActionField", "FieldType"]
+__all__ = ["ACTIONS", "MAX_BUFFER", "MAX_DWORD", "NO_BUFFER", "Action", "ActionField", "FieldType"]
 
 MAX_DWORD = 0xFFFF_FFFF
 """Of PIDs and exit codes."""
+MAX_BUFFER = 4096
+"""Bytes of each buffer that a step hands to a driver, and of its answer: two of them in hexadecimal fit into
+the command line, which Windows limits to 32,767 characters."""
+NO_BUFFER = "-"
+"""A buffer that there is none of, on the helper's command line."""
 
 
 class FieldType(Enum):
@@ -32,6 +37,17 @@ class FieldType(Enum):
     """100 ns units in a scenario, milliseconds on the command line."""
     ARGUMENTS = "arguments"
     """Texts and numbers, each a word of its own."""
+    DEVICE_NAME = "device name"
+    """What CreateFile opens, ``\\\\.\\Name``."""
+    DEVICE = "device"
+    """A variable that an earlier step has bound to an open device: the PID of the process that has it."""
+    CONTROL_CODE = "control code"
+    """See :func:`harness.controlcodes.control_code`."""
+    BUFFER = "buffer"
+    """Bytes, at most :data:`MAX_BUFFER`, in hexadecimal on the command line; or an address, there
+    ``@ADDRESS:LENGTH``, of whatever lies at it."""
+    FLAG = "flag"
+    """``true`` or ``false``, 1 or 0 on the command line."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +89,10 @@ class Action:
     """What ``as: NAME`` binds: (what is put behind NAME, which number of the helper's result)."""
     binds_words: str = ""
     """The same for the page about scenarios."""
+    answer: tuple[str, ...] = ()
+    """Which of ``output`` and ``returned`` a step may say of the answer."""
+    asks_driver: bool = False
+    """What it comes to is the driver's doing."""
 
     @property
     def word(self) -> str:
@@ -86,6 +106,15 @@ class Action:
 
 
 _PROCESS = ActionField("process", FieldType.PROCESS, "PID")
+_DEVICE = ActionField("device", FieldType.DEVICE, "PID")
+_INPUT = ActionField("input", FieldType.BUFFER, "INPUT", required=False, spoken=None)
+_BUFFER = ActionField("buffer", FieldType.BUFFER, "BUFFER", required=False, spoken=None)
+_LENGTH = ActionField(
+    *("length", FieldType.NUMBER, "LENGTH"), required=False, maximum=MAX_BUFFER, spoken="for {} bytes"
+)
+_OFFSET = ActionField("offset", FieldType.NUMBER, "OFFSET", required=False, spoken="at {}")
+_PENDING = ActionField("pending", FieldType.FLAG, "PENDING", required=False, spoken=None)
+_ANSWER = ("output", "returned")
 _NEW_THREAD = (("", "new_tid"),)
 
 ACTIONS: dict[str, Action] = {
@@ -170,6 +199,69 @@ ACTIONS: dict[str, Action] = {
             "the helper ends with that code",
             main="code",
             example="7",
+        ),
+        Action(
+            "open_device",
+            (ActionField("name", FieldType.DEVICE_NAME, "NAME"),),
+            "CreateFileW, for reading and writing, in a process of its own that keeps the device open",
+            main="name",
+            example=r"\\.\Name",
+            binds=(("", "child_pid"),),
+            binds_words="the device for the steps below: the PID of the process that keeps it open",
+            asks_driver=True,
+        ),
+        Action(
+            "ioctl",
+            (
+                _DEVICE,
+                ActionField("code", FieldType.CONTROL_CODE, "CODE"),
+                _INPUT,
+                _LENGTH,
+                _BUFFER,
+                _PENDING,
+            ),
+            "DeviceIoControl",
+            answer=_ANSWER,
+            asks_driver=True,
+        ),
+        Action(
+            "read_device",
+            (_DEVICE, replace(_LENGTH, required=True), _OFFSET, _PENDING),
+            "ReadFile",
+            answer=_ANSWER,
+            asks_driver=True,
+        ),
+        Action(
+            "write_device",
+            (_DEVICE, replace(_INPUT, required=True), _OFFSET, _PENDING),
+            "WriteFile",
+            answer=("returned",),
+            asks_driver=True,
+        ),
+        Action(
+            "await_io",
+            (_DEVICE,),
+            "waits for the oldest request that was left pending",
+            main="device",
+            example="$NAME",
+            answer=_ANSWER,
+            asks_driver=True,
+        ),
+        Action(
+            "cancel_io",
+            (_DEVICE,),
+            "CancelIo: what is pending is cancelled; `await_io` hears how it ended",
+            main="device",
+            example="$NAME",
+            asks_driver=True,
+        ),
+        Action(
+            "close_device",
+            (_DEVICE,),
+            "CloseHandle, and the process that kept the device open ends",
+            main="device",
+            example="$NAME",
+            asks_driver=True,
         ),
     )
 }

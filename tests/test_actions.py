@@ -16,6 +16,11 @@ from harness.virtual.nt.actions import IMPLEMENTED
 HELPER = Path(__file__).parent.parent / "driver" / "actor"
 ROWS = list(ACTIONS.values())
 EXAMPLES = {
+    FieldType.DEVICE_NAME: r"\\.\Name",
+    FieldType.DEVICE: "$d",
+    FieldType.CONTROL_CODE: '"CTL_CODE(FILE_DEVICE_UNKNOWN, 0x800, METHOD_BUFFERED, FILE_ANY_ACCESS)"',
+    FieldType.BUFFER: '{hex: "01 ff"}',
+    FieldType.FLAG: "true",
     FieldType.PROGRAM: "a.exe",
     FieldType.LIBRARY: "a.dll",
     FieldType.PROCESS: "8",
@@ -24,6 +29,11 @@ EXAMPLES = {
     FieldType.ARGUMENTS: "[x, 1]",
 }
 WORDS = {
+    FieldType.DEVICE_NAME: [r"\\.\Name"],
+    FieldType.DEVICE: ["9"],
+    FieldType.CONTROL_CODE: [str(0x22_2000)],
+    FieldType.BUFFER: ["01ff"],
+    FieldType.FLAG: ["1"],
     FieldType.PROGRAM: [r"C:\work\a.exe"],
     FieldType.LIBRARY: [r"C:\work\a.dll"],
     FieldType.PROCESS: ["8"],
@@ -39,8 +49,9 @@ def helper_source(name: str) -> str:
 
 
 def step_of(written: str) -> ActorStep:
-    text = f"scenario: t\nsummary: t.\nsteps:\n  - {written}\nexpect:\n  never: [process_exit: any]\n"
-    (step,) = parse(text, Path("t.yaml")).steps
+    steps = f"  - open_device: {{name: x, as: d}}\n  - {written}\n"
+    text = f"scenario: t\nsummary: t.\nsteps:\n{steps}expect:\n  never: [process_exit: any]\n"
+    _, step = parse(text, Path("t.yaml")).steps
     assert isinstance(step, ActorStep)
     return step
 
@@ -65,7 +76,7 @@ def test_the_helpers_commands_are_no_actions_and_stand_in_its_usage() -> None:
     usage = re.search(r"UsageOfCommands =(.*?);", helper_source("actor.c"), re.DOTALL)
     assert usage is not None
     text = "".join(re.findall(r'"(.*?)"', usage[1]))
-    assert re.findall(r"(?:^ +actor.exe \[--id N\]|\|) ([a-z]+)", text) == words
+    assert re.findall(r"(?:^ +actor.exe \[--id N\]|\|) ([a-z][a-z-]*)", text) == words
 
 
 def test_what_a_name_stands_for_is_in_the_helpers_result() -> None:
@@ -82,7 +93,7 @@ def test_a_step_with_every_field_is_the_command_line_in_the_tables_order(action:
     fields = ", ".join(f"{field.name}: {EXAMPLES[field.type]}" for field in action.fields)
     step = step_of(f"{action.key}: {{{fields}}}" if fields else action.key)
     words = [word for field in action.fields for word in WORDS[field.type]]
-    assert argv_of(step, {}, PATHS) == [action.word, *words]
+    assert argv_of(step, {"d": 9}, PATHS) == [action.word, *words]
     assert describe(step).split()[0] == action.key
 
 
@@ -102,5 +113,7 @@ def test_a_main_field_is_one_that_can_stand_alone(action: Action) -> None:
         return
     assert len(others) == len(action.fields) - 1
     assert not any(field.required for field in others)
-    value = action.example if action.example != "$NAME" else "8"
+    value = action.example
+    if value == "$NAME":
+        value = "$d" if action.fields[0].type is FieldType.DEVICE else "8"
     assert step_of(f"{action.key}: {value}").action is action

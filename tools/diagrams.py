@@ -107,7 +107,7 @@ def draw_steps() -> str:
     rows = ["| step | does | `as: NAME` binds |", "|---|---|---|"]
     for action in ACTIONS.values():
         names = ["as", "by"] if action.binds else ["by"]
-        written = ", ".join([*(field.name for field in action.fields), *names])
+        written = ", ".join([*(field.name for field in action.fields), *action.answer, *names])
         forms = [f"`{action.key}: {{{written}}}`"]
         if action.main is not None:
             forms.append(f"`{action.key}: {action.example}`")

@@ -15,7 +15,7 @@ __all__ = ["PURE", "ROOMS", "imports_of", "level_of", "room_of"]
 PACKAGE = Path(__file__).resolve().parent.parent / "harness"
 
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("bugcheckcodes",),
+    ("bugcheckcodes", "controlcodes"),
     ("errors", "events", "actions", "waiting", "printmasks"),
     ("outcome", "numbers", "callbacks", "resources", "internal", "files", "locks", "processes", "dbghelp"),
     ("lines", "kd", "toolchain", "channel", "symbols", "yamlfile", "signing"),
@@ -34,7 +34,10 @@ ROOMS: tuple[tuple[str, ...], ...] = (
 )
 """From the foundation up, one tuple a row."""
 
-PURE = ("kd", "order", "lines", "breakpoints", "events", "actions", "callbacks", "numbers", "printmasks")
+PURE = (
+    *("kd", "order", "lines", "breakpoints", "events", "actions", "callbacks", "controlcodes", "numbers"),
+    "printmasks",
+)
 """Rooms without I/O, clock or chance."""
 
 

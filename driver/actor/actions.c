@@ -1,4 +1,5 @@
 #include "actions.h"
+#include "devices.h"
 
 /* How long to wait for a thread or process that has nothing left to do but end. */
 #define END_MILLISECONDS 10000
@@ -220,5 +221,12 @@ const ACTION_ENTRY Actions[] = {
     {L"inject", "inject", Inject},
     {L"sleep", "sleep", SleepFor},
     {L"exit", "exit", Exit},
+    {L"open-device", "open-device", OpenDevice},
+    {L"ioctl", "ioctl", ControlDevice},
+    {L"read-device", "read-device", ReadDevice},
+    {L"write-device", "write-device", WriteDevice},
+    {L"await-io", "await-io", AwaitIo},
+    {L"cancel-io", "cancel-io", CancelDeviceIo},
+    {L"close-device", "close-device", CloseDevice},
     {NULL, NULL, NULL},
 };

@@ -3,6 +3,9 @@
 
 #include "arguments.h"
 
+/* Bytes of each buffer that an action hands to a driver, and of the answer. */
+#define BUFFER_CAPACITY 4096
+
 /* What an action made. Zero where it made no such thing. */
 typedef struct RESULT {
     DWORD Status;           /* 0, or the Win32 error of the call that failed */
@@ -10,6 +13,10 @@ typedef struct RESULT {
     DWORD ChildThreadId;
     DWORD NewThreadId;
     HMODULE Base;
+    BOOL IsAnswer;          /* of a driver: the three below are to be told */
+    DWORD Returned;
+    const BYTE *Output;
+    DWORD OutputLength;
     DWORD ExitCode;         /* of the helper itself, after everything is reported */
 } RESULT;
 

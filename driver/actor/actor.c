@@ -15,13 +15,18 @@
 
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2
+/* Bytes of an answer that are written at a time. */
+#define OUTPUT_PIECE 64
 
 static PCSTR Usage =
     "usage: actor.exe [--id N] launch IMAGE [ARGUMENTS] | terminate PID [CODE] | create-thread | "
     "create-remote-thread PID | load-library PATH [TIMES] | free-library PATH | inject PID PATH | sleep MS | "
-    "exit CODE";
+    "exit CODE | open-device NAME | ioctl PID CODE INPUT LENGTH BUFFER PENDING | "
+    "read-device PID LENGTH OFFSET PENDING | write-device PID INPUT OFFSET PENDING | await-io PID | "
+    "cancel-io PID | close-device PID";
 static PCSTR UsageOfCommands =
-    "       actor.exe [--id N] start NAME PATH | stop NAME | serve PORT [BAUD] [--install | --uninstall]";
+    "       actor.exe [--id N] start NAME PATH | stop NAME | serve PORT [BAUD] [--install | --uninstall] | "
+    "keep-device NAME";
 
 static VOID PutMarker(TEXT_LINE *Line, PCSTR Phase, PCSTR Action, DWORD Id)
 {
@@ -61,6 +66,19 @@ static VOID PutMember(TEXT_LINE *Line, PCSTR Name, DWORD Value)
     PutNumber(Line, Value);
 }
 
+/* The rest of the line, of which not all fits into one piece. */
+static BOOL WriteOutput(TEXT_LINE *Line, const RESULT *Result)
+{
+    PutText(Line, ",\"output\":\"");
+    for (DWORD i = 0; i < Result->OutputLength; ++i) {
+        PutByteInHex(Line, Result->Output[i]);
+        if (i % OUTPUT_PIECE == OUTPUT_PIECE - 1 && !WritePieceTo(STD_OUTPUT_HANDLE, Line))
+            return FALSE;
+    }
+    PutText(Line, "\"}");
+    return WriteTo(STD_OUTPUT_HANDLE, Line);
+}
+
 static BOOL WriteResult(PCSTR Action, DWORD Id, const RESULT *Result)
 {
     TEXT_LINE Line = {.Length = 0};
@@ -83,6 +101,10 @@ static BOOL WriteResult(PCSTR Action, DWORD Id, const RESULT *Result)
         PutHex(&Line, (ULONG_PTR)Result->Base);
         PutText(&Line, "\"");
     }
+    if (Result->IsAnswer)
+        PutMember(&Line, "returned", Result->Returned);
+    if (Result->OutputLength > 0)
+        return WriteOutput(&Line, Result);
     PutText(&Line, "}");
     return WriteTo(STD_OUTPUT_HANDLE, &Line);
 }

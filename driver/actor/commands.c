@@ -1,4 +1,5 @@
 #include "commands.h"
+#include "devices.h"
 #include "serve/serve.h"
 #include "services.h"
 
@@ -28,5 +29,6 @@ const ACTION_ENTRY Commands[] = {
     {L"start", "start", StartDriver},
     {L"stop", "stop", StopDriver},
     {L"serve", "serve", Serve},
+    {L"keep-device", "keep-device", KeepDevice},
     {NULL, NULL, NULL},
 };

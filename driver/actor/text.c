@@ -48,6 +48,12 @@ VOID PutHex(TEXT_LINE *Line, ULONG_PTR Number)
         PutByte(Line, "0123456789abcdef"[Number >> Shift & 0xF]);
 }
 
+VOID PutByteInHex(TEXT_LINE *Line, BYTE Byte)
+{
+    PutByte(Line, "0123456789abcdef"[Byte >> 4]);
+    PutByte(Line, "0123456789abcdef"[Byte & 0xF]);
+}
+
 static VOID EndLine(TEXT_LINE *Line)
 {
     Line->Bytes[Line->Length++] = '\n';
@@ -63,11 +69,17 @@ VOID SayToDebugger(TEXT_LINE *Line)
 
 BOOL WriteTo(DWORD StandardHandle, TEXT_LINE *Line)
 {
+    EndLine(Line);
+    return WritePieceTo(StandardHandle, Line);
+}
+
+BOOL WritePieceTo(DWORD StandardHandle, TEXT_LINE *Line)
+{
+    const DWORD Length = Line->Length;
     DWORD Written;
 
-    EndLine(Line);
-    return WriteFile(GetStdHandle(StandardHandle), Line->Bytes, Line->Length, &Written, NULL) &&
-           Written == Line->Length;
+    Line->Length = 0;
+    return WriteFile(GetStdHandle(StandardHandle), Line->Bytes, Length, &Written, NULL) && Written == Length;
 }
 
 BOOL ReadNumber(PCWSTR Text, PDWORD Number)

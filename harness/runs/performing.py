@@ -50,6 +50,7 @@ def perform(rig: Rig, scenario: Scenario, caller: Caller, guest: Guest, steps: S
     rig.emit(PhaseEntered("steps"))
     steps.run()
     if not explicit:
+        steps.close_devices()
         rig.emit(PhaseEntered("unload"))
         steps.unload_driver()
     for other in reversed(rig.other_drivers):

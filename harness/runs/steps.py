@@ -9,6 +9,7 @@ from harness.actions import ActionField, FieldType
 from harness.errors import DriverFault, GuestError, LinesLost
 from harness.events import Event, Marker
 from harness.guests.base import ActionResult, Guest, SettlingGuest
+from harness.runs.answers import require_answer
 from harness.runs.livetarget import Caller
 from harness.runs.progress import StepStarted, Subscriber
 from harness.runs.watch import Watch
@@ -26,7 +27,7 @@ from harness.scenario.model import (
     seconds,
 )
 from harness.symbols import DriverSymbols
-from harness.toolchain.windows_errors import nt_failed, ntstatus_words, win32_words
+from harness.toolchain.windows_errors import nt_failed, ntstatus_words
 
 __all__ = [
     "GuestDriver",
@@ -49,8 +50,6 @@ _LOAD_HINTS = {
     0xC000_0428: "let the target take test signatures: bcdedit /set testsigning on",
 }
 """The usual reasons for some statuses of loading a driver."""
-_ACCESS_DENIED = 5
-"""What a program that a driver's callback refused usually fails to start with."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +111,7 @@ class StepRunner:
         self._driver_path: str | None = None
         self.bindings: dict[str, int] = {}
         """What the steps done so far have bound; see :mod:`harness.scenario.model` for the keys."""
+        self._open_devices: list[int] = []
         self.paths: dict[str, str] = {}
         """Where files that were put in the guest lie: name → full path. A step with such a name means that
         file, whichever process looks for it."""
@@ -130,6 +130,12 @@ class StepRunner:
     def unload_driver(self, place: str = "") -> None:
         """Stop the driver; see :func:`stop_driver`."""
         stop_driver(self._caller, self._guest, self._driver, place=place)
+
+    def close_devices(self) -> None:
+        """Close what the steps have left open: no driver can be unloaded before."""
+        for process in reversed(self._open_devices):
+            self._act(["close-device", str(process)], "closing a device that the steps left open", 0)
+        self._open_devices.clear()
 
     def synchronise(self) -> None:
         """Make sure that every line printed so far has arrived, by an action that does nothing but end."""
@@ -172,13 +178,23 @@ class StepRunner:
             raise GuestError(
                 f"{place}step '{text}' did not happen: {error.message}", hint=error.hint
             ) from None
-        _require_status(step, result.status, f"{place}step '{text}'")
+        require_answer(step, result, f"{place}step '{text}'")
+        self._note_devices(step, result)
         if "agent" not in self._latest:
             self._latest["agent"] = self.bindings["agent"] = result.pid
         if step.by is not None:
             self._bind(step.by, result.pid)
         for name, made in step.names():
             self._bind(name, _made(result, made, place))
+
+    def _note_devices(self, step: ActorStep, result: ActionResult) -> None:
+        """Keep account of the processes that have devices open."""
+        if step.action.key == "open_device" and isinstance(pid := result.values.get("child_pid"), int):
+            self._open_devices.append(pid)
+        elif step.action.key in ("close_device", "terminate"):
+            (value,) = step.values_of(FieldType.DEVICE, FieldType.PROCESS)
+            process = self._latest[value.name] if isinstance(value, Variable) else value
+            self._open_devices = [pid for pid in self._open_devices if pid != process]
 
     def _act(self, argv: list[str], what: str, sleeping: float) -> ActionResult:
         self._action += 1
@@ -198,21 +214,6 @@ class StepRunner:
             self._rounds[name] += 1
             name = round_key(name, self._rounds[name])
         self.bindings[name] = value
-
-
-def _require_status(step: ActorStep, status: int, what: str) -> None:
-    """Raises unless the action ended as the step says: what should have been refused and was not is the
-    driver's doing, everything else the rig's."""
-    if status == step.status:
-        return
-    wanted = f"; the step wants {win32_words(step.status)}" if step.status else ""
-    if status == 0:
-        raise DriverFault(f"{what} succeeded{wanted}", hint="what should have refused it did not")
-    refused = step.action.key == "launch" and status == _ACCESS_DENIED and not wanted
-    raise GuestError(
-        f"{what} did not happen: {win32_words(status)}{wanted}",
-        hint=f"where a driver is to refuse it, write status: {status} in the step" if refused else "",
-    )
 
 
 def store_driver(caller: Caller, guest: Guest, driver: GuestDriver) -> str:
@@ -286,7 +287,7 @@ def argv_of(step: ActorStep, bound: dict[str, int], paths: dict[str, str]) -> li
         match what.type, value:
             case FieldType.ARGUMENTS, tuple():
                 words += value
-            case FieldType.PROCESS, Variable(name=name):
+            case ((FieldType.PROCESS | FieldType.DEVICE), Variable(name=name)):
                 words.append(str(bound[name]))
             case ((FieldType.PROGRAM | FieldType.LIBRARY), str()):
                 words.append(paths.get(value, value))
@@ -322,8 +323,10 @@ def _spoken(what: ActionField, value: ActionValue, *, main: bool) -> str:
     match what.type, value:
         case FieldType.ARGUMENTS, tuple():
             text = " ".join(value)
-        case FieldType.PROCESS, Variable(name=name):
+        case ((FieldType.PROCESS | FieldType.DEVICE), Variable(name=name)):
             text = f"${name}"
+        case FieldType.CONTROL_CODE, int():
+            text = f"0x{value:08x}"
         case FieldType.DURATION, int():
             text = f"{seconds(value):g}s"
         case _:

@@ -14,6 +14,7 @@ step                                  binds
 ====================================  =====================================================================
 ``launch ... as: x``                  ``x`` the new PID, ``x.tid`` its first TID
 ``create_thread ... as: x``           ``x`` the new TID (so do create_remote_thread and inject)
+``open_device ... as: x``             ``x`` the PID of the process that keeps the device open
 any step done by an actor, ``by: x``  ``x`` the PID of the actor process of that step
 the first step done by an actor       ``agent`` the PID of its actor process
 ====================================  =====================================================================
@@ -39,6 +40,8 @@ __all__ = [
     "AnyValue",
     "Constraint",
     "Expectation",
+    "ExpectedAnswer",
+    "ExpectedBytes",
     "Item",
     "Literal",
     "LoadDriver",
@@ -95,7 +98,36 @@ class Step:
 
 
 ActionValue: TypeAlias = str | int | Variable | tuple[str, ...]
-"""What a field of an action holds: a text, a number or a duration, a process, arguments."""
+"""What a field of an action holds: a text, a number or a duration, a process, arguments. A buffer is a text,
+as the helper's command line has it."""
+
+
+@dataclass(frozen=True)
+class ExpectedBytes:
+    """What the bytes of an answer are to be."""
+
+    data: bytes
+    mask: bytes
+    """As long; 0xFF for a byte that counts, 0 for any."""
+
+    def fits(self, data: bytes) -> bool:
+        """Whether ``data`` is that, no shorter and no longer."""
+        if len(data) != len(self.data):
+            return False
+        return all((a ^ b) & mask == 0 for a, b, mask in zip(data, self.data, self.mask, strict=True))
+
+    def __str__(self) -> str:
+        pairs = (f"{byte:02x}" if mask else "??" for byte, mask in zip(self.data, self.mask, strict=True))
+        return " ".join(pairs)
+
+
+@dataclass(frozen=True)
+class ExpectedAnswer:
+    """What a driver is to answer to a request."""
+
+    output: ExpectedBytes | None = None
+    returned: int | None = None
+    """IO_STATUS_BLOCK.Information: how many bytes it says that it returned, or took."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +143,7 @@ class ActorStep(Step):
     """Name to bind to the PID of the helper process."""
     status: int = 0
     """Win32 error code that the action is to end with; 0: it is to succeed."""
+    answer: ExpectedAnswer = field(default_factory=ExpectedAnswer)
 
     def names(self) -> Iterator[tuple[str, str]]:
         """Names that ``as:`` binds, each with the number of the helper's result that it stands for."""

@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterator
 
 from harness.actions import ACTIONS, MAX_DWORD, Action, ActionField, FieldType
+from harness.controlcodes import control_code
 from harness.errors import ScenarioError
+from harness.scenario.buffers import read_buffer, read_expected_bytes
 from harness.scenario.model import (
     ActionValue,
     ActorStep,
+    ExpectedAnswer,
     LoadDriver,
     RepeatSteps,
     Settle,
@@ -58,6 +61,7 @@ class StepReader:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._bound: dict[str, int] = {}  # name → line of the step that bound it
+        self._devices: set[str] = set()
         self._count = 0
         self._unsure: set[str] = set()
 
@@ -118,7 +122,21 @@ class StepReader:
         status = self._status(entries)
         name = self._bind(entries, "as", line, suffixes)
         by = self._bind(entries, "by", line)
-        return ActorStep(line=line, action=action, values=values, bind=name, by=by, status=status)
+        if name is not None and any(field.type is FieldType.DEVICE_NAME for field in action.fields):
+            self._devices.add(name)
+        answer = self._answer(entries)
+        return ActorStep(
+            line=line, action=action, values=values, bind=name, by=by, status=status, answer=answer
+        )
+
+    def _answer(self, entries: dict[str, Node]) -> ExpectedAnswer:
+        """What the driver is to answer."""
+        source, output, returned = self._source, None, None
+        if "output" in entries:
+            output = read_expected_bytes(source, entries["output"], "output")
+        if "returned" in entries:
+            returned = source.integer(entries["returned"], "returned", minimum=0, maximum=MAX_DWORD)
+        return ExpectedAnswer(output, returned)
 
     def _status(self, entries: dict[str, Node]) -> int:
         """The Win32 error that a step is to end with; 0 where it is to succeed."""
@@ -141,15 +159,25 @@ class StepReader:
         required = [field.name for field in action.fields if field.required]
         optional = [field.name for field in action.fields if not field.required]
         names = ["as", "by", "status"] if action.binds else ["by", "status"]
-        return self._source.mapping(node, action.key, required=required, optional=[*optional, *names])
+        return self._source.mapping(
+            node, action.key, required=required, optional=[*optional, *action.answer, *names]
+        )
 
     def _value(self, field: ActionField, node: Node | None) -> ActionValue:
         source, what = self._source, field.called or field.name
+        if field.type is FieldType.BUFFER:
+            return read_buffer(source, node, what)
         if node is None:
             return () if field.type is FieldType.ARGUMENTS else field.default
         match field.type:
             case FieldType.PROCESS:
                 return self._process(node)
+            case FieldType.DEVICE:
+                return self._device(node)
+            case FieldType.CONTROL_CODE:
+                return self._control_code(node)
+            case FieldType.FLAG:
+                return int(source.boolean(node, what))
             case FieldType.NUMBER:
                 return source.integer(node, what, minimum=field.minimum, maximum=field.maximum)
             case FieldType.DURATION:
@@ -206,7 +234,33 @@ class StepReader:
         value = node.value if isinstance(node, ScalarNode) else None
         if isinstance(value, int) and not isinstance(value, bool):
             return self._source.integer(node, "process", minimum=1, maximum=MAX_DWORD)
-        text = self._source.text(node, "process")
+        return self._bound_variable(node, "process")
+
+    def _device(self, node: Node) -> Variable:
+        """A name that an open_device has bound."""
+        variable = self._bound_variable(node, "device")
+        if variable.name not in self._devices and variable.name not in self._unsure:
+            self._source.fail(
+                node,
+                f"'{variable.name}' is not a device",
+                hint=r"open it by an earlier step: open_device: {name: \\.\Name, as: " + variable.name + "}",
+            )
+        return variable
+
+    def _control_code(self, node: Node) -> int:
+        value = node.value if isinstance(node, ScalarNode) else None
+        if isinstance(value, int) and not isinstance(value, bool):
+            return self._source.integer(node, "code", minimum=0, maximum=MAX_DWORD)
+        text = self._source.text(node, "code")
+        try:
+            return control_code(text)
+        except ValueError as error:
+            cut = text.startswith("CTL_CODE(") and ")" not in text
+            hint = 'inside { } it needs quotation marks: code: "CTL_CODE(...)"' if cut else ""
+            self._source.fail(node, str(error), hint=hint)
+
+    def _bound_variable(self, node: Node, what: str) -> Variable:
+        text = self._source.text(node, what)
         variable = read_variable(self._source, node, text if text.startswith("$") else f"${text}")
         if variable.name not in self._bound and variable.name not in self._unsure:
             self._source.fail(

@@ -215,7 +215,7 @@ class _Judge:
     def _of_silence(self) -> Verdict | None:
         """Nothing heard is no promise broken."""
         survey = self._survey
-        if survey.callbacks:
+        if survey.callbacks or survey.answered:
             return None
         if self._found.witness != "print":
             what = f"the {self._found.witness} saw no callback of the driver called"

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
+from harness.actions import ACTIONS
 from harness.callbacks import CALLBACK_KINDS
 from harness.events import Bugcheck, Driver, Event, Marker, Print, Reboot, Stop
 from harness.grammars import builtin_grammar
@@ -23,6 +24,8 @@ SHOWN_LINES = 3
 """Lines that fit no form which are shown; of the others only the number is told."""
 
 _CALLBACKS = frozenset(kind.event for kind in CALLBACK_KINDS.values())
+_ANSWERED = frozenset(action.word for action in ACTIONS.values() if action.asks_driver)
+"""Actions whose success a driver gave."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class Survey:
         """The first."""
         self.unhandled: Stop | None = None
         """The first exception that nothing in the target handled."""
+        self.answered = False
+        """A step was answered by the driver: it opened its device, or asked it something."""
         self.stops = 0
         """Exceptions and other stops."""
         self.unfit = 0
@@ -141,6 +146,8 @@ class Survey:
                 self.boots[-1].heard = True
             case Print():
                 self._print(event)
+            case Marker(action=action, phase="end", status=0):
+                self.answered = self.answered or action in _ANSWERED
             case Bugcheck():
                 self.bugcheck = self.bugcheck or event
             case Stop():

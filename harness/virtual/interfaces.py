@@ -33,6 +33,7 @@ __all__ = [
     "NotifyRoutines",
     "OpenedFile",
     "ThreadContext",
+    "UserBuffer",
 ]
 
 MAX_PROCESSORS: Final = 8
@@ -173,6 +174,24 @@ class IoStatus(NamedTuple):
     """IO_STATUS_BLOCK.Information."""
     output: bytes = b""
     """What the caller's buffer received."""
+    request: int = 0
+    """Of one that was left pending: what :meth:`DeviceRequests.finish` takes."""
+
+
+class UserBuffer(NamedTuple):
+    """A buffer that a process hands over: bytes of its own, or what lies at an address."""
+
+    content: bytes = b""
+    """What its own bytes hold at first; zeros behind them."""
+    size: int = 0
+    """At least as many as the content has."""
+    address: int | None = None
+    """None: it is the process's own memory, and big enough."""
+
+    @classmethod
+    def of(cls, content: bytes) -> UserBuffer:
+        """Just these bytes."""
+        return cls(content, len(content))
 
 
 class DeviceRequests(Protocol):
@@ -189,17 +208,39 @@ class DeviceRequests(Protocol):
         """The last handle is closed: IRP_MJ_CLEANUP, IRP_MJ_CLOSE."""
 
     def control(
-        self, file: int, code: int, data: bytes, room: int, context: ThreadContext
+        self,
+        file: int,
+        code: int,
+        given: UserBuffer,
+        into: UserBuffer,
+        context: ThreadContext,
+        *,
+        wait: bool = True,
     ) -> IoStatus | Program[IoStatus]:
-        """IRP_MJ_DEVICE_CONTROL with ``data``, for at most ``room`` bytes back."""
+        """IRP_MJ_DEVICE_CONTROL.
 
-    def read(self, file: int, size: int, offset: int, context: ThreadContext) -> IoStatus | Program[IoStatus]:
+        :param wait: until it is completed; otherwise one that the driver left pending is answered with
+            STATUS_PENDING, as of a file that is opened for overlapped I/O."""
+
+    def read(
+        self, file: int, into: UserBuffer, offset: int, context: ThreadContext, *, wait: bool = True
+    ) -> IoStatus | Program[IoStatus]:
         """IRP_MJ_READ."""
 
     def write(
-        self, file: int, data: bytes, offset: int, context: ThreadContext
+        self, file: int, given: UserBuffer, offset: int, context: ThreadContext, *, wait: bool = True
     ) -> IoStatus | Program[IoStatus]:
         """IRP_MJ_WRITE."""
+
+    def finish(self, request: int) -> IoStatus | Program[IoStatus]:
+        """Wait until a request that was left pending is completed; what came of it."""
+
+    def cancel(self, request: int, context: ThreadContext) -> Program[None] | None:
+        """CancelIo of a request that was left pending; it may be completed later, or not at all."""
+
+    def run_down(self, pid: int, tid: int | None, context: ThreadContext) -> Program[None] | None:
+        """Cancel every request of a thread that ends, or of all threads of its process, and wait for their
+        completion."""
 
 
 class DebugPort(Protocol):

@@ -16,7 +16,7 @@ from harness.virtual.clock import SECOND, Clock
 from harness.virtual.dispatcher.dispatcher import Activity, Dispatcher
 from harness.virtual.dispatcher.policy import POLICIES, make_policy
 from harness.virtual.dispatcher.program import Program, ended
-from harness.virtual.interfaces import DebugPort, NotifyRoutines
+from harness.virtual.interfaces import DebugPort, DeviceRequests, NotifyRoutines
 from harness.virtual.kernel.systemthreads import SystemThreads
 from harness.virtual.nt.actions import Actor
 from harness.virtual.nt.profile import load_profile
@@ -47,6 +47,10 @@ class TargetStatus(NamedTuple):
 
 class TargetKernel(NotifyRoutines, Protocol):
     """The kernel of a target."""
+
+    @property
+    def io(self) -> DeviceRequests:
+        """The drivers' devices, for the processes that open them."""
 
     def attach(self, dispatcher: Dispatcher, threads: SystemThreads) -> None:
         """Run on ``dispatcher``, with the System process's threads from ``threads``."""
@@ -89,7 +93,7 @@ class VirtualTarget:
         self.system = NtSystem(self._dispatcher, load_profile(profile), kernel)
         """The model: its processes, threads and files."""
         kernel.attach(self._dispatcher, self.system)
-        self._actor = Actor(self.system)
+        self._actor = Actor(self.system, kernel.io)
         self._services: dict[str, str] = {}
         self._death: TargetStatus | None = None
         clock.advance_to(FIRST_COMMAND)

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from harness.virtual.clock import Clock
 from harness.virtual.dispatcher.dispatcher import Dispatcher
-from harness.virtual.interfaces import ImageModule, NewThread, ThreadContext
+from harness.virtual.interfaces import ImageModule, NewThread, OpenedFile, ThreadContext
 from harness.virtual.kernel.systemthreads import SystemThreads
+from harness.virtual.windows.status import STATUS_OBJECT_NAME_NOT_FOUND
 
 
 class Report(NamedTuple):
@@ -25,6 +26,16 @@ class Report(NamedTuple):
     time: int
 
 
+class NoDevices:
+    """The I/O manager of a kernel without drivers."""
+
+    def open(self, path: str, context: ThreadContext) -> OpenedFile:
+        return OpenedFile(STATUS_OBJECT_NAME_NOT_FOUND)
+
+    def run_down(self, pid: int, tid: int | None, context: ThreadContext) -> None:
+        pass
+
+
 class Recorder:
     """A kernel without a driver, and the debugger of a target that never prints."""
 
@@ -37,6 +48,7 @@ class Recorder:
         """Programs that a driver refuses to have started, as base names."""
         self.refused_with = 0xC000_0022
         self.hears_thread_starts = False
+        self.io = NoDevices()
         self.exit_statuses: dict[int, int] = {}
         self.polls = 0
         self.interrupt_at: int | None = None

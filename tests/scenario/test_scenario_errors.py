@@ -36,6 +36,11 @@ def words_of_a_missing_file() -> str:
 
 
 # What load() finds before it parses is in test_scenario_files.py.
+def device(step: str) -> str:
+    """A scenario that opens a device on line 4 and does ``step`` on line 5."""
+    return stepping(f"- open_device: {{name: x, as: d}}\n{step}")
+
+
 TABLE: list[tuple[str, str, int, str]] = [
     # the file
     ("an empty file", "", 1, "the file is empty; docs/scenarios.md shows a whole scenario"),
@@ -417,6 +422,73 @@ TABLE: list[tuple[str, str, int, str]] = [
         stepping("- terminate: $app\n- launch: {image: b.exe, as: app}"),
         4,
         "no earlier step has bound 'app'; bind it with as:",
+    ),
+    (
+        "a device that was not opened",
+        stepping("- launch: {image: a.exe, as: app}\n- close_device: $app"),
+        5,
+        "'app' is not a device; open it by an earlier step: open_device:"
+        r" {name: \\.\Name, as: app}",
+    ),
+    (
+        "a control code of three words",
+        device('- ioctl: {device: $d, code: "CTL_CODE(FILE_DEVICE_UNKNOWN, 0x800, METHOD_BUFFERED)"}'),
+        5,
+        "CTL_CODE takes device type, function, method and access, not 3 words",
+    ),
+    (
+        "bytes without their kind",
+        device("- write_device: {device: $d, input: hello}"),
+        5,
+        'input must say what kind of bytes it has; {hex: "01 ff"} or {text: hello}',
+    ),
+    (
+        "hexadecimal that YAML reads as a number",
+        device("- write_device: {device: $d, input: {hex: 100}}"),
+        5,
+        'hex must be a text; write two digits a byte, in quotation marks: {hex: "01 00 ff"}',
+    ),
+    (
+        "half a byte",
+        device('- write_device: {device: $d, input: {hex: "01 0"}}'),
+        5,
+        "'01 0' is not hexadecimal; write two digits a byte, in quotation marks: {hex: \"01 00 ff\"}",
+    ),
+    (
+        "any byte in what is given",
+        device('- write_device: {device: $d, input: {hex: "??"}}'),
+        5,
+        "'??' is not hexadecimal; write two digits a byte, in quotation marks: {hex: \"01 00 ff\"}",
+    ),
+    (
+        "a number that is too large for its width",
+        device("- write_device: {device: $d, input: {u8: 256}}"),
+        5,
+        "u8 must be -128 to 255, not 256",
+    ),
+    (
+        "a buffer that is too long",
+        device("- write_device: {device: $d, input: [{zeros: 4096}, {u8: 1}]}"),
+        5,
+        "input has 4097 bytes, and a buffer takes 4096 at most",
+    ),
+    (
+        "an answer that is too long",
+        device("- read_device: {device: $d, length: 4097}"),
+        5,
+        "length must be 0 to 4096, not 4097",
+    ),
+    (
+        "an address without a length",
+        device("- ioctl: {device: $d, code: 1, input: {address: 5}}"),
+        5,
+        "input lacks 'length'",
+    ),
+    (
+        "a device that is a number",
+        stepping("- close_device: 5"),
+        4,
+        "device must be a text, not the number 5",
     ),
     ("terminate of process 0", stepping("- terminate: 0"), 4, "process must be 1 to 4294967295, not 0"),
     ("terminate of true", stepping("- terminate: true"), 4, "process must be a text, not true"),
@@ -1273,3 +1345,9 @@ def test_as_many_variables_as_fit_into_a_file_are_looked_at_once_each() -> None:
     names = ["".join(c * 3 for c in (a, b, c)) for a in letters for b in letters for c in letters[:2]]
     items = "".join(f"  - process_exit: {{pid: ${name}, context_pid: ${name}}}\n" for name in names)
     assert len(parse(expecting("order:\n" + items), Path("t.yaml")).expect[0].order.items) == len(names)
+
+
+def test_a_control_code_that_is_cut_at_its_commas_is_told_how_to_write_it() -> None:
+    error = error_of(device("- ioctl: {device: $d, code: CTL_CODE(1, 2, 3, 0)}"))
+    last = error.others[-1]
+    assert last.hint == 'inside { } it needs quotation marks: code: "CTL_CODE(...)"'

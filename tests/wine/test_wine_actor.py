@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,12 @@ ERROR_ACCESS_DENIED = 5
 ERROR_INVALID_PARAMETER = 87
 ERROR_MOD_NOT_FOUND = 126
 ERROR_BAD_ARGUMENTS = 160
+ERROR_FILE_NOT_FOUND = 2
+ERROR_OPERATION_ABORTED = 995
+ERROR_IO_PENDING = 997
+ERROR_NOT_FOUND = 1168
+QUERY_POINTS = 0x6D_0008
+"""IOCTL_MOUNTMGR_QUERY_POINTS (mountmgr.h)."""
 ACTOR = r"C:\procnotify\actor.exe"
 PROBE = r"C:\procnotify\probe.dll"
 
@@ -118,3 +125,60 @@ def test_an_unknown_action_is_a_usage_error(prefix) -> None:
     done = prefix.run(ACTOR, "dance")
     assert done.returncode == 2
     assert done.stdout == b""
+
+
+def open_device(prefix, name: str) -> str:
+    return str(act(prefix, "open-device", name)["child_pid"])
+
+
+def test_what_is_opened_is_read_and_written_by_one_process_until_it_is_closed(prefix) -> None:
+    name = r"C:\procnotify\opened by a step.bin"
+    (prefix.work / "opened by a step.bin").write_bytes(b"old bytes")
+    device = open_device(prefix, name)
+    found = act(prefix, "read-device", device, 5, 4, 0)
+    assert (found["returned"], bytes.fromhex(found["output"])) == (5, b"bytes")
+    assert act(prefix, "write-device", device, b"new".hex(), 0, 0)["returned"] == 3
+    closed = act(prefix, "close-device", device)
+    assert closed["status"] == 0 and str(closed["pid"]) != device
+    assert act(prefix, "read-device", device, 1, 0, 0, code=1)["status"] == ERROR_INVALID_PARAMETER
+    assert (prefix.work / "opened by a step.bin").read_bytes() == b"new bytes"
+
+
+def test_an_answer_may_be_as_long_as_is_said(prefix) -> None:
+    content = bytes(n % 251 for n in range(5000))
+    (prefix.work / "long.bin").write_bytes(content)
+    device = open_device(prefix, r"C:\procnotify\long.bin")
+    found = act(prefix, "read-device", device, 4096, 0, 0)
+    assert bytes.fromhex(found["output"]) == content[:4096]
+    assert act(prefix, "read-device", device, 4097, 0, 0, code=1)["status"] == ERROR_BAD_ARGUMENTS
+    assert act(prefix, "close-device", device)["status"] == 0
+
+
+def test_a_control_code_reaches_the_device_and_its_answer_comes_back(prefix) -> None:
+    device = open_device(prefix, r"\\.\MountPointManager")
+    found = act(prefix, "ioctl", device, QUERY_POINTS, "00" * 24, 4096, "-", 0)
+    size, count = struct.unpack_from("<II", bytes.fromhex(found["output"]))
+    assert size == found["returned"] and count > 0
+    assert act(prefix, "ioctl", device, 0x22_2000, "-", 0, "-", 0, code=1)["status"] != 0
+    assert act(prefix, "close-device", device)["status"] == 0
+
+
+@pytest.mark.parametrize("ended", ["cancel-io", "close-device", "terminate"])
+def test_a_request_that_is_left_pending_ends_with_its_process_or_when_it_is_cancelled(
+    prefix, ended: str
+) -> None:
+    # A process that keeps a device open waits at its pipe, and says nothing until it is asked.
+    silent = open_device(prefix, PROBE)
+    device = open_device(prefix, rf"\\.\pipe\procnotify-device-{silent}")
+    assert act(prefix, "read-device", device, 8, 0, 1, code=1)["status"] == ERROR_IO_PENDING
+    assert act(prefix, ended, device)["status"] == 0
+    if ended == "cancel-io":
+        assert act(prefix, "await-io", device, code=1)["status"] == ERROR_OPERATION_ABORTED
+        assert act(prefix, "await-io", device, code=1)["status"] == ERROR_NOT_FOUND
+        assert act(prefix, "close-device", device)["status"] == 0
+    assert act(prefix, "close-device", silent)["status"] == 0
+
+
+def test_a_device_that_is_not_there_leaves_no_process_behind(prefix) -> None:
+    failed = act(prefix, "open-device", r"\\.\NobodyMadeThis", code=1)
+    assert failed["status"] == ERROR_FILE_NOT_FOUND and "child_pid" not in failed

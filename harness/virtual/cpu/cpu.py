@@ -369,7 +369,7 @@ class Cpu:
                     self._wanted = address
                     self._engine.emu_stop()
                 return False
-        elif access == "read" and not present and self._memory.show_page(address):
+        elif access != "execute" and not present and self._memory.show_page(address, access == "write"):
             return True
         self._stop = Faulted(address & 0xFFFF_FFFF_FFFF_FFFF, access, present, 0)
         return False

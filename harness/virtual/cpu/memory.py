@@ -97,8 +97,9 @@ class Memory:
         """Of the boot before, accessible as they were until :meth:`settle`; by base."""
         self._paged_out: dict[int, _Region] = {}
         """By page, like those that are mapped."""
-        self.show_page: Callable[[int], bool] = lambda _address: False
-        """Asked when a page that is not mapped is read: maps it and says True, or says False."""
+        self.show_page: Callable[[int, bool], bool] = lambda _address, _write: False
+        """Asked when a page that is not mapped is read, or written: maps it so that it can be, and says True,
+        or says False."""
         self.may_page_in: Callable[[], bool] = lambda: True
         """Asked when a page is accessed that was paged out."""
         self.paged_in: Callable[[int], None] = lambda _address: None
@@ -142,7 +143,7 @@ class Memory:
         for region in dict.fromkeys(self._pages.values()):
             self._left[region.base] = region
         self._pages.clear()
-        self.show_page, self.may_page_in = lambda _address: False, lambda: True
+        self.show_page, self.may_page_in = lambda _address, _write: False, lambda: True
 
     def settle(self) -> None:
         """Code is about to be executed: take away what is left of the boot before."""
@@ -171,7 +172,7 @@ class Memory:
         """Somebody accesses a page that is not there: bring it in, if it can be had; whether it is there."""
         if address // PAGE in self._paged_out:
             return self.may_page_in() and self._page_in(address)
-        return not write and self.show_page(address)
+        return self.show_page(address, write)
 
     def _page_in(self, address: int) -> bool:
         region = self._paged_out.get(address // PAGE)

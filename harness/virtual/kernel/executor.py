@@ -66,12 +66,14 @@ class Executor:
         callback: CallbackKey | None = None,
         holds_up: HeldUp | None = None,
         awaited: bool = True,
+        leaves_irql: int | None = None,
     ) -> Program[int]:
         """Call ``routine`` in that thread at that IRQL; its RAX, or what PsTerminateSystemThread was given.
 
         :param what: ``DriverEntry``, ``a DPC`` ...
         :param holds_up: what cannot go on before it returns.
         :param awaited: somebody waits for its end: it may not wait for ever.
+        :param leaves_irql: at which it has to return; None: the one that it was called at.
         :raises DriverBugcheck: the target stopped; the debugger has seen it.
         :raises DriverHang: the routine did not return.
         """
@@ -101,8 +103,8 @@ class Executor:
             execution.ended = True
             system.executions.remove(execution)
             cpu.stacks.give_back(execution.stack)
-        system.user_images.hide()
-        if cpu.irql != irql:
+        system.user_space.hide()
+        if cpu.irql != (irql if leaves_irql is None else leaves_irql):
             faults.die(faults.left_irql(routine, irql), pc=routine)
         if execution.critical_regions or execution.guarded_regions:
             faults.die(faults.left_regions(execution), pc=routine)

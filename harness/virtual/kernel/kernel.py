@@ -357,7 +357,7 @@ class Kernel:
         routine = system.memory.u64(driver.driver_object + DRIVER_UNLOAD)
         if routine == 0:
             return STATUS_INVALID_DEVICE_REQUEST
-        if busy := (yield from self.io.run_down(driver.driver_object)):
+        if busy := (yield from self.io.await_closed(driver.driver_object)):
             return busy
         yield from self._enter(routine, (driver.driver_object,), context, 0, what="DriverUnload")
         if system.verifier:

@@ -76,7 +76,7 @@ class Notifications:
         self._data.append(data)
         if not create:
             self._change(objects.exit_process, pid)
-            self._system.user_images.forget(pid)
+            self._system.user_space.forget(pid)
             self._system.user_blocks.forget(pid)
         return status
 
@@ -106,7 +106,7 @@ class Notifications:
         if pid and name is not None:
             self._learn_executable(pid, name, base)
         if pid:
-            self._system.user_images.add(pid, base, size)
+            self._system.user_space.add(pid, base, size)
         data, told = self._take_data(), Told(pid, image=name, base=base, size=size)
         for callback in self._system.callbacks.of("image"):
             full_name, info = data.image(name, base, size, system_mode=system_mode)

@@ -35,6 +35,7 @@ from harness.virtual.kernel.exceptions.unwindinfo import ExceptionTable
 from harness.virtual.kernel.execution import CallbackKey, Execution, HeldUp
 from harness.virtual.kernel.heap import KernelHeap
 from harness.virtual.kernel.locks import Locks
+from harness.virtual.kernel.mdls import Mdls
 from harness.virtual.kernel.missing import MissingImports
 from harness.virtual.kernel.objects import Objects, ProcessObject, ThreadObject
 from harness.virtual.kernel.operationcallbacks import HandleOpening, OperationCallbacks
@@ -49,7 +50,7 @@ from harness.virtual.kernel.structures.processor import ProcessorBlocks
 from harness.virtual.kernel.structures.shareddata import SharedData
 from harness.virtual.kernel.systemthreads import SystemThreads
 from harness.virtual.kernel.userblocks import UserBlocks
-from harness.virtual.kernel.userimages import UserImages
+from harness.virtual.kernel.userspace import UserSpace
 from harness.virtual.kernel.volume import OpenFile, Volume
 from harness.virtual.kernel.waits import Waits
 from harness.virtual.windows.irql import DISPATCH_LEVEL
@@ -111,6 +112,7 @@ class Enter(Protocol):
         callback: CallbackKey | None = None,
         holds_up: HeldUp | None = None,
         awaited: bool = True,
+        leaves_irql: int | None = None,
     ) -> Program[int]: ...
 
 
@@ -187,8 +189,10 @@ class System:
         """Of callbacks, for whoever asks when the run is over."""
         self.missing_imports = MissingImports()
         self.user_blocks = UserBlocks(self.memory, self.heap, self.objects, processors=processors)
-        self.user_images = UserImages(self.memory, self.user_blocks.page)
-        self.memory.show_page = lambda address: self.user_images.show(self.address_space, address)
+        self.user_space = UserSpace(self.memory, self.user_blocks.page)
+        self.memory.show_page = lambda address, write: self.user_space.show(
+            self.address_space, address, write=write
+        )
         self._looked_into: int | None = None
         self.context = SYSTEM_CONTEXT
         self.drivers: dict[str, LoadedDriver] = {}
@@ -206,6 +210,11 @@ class System:
         self.hang: Callable[[str, Execution], NoReturn]
         """Ends the machine: ``(reason, who)``."""
         self.exceptions: ExceptionHandlers
+        self.cancel_request: Callable[[int], Program[int]]
+        """IoCancelIrp of the IRP at an address; ends with whether it had a cancel routine."""
+        self.cancel_lock = self.heap.allocate(8)
+        """Address of the system's cancel spin lock."""
+        self.mdls = Mdls(self)
         self.complete_request: Callable[[int], None]
         """IoCompleteRequest of the IRP at an address."""
         self.place: Callable[[int], str]
@@ -274,12 +283,12 @@ class System:
     def looking_into(self, pid: int) -> Iterator[None]:
         """Whoever reads memory meanwhile sees the user-mode addresses of that process."""
         before, self._looked_into = self._looked_into, pid
-        self.user_images.hide()
+        self.user_space.hide()
         try:
             yield
         finally:
             self._looked_into = before
-            self.user_images.hide()
+            self.user_space.hide()
 
     def current_thread(self) -> int:
         """KTHREAD of what runs now."""

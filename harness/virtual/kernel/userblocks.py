@@ -1,9 +1,9 @@
 """The user-mode blocks of a process that drivers look at: PEB, process parameters, TEBs, and of a 32-bit
 process the 32-bit PEB.
 
-They can be read in the process's context, from its creation on, like pages of its images. They hold what the
-model knows; a field that it knows nothing of is 0 (``Ldr`` among them: no loader runs), and writing them is
-refused. Layouts: Microsoft's public symbols of build 18362 (x64), as published by the Vergilius project.
+They can be read and written in the process's context, from its creation on. They hold what the model knows,
+until somebody writes the page; a field that it knows nothing of is 0 (``Ldr`` among them: no loader runs).
+Layouts: Microsoft's public symbols of build 18362 (x64), as published by the Vergilius project.
 """
 
 from __future__ import annotations

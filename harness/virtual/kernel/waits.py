@@ -287,7 +287,7 @@ def stand(
     """
     demand_end(system, execution, system.clock.now + until if isinstance(until, int) else system.clock.now)
     held = holds_processor or system.cpu.irql >= DISPATCH_LEVEL
-    system.user_images.hide()
+    system.user_space.hide()
     system.current = None
     if not held:
         system.objects.leave(execution.context)

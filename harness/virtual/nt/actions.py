@@ -13,6 +13,9 @@ from harness.errors import GuestError
 from harness.toolchain.windows_errors import win32_words
 from harness.virtual.clock import MICROSECOND, MILLISECOND
 from harness.virtual.dispatcher.program import Program
+from harness.virtual.interfaces import DeviceRequests
+from harness.virtual.nt.arguments import BadArgumentsError, take_number, take_word
+from harness.virtual.nt.devicekeepers import DEVICE_ACTIONS, KEEP_DEVICE, DeviceKeepers
 from harness.virtual.nt.images import WORK_FOLDER, base_name
 from harness.virtual.nt.noise import start_noise
 from harness.virtual.nt.objects import Process, Thread
@@ -35,36 +38,17 @@ ActionResult = dict[str, int | str]
 _Do = Callable[["Actor", Thread, list[str]], Call]
 
 
-class _BadArgumentsError(Exception):
-    """The words behind the action are not what it takes."""
-
-
-def _number(words: list[str]) -> int:
-    """Take a DWORD, decimal or 0x hexadecimal, from the front of ``words``."""
-    try:
-        value = int(words.pop(0), 0)
-    except (IndexError, ValueError):
-        raise _BadArgumentsError from None
-    if not 0 <= value <= MAX_DWORD:
-        raise _BadArgumentsError
-    return value
-
-
-def _word(words: list[str]) -> str:
-    if not words:
-        raise _BadArgumentsError
-    return words.pop(0)
-
-
 class Actor:
     """Starts helper processes and runs them.
 
     :param system: a booted system; its background begins here.
+    :param requests: the kernel's I/O manager.
     """
 
-    def __init__(self, system: NtSystem) -> None:
+    def __init__(self, system: NtSystem, requests: DeviceRequests) -> None:
         self._system = system
         self.win32 = Win32(system, self._program_started)
+        self.devices = DeviceKeepers(system, requests, self.win32)
         self._results: dict[Process, ActionResult | GuestError] = {}
         start_noise(system)
 
@@ -103,10 +87,13 @@ class Actor:
 
     def _main(self, process: Process, thread: Thread) -> Program[None]:
         words, number = list(process.arguments), 0
+        if words[:1] == [KEEP_DEVICE]:
+            yield from self.devices.keep(thread)
+            return
         if words[:1] == ["--id"]:
             try:
-                number = _number(words[1:2])
-            except _BadArgumentsError:
+                number = take_number(words[1:2])
+            except BadArgumentsError:
                 words = []
             words = words[2:]
         yield self._think()
@@ -119,10 +106,12 @@ class Actor:
         code = 0
         try:
             if action == "exit":
-                code, result = _number(words), Result()
+                code, result = take_number(words), Result()
+            elif action in DEVICE_ACTIONS:
+                result = yield from self.devices.act(thread, action, words)
             else:
                 result = yield from _DO[action](self, thread, words)
-        except _BadArgumentsError:
+        except BadArgumentsError:
             result = Result(ERROR_BAD_ARGUMENTS)
         except GuestError as error:
             self._results[process] = error
@@ -146,25 +135,27 @@ class Actor:
         self.win32.exit_process(process, code or (EXIT_FAILED if result.status else 0))
 
     def launch(self, thread: Thread, words: list[str]) -> Call:
-        image = _word(words)
+        image = take_word(words)
         return (yield from self.win32.create_process(thread, image, tuple(words)))
 
     def terminate(self, thread: Thread, words: list[str]) -> Call:
-        pid = _number(words)
-        code = _number(words) if words else 0
+        pid = take_number(words)
+        code = take_number(words) if words else 0
         return (yield from self.win32.terminate_process(pid, code))
 
     def create_thread(self, thread: Thread, words: list[str]) -> Call:
         return (yield from self.win32.create_thread(thread.process.pid, self._nothing))
 
     def create_remote_thread(self, thread: Thread, words: list[str]) -> Call:
-        return (yield from self.win32.create_thread(self._same_width(thread, _number(words)), self._nothing))
+        return (
+            yield from self.win32.create_thread(self._same_width(thread, take_number(words)), self._nothing)
+        )
 
     def load_library(self, thread: Thread, words: list[str]) -> Call:
-        path = _word(words)
-        times = _number(words) if words else 1
+        path = take_word(words)
+        times = take_number(words) if words else 1
         if times == 0:
-            raise _BadArgumentsError
+            raise BadArgumentsError
         result = Result()
         while times and not result.status:
             times -= 1
@@ -172,15 +163,15 @@ class Actor:
         return result
 
     def free_library(self, thread: Thread, words: list[str]) -> Call:
-        path = _word(words)
+        path = take_word(words)
         result = yield from self.win32.load_library(thread, path)
         if result.status == 0:
             result = yield from self.win32.free_library(thread, path)
         return result
 
     def inject(self, thread: Thread, words: list[str]) -> Call:
-        pid = self._same_width(thread, _number(words))
-        path = _word(words)
+        pid = self._same_width(thread, take_number(words))
+        path = take_word(words)
         if "\\" not in path:
             path = rf"{WORK_FOLDER}\{path}"
 
@@ -192,9 +183,9 @@ class Actor:
         return (yield from self.win32.create_thread(pid, load))
 
     def sleep(self, thread: Thread, words: list[str]) -> Call:
-        duration = _number(words)
+        duration = take_number(words)
         if duration == MAX_DWORD:
-            raise _BadArgumentsError
+            raise BadArgumentsError
         yield duration * MILLISECOND
         return Result()
 
@@ -225,5 +216,5 @@ _DO: dict[str, _Do] = {
     "inject": Actor.inject,
     "sleep": Actor.sleep,
 }
-IMPLEMENTED = (*_DO, "exit")
+IMPLEMENTED = (*_DO, "exit", *DEVICE_ACTIONS)
 """The actions that the model can do; ``exit`` is its main program's own."""

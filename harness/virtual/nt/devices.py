@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.virtual.dispatcher.program import Program, ended
-from harness.virtual.interfaces import DeviceRequests, IoStatus
+from harness.virtual.interfaces import DeviceRequests, IoStatus, ThreadContext, UserBuffer
 from harness.virtual.nt.objects import Process, Thread
 from harness.virtual.nt.system import NtSystem
 from harness.virtual.nt.win32 import SYSTEM_CALL
@@ -19,6 +19,7 @@ from harness.virtual.windows.status import STATUS_INVALID_HANDLE
 
 __all__ = ["DeviceCall", "Devices"]
 
+NO_BUFFER: Final = UserBuffer()
 _FIRST_HANDLE: Final = 0x80
 _HANDLE_STEP: Final = 4
 _WIN32_DEVICES: Final = "\\\\.\\"
@@ -34,6 +35,8 @@ class DeviceCall:
     handle: int = 0
     information: int = 0
     output: bytes = b""
+    request: int = 0
+    """Of one that was left pending: for :meth:`Devices.finish`."""
 
 
 class Devices:
@@ -47,6 +50,9 @@ class Devices:
         self._requests = requests
         self._files: dict[Process, dict[int, int]] = {}
         system.close_handles = self._close_all
+        system.run_down_io = lambda process, thread: ended(
+            requests.run_down(process.pid, None if thread is None else thread.tid, _passive(system))
+        )
 
     def create_file(self, thread: Thread, path: str) -> Program[DeviceCall]:
         """Open a device by its Win32 path, ``\\\\.\\Name``, or by its NT path."""
@@ -63,33 +69,66 @@ class Devices:
         return DeviceCall(opened.status, handle)
 
     def device_io_control(
-        self, thread: Thread, handle: int, code: int, data: bytes = b"", room: int = 0
+        self,
+        thread: Thread,
+        handle: int,
+        code: int,
+        given: UserBuffer = NO_BUFFER,
+        into: UserBuffer = NO_BUFFER,
+        *,
+        wait: bool = True,
     ) -> Program[DeviceCall]:
-        """Send an I/O control code with ``data``, for at most ``room`` bytes back."""
+        """Send an I/O control code.
+
+        :param wait: until it is completed; otherwise one that is left pending ends with STATUS_PENDING.
+        """
         yield self._pause()
         if (file := self._file(thread, handle)) is None:
             return DeviceCall(STATUS_INVALID_HANDLE)
         context = self._system.dispatcher.context
         with _InKernel(thread):
-            return _answer((yield from ended(self._requests.control(file, code, data, room, context))))
+            return _answer(
+                (yield from ended(self._requests.control(file, code, given, into, context, wait=wait)))
+            )
 
-    def read_file(self, thread: Thread, handle: int, size: int, offset: int = 0) -> Program[DeviceCall]:
+    def read_file(
+        self, thread: Thread, handle: int, size: int, offset: int = 0, *, wait: bool = True
+    ) -> Program[DeviceCall]:
         """Read ``size`` bytes at most."""
         yield self._pause()
         if (file := self._file(thread, handle)) is None:
             return DeviceCall(STATUS_INVALID_HANDLE)
         context = self._system.dispatcher.context
         with _InKernel(thread):
-            return _answer((yield from ended(self._requests.read(file, size, offset, context))))
+            return _answer(
+                (
+                    yield from ended(
+                        self._requests.read(file, UserBuffer(size=size), offset, context, wait=wait)
+                    )
+                )
+            )
 
-    def write_file(self, thread: Thread, handle: int, data: bytes, offset: int = 0) -> Program[DeviceCall]:
-        """Write ``data``."""
+    def write_file(
+        self, thread: Thread, handle: int, given: UserBuffer, offset: int = 0, *, wait: bool = True
+    ) -> Program[DeviceCall]:
+        """Write a buffer."""
         yield self._pause()
         if (file := self._file(thread, handle)) is None:
             return DeviceCall(STATUS_INVALID_HANDLE)
         context = self._system.dispatcher.context
         with _InKernel(thread):
-            return _answer((yield from ended(self._requests.write(file, data, offset, context))))
+            return _answer((yield from ended(self._requests.write(file, given, offset, context, wait=wait))))
+
+    def finish(self, thread: Thread, request: int) -> Program[DeviceCall]:
+        """GetOverlappedResult of a request that was left pending."""
+        with _InKernel(thread):
+            return _answer((yield from ended(self._requests.finish(request))))
+
+    def cancel_io(self, thread: Thread, request: int) -> Program[None]:
+        """CancelIo, of one request that was left pending."""
+        yield self._pause()
+        with _InKernel(thread):
+            yield from ended(self._requests.cancel(request, self._system.dispatcher.context))
 
     def close_handle(self, thread: Thread, handle: int) -> Program[DeviceCall]:
         """Close it; the driver hears of that."""
@@ -125,5 +164,9 @@ class _InKernel:
         self._thread.in_kernel = False
 
 
+def _passive(system: NtSystem) -> ThreadContext:
+    return system.dispatcher.context._replace(irql=0)
+
+
 def _answer(result: IoStatus) -> DeviceCall:
-    return DeviceCall(result.status, 0, result.information, result.output)
+    return DeviceCall(result.status, 0, result.information, result.output, result.request)

@@ -59,6 +59,9 @@ class NtSystem:
         self.close_handles: Callable[[Process], Program[None]] | None = None
         """Closes what a process that has exited has left open, in the thread that runs then; None: nobody
         opens anything."""
+        self.run_down_io: Callable[[Process, Thread | None], Program[None]] | None = None
+        """Cancels the requests to devices of a thread that exits, or of all that its process had (None), and
+        waits for their completion."""
         self._notify = notify
         self._ids = CidTable()
         self._boot()
@@ -218,6 +221,8 @@ class NtSystem:
             self._notify.thread_notify(pid=thread.process.pid, tid=thread.tid, create=False, context=context)
         )
         thread.alive = False
+        if self.run_down_io is not None and thread.process.live_threads():
+            yield from self.run_down_io(thread.process, thread)
         if not thread.process.ending:
             self._delete_thread(thread)
 
@@ -232,6 +237,8 @@ class NtSystem:
                 exit_status=process.exit_status,
             )
         )
+        if self.run_down_io is not None:
+            yield from self.run_down_io(process, None)
         if self.close_handles is not None:
             yield from self.close_handles(process)
         process.exited = True

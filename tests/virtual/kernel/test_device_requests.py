@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from booted import ListedDebugger, open_filter
+from device_machine import DeviceMachine
 
-from harness.errors import DriverBugcheck, DriverHang, GuestError
+from harness.errors import DriverBugcheck, DriverHang
 from harness.toolchain import Arch, build_driver
-from harness.virtual.clock import MILLISECOND, SECOND, Clock
+from harness.virtual.clock import MILLISECOND, SECOND
 from harness.virtual.dispatcher.policy import POLICIES
 from harness.virtual.dispatcher.program import Program
-from harness.virtual.kernel.iomanager import MAX_TRANSFER
-from harness.virtual.kernel.kernel import Kernel
+from harness.virtual.interfaces import UserBuffer
+from harness.virtual.kernel.irps import MAX_TRANSFER
 from harness.virtual.nt.devices import DeviceCall, Devices
 from harness.virtual.nt.objects import Thread
-from harness.virtual.target import VirtualTarget
 from harness.virtual.windows.status import (
     STATUS_ACCESS_DENIED,
     STATUS_BUFFER_OVERFLOW,
@@ -37,7 +35,12 @@ NAMES = (
 )
 CODES = {name: 0x22_2000 + 4 * number for number, name in enumerate(NAMES)}
 """CTL_CODE(FILE_DEVICE_UNKNOWN, 0x800 + n, METHOD_BUFFERED, FILE_ANY_ACCESS)."""
-Doing = Callable[[Devices, Thread], Program[None]]
+
+
+def booted(
+    image: bytes, *, policy: str = POLICIES[0], seed: int = 1, verifier: bool = False
+) -> DeviceMachine:
+    return DeviceMachine(image, "devices", TRIED, policy=policy, seed=seed, verifier=verifier)
 
 
 @pytest.fixture(scope="module")
@@ -47,59 +50,9 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return out.read_bytes()
 
 
-class Machine:
-    """A booted target with the driver loaded, and notepad running."""
-
-    def __init__(
-        self, image: bytes, *, policy: str = POLICIES[0], seed: int = 1, verifier: bool = False
-    ) -> None:
-        self.debugger, clock = ListedDebugger(), Clock()
-        kernel = Kernel(self.debugger, clock, print_filter=open_filter(), verifier=verifier)
-        self.debugger.kernel = kernel
-        self.target = VirtualTarget(kernel, self.debugger, clock, seed=seed, policy=policy)
-        self.clock = clock
-        self.devices = Devices(self.target.system, kernel.io)
-        self.load(image)
-        self.pid = self.launch()
-
-    def load(self, image: bytes) -> None:
-        assert self.target.load_driver("devices", self.target.put("devices.sys", image)) == 0
-
-    def launch(self) -> int:
-        pid = int(self.target.act(["launch", "notepad.exe"], 1)["child_pid"])
-        self.target.settle(300 * MILLISECOND, 20 * SECOND)
-        self.lines()
-        return pid
-
-    def lines(self) -> list[str]:
-        found = [text.decode().rstrip("\n") for text in self.debugger.prints]
-        self.debugger.prints.clear()
-        return [line for line in found if not line.startswith("[actor]")]
-
-    def do(self, *programs: Doing, pid: int | None = None, lasting: int = SECOND) -> None:
-        """Let threads of the process execute these, one each, and let time pass."""
-        process = self.target.system.processes[pid or self.pid]
-        for program, thread in zip(programs, process.live_threads(), strict=False):
-            self.target.system.run_user(thread, program(self.devices, thread))
-        self.target.settle(lasting, lasting)
-
-    def call(self, name: str, data: bytes = b"", room: int = 0, *, lasting: int = SECOND) -> DeviceCall:
-        """Open the device, send a control code, close it."""
-        results: list[DeviceCall] = []
-
-        def program(devices: Devices, thread: Thread) -> Program[None]:
-            opened = yield from devices.create_file(thread, TRIED)
-            code = CODES[name]
-            results.append((yield from devices.device_io_control(thread, opened.handle, code, data, room)))
-            yield from devices.close_handle(thread, opened.handle)
-
-        self.do(program, lasting=lasting)
-        return results[0]
-
-
 def test_a_device_is_opened_asked_and_closed_in_the_callers_thread(image: bytes) -> None:
-    machine = Machine(image)
-    found = machine.call("reverse", b"abcdef", 4)
+    machine = booted(image)
+    found = machine.call(CODES["reverse"], b"abcdef", 4)
     assert (found.status, found.information, found.output) == (0, 4, b"fedc")
     pid = machine.pid
     assert machine.lines() == [
@@ -122,16 +75,16 @@ def test_a_device_is_opened_asked_and_closed_in_the_callers_thread(image: bytes)
 def test_an_error_gives_nothing_back_and_a_warning_as_much_as_there_is_room_for(
     image: bytes, name: str, room: int, status: int, output: bytes
 ) -> None:
-    found = Machine(image).call(name, b"in", room)
+    found = booted(image).call(CODES[name], b"in", room)
     assert (found.status, found.output) == (status, output)
 
 
 def test_what_is_written_is_read_again(image: bytes) -> None:
-    machine, results = Machine(image), list[DeviceCall]()
+    machine, results = booted(image), list[DeviceCall]()
 
     def program(devices: Devices, thread: Thread) -> Program[None]:
         handle = (yield from devices.create_file(thread, r"\??\tried")).handle
-        results.append((yield from devices.write_file(thread, handle, b"kept", 1 << 40)))
+        results.append((yield from devices.write_file(thread, handle, UserBuffer.of(b"kept"), 1 << 40)))
         results.append((yield from devices.read_file(thread, handle, 100)))
 
     machine.do(program)
@@ -143,7 +96,7 @@ def test_what_is_written_is_read_again(image: bytes) -> None:
 
 
 def test_paths_that_lead_nowhere_and_drivers_that_refuse(image: bytes) -> None:
-    machine, statuses = Machine(image), list[int]()
+    machine, statuses = booted(image), list[int]()
 
     def program(devices: Devices, thread: Thread) -> Program[None]:
         for path in (r"\\.\Nobody", r"\\.\Tried\Inner\File", r"\\.\Alone", r"\\.\Alone", r"\Device\Tried"):
@@ -151,7 +104,7 @@ def test_paths_that_lead_nowhere_and_drivers_that_refuse(image: bytes) -> None:
         statuses.append((yield from devices.device_io_control(thread, 4, CODES["reverse"])).status)
         statuses.append((yield from devices.close_handle(thread, 4)).status)
         statuses.append((yield from devices.read_file(thread, 4, 1)).status)
-        statuses.append((yield from devices.write_file(thread, 4, b"")).status)
+        statuses.append((yield from devices.write_file(thread, 4, UserBuffer())).status)
 
     machine.do(program)
     refused = [STATUS_OBJECT_NAME_NOT_FOUND, STATUS_ACCESS_DENIED, 0, STATUS_ACCESS_DENIED, 0]
@@ -171,13 +124,15 @@ def test_paths_that_lead_nowhere_and_drivers_that_refuse(image: bytes) -> None:
 def test_a_pending_request_keeps_its_caller_until_it_is_completed(
     image: bytes, policy: str, name: str, said: str, information: int, waited: int
 ) -> None:
-    machine = Machine(image, policy=policy)
+    machine = booted(image, policy=policy)
     began = machine.clock.now
     ended: list[int] = []
 
     def program(devices: Devices, thread: Thread) -> Program[None]:
         handle = (yield from devices.create_file(thread, TRIED)).handle
-        found = yield from devices.device_io_control(thread, handle, CODES[name], b"xyz", 3)
+        found = yield from devices.device_io_control(
+            thread, handle, CODES[name], UserBuffer.of(b"xyz"), UserBuffer(size=3)
+        )
         ended.append(machine.clock.now)
         assert (found.status, found.information, found.output) == (0, information, b"xyz"[:information])
 
@@ -188,7 +143,7 @@ def test_a_pending_request_keeps_its_caller_until_it_is_completed(
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_requests_of_several_threads_overlap(image: bytes, policy: str) -> None:
-    machine, done = Machine(image, policy=policy), list[int]()
+    machine, done = booted(image, policy=policy), list[int]()
 
     def program(devices: Devices, thread: Thread) -> Program[None]:
         handle = (yield from devices.create_file(thread, TRIED)).handle
@@ -201,7 +156,7 @@ def test_requests_of_several_threads_overlap(image: bytes, policy: str) -> None:
 
 
 def test_what_a_process_leaves_open_is_closed_when_it_ends_and_a_driver_stays_till_then(image: bytes) -> None:
-    machine = Machine(image)
+    machine = booted(image)
 
     def program(devices: Devices, thread: Thread) -> Program[None]:
         yield from devices.create_file(thread, TRIED)
@@ -228,46 +183,29 @@ def test_what_a_process_leaves_open_is_closed_when_it_ends_and_a_driver_stays_ti
 def test_requests_completed_wrongly_are_bugchecks_that_name_the_driver(
     image: bytes, name: str, code: int, verifier: bool
 ) -> None:
-    machine = Machine(image, verifier=verifier)
+    machine = booted(image, verifier=verifier)
     with pytest.raises(DriverBugcheck) as caught:
-        machine.call(name)
+        machine.call(CODES[name])
     assert (caught.value.code, caught.value.module) == (code, "devices.sys")
     if code == 0xC9:
         assert caught.value.parameters[0] == {"as-pending": 6, "cancelable": 7}[name]
 
 
 def test_a_request_that_nobody_completes_is_a_hang(image: bytes) -> None:
-    machine = Machine(image)
+    machine = booted(image)
     words = (
         r"devices.sys hangs at devices.sys\+0x[0-9a-f]+: it left an IRP_MJ_DEVICE_CONTROL request pending,"
         " which nobody completes"
     )
     with pytest.raises(DriverHang, match=words):
-        machine.call("never", lasting=60 * SECOND)
-
-
-def test_what_is_not_modelled_is_said(image: bytes) -> None:
-    machine = Machine(image)
-
-    def neither(devices: Devices, thread: Thread) -> Program[None]:
-        handle = (yield from devices.create_file(thread, TRIED)).handle
-        yield from devices.device_io_control(thread, handle, CODES["reverse"] | 3)
-
-    def unbuffered(devices: Devices, thread: Thread) -> Program[None]:
-        handle = (yield from devices.create_file(thread, r"\\.\Alone")).handle
-        yield from devices.read_file(thread, handle, 1)
-
-    with pytest.raises(GuestError, match="sends no request 0x00222003: it is not METHOD_BUFFERED"):
-        machine.do(neither)
-    with pytest.raises(GuestError, match=r"DO_BUFFERED_IO alone; set it in DEVICE_OBJECT\.Flags"):
-        Machine(image).do(unbuffered)
+        machine.call(CODES["never"], lasting=60 * SECOND)
 
 
 def test_the_same_seed_does_the_same_again(image: bytes) -> None:
     def life() -> tuple[list[str], int]:
-        machine = Machine(image, policy="random", seed=7)
-        machine.call("by-work-item")
-        machine.call("sleep")
+        machine = booted(image, policy="random", seed=7)
+        machine.call(CODES["by-work-item"])
+        machine.call(CODES["sleep"])
         return machine.lines(), machine.clock.now
 
     assert life() == life()

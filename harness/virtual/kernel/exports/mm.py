@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from harness.virtual.cpu.traps import MemoryFault, StatusRaised
+from harness.virtual.cpu.traps import StatusRaised
 from harness.virtual.kernel.exports.registry import DATA, EXPORTS, data, export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
 from harness.virtual.kernel.system import System
@@ -33,7 +33,7 @@ def mm_get_system_routine_address(system: System, name: int) -> int:
 
 @export("MmIsAddressValid", 1)
 def mm_is_address_valid(system: System, address: int) -> int:
-    return int(system.memory.is_mapped(address))
+    return int(system.memory.is_mapped(address) or system.memory.show(address, write=False))
 
 
 @export("MmIsNonPagedSystemAddressValid", 1)
@@ -98,5 +98,4 @@ def probe_for_write(system: System, address: int, length: int, alignment: int) -
     _probe(address, length, alignment)
     for page in range(address & ~0xFFF, address + length, 0x1000):
         touched = max(page, address)
-        if not system.memory.is_mapped(touched):
-            raise MemoryFault(touched, "write", present=False)
+        system.memory.store(touched, system.memory.load(touched, 1))

@@ -10,8 +10,20 @@ from typing import Final
 
 from harness.virtual.windows.layout import Layout
 
-__all__ = ["FILE_OBJECT", "IO_STACK_LOCATION", "IO_TYPE_FILE", "IO_TYPE_IRP", "IRP", "MajorFunction"]
+__all__ = [
+    "DEVICE_DRIVER",
+    "DEVICE_STACK_SIZE",
+    "FILE_OBJECT",
+    "IO_STACK_LOCATION",
+    "IO_TYPE_FILE",
+    "IO_TYPE_IRP",
+    "IRP",
+    "MajorFunction",
+]
 
+DEVICE_DRIVER: Final = 0x08
+DEVICE_STACK_SIZE: Final = 0x4C
+"""DEVICE_OBJECT.DriverObject, and StackSize."""
 IO_TYPE_FILE: Final = 5
 IO_TYPE_IRP: Final = 6
 
@@ -21,6 +33,7 @@ IRP: Final = Layout(
     {
         "Type": (0x00, "H"),
         "Size": (0x02, "H"),
+        "MdlAddress": (0x08, "Q"),
         "Flags": (0x10, "I"),
         "SystemBuffer": (0x18, "Q"),
         "ThreadListEntry": (0x20, "QQ"),
@@ -29,7 +42,10 @@ IRP: Final = Layout(
         "RequestorMode": (0x40, "B"),
         "StackCount": (0x42, "B"),
         "CurrentLocation": (0x43, "B"),
+        "Cancel": (0x44, "B"),
+        "CancelIrql": (0x45, "B"),
         "CancelRoutine": (0x68, "Q"),
+        "UserBuffer": (0x70, "Q"),
         "Thread": (0x98, "Q"),
         "CurrentStackLocation": (0xB8, "Q"),
         "OriginalFileObject": (0xC0, "Q"),

@@ -1,0 +1,85 @@
+"""What a step came to, held to what the scenario wants of it; whose fault it is where that differs."""
+
+from __future__ import annotations
+
+from harness.errors import DriverFault, GuestError
+from harness.guests.base import ActionResult
+from harness.scenario.model import ActorStep
+from harness.toolchain.windows_errors import win32_words
+
+__all__ = ["require_answer"]
+
+_FILE_NOT_FOUND = 2
+_ACCESS_DENIED = 5
+"""What a program that a driver's callback refused usually fails to start with."""
+_IO_PENDING = 997
+"""What an overlapped request ends with that is not completed yet."""
+_SHOWN = 64
+"""Bytes of an answer that a message shows."""
+
+
+def require_answer(step: ActorStep, result: ActionResult, what: str) -> None:
+    """Raises unless the action ended as the step says.
+
+    What a driver answers is its own doing, as is what it should have refused and did not; everything else is
+    the rig's.
+
+    :param what: the step, for messages.
+    """
+    wanted = _IO_PENDING if _is_left_pending(step) and not step.status else step.status
+    if result.status != wanted:
+        _refuse_status(step, result.status, wanted, what)
+    if (returned := step.answer.returned) is not None and result.values.get("returned") != returned:
+        raise DriverFault(
+            f"{what}: the driver returned {result.values.get('returned', 0)} bytes; the step wants {returned}"
+        )
+    if (output := step.answer.output) is not None:
+        data = _output(result, what)
+        if not output.fits(data):
+            raise DriverFault(
+                f"{what}: the driver answered {_shown(data)}; the step wants {len(output.data)} bytes"
+                f" {str(output)[: 3 * _SHOWN]}".rstrip()
+            )
+
+
+def _refuse_status(step: ActorStep, status: int, wanted: int, what: str) -> None:
+    words = f"; the step wants {win32_words(wanted)}" if wanted else ""
+    if step.action.asks_driver:
+        ended = "succeeded" if status == 0 else f"ended with {win32_words(status)}"
+        raise DriverFault(f"{what} {ended}{words}", hint=_device_hint(step, status))
+    if status == 0:
+        raise DriverFault(f"{what} succeeded{words}", hint="what should have refused it did not")
+    refused = step.action.key == "launch" and status == _ACCESS_DENIED and not words
+    raise GuestError(
+        f"{what} did not happen: {win32_words(status)}{words}",
+        hint=f"where a driver is to refuse it, write status: {status} in the step" if refused else "",
+    )
+
+
+def _device_hint(step: ActorStep, status: int) -> str:
+    if step.action.key == "open_device" and status == _FILE_NOT_FOUND:
+        return r"does the driver make a symbolic link \DosDevices\NAME for what is opened as \\.\NAME?"
+    if status == 0:
+        return ""
+    return f"where the driver is to end it so, write status: {status} in the step"
+
+
+def _is_left_pending(step: ActorStep) -> bool:
+    fields = zip(step.action.fields, step.values, strict=True)
+    return any(field.name == "pending" and value for field, value in fields)
+
+
+def _output(result: ActionResult, what: str) -> bytes:
+    """The bytes in the helper's answer, which is not trusted."""
+    text = result.values.get("output", "")
+    try:
+        return bytes.fromhex(str(text))
+    except ValueError:
+        raise GuestError(
+            f"{what}: the guest helper answered with bytes that are not hexadecimal: {text!r:.80}"
+        ) from None
+
+
+def _shown(data: bytes) -> str:
+    more = " ..." if len(data) > _SHOWN else ""
+    return f"{len(data)} bytes {data[:_SHOWN].hex(' ')}{more}".rstrip()

@@ -54,6 +54,8 @@ class _Mapping:
     """Whose memory it is; 0: the system's."""
     address: int
     size: int
+    allocated: bool = False
+    """By IoAllocateMdl; otherwise the driver may lay it out anew."""
     mapped: int = 0
     """Address of the copy; 0: there is none."""
 
@@ -77,7 +79,7 @@ class Mdls:
         start = {"StartVa": address & ~(PAGE - 1), "ByteCount": size, "ByteOffset": address % PAGE}
         self._system.memory.store(mdl, MDL.pack({"Size": length, **start}))
         pid = 0 if is_kernel_address(address) else self._system.address_space
-        self._known[mdl] = _Mapping(pid, address, size)
+        self._known[mdl] = _Mapping(pid, address, size, allocated=True)
         return mdl
 
     def free(self, mdl: int) -> None:
@@ -92,7 +94,7 @@ class Mdls:
 
         :param pid: whose memory a user address is; None: the current process's.
         """
-        known, system = self._known[mdl], self._system
+        known, system = self._of(mdl), self._system
         if known.pid:
             known.pid = system.address_space if pid is None else pid
             space = system.user_space
@@ -112,7 +114,7 @@ class Mdls:
 
     def map(self, mdl: int) -> int:
         """MmMapLockedPagesSpecifyCache; the address, 0 where memory has run out."""
-        known, system = self._known[mdl], self._system
+        known, system = self._of(mdl), self._system
         if known.mapped or not known.pid:
             address = known.mapped or known.address
         else:
@@ -128,7 +130,7 @@ class Mdls:
 
     def unmap(self, mdl: int) -> None:
         """MmUnmapLockedPages: what was written is the process's."""
-        known, system = self._known[mdl], self._system
+        known, system = self._of(mdl), self._system
         if known.mapped:
             if self.flags(mdl) & MdlFlag.WRITE_OPERATION:
                 content = system.memory.load(known.mapped, known.size)
@@ -136,6 +138,16 @@ class Mdls:
             system.pool.free(known.mapped)
             known.mapped = 0
         self._clear_flags(mdl, MdlFlag.MAPPED_TO_SYSTEM_VA)
+
+    def _of(self, mdl: int) -> _Mapping:
+        """What is known of an MDL; of one that the driver laid out itself (MmInitializeMdl) what it says."""
+        known = self._known.get(mdl)
+        if known is None or not (known.allocated or known.mapped):
+            image = self._system.memory.load(mdl, MDL.size)
+            address = int(MDL.read(image, "StartVa")) + int(MDL.read(image, "ByteOffset"))
+            pid = 0 if is_kernel_address(address) else self._system.address_space
+            self._known[mdl] = _Mapping(pid, address % (1 << 64), int(MDL.read(image, "ByteCount")))
+        return self._known[mdl]
 
     def knows(self, mdl: int) -> bool:
         """There is one at that address."""

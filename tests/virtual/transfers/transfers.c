@@ -6,11 +6,12 @@
 
 #define CODE(n, method) CTL_CODE(FILE_DEVICE_UNKNOWN, 0x900 + (n), METHOD_##method, FILE_ANY_ACCESS)
 
-enum { ADD, QUEUE, RELEASE, FORGET, TRUST, BEYOND, KEEP_LOCK, COMPLETE_TWICE, MARK_PEB, LOCK, CANCEL, UNLOCKED };
+enum { ADD, QUEUE, RELEASE, FORGET, TRUST, BEYOND, KEEP_LOCK, COMPLETE_TWICE, MARK_PEB, LOCK, CANCEL, UNLOCKED, TWICE, LEAVE_LINK };
 
 static UNICODE_STRING Link = RTL_CONSTANT_STRING(L"\\DosDevices\\Transfers");
 static PDEVICE_OBJECT Device, Direct, Neither;
 static PIRP Queued;
+static BOOLEAN LeavesLink;
 
 NTKERNELAPI PVOID NTAPI PsGetProcessPeb(PEPROCESS Process);
 
@@ -169,6 +170,13 @@ static NTSTATUS Control(PIRP Irp, PIO_STACK_LOCATION Location)
         Mdl = IoAllocateMdl(Buffer, Room, FALSE, FALSE, NULL);
         MmUnlockPages(Mdl);
         return Complete(Irp, STATUS_SUCCESS, 0);
+    case CODE(TWICE, BUFFERED):
+        Complete(Irp, STATUS_SUCCESS, 0);
+        IoCompleteRequest(Irp, IO_NO_INCREMENT);
+        return STATUS_SUCCESS;
+    case CODE(LEAVE_LINK, BUFFERED):
+        LeavesLink = TRUE;
+        return Complete(Irp, STATUS_SUCCESS, 0);
     default:
         return Complete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
     }
@@ -216,7 +224,8 @@ static NTSTATUS NTAPI Dispatch(PDEVICE_OBJECT Asked, PIRP Irp)
 static VOID NTAPI Unload(PDRIVER_OBJECT Driver)
 {
     UNREFERENCED_PARAMETER(Driver);
-    IoDeleteSymbolicLink(&Link);
+    if (!LeavesLink)
+        IoDeleteSymbolicLink(&Link);
     IoDeleteDevice(Device);
     IoDeleteDevice(Direct);
     IoDeleteDevice(Neither);
@@ -234,7 +243,10 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING Path)
         Driver->MajorFunction[i] = Dispatch;
     IoCreateDevice(Driver, 0, &Name, FILE_DEVICE_UNKNOWN, 0, FALSE, &Device);
     Device->Flags |= DO_BUFFERED_IO;
-    IoCreateSymbolicLink(&Link, &Name);
+    if (!NT_SUCCESS(IoCreateSymbolicLink(&Link, &Name))) {
+        IoDeleteDevice(Device);
+        return STATUS_OBJECT_NAME_COLLISION;
+    }
     IoCreateDevice(Driver, 0, &DirectName, FILE_DEVICE_UNKNOWN, 0, FALSE, &Direct);
     Direct->Flags |= DO_DIRECT_IO;
     IoCreateDevice(Driver, 0, &NeitherName, FILE_DEVICE_UNKNOWN, 0, FALSE, &Neither);

@@ -107,8 +107,8 @@ def mm_copy_virtual_memory(
     mode: int,
     result: int,
 ) -> int:
-    """Undocumented. User-mode memory of a process here is what is known of it: images, which cannot be written
-    (a copy there ends with STATUS_PARTIAL_COPY), PEB, TEBs, and buffers of requests."""
+    """Undocumented. User-mode memory of a process here is what is known of it: images, which cannot be
+    written (a copy there ends with STATUS_PARTIAL_COPY), PEB, TEBs, and buffers of requests."""
     processes = [system.objects.at(source), system.objects.at(target)]
     spaces = [item for item in processes if isinstance(item, ProcessObject)]
     if len(spaces) != len(processes):

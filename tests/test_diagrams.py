@@ -18,4 +18,4 @@ def test_the_pages_are_drawn_from_the_code_as_it_is() -> None:
 
 def test_the_examples_on_the_page_about_scenarios_are_scenarios() -> None:
     examples = re.findall(r"```yaml\n(.*?)```", PAGES[1].read_text(encoding="utf-8"), re.DOTALL)
-    assert [parse(text, Path("scenarios.md")).name for text in examples] == ["library"]
+    assert [parse(text, Path("scenarios.md")).name for text in examples] == ["library", "device"]

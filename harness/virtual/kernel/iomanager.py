@@ -16,7 +16,7 @@ from harness.virtual.clock import SECOND
 from harness.virtual.dispatcher.program import Program, Signal, ThreadWait
 from harness.virtual.interfaces import IoStatus, OpenedFile, ThreadContext, UserBuffer
 from harness.virtual.kernel.iorequests import IoRequests
-from harness.virtual.kernel.irps import Method, Transfer
+from harness.virtual.kernel.irps import BufferTransfer, Method
 from harness.virtual.kernel.objectnames import object_name
 from harness.virtual.kernel.structures.irp import (
     DEVICE_DRIVER,
@@ -119,7 +119,7 @@ class IoManager:
     ) -> IoStatus | Program[IoStatus]:
         """See :class:`~harness.virtual.interfaces.DeviceRequests`."""
         method = _METHODS[code & _METHOD_BITS]
-        transfer = Transfer(given, into, method)
+        transfer = BufferTransfer(given, into, method)
         return self._run(
             self._requests.send(
                 file, MajorFunction.IRP_MJ_DEVICE_CONTROL, (code, 0, 0), context, transfer, wait=wait
@@ -130,7 +130,7 @@ class IoManager:
         self, file: int, into: UserBuffer, offset: int, context: ThreadContext, *, wait: bool = True
     ) -> IoStatus | Program[IoStatus]:
         """See :class:`~harness.virtual.interfaces.DeviceRequests`."""
-        transfer = Transfer(into=into, method=self._method(file, Method.WRITE_DIRECT))
+        transfer = BufferTransfer(into=into, method=self._method(file, Method.WRITE_DIRECT))
         words = (into.size, 0, offset)
         return self._run(
             self._requests.send(file, MajorFunction.IRP_MJ_READ, words, context, transfer, wait=wait)
@@ -141,7 +141,9 @@ class IoManager:
     ) -> IoStatus | Program[IoStatus]:
         """See :class:`~harness.virtual.interfaces.DeviceRequests`."""
         method = self._method(file, Method.READ_DIRECT)
-        transfer = Transfer(given) if method is Method.BUFFERED else Transfer(into=given, method=method)
+        transfer = (
+            BufferTransfer(given) if method is Method.BUFFERED else BufferTransfer(into=given, method=method)
+        )
         words = (given.size, 0, offset)
         return self._run(
             self._requests.send(

@@ -20,7 +20,7 @@ from harness.virtual.clock import MICROSECOND, SECOND
 from harness.virtual.cpu.traps import BugcheckRaised
 from harness.virtual.dispatcher.program import Program, ThreadWait
 from harness.virtual.interfaces import IoStatus, ThreadContext
-from harness.virtual.kernel.irps import Irps, Method, Request, Transfer
+from harness.virtual.kernel.irps import BufferTransfer, IoRequest, Irps, Method
 from harness.virtual.kernel.structures.irp import (
     DEVICE_DRIVER,
     FILE_OBJECT,
@@ -42,7 +42,7 @@ CANCEL_PATIENCE: Final = 300 * SECOND
 """How long a thread that ends waits for a request that was cancelled (Canceling IRPs: 5 minutes)."""
 _SPIN: Final = 10 * MICROSECOND
 """How often a lock that somebody holds is looked at."""
-_NO_TRANSFER: Final = Transfer()
+_NO_TRANSFER: Final = BufferTransfer()
 _MAJOR_FUNCTIONS: Final = 0x70
 _MULTIPLE_IRP_COMPLETE_REQUESTS: Final = 0x44
 _DRIVER_VERIFIER_IOMANAGER_VIOLATION: Final = 0xC9
@@ -65,9 +65,9 @@ class IoRequests:
         self._hang = hang
         self._unused = unused
         self._irps = Irps(system)
-        self._requests: dict[int, Request] = {}
+        self._requests: dict[int, IoRequest] = {}
         """By the address of the IRP."""
-        self._left: dict[int, Request] = {}
+        self._left: dict[int, IoRequest] = {}
         """Those that their callers left pending, by a number."""
         self._numbers = 0
         system.complete_request, system.cancel_request = self._complete, self._cancel_from_driver
@@ -90,7 +90,7 @@ class IoRequests:
         major: MajorFunction,
         words: tuple[int, int, int],
         context: ThreadContext,
-        transfer: Transfer = _NO_TRANSFER,
+        transfer: BufferTransfer = _NO_TRANSFER,
         *,
         wait: bool = True,
     ) -> Program[IoStatus]:
@@ -101,7 +101,7 @@ class IoRequests:
         system, memory = self._system, self._system.memory
         device = memory.u64(file + FILE_OBJECT.offset("DeviceObject"))
         routine = memory.u64(memory.u64(device + DEVICE_DRIVER) + _MAJOR_FUNCTIONS + 8 * major)
-        request = Request(major, routine, context, transfer, file)
+        request = IoRequest(major, routine, context, transfer, file)
         if refused := self._irps.make(device, request):
             return IoStatus(refused)
         irp, location = request.irp, self._irps.location(request)
@@ -133,7 +133,7 @@ class IoRequests:
         # The caller goes on with what was returned; a request that nobody completed stays behind.
         return request.result._replace(status=status) if request.result is not None else IoStatus(status)
 
-    def _finish(self, request: Request) -> Program[IoStatus]:
+    def _finish(self, request: IoRequest) -> Program[IoStatus]:
         """Wait until it is completed."""
         yield from self._await(request, "pending, which nobody completes")
         for handle in [handle for handle, left in self._left.items() if left is request]:
@@ -141,14 +141,14 @@ class IoRequests:
         assert request.result is not None
         return request.result
 
-    def _await(self, request: Request, how: str, patience: int = PATIENCE) -> Program[None]:
+    def _await(self, request: IoRequest, how: str, patience: int = PATIENCE) -> Program[None]:
         if request.result is None:
             reason = f"left an {request.major.name} request {how}"
             entry = self._system.call_later(patience, lambda: self._hang(reason, request.routine))
             yield ThreadWait(request.completed)
             self._system.dispatcher.cancel(entry)
 
-    def _cancel_all(self, requests: Sequence[Request], context: ThreadContext) -> Program[None]:
+    def _cancel_all(self, requests: Sequence[IoRequest], context: ThreadContext) -> Program[None]:
         for request in requests:
             if request.result is None:
                 yield from self._cancel(request.irp, context)
@@ -183,7 +183,7 @@ class IoRequests:
     def run_down(self, pid: int, tid: int | None, context: ThreadContext) -> Program[None]:
         """Cancel the requests of a thread, or of a process, and wait for their completion."""
 
-        def ends(request: Request) -> bool:
+        def ends(request: IoRequest) -> bool:
             return request.context.pid == pid and tid in (None, request.context.tid)
 
         requests = [request for request in self._requests.values() if ends(request)]

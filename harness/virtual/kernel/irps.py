@@ -34,7 +34,7 @@ from harness.virtual.windows.status import (
 if TYPE_CHECKING:
     from harness.virtual.kernel.system import System
 
-__all__ = ["MAX_TRANSFER", "Irps", "Method", "Request", "Transfer"]
+__all__ = ["MAX_TRANSFER", "BufferTransfer", "IoRequest", "Irps", "Method"]
 
 MAX_TRANSFER: Final = 16 << 20
 """Bytes that one request takes or gives at most; a larger one fails as if memory had run out."""
@@ -59,7 +59,7 @@ class Method(Enum):
 
 
 @dataclass(frozen=True)
-class Transfer:
+class BufferTransfer:
     """The buffers of a request."""
 
     given: UserBuffer = _NO_BUFFER
@@ -72,14 +72,14 @@ class Transfer:
 
 
 @dataclass(eq=False)
-class Request:
+class IoRequest:
     """An IRP that was sent and is not completed."""
 
     major: MajorFunction
     routine: int
     context: ThreadContext
     """The thread that sent it."""
-    transfer: Transfer
+    transfer: BufferTransfer
     file: int
     irp: int = 0
     given: int = 0
@@ -97,7 +97,7 @@ class Irps:
     def __init__(self, system: System) -> None:
         self._system = system
 
-    def make(self, device: int, request: Request) -> int:
+    def make(self, device: int, request: IoRequest) -> int:
         """Allocate the IRP and the buffers; STATUS_SUCCESS, or why the request is not sent."""
         memory, pool = self._system.memory, self._system.pool
         transfer = request.transfer
@@ -119,12 +119,12 @@ class Irps:
             self.take_apart(request)
         return status
 
-    def location(self, request: Request) -> int:
+    def location(self, request: IoRequest) -> int:
         """Address of the only stack location that is used, the last one."""
         locations = self._system.memory.load(request.irp + IRP.offset("StackCount"), 1)[0]
         return request.irp + IRP.size + (locations - 1) * IO_STACK_LOCATION.size
 
-    def take_apart(self, request: Request, status: int = STATUS_SUCCESS, information: int = 0) -> bytes:
+    def take_apart(self, request: IoRequest, status: int = STATUS_SUCCESS, information: int = 0) -> bytes:
         """Copy back what the request brought and free all that was made for it; what the caller received."""
         system, into = self._system, request.transfer.into
         space, pid = system.user_space, request.context.pid
@@ -144,14 +144,14 @@ class Irps:
                 space.free(pid, address)
         return output
 
-    def _place(self, request: Request, buffer: UserBuffer) -> int:
+    def _place(self, request: IoRequest, buffer: UserBuffer) -> int:
         if buffer.address is not None:
             return buffer.address
         if not buffer.size:
             return 0
         return self._system.user_space.allocate(request.context.pid, buffer.content, buffer.size)
 
-    def _hand_over(self, request: Request) -> int:
+    def _hand_over(self, request: IoRequest) -> int:
         """Make what the method wants of the buffers."""
         system, transfer = self._system, request.transfer
         irp, memory, given, into = request.irp, system.memory, transfer.given, transfer.into

@@ -33,6 +33,7 @@ from harness.virtual.kernel.deferred import Dpcs, Timers, WorkQueue
 from harness.virtual.kernel.exceptions.handlers import ExceptionHandlers
 from harness.virtual.kernel.exceptions.unwindinfo import ExceptionTable
 from harness.virtual.kernel.execution import CallbackKey, Execution, HeldUp
+from harness.virtual.kernel.generictables import GenericTable
 from harness.virtual.kernel.heap import KernelHeap
 from harness.virtual.kernel.locks import Locks
 from harness.virtual.kernel.mdls import Mdls
@@ -220,6 +221,8 @@ class System:
         self.place: Callable[[int], str]
         """An address as ``driver.sys+0x1234``."""
         self.locks = Locks(lambda address: self.place(address))
+        self.generic_tables: dict[int, GenericTable] = {}
+        """By the address of the table."""
         self.resources: dict[int, Resource] = {}
         """Every ERESOURCE by its address."""
         self.waits = Waits(self)

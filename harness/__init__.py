@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         ProcessCreate,
         ProcessExit,
         Reboot,
+        RuleBroken,
         Stop,
         ThreadCreate,
         ThreadExit,
@@ -99,6 +100,7 @@ __all__ = [
     "Reboot",
     "Recorded",
     "RigError",
+    "RuleBroken",
     "RunInterrupted",
     "RunResult",
     "Scenario",
@@ -128,7 +130,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "harness.api": ("Recorded", "check", "load_scenario", "open_trace", "record", "run"),
     "harness.events": (
-        *("KINDS", "Bugcheck", "Disconnect", "Driver", "Event", "ImageLoad", "Marker", "Print"),
+        *("KINDS", "Bugcheck", "Disconnect", "Driver", "Event", "ImageLoad", "Marker", "Print", "RuleBroken"),
         *("ProcessCreate", "ProcessExit", "Reboot", "Stop", "ThreadCreate", "ThreadExit", "kind_of"),
     ),
     "harness.order": ("CheckResult",),

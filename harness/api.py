@@ -32,6 +32,7 @@ from harness.runs.series import Series, run_series
 from harness.runs.trace_folder import through_latest
 from harness.runs.watch import Watch
 from harness.scenario import Scenario, load
+from harness.standingrules import check_standing_rules
 from harness.trace import sources
 from harness.trace.sources import TraceSource
 from harness.verdict.judge import Verdict
@@ -72,6 +73,7 @@ def run(
     step_timeout: float = Watch.printing,
     strict: bool = False,
     witness: WitnessName | None = None,
+    without_rules: Iterable[str] = (),
     trace_dir: FilePath = "traces",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Series:
@@ -106,6 +108,7 @@ def run(
         virtual target saw of the callbacks that it called, or ``breakpoint``, what the debugger saw, which
         stops at them (only with ``native``); None for the lines where any reports a callback, else the
         target.
+    :param without_rules: names of standing rules not to hold the driver to.
     :param trace_dir: where the folder with this call's traces is made.
     :param on_progress: called with what happens, on the thread of this call.
     :raises UsageError: a scenario, the driver file or an argument is wrong. Of several wrong scenarios the
@@ -113,7 +116,8 @@ def run(
         runs before was told to ``on_progress``.
     :raises RunInterrupted: Ctrl-C; the target was let go. It is a :class:`KeyboardInterrupt`.
     """
-    wanted = _scenarios(scenarios)
+    rules_off = check_standing_rules(without_rules)
+    wanted = [scenario.without_rules(rules_off) for scenario in _scenarios(scenarios)]
     if not wanted:
         raise UsageError("there is no scenario to run", hint="give scenario files, or folders of them")
     if repeat < 1:
@@ -191,6 +195,7 @@ def check(
     partial: bool = False,
     strict: bool = False,
     witness: WitnessName | None = None,
+    without_rules: Iterable[str] = (),
 ) -> Verdict:
     """Hold a recording to a scenario, as ``procnotify check`` does.
 
@@ -201,10 +206,12 @@ def check(
     :param partial: judge what there is of a recording that ended early or was cut off.
     :param strict: a promise that could not be judged is an error, as in :func:`run`.
     :param witness: on whose events the order is checked; None for those of the run that wrote the trace.
+    :param without_rules: as for :func:`run`.
     :raises UsageError: the scenario is wrong, or names something that is not there.
     :raises TraceError: the trace cannot be read.
     """
     promised = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
+    promised = promised.without_rules(check_standing_rules(without_rules))
     source = open_trace(trace, lines=lines or promised.lines) if isinstance(trace, str | PathLike) else trace
     return judge_recording(
         source,

@@ -25,6 +25,7 @@ __all__ = [
     "ProcessCreate",
     "ProcessExit",
     "Reboot",
+    "RuleBroken",
     "Stop",
     "ThreadCreate",
     "ThreadExit",
@@ -188,6 +189,17 @@ class Stop(_Common, frozen=True, tag="stop"):
     """Image that holds the address, where the debugger could tell."""
 
 
+class RuleBroken(_Common, frozen=True, tag="rule_broken"):
+    """The virtual target noticed that a driver broke a standing rule; told at the end of the capture."""
+
+    rule: str
+    """Its name, a key of :data:`harness.standingrules.STANDING_RULES`."""
+    module: str
+    """File name of the driver."""
+    message: str
+    """What it did, and where."""
+
+
 class Reboot(_Common, frozen=True, tag="reboot"):
     """The target began anew: what comes after it is another boot's, with new numbers, PIDs and clock."""
 
@@ -210,6 +222,7 @@ Event: TypeAlias = (
     | Print
     | Bugcheck
     | Stop
+    | RuleBroken
     | Reboot
     | Disconnect
 )
@@ -225,6 +238,7 @@ KINDS: dict[str, type[Event]] = {
     "print": Print,
     "bugcheck": Bugcheck,
     "stop": Stop,
+    "rule_broken": RuleBroken,
     "reboot": Reboot,
     "disconnect": Disconnect,
 }

@@ -123,6 +123,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         " the target)",
     )
     group.addoption(
+        "--procnotify-without-rule",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="do not hold the driver to this standing rule",
+    )
+    group.addoption(
         "--procnotify-trace-dir",
         default="traces",
         metavar="DIR",
@@ -219,10 +226,13 @@ class ScenarioItem(pytest.Item):
         from harness.outcome import Outcome
         from harness.report.text import printable
         from harness.runs.runner import run_scenario
+        from harness.standingrules import check_standing_rules
 
         shared = self.config.stash.setdefault(_SHARED, _SharedRig(self.config))
         try:
-            self._result = result = run_scenario(shared.rig(), self.scenario, seed=self.seed)
+            rules_off = check_standing_rules(self.config.getoption("--procnotify-without-rule"))
+            scenario = self.scenario.without_rules(rules_off)
+            self._result = result = run_scenario(shared.rig(), scenario, seed=self.seed)
         except ProcnotifyError as error:
             pytest.fail(printable(str(error)), pytrace=False)
         except Exception as error:  # noqa: BLE001  # what nobody foresaw is the rig's failure

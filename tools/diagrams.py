@@ -17,12 +17,16 @@ from harness.events import KINDS
 from harness.kd.transitions import TRANSITIONS
 from harness.scenario import RULES
 from harness.scenario.steps import HARNESS_STEPS
+from harness.standingrules import STANDING_RULES
 from harness.virtual.kernel.exports import DATA, EXPORTS, SUBSYSTEMS
 from tools.rooms import PACKAGE, ROOMS, imports_of, room_of
 
 __all__ = ["DRAWINGS", "PAGES", "redraw"]
 
-PAGES = tuple(PACKAGE.parent / "docs" / name for name in ("architecture.md", "scenarios.md", "exports.md"))
+PAGES = tuple(
+    PACKAGE.parent / "docs" / name
+    for name in ("architecture.md", "scenarios.md", "verdicts.md", "exports.md")
+)
 
 
 def draw_rooms() -> str:
@@ -135,6 +139,16 @@ def draw_exports() -> str:
     return "\n".join(rows)
 
 
+def draw_standing() -> str:
+    """The standing rules with their sources."""
+    rows = ["| rule | on Windows reported by | says | source |", "|---|---|---|---|"]
+    rows += [
+        f"| `{rule.name}` | {rule.in_verifier or 'nothing'} | {rule.sentence} | {rule.source} |"
+        for rule in STANDING_RULES.values()
+    ]
+    return "\n".join(rows)
+
+
 DRAWINGS: dict[str, Callable[[], str]] = {
     "rooms": draw_rooms,
     "errors": draw_errors,
@@ -143,6 +157,7 @@ DRAWINGS: dict[str, Callable[[], str]] = {
     "link": draw_link,
     "steps": draw_steps,
     "rules": draw_rules,
+    "standing": draw_standing,
     "exports": draw_exports,
 }
 

@@ -19,6 +19,7 @@ from harness.printmasks import parse_print_mask
 from harness.report.json_document import json_document
 from harness.runs.watch import Watch
 from harness.runs.witnesses import OFFERED
+from harness.standingrules import check_standing_rules
 from harness.virtual.dispatcher.policy import POLICIES
 from harness.virtual.interfaces import MAX_PROCESSORS
 
@@ -41,6 +42,7 @@ __all__ = [
     "strict_option",
     "timeout_option",
     "wait_option",
+    "without_rule_option",
     "witness_option",
 ]
 
@@ -171,6 +173,21 @@ witness_option = click.option(
     " callbacks, else the target.",
 )
 """``--witness``: the command is called with ``witness``."""
+
+
+def _rules_off(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> frozenset[str]:
+    return check_standing_rules(value)
+
+
+without_rule_option = click.option(
+    "--without-rule",
+    "rules_off",
+    multiple=True,
+    callback=_rules_off,
+    metavar="NAME",
+    help="Do not hold the driver to this standing rule (docs/verdicts.md). Once for each rule.",
+)
+"""``--without-rule``: the command is called with ``rules_off``."""
 
 
 def drivers_option(help_text: str) -> Callable[[Command], Command]:

@@ -15,6 +15,7 @@ from harness.cli._options import (
     part_options,
     print_json,
     strict_option,
+    without_rule_option,
     witness_option,
 )
 from harness.events import WitnessName
@@ -46,6 +47,7 @@ _FILE = click.Path(path_type=Path)
 @lines_option
 @strict_option
 @witness_option
+@without_rule_option
 @part_options
 @json_option
 def command(
@@ -56,6 +58,7 @@ def command(
     lines: Grammar | None,
     strict: bool,
     witness: WitnessName | None,
+    rules_off: frozenset[str],
     bind: tuple[str, ...],
     first: str | None,
     last: str | None,
@@ -78,7 +81,7 @@ def command(
     \b
     Exit codes (docs/verdicts.md has every situation):
       0  all held
-      1  the trace breaks the order or a lifecycle rule, or shows another fault of the driver
+      1  the trace breaks the order, a lifecycle or a standing rule, or shows another fault of the driver
       2  the scenario or the command line is wrong
       3  nothing can be said: lines are missing, the run failed or was interrupted, the trace is cut off or
          no trace, the driver was not heard, or the trace is too ambiguous to be judged; with --strict, a
@@ -86,7 +89,7 @@ def command(
       4  the trace holds a bugcheck
       5  nothing of the scenario could be judged: the driver's lines tell nothing of it
     """
-    promised = load(scenario)
+    promised = load(scenario).without_rules(rules_off)
     source = open_trace(through_latest(trace), lines or promised.lines)
     verdict = judge_recording(
         source,
@@ -110,6 +113,8 @@ def _say(trace: Path, scenario: Scenario, verdict: Verdict, verbose: bool, *, to
     if verdict.outcome is Outcome.PASSED:
         partial = f"; judged in part: {verdict.partial}" if verdict.partial else ""
         say(printable(f"{trace}: {verdict.events} events keep the promises of {scenario.name}{partial}"))
+        if verdict.observed:
+            say(printable(f"observed: {verdict.observed}"))
         for line in promise_lines(verdict.held, verdict.not_judged, verdict.not_judged_lines):
             say(printable(line))
         if verbose:

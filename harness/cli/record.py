@@ -19,6 +19,7 @@ from harness.cli._options import (
     print_json,
     strict_option,
     wait_option,
+    without_rule_option,
     witness_option,
 )
 from harness.debuggers import debugger_factory
@@ -58,6 +59,7 @@ __all__ = ["command"]
 @part_options
 @strict_option
 @witness_option
+@without_rule_option
 @debugger_option
 @wait_option
 @log_options
@@ -73,6 +75,7 @@ def command(
     last: str | None,
     strict: bool,
     witness: WitnessName | None,
+    rules_off: frozenset[str],
     debugger: str,
     wait: float,
     as_json: bool,
@@ -108,9 +111,9 @@ def command(
       4  the target bugchecked
       5  with --check: nothing of the scenario could be judged
     """
-    if check is None and (bind or first is not None or last is not None or strict):
-        raise click.UsageError("--bind, --from, --to and --strict are for --check")
-    scenario = load(check) if check is not None else None
+    if check is None and (bind or first is not None or last is not None or strict or rules_off):
+        raise click.UsageError("--bind, --from, --to, --strict and --without-rule are for --check")
+    scenario = load(check).without_rules(rules_off) if check is not None else None
     bindings = bound_by_hand(scenario, bind) if scenario is not None else {}
     grammar = lines or (scenario.lines if scenario is not None else None)
     seen_by = witness or "print"

@@ -26,6 +26,7 @@ from harness.cli._options import (
     processors_option,
     strict_option,
     timeout_option,
+    without_rule_option,
     witness_option,
 )
 from harness.debuggers import DEBUGGERS
@@ -154,6 +155,7 @@ def _seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -
 @kdfiles_option
 @strict_option
 @witness_option
+@without_rule_option
 @click.option("--fail-fast", is_flag=True, help="Stop after the first run that does not pass.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what did not pass, and the totals.")
 @policy_option
@@ -185,6 +187,7 @@ def command(
     kdfiles: bool,
     strict: bool,
     witness: WitnessName | None,
+    rules_off: frozenset[str],
     fail_fast: bool,
     quiet: bool,
     as_json: bool,
@@ -238,6 +241,7 @@ def command(
         return Outcome.USAGE
     if junit is not None:
         _begin_junit(junit)
+    scenarios = [scenario.without_rules(rules_off) for scenario in scenarios]
     runs = len(scenarios) * repeat
     report = TerminalReport(make_console(stderr=as_json), runs=runs, quiet=quiet, passing=seeds is None)
     kept = KeptTraces(keep_traces or (KeptTraces.ALL if seeds is None else KeptTraces.FAILED).value)
@@ -291,6 +295,7 @@ def command(
                 kdfiles=kdfiles,
                 strict=strict,
                 witness=witness,
+                rules_off=rules_off,
             )
             words = ["procnotify", "run", str(alike[0].path), "--seed", str(alike[0].seed), *like]
             say(f"again: {one_line(_QUOTE(words))}")
@@ -344,6 +349,7 @@ def _like(
     kdfiles: bool,
     strict: bool,
     witness: WitnessName | None,
+    rules_off: frozenset[str],
 ) -> Iterator[str]:
     """The options that decide what comes of one seed. What came without a debugger comes with the usual one
     too, and can be looked at there."""
@@ -365,6 +371,8 @@ def _like(
         yield "--strict"
     if witness is not None:
         yield from ("--witness", witness)
+    for rule in sorted(rules_off):
+        yield from ("--without-rule", rule)
 
 
 def _begin_junit(path: Path) -> None:

@@ -6,10 +6,13 @@ the helper prints.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-__all__ = ["ActionResult", "Guest", "SettlingGuest"]
+from harness.standingrules import BrokenRule
+
+__all__ = ["ActionResult", "Guest", "RuleKeepingGuest", "SettlingGuest"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,14 @@ class Guest(Protocol):
 
     def act(self, argv: list[str], *, step: int, timeout: float) -> ActionResult:
         """Run the guest helper with ``argv`` and ``--id step``; its result."""
+
+
+@runtime_checkable
+class RuleKeepingGuest(Protocol):
+    """The capability of a guest to hold its drivers to the standing rules."""
+
+    def broken_rules(self) -> Sequence[BrokenRule]:
+        """Those that were broken by now; answered by a guest that has stopped, too."""
 
 
 @runtime_checkable

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from harness.guests.base import ActionResult
 from harness.guests.virtual import TICKS_PER_SECOND
+from harness.standingrules import BrokenRule
 
 __all__ = ["InProcessGuest", "InProcessTarget"]
 
@@ -23,6 +24,8 @@ class InProcessTarget(Protocol):
     def act(self, argv: Sequence[str], step: int) -> Mapping[str, int | str]: ...
 
     def settle(self, quiet: int, maximum: int) -> int: ...
+
+    def broken_rules(self) -> Sequence[BrokenRule]: ...
 
 
 class InProcessGuest:
@@ -52,3 +55,7 @@ class InProcessGuest:
     def settle(self, *, quiet: float, maximum: float) -> None:
         """See :meth:`harness.guests.base.SettlingGuest.settle`."""
         self._target.settle(round(quiet * TICKS_PER_SECOND), round(maximum * TICKS_PER_SECOND))
+
+    def broken_rules(self) -> Sequence[BrokenRule]:
+        """See :meth:`harness.guests.base.RuleKeepingGuest.broken_rules`."""
+        return self._target.broken_rules()

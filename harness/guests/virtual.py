@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 from harness.errors import TargetLost
 from harness.guests.base import ActionResult
 from harness.guests.control import ControlChannel
+from harness.standingrules import BrokenRule
 
 __all__ = ["TICKS_PER_SECOND", "VirtualGuest"]
 
@@ -56,6 +58,11 @@ class VirtualGuest:
         """See :meth:`harness.guests.base.SettlingGuest.settle`."""
         self._call("settle", quiet=round(quiet * TICKS_PER_SECOND), max=round(maximum * TICKS_PER_SECOND))
 
+    def broken_rules(self) -> Sequence[BrokenRule]:
+        """See :meth:`harness.guests.base.RuleKeepingGuest.broken_rules`."""
+        told = _field(self._call("broken_rules"), "broken_rules", list, "broken_rules")
+        return [_broken_rule(entry) for entry in told]
+
     def _call(self, call: str, /, **args: Any) -> dict[str, Any]:
         return self._channel.call(call, args, timeout=self._timeout)
 
@@ -65,6 +72,14 @@ def _field(answer: dict[str, Any], key: str, kind: type, call: str) -> Any:
     if not isinstance(value, kind) or isinstance(value, bool):
         raise TargetLost(f"the virtual target answered {call!r} without a proper {key!r}: {answer!r:.200}")
     return value
+
+
+def _broken_rule(entry: Any) -> BrokenRule:
+    try:
+        rule, driver, message = entry
+    except (TypeError, ValueError):
+        raise TargetLost(f"the virtual target told of a broken rule without sense: {entry!r:.200}") from None
+    return BrokenRule(str(rule), str(driver), str(message))
 
 
 def _number(answer: dict[str, Any], key: str, call: str) -> int:

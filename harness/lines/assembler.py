@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from harness.events import Bugcheck, Disconnect, Event, Reboot, Stop
+from harness.events import Bugcheck, Disconnect, Event, Reboot, RuleBroken, Stop
 from harness.lines.grammar import Grammar, Splits
 from harness.lines.records import JoinedRecord, Line, RecordAssembler
 
@@ -259,6 +259,13 @@ class EventAssembler:
             first_chance=first_chance,
             module=module,
         )
+        self._next += 1
+        return [*events, event]
+
+    def rule_broken(self, rule: str, module: str, message: str) -> list[Event]:
+        """The target says that a driver broke a standing rule: what was unfinished, then that."""
+        events = self.flush()
+        event = RuleBroken(index=self._next, rule=rule, module=module, message=message)
         self._next += 1
         return [*events, event]
 

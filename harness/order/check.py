@@ -130,7 +130,7 @@ class Check:
             events=self._count,
             unobserved=(*unobserved, *rules),
             rules=len(RULES) - len(scenario.lifecycle_off) - len(rules) - len(broken),
-            skipped=bool(self._count) and not (witnesses or failures or unjudged),
+            skipped=bool(self._count) and not scenario.observe and not (witnesses or failures or unjudged),
         )
 
 

@@ -190,7 +190,7 @@ class CheckResult:
     rules: int = 0
     """How many lifecycle rules held."""
     skipped: bool = False
-    """Of no expectation there was anything to be judged."""
+    """Of no expectation there was anything to be judged, of a scenario that has some."""
 
     @property
     def passed(self) -> bool:

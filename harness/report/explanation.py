@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from harness.events import Event, kind_of
+from collections.abc import Iterable
+
+from harness.events import Event, RuleBroken, kind_of
 from harness.order.patterns import show
 from harness.order.result import CheckResult, Failure, Mark, Row
 from harness.runs.result import RunResult
 from harness.scenario.rules import RULES
+from harness.standingrules import STANDING_RULES
 
-__all__ = ["account_text", "event_words", "explanation_text"]
+__all__ = ["account_text", "broken_rules_text", "event_words", "explanation_text"]
 
 _WIDTH = 200
 """Characters of a line shown."""
@@ -38,10 +41,32 @@ def explanation_text(result: CheckResult, told: str = "") -> str:
     return "\n\n".join(text for text in texts if text)
 
 
+def broken_rules_text(broken: Iterable[RuleBroken], told: str = "") -> str:
+    """The standing rules that drivers broke, at length; a rule is explained once.
+
+    :param told: the line that is shown before it; what stands there is not repeated.
+    """
+    lines: list[str] = []
+    explained: set[str] = set()
+    for one in broken:
+        if one.message not in told:
+            lines.append(f"  {one.rule}: {one.message}")
+        rule = STANDING_RULES.get(one.rule)
+        if rule is not None and rule.name not in explained:
+            explained.add(rule.name)
+            lines += [
+                f"    {rule.sentence}",
+                f"    source: {rule.source}",
+                f"    switch it off with: rules: {{off: [{rule.name}]}}, or --without-rule {rule.name}",
+            ]
+    return "\n".join(lines)
+
+
 def account_text(result: RunResult) -> str:
     """Everything to be said about a run that did not pass, in lines."""
     explained = "" if result.check is None else explanation_text(result.check, result.reason)
-    lines = [result.reason, explained, *result.not_judged_lines, *result.notes, result.left]
+    broken = broken_rules_text(result.broken_rules, result.reason)
+    lines = [result.reason, explained, broken, *result.not_judged_lines, *result.notes, result.left]
     if result.trace is not None:
         lines.append(f"trace: {result.trace}")
     return "\n".join(line for line in lines if line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.debuggers.base import Release
 from harness.report.explanation import explanation_text
-from harness.report.verdict import promises_as_json
+from harness.report.verdict import broken_rules_as_json, promises_as_json
 from harness.runs.result import RunResult
 
 __all__ = ["release_as_json", "result_as_json"]
@@ -24,6 +24,8 @@ def result_as_json(result: RunResult) -> dict[str, object]:
         "notes": list(result.notes),
         "promises": promises_as_json(result.held, result.not_judged, result.not_judged_lines),
         "witness": result.witness,
+        "observed": result.observed or None,
+        "broken_rules": broken_rules_as_json(result.broken_rules),
         "events": result.events,
         "seconds": round(result.seconds, 3),
         "trace": result.trace,

@@ -158,6 +158,8 @@ class TerminalReport:
                 self._console.print(self._so_far(), soft_wrap=True)
             return
         self._console.print(_result_line(result), soft_wrap=True)
+        if result.observed:
+            self._console.print(_indented(f"observed: {result.observed}"), soft_wrap=True)
         if not result.outcome.failed:
             why = (result.path, result.not_judged_lines)
             if result.not_judged and why not in self._unjudged:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from harness.events import Event
+from harness.events import Event, RuleBroken
 from harness.order import CheckResult
-from harness.report.explanation import explanation_text
+from harness.report.explanation import broken_rules_text, explanation_text
 from harness.verdict.judge import Verdict
 
-__all__ = ["promises_as_json", "verdict_as_json", "verdict_text"]
+__all__ = ["broken_rules_as_json", "promises_as_json", "verdict_as_json", "verdict_text"]
 
 
 def verdict_text(verdict: Verdict) -> str:
@@ -23,7 +23,8 @@ def verdict_text(verdict: Verdict) -> str:
     explained = (
         "" if verdict.check is None or verdict.check.passed else explanation_text(verdict.check, verdict.line)
     )
-    lines = (verdict.line, explained, *verdict.not_judged_lines, *verdict.notes)
+    broken = broken_rules_text(verdict.broken_rules, verdict.line)
+    lines = (verdict.line, explained, broken, *verdict.not_judged_lines, *verdict.notes)
     return "\n".join(line for line in lines if line)
 
 
@@ -43,6 +44,8 @@ def verdict_as_json(verdict: Verdict) -> dict[str, object]:
         "stops": verdict.stops,
         "unhandled": _event(verdict.unhandled),
         "bugcheck": _event(verdict.bugcheck),
+        "observed": verdict.observed or None,
+        "broken_rules": broken_rules_as_json(verdict.broken_rules),
         "notes": list(verdict.notes),
         "promises": promises_as_json(verdict.held, verdict.not_judged, verdict.not_judged_lines),
         "check": None if verdict.check is None else _check(verdict.check, verdict.line),
@@ -52,6 +55,11 @@ def verdict_as_json(verdict: Verdict) -> dict[str, object]:
 def promises_as_json(held: int, not_judged: int, why: Sequence[str]) -> dict[str, object]:
     """How many promises held, how many could not be judged, and why."""
     return {"held": held, "not_judged": not_judged, "why": list(why)}
+
+
+def broken_rules_as_json(broken: Iterable[RuleBroken]) -> list[dict[str, object]]:
+    """The standing rules that drivers broke."""
+    return [{"rule": one.rule, "driver": one.module, "message": one.message} for one in broken]
 
 
 def _event(event: Event | None) -> object:

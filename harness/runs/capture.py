@@ -19,7 +19,7 @@ from harness.files import cannot_write, patiently
 from harness.machines.base import PreparedMachine, RecordingMachine, SeenCalls
 from harness.outcome import NOT_FAILED
 from harness.runs.livetarget import LiveTarget, machine_says
-from harness.runs.performing import begin_trace, now_text, perform, step_runner
+from harness.runs.performing import begin_trace, broken_rules, now_text, perform, step_runner
 from harness.runs.progress import EventCaptured, PhaseEntered
 from harness.runs.rig import KeptTraces, Rig
 from harness.runs.serveddrivers import guest_of_served_drivers, map_drivers
@@ -110,6 +110,7 @@ class Capture:
                     self._steps(live, served)
                 finally:
                     live.finish()
+                    live.record_broken_rules(broken_rules(rig, rig.machine.guest()))
             patience = max(DETACH_SECONDS, rig.watch.silence)
         finally:
             rig.emit(PhaseEntered("release"))

@@ -13,7 +13,7 @@ from harness.events import Event, WitnessName
 from harness.machines.base import DirectMachine, SeenCalls
 from harness.outcome import NOT_FAILED
 from harness.runs.directport import DirectPort
-from harness.runs.performing import begin_trace, now_text, perform, step_runner
+from harness.runs.performing import begin_trace, broken_rules, now_text, perform, step_runner
 from harness.runs.progress import EventCaptured, PhaseEntered
 from harness.runs.rig import KeptTraces, Rig
 from harness.runs.steps import Markers
@@ -67,6 +67,7 @@ class DirectCapture:
             perform(rig, self._scenario, port, boot.guest, steps)
         finally:
             port.finish()
+            port.record_broken_rules(broken_rules(rig, boot.guest))
             if calls_wanted(rig.witness, self.events):
                 self.calls = seen_calls(machine, rig.driver.file)
 

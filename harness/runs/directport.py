@@ -6,7 +6,7 @@ same events and the same verdict.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Final, TypeVar
 
@@ -21,6 +21,7 @@ from harness.lines import EventAssembler, Grammar
 from harness.machines.base import LoadedKernel
 from harness.runs.livetarget import PRINTS_WITHOUT_END
 from harness.runs.watch import Watch
+from harness.standingrules import BrokenRule
 from harness.virtual.banner import bugcheck_banner
 from harness.virtual.interfaces import ImageModule
 
@@ -85,6 +86,11 @@ class DirectPort:
     def finish(self) -> None:
         """Record what was left unfinished."""
         self._emit(self._assembler.flush())
+
+    def record_broken_rules(self, broken: Iterable[BrokenRule]) -> None:
+        """Record what the target noticed of its drivers."""
+        for rule, driver, message in broken:
+            self._emit(self._assembler.rule_broken(rule, driver, message))
 
     # The kernel's debugger
 

@@ -47,6 +47,7 @@ from harness.grammars import builtin_grammar
 from harness.lines import EventAssembler, Grammar
 from harness.machines.base import Machine
 from harness.runs.watch import Watch
+from harness.standingrules import BrokenRule
 
 __all__ = ["PRINTS_WITHOUT_END", "Caller", "LiveTarget", "machine_says"]
 
@@ -186,6 +187,11 @@ class LiveTarget:
     def finish(self) -> None:
         """Record what was left unfinished: a line without its end, a split line without all its parts."""
         self._emit(self._assembler.flush())
+
+    def record_broken_rules(self, broken: Iterable[BrokenRule]) -> None:
+        """Record what the target noticed of its drivers."""
+        for rule, driver, message in broken:
+            self._emit(self._assembler.rule_broken(rule, driver, message))
 
     def finish_release(self, release: Release) -> None:
         """Record what the target still said, and why it stopped, while the debugger let it go."""

@@ -9,20 +9,24 @@ from functools import partial
 
 import harness
 from harness.actions import FieldType
+from harness.errors import RigError
 from harness.files import cannot_write
 from harness.grammars import described
-from harness.guests.base import Guest
+from harness.guests.base import Guest, RuleKeepingGuest
 from harness.machines.base import LimitedMachine, Machine
 from harness.runs.livetarget import Caller
 from harness.runs.progress import PhaseEntered
 from harness.runs.rig import PROBE, Rig
+from harness.runs.sources import symbols_of
 from harness.runs.steps import Markers, StepRunner, loads_driver_itself, start_other_driver, stop_other_driver
 from harness.scenario.model import ActorStep, RepeatSteps, Scenario, Step
 from harness.scenario.unreported import FACT, unreported_text
+from harness.standingrules import BrokenRule
+from harness.symbols import with_source
 from harness.trace.format import Header
 from harness.trace.writer import TraceWriter
 
-__all__ = ["begin_trace", "now_text", "perform", "probe_names", "step_runner"]
+__all__ = ["begin_trace", "broken_rules", "now_text", "perform", "probe_names", "step_runner"]
 
 
 def step_runner(rig: Rig, scenario: Scenario, caller: Caller, guest: Guest, markers: Markers) -> StepRunner:
@@ -56,6 +60,19 @@ def perform(rig: Rig, scenario: Scenario, caller: Caller, guest: Guest, steps: S
     for other in reversed(rig.other_drivers):
         stop_other_driver(caller, guest, other)
     steps.synchronise()
+
+
+def broken_rules(rig: Rig, guest: Guest) -> list[BrokenRule]:
+    """The standing rules that drivers have broken, with the functions and lines that are known; none of a
+    guest that knows of none, or that is lost, which is told as that."""
+    if not isinstance(guest, RuleKeepingGuest):
+        return []
+    try:
+        told = guest.broken_rules()
+    except RigError:
+        return []
+    symbols = symbols_of(rig.drivers)
+    return [broken._replace(message=with_source(broken.message, symbols)) for broken in told]
 
 
 def begin_trace(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.debuggers.base import Release
-from harness.events import WitnessName
+from harness.events import RuleBroken, WitnessName
 from harness.order import CheckResult
 from harness.outcome import Outcome
 
@@ -46,6 +46,10 @@ class RunResult:
     """Which ones, and why, a line for each reason."""
     witness: WitnessName = "print"
     """On whose events the order was checked."""
+    observed: str = ""
+    """What there was of events, in words, where the scenario expects nothing."""
+    broken_rules: tuple[RuleBroken, ...] = ()
+    """The standing rules that a driver broke."""
     retries: int = 0
     """How often it was begun anew because the rig had failed; ``notes`` says why."""
 

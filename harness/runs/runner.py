@@ -102,6 +102,8 @@ def _run_once(rig: Rig, scenario: Scenario, seed: int) -> RunResult:
             held=verdict.held,
             not_judged=verdict.not_judged,
             not_judged_lines=verdict.not_judged_lines,
+            observed=verdict.observed,
+            broken_rules=verdict.broken_rules,
             seconds=monotonic() - started,
             trace=capture.trace,
             release=capture.release,

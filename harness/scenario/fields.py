@@ -11,7 +11,7 @@ from harness.events import KINDS
 __all__ = ["FIELDS", "all_fields", "kinds_with"]
 
 _NOT_FOR_PATTERNS = {"index", "line", "host_time", "totals", "parameters", "witness", "call"}
-_TEXTS = {"image", "function", "routine", "action", "phase", "text", "module"}
+_TEXTS = {"image", "function", "routine", "action", "phase", "text", "module", "rule", "message"}
 
 
 def _fields_of(kind: str) -> dict[str, type]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from harness.scenario.model import Scenario, Step, names_of
 from harness.scenario.rules import RULES
 from harness.scenario.steps import StepReader
 from harness.scenario.variables import Names
+from harness.standingrules import STANDING_RULES
 from harness.yamlfile.nodes import MapNode, Node, Source
 from harness.yamlfile.parse import parse_yaml, read_text
 
@@ -46,6 +48,7 @@ MAX_PROCESSORS: Final = 8
 """As many as the virtual target can have."""
 _REQUIRED = ("scenario", "summary", "expect")
 _OPTIONAL = (
+    "observe",
     "steps",
     "lifecycle",
     "seed",
@@ -55,6 +58,7 @@ _OPTIONAL = (
     "print_mask",
     "lines",
     "requires",
+    "rules",
 )
 
 
@@ -63,7 +67,7 @@ def _read(source: Source, text: str) -> Scenario:
     entries = source.mapping(root, "scenario", optional=(*_REQUIRED, *_OPTIONAL))
     if not source.mistakes:  # else a key that is unknown may well stand for it
         for key in _REQUIRED:
-            if key not in entries:
+            if key not in entries and not (key == "expect" and "observe" in entries):
                 source.note(root, f"scenario lacks '{key}'")
     reader = StepReader(source)
     steps: tuple[Step, ...] = source.entry(entries, "steps", reader.read, ())
@@ -74,7 +78,10 @@ def _read(source: Source, text: str) -> Scenario:
         summary=source.entry(entries, "summary", lambda node: source.text(node, "summary"), ""),
         steps=steps,
         expect=source.entry(entries, "expect", lambda node: read_expectations(source, node, names), ()),
-        lifecycle_off=source.entry(entries, "lifecycle", lambda node: _lifecycle(source, node), frozenset()),
+        observe=source.entry(entries, "observe", lambda node: _observe(source, node, entries), False),
+        lifecycle_off=source.entry(
+            entries, "lifecycle", lambda node: _off(source, node, "lifecycle", RULES), frozenset()
+        ),
         seed=source.entry(entries, "seed", lambda node: _seed(source, node), None),
         profile=source.entry(entries, "profile", lambda node: source.text(node, "profile"), None),
         policy=source.entry(entries, "policy", lambda node: source.text(node, "policy"), None),
@@ -82,6 +89,9 @@ def _read(source: Source, text: str) -> Scenario:
         print_masks=source.entry(entries, "print_mask", lambda node: _print_masks(source, node), {}),
         lines=source.entry(entries, "lines", lambda node: _lines(source, node), None),
         requires=source.entry(entries, "requires", lambda node: read_requires(source, node), ()),
+        rules_off=source.entry(
+            entries, "rules", lambda node: _off(source, node, "rules", STANDING_RULES), frozenset()
+        ),
     )
 
 
@@ -99,6 +109,14 @@ def _name(source: Source, node: Node) -> str:
     if not _NAME.fullmatch(name):
         source.fail(node, f"'{name}' is not a name for a scenario", hint="small letters, digits and -")
     return name
+
+
+def _observe(source: Source, node: Node, entries: Mapping[str, Node]) -> bool:
+    if not source.boolean(node, "observe"):
+        source.fail(node, "'observe' can only be true", hint="leave it out, and say what to expect")
+    if "expect" in entries:
+        source.fail(node, "'observe: true' expects nothing", hint="keep it or 'expect', not both")
+    return True
 
 
 def _seed(source: Source, node: Node) -> int:
@@ -133,13 +151,16 @@ def _mask(source: Source, component: str, node: Node) -> int:
     return mask
 
 
-def _lifecycle(source: Source, node: Node) -> frozenset[str]:
-    off = source.list(source.mapping(node, "lifecycle", required=("off",))["off"], "off")
+def _off(source: Source, node: Node, key: str, rules: Collection[str]) -> frozenset[str]:
+    """``{off: [NAME, ...]}``, of those rules."""
+    off = source.list(source.mapping(node, key, required=("off",))["off"], "off")
+
+    kind = "standing" if rules is STANDING_RULES else key
 
     def rule(node: Node) -> str:
         name = source.text(node, "rule")
-        if name not in RULES:
-            source.fail(node, f"unknown lifecycle rule '{name}'", hint=source.suggest(name, RULES))
+        if name not in rules:
+            source.fail(node, f"unknown {kind} rule '{name}'", hint=source.suggest(name, rules))
         return name
 
     return frozenset(source.each(off, rule))

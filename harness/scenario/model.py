@@ -25,7 +25,7 @@ Inside the step ``repeat`` a name is bound once a round, from 1: its keys are ``
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -343,6 +343,14 @@ class Scenario:
     """Of the driver's lines; None: the built-in one."""
     requires: tuple[Pattern, ...] = ()
     """Without an event of the recording for each of these no block is judged."""
+    observe: bool = False
+    """Nothing is expected; the lifecycle rules and the standing rules hold all the same."""
+    rules_off: frozenset[str] = frozenset()
+    """Names of standing rules (:mod:`harness.standingrules`) not to hold the drivers to."""
+
+    def without_rules(self, names: frozenset[str]) -> Scenario:
+        """The same, with these standing rules switched off, too."""
+        return replace(self, rules_off=self.rules_off | names)
 
     def names(self) -> dict[str, int]:
         """Names that the steps bind, see :func:`names_of`."""

@@ -27,7 +27,7 @@ FORMAT = 4
 
 2: stops and reboots stand among the events, totals name any counters, and the footer says whether the capture
 came to its end. 3: so do the places where the connection was closed. 4: an event says who saw it, where that
-is not its line, and the footer whose events the order was checked on."""
+is not its line, and the footer whose events the order was checked on; a broken standing rule is an event."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="header"):

@@ -7,12 +7,21 @@ from itertools import islice
 from operator import attrgetter
 from typing import Final
 
-from harness.events import Bugcheck, Disconnect, Event, Marker, Reboot, Stop, WitnessName
+from harness.events import (
+    Bugcheck,
+    Disconnect,
+    Event,
+    Marker,
+    Reboot,
+    RuleBroken,
+    Stop,
+    WitnessName,
+)
 
 __all__ = ["SeenBy", "is_seen_by"]
 
-_OF_ALL: Final = (Bugcheck, Stop, Reboot, Disconnect)
-"""What befell the target, whoever saw the callbacks."""
+_OF_ALL: Final = (Bugcheck, Stop, RuleBroken, Reboot, Disconnect)
+"""What befell the target, and what it says of its drivers, whoever saw the callbacks."""
 _CHUNK: Final = 4096
 _witness = attrgetter("witness")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.bugcheckcodes import bugcheck_words
 from harness.debuggers.base import Release
-from harness.events import Bugcheck, Event, Stop, WitnessName
+from harness.events import KINDS, Bugcheck, Event, RuleBroken, Stop, WitnessName
 from harness.lines import Grammar
 from harness.order import Check, CheckResult, Observation, check
 from harness.order.notjudged import not_judged_lines
@@ -19,7 +19,7 @@ from harness.verdict.boots import BootEvents, over_boots
 from harness.verdict.ending import Ending
 from harness.verdict.survey import MAX_BOOTS, Survey
 
-__all__ = ["Verdict", "judge", "survey_notes"]
+__all__ = ["Verdict", "judge", "observed_words", "survey_notes"]
 
 _SHOWN_WIDTH = 160
 """Characters of a line shown in a note."""
@@ -49,12 +49,16 @@ class Verdict:
     """How often the target halted for an exception or another stop."""
     unhandled: Stop | None = None
     """The first exception that nothing in the target handled."""
+    broken_rules: tuple[RuleBroken, ...] = ()
+    """The standing rules that a driver broke, but for those that are switched off."""
     boots: int = 1
     """How many boots of the target the events are of; each was judged by itself."""
     partial: str = ""
     """Why only a part of what happened was judged; empty: all of it was."""
     notes: tuple[str, ...] = ()
     """What is to be told besides, a line each."""
+    observed: str = ""
+    """What there was of events, in words, where the scenario expects nothing (``observe: true``)."""
     held: int = 0
     """Promises that are proved."""
     not_judged: int = 0
@@ -89,9 +93,10 @@ def judge(
     """Judge a capture. What nobody foresaw apart, nothing is raised: every outcome is in the verdict.
 
     The first that applies decides: a bugcheck (4); an exception that nothing handled or another fault of the
-    driver that ended the capture (1); the rig's failure, a target not proved to run, lines that are missing
-    or came twice, a driver that was not heard (3); the checker's findings (1), lines that the driver did not
-    count (1), what the checker could not judge (3); that there was nothing to be judged (5).
+    driver that ended the capture (1); the rig's failure, a target not proved to run (3); a standing rule that
+    is broken (1); lines that are missing or came twice, a driver that was not heard (3); the checker's
+    findings (1), lines that the driver did not count (1), what the checker could not judge (3); that there
+    was nothing to be judged (5).
 
     :param scenario: None: the capture alone is judged, not an order.
     :param events: in capture order. Iterated several times, and never held: memory does not grow with them.
@@ -138,6 +143,7 @@ class _Judge:
         self._observation = observation
         self._checking = checking
         self._off = scenario.lifecycle_off if scenario is not None else frozenset()
+        rules_off = scenario.rules_off if scenario is not None else frozenset()
         self._found = Verdict(
             Outcome.PASSED,
             loss=survey.loss,
@@ -146,9 +152,11 @@ class _Judge:
             bugcheck=survey.bugcheck,
             stops=survey.stops,
             unhandled=survey.unhandled,
+            broken_rules=tuple(broken for broken in survey.broken_rules if broken.rule not in rules_off),
             boots=len([boot for boot in survey.boots if boot.events]) or 1,
             notes=tuple(survey_notes(survey)),
             witness=witness,
+            observed=observed_words(survey.counts) if scenario is not None and scenario.observe else "",
         )
 
     def verdict(
@@ -170,7 +178,15 @@ class _Judge:
             return self._is(Outcome.RIG, unfinished, "judge what there is of it with --partial")
         if ending is not None or unfinished:
             self._found = replace(self._found, partial=unfinished or (ending.reason if ending else ""))
-        return self._of_lines() or self._of_order(strict=strict)
+        return self._of_rules(self._of_lines() or self._of_order(strict=strict))
+
+    def _of_rules(self, found: Verdict) -> Verdict:
+        """A standing rule is broken whatever came of the lines, which may be in a form that nobody reads."""
+        if not found.broken_rules or found.outcome is Outcome.BROKEN:
+            return found
+        first, *others = found.broken_rules
+        more = f" (and {len(others)} more)" if others else ""
+        return replace(found, outcome=Outcome.BROKEN, reason=f"{first.rule}: {first.message}{more}", hint="")
 
     def _is(self, outcome: Outcome, reason: str, hint: str = "") -> Verdict:
         return replace(self._found, outcome=outcome, reason=reason, hint=hint)
@@ -215,7 +231,8 @@ class _Judge:
     def _of_silence(self) -> Verdict | None:
         """Nothing heard is no promise broken."""
         survey = self._survey
-        if survey.callbacks or survey.answered:
+        assert self._scenario is not None
+        if survey.callbacks or survey.answered or self._scenario.observe:
             return None
         if self._found.witness != "print":
             what = f"the {self._found.witness} saw no callback of the driver called"
@@ -305,3 +322,10 @@ def survey_notes(survey: Survey) -> Iterator[str]:
     before = survey.loss.before
     if before:
         yield f"{before} line{'s' * (before > 1)} of the driver came before the capture began"
+
+
+def observed_words(counts: Mapping[str, int]) -> str:
+    """How many events of each kind there were: ``21 events: 3 process_create, 18 print``."""
+    total = sum(counts.values())
+    kinds = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts.get(kind))
+    return f"{total} event{'s' * (total != 1)}{': ' * bool(kinds)}{kinds}"

@@ -112,11 +112,13 @@ def judge_part(
         )
     if last is not None:
         ending, unfinished = None, ""
+    found = part.survey(survey.grammar)
+    found.broken_rules = survey.broken_rules  # they stand behind every part
     return judge(
         scenario,
         part,
         bindings,
-        survey=part.survey(survey.grammar),
+        survey=found,
         observation=observation or Observation.over(scenario, events),
         ending=ending,
         release=release,

@@ -9,16 +9,19 @@ from itertools import islice
 
 from harness.actions import ACTIONS
 from harness.callbacks import CALLBACK_KINDS
-from harness.events import Bugcheck, Driver, Event, Marker, Print, Reboot, Stop
+from harness.events import Bugcheck, Driver, Event, Marker, Print, Reboot, RuleBroken, Stop
 from harness.grammars import builtin_grammar
 from harness.lines import Grammar, Misfit
 from harness.numbers import BATCH
 from harness.trace.loss import LossCounter, LossReport
 
-__all__ = ["MAX_BOOTS", "SHOWN_LINES", "Boot", "Survey", "UnfitLine"]
+__all__ = ["MAX_BOOTS", "MAX_BROKEN_RULES", "SHOWN_LINES", "Boot", "Survey", "UnfitLine"]
 
 MAX_BOOTS = 64
 """Boots of a target that one trace is judged by; each is read once."""
+
+MAX_BROKEN_RULES = 64
+"""Broken standing rules that one trace is judged by; as many as the target tells."""
 
 SHOWN_LINES = 3
 """Lines that fit no form which are shown; of the others only the number is told."""
@@ -65,6 +68,8 @@ class Survey:
         """A step was answered by the driver: it opened its device, or asked it something."""
         self.stops = 0
         """Exceptions and other stops."""
+        self.broken_rules: list[RuleBroken] = []
+        """Standing rules that the target saw broken: the first :data:`MAX_BROKEN_RULES`."""
         self.unfit = 0
         """Lines of the driver that fit no form."""
         self.unfit_lines: list[UnfitLine] = []
@@ -154,6 +159,8 @@ class Survey:
                 self.stops += 1
                 if not event.first_chance:
                     self.unhandled = self.unhandled or event
+            case RuleBroken() if len(self.broken_rules) < MAX_BROKEN_RULES:
+                self.broken_rules.append(event)
             case _:
                 pass
 

@@ -2,8 +2,8 @@
 
 Driven by JSON lines on stdin (:mod:`harness.virtual.control`), seen by a debugger over KDNET or KDCOM. One
 thread does everything in turn: commands, the model, the emulator, the link. Commands wait while the target
-is halted in the debugger; ``status``, ``calls`` and ``stop`` are answered at any time, ``stop`` also from
-inside a command that stands still.
+is halted in the debugger; ``status``, ``calls``, ``broken_rules`` and ``stop`` are answered at any time,
+``stop`` also from inside a command that stands still.
 
 ==================  ========================================  =============================================
 call                arguments                                 result
@@ -19,6 +19,7 @@ call                arguments                                 result
 ``calls``           first, count                              calls (of callbacks, from number first on, at
                                                               most count), beyond (how many are not
                                                               remembered)
+``broken_rules``                                              broken_rules: rule, driver, message of each
 ``cancel``                                                    {}: commands that have not begun are refused
 ``stop``                                                      {}: off; a new boot starts clean
 ==================  ========================================  =============================================
@@ -58,7 +59,7 @@ from harness.virtual.stub.stub import RebootedByDebugger, TargetCrashed, TargetE
 
 __all__ = ["TargetProcess", "main"]
 
-_IMMEDIATE: Final = frozenset({"status", "calls", "stop", "cancel"})
+_IMMEDIATE: Final = frozenset({"status", "calls", "broken_rules", "stop", "cancel"})
 
 
 class _Stopped(TargetEnded):
@@ -130,6 +131,10 @@ class TargetProcess:
             return
         if request.call == "calls":
             self._answer_calls(request)
+            return
+        if request.call == "broken_rules":
+            told = self._target.broken_rules() if self._target is not None else ()
+            self._control.answer(request, {"broken_rules": [list(broken) for broken in told]})
             return
         while self._waiting:
             self._control.refuse(self._waiting.popleft(), "refused", f"taken back by {request.call!r}")

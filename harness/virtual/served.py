@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from harness.kd.session import Session
 from harness.printmasks import PrintMasks
+from harness.standingrules import BrokenRule
 from harness.virtual.boot import boot
 from harness.virtual.callbackcalls import CallLog
 from harness.virtual.clock import Clock
@@ -124,6 +125,10 @@ class ServedTarget:
     def calls(self) -> CallLog:
         """What the kernel remembers of the callbacks that it called."""
         return self._kernel.calls
+
+    def broken_rules(self) -> Sequence[BrokenRule]:
+        """See :meth:`VirtualTarget.broken_rules`."""
+        return self._target.broken_rules()
 
     def status(self) -> TargetStatus:
         """See :meth:`VirtualTarget.status`; ``halted`` while the debugger holds the target."""

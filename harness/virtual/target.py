@@ -12,6 +12,7 @@ from random import Random
 from typing import NamedTuple, Protocol, TypeVar
 
 from harness.errors import DriverBugcheck, DriverHang, GuestError, MissingImport, TargetLost
+from harness.standingrules import BrokenRule
 from harness.virtual.clock import SECOND, Clock
 from harness.virtual.dispatcher.dispatcher import Activity, Dispatcher
 from harness.virtual.dispatcher.policy import POLICIES, make_policy
@@ -51,6 +52,10 @@ class TargetKernel(NotifyRoutines, Protocol):
     @property
     def io(self) -> DeviceRequests:
         """The drivers' devices, for the processes that open them."""
+
+    @property
+    def broken_rules(self) -> Sequence[BrokenRule]:
+        """The standing rules that drivers have broken by now."""
 
     def attach(self, dispatcher: Dispatcher, threads: SystemThreads) -> None:
         """Run on ``dispatcher``, with the System process's threads from ``threads``."""
@@ -183,8 +188,12 @@ class VirtualTarget:
         self._actor.win32.use_window(pid)
 
     def status(self) -> TargetStatus:
-        """How the target is; the only call that a dead one answers."""
+        """How the target is; a dead one answers, too."""
         return self._death or TargetStatus("running", self._clock.now)
+
+    def broken_rules(self) -> Sequence[BrokenRule]:
+        """The standing rules that drivers have broken by now; a dead target answers, too."""
+        return self._kernel.broken_rules
 
     def _in_system_thread(self, action: Callable[[], _T | Program[_T]]) -> _T:
         results: list[_T] = []

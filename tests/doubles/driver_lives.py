@@ -8,6 +8,7 @@ from typing import NamedTuple
 from booted import ListedDebugger, open_filter
 
 from harness.errors import DriverBugcheck, DriverHang
+from harness.standingrules import BrokenRule
 from harness.virtual.clock import MILLISECOND, SECOND, Clock
 from harness.virtual.cpu.hardware import Hardware
 from harness.virtual.dispatcher.policy import POLICIES
@@ -22,6 +23,8 @@ class Life(NamedTuple):
     end: DriverBugcheck | DriverHang | None
     time: int
     """When it ended (100 ns units since boot)."""
+    broken_rules: tuple[BrokenRule, ...]
+    """The standing rules that it broke."""
 
 
 def live(
@@ -60,4 +63,6 @@ def live(
     except (DriverBugcheck, DriverHang) as error:
         end = error
     lines = [text.decode().rstrip("\n") for text in debugger.prints]
-    return Life([line for line in lines if not line.startswith("[actor]")], end, clock.now)
+    return Life(
+        [line for line in lines if not line.startswith("[actor]")], end, clock.now, tuple(kernel.broken_rules)
+    )

@@ -21,8 +21,8 @@ from harness.yamlfile.nodes import MAX_MISTAKES, Source
 from harness.yamlfile.parse import MAX_DEPTH
 
 TOP_KEYS = (
-    "known are scenario, summary, expect, steps, lifecycle, seed, profile, policy, processors, print_mask, "
-    "lines, requires"
+    "known are scenario, summary, expect, observe, steps, lifecycle, seed, profile, policy, processors, "
+    "print_mask, lines, requires, rules"
 )
 
 
@@ -175,7 +175,7 @@ TABLE: list[tuple[str, str, int, str]] = [
         5,
         (
             "unknown key '\\x1b[2J\\n\\u202e' in scenario; known are scenario, summary, expect, "
-            "steps, lifecycle, seed, profile, policy, processors, print_mask, lines, requires"
+            "observe, steps, lifecycle, seed, profile, policy, processors, print_mask, lines, requires, rules"
         ),
     ),
     (
@@ -199,8 +199,8 @@ TABLE: list[tuple[str, str, int, str]] = [
         topped("zzz: 1"),
         5,
         (
-            "unknown key 'zzz' in scenario; known are scenario, summary, expect, steps, lifecycle, "
-            "seed, profile, policy, processors, print_mask, lines, requires"
+            "unknown key 'zzz' in scenario; known are scenario, summary, expect, observe, steps, lifecycle, "
+            "seed, profile, policy, processors, print_mask, lines, requires, rules"
         ),
     ),
     (
@@ -268,6 +268,25 @@ TABLE: list[tuple[str, str, int, str]] = [
         topped("lifecycle: {of: [seq_unique]}"),
         5,
         "unknown key 'of' in lifecycle; known is only 'off'",
+    ),
+    (
+        "observe beside expect",
+        topped("observe: true"),
+        5,
+        "'observe: true' expects nothing; keep it or 'expect', not both",
+    ),
+    (
+        "observe what is not true",
+        topped("observe: false"),
+        5,
+        "'observe' can only be true; leave it out, and say what to expect",
+    ),
+    ("observe as a text", topped("observe: please"), 5, "observe must be true or false, not 'please'"),
+    (
+        "an unknown standing rule",
+        topped("rules: {off: [PoolTraking]}"),
+        5,
+        "unknown standing rule 'PoolTraking'; did you mean 'PoolTracking'?",
     ),
     ("lifecycle without off", topped("lifecycle: {}"), 5, "lifecycle lacks 'off'"),
     ("off as a text", topped("lifecycle: {off: seq_unique}"), 5, "off must be a list, not 'seq_unique'"),
@@ -769,7 +788,7 @@ TABLE: list[tuple[str, str, int, str]] = [
         6,
         (
             "unknown event 'next'; known are process_create, process_exit, thread_create, "
-            "thread_exit, image_load, driver, marker, print, bugcheck, stop, reboot, disconnect"
+            "thread_exit, image_load, driver, marker, print, bugcheck, stop, rule_broken, reboot, disconnect"
         ),
     ),
     (

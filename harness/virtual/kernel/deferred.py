@@ -16,7 +16,7 @@ from harness.virtual.cpu.traps import Hung, MemoryFault
 from harness.virtual.dispatcher.dispatcher import Activity, DispatchedThread, Entry
 from harness.virtual.dispatcher.program import Program, Signal
 from harness.virtual.interfaces import ThreadContext
-from harness.virtual.kernel.execution import DPC
+from harness.virtual.kernel.execution import DPC, WORK_ITEM
 from harness.virtual.windows.irql import DISPATCH_LEVEL
 
 if TYPE_CHECKING:
@@ -202,6 +202,10 @@ class WorkQueue:
         """Every WORK_QUEUE_ITEM that no worker thread has taken yet."""
         return [item.address for item in self._waiting if item.address]
 
+    def routines(self) -> list[int]:
+        """Of the work items that no worker thread has taken yet."""
+        return [item.routine for item in self._waiting]
+
     def busy(self, driver: int) -> bool:
         """An I/O work item of that driver (its DRIVER_OBJECT) has not ended."""
         return driver in self._drivers
@@ -221,9 +225,7 @@ class WorkQueue:
             running = system.dispatcher.running
             assert running is not None
             context = ThreadContext(worker.pid, worker.tid, running.cpu)
-            yield from system.enter(
-                item.routine, item.arguments, context, 0, what="a work item", awaited=False
-            )
+            yield from system.enter(item.routine, item.arguments, context, 0, what=WORK_ITEM, awaited=False)
             if item.driver:
                 self._drivers.remove(item.driver)
                 ended, self._ended = self._ended, []

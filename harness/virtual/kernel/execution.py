@@ -14,12 +14,14 @@ from harness.virtual.interfaces import ThreadContext
 if TYPE_CHECKING:
     from harness.virtual.kernel.waits import WaitBlock
 
-__all__ = ["DPC", "SYSTEM_THREAD", "CallbackKey", "Execution", "HeldUp", "NestedCall"]
+__all__ = ["DPC", "SYSTEM_THREAD", "WORK_ITEM", "CallbackKey", "Execution", "HeldUp", "NestedCall"]
 
 DPC: Final = "a DPC"
 """What a DPC is called; it runs in whatever thread it interrupts."""
 SYSTEM_THREAD: Final = "a system thread"
 """What a thread that a driver created is called."""
+WORK_ITEM: Final = "a work item"
+"""What the routine of one is called."""
 
 
 class CallbackKey(NamedTuple):

@@ -59,6 +59,8 @@ _TIMER_OR_DPC_INVALID: Final = 0xC7
 _REGIONS_LEFT_BY_DPC: Final = 4
 _GUARD_PAGE: Final = 0x1000
 _VERIFIER: Final = "Driver Verifier"
+_LOCK_HIERARCHY: Final = (0xC4, 0x1001)
+"""Bugcheck and parameter 1 of Driver Verifier's deadlock detection."""
 _RETURN_ADDRESS: Final = 8
 """Bytes that a call pushes."""
 
@@ -84,6 +86,9 @@ class Faults:
         """
         system = self._system
         code, parameters = raised.code, raised.parameters
+        if (code, parameters[0]) == _LOCK_HIERARCHY and module is not None:
+            message = f"{module} takes locks in more than one order: {raised.story}"
+            system.broken_rules.add("DeadlockDetection", module, "", message)
         system.shared_data.refresh()
         self.write_bugcheck_data(code, parameters)
         if raised.story:
@@ -166,8 +171,25 @@ class Faults:
             caller = int.from_bytes(top, "little")
         if (name := self._system.missing_imports.at(fault.address)) is not None:
             self._end_at_missing_import(name, called=fault.access == "execute")
+        self._tell_freed_pool(fault, fault.pc if self._system.module_at(fault.pc) else caller or fault.pc)
         raised = access_fault(fault, self._scene(fault.pc))
         return self._judge(raised, fault.pc, address=fault.address, caller=caller)
+
+    def _tell_freed_pool(self, fault: Faulted, pc: int) -> None:
+        system, place = self._system, self.place(pc)
+        name = self._driver_name(pc) or self.last_driver or ""
+        if system.broken_rules.knows("SpecialPool", name, place):
+            return
+        block = system.pool.freed_at(fault.address)
+        if block is None:
+            return
+        sites = (("allocated", block.site), ("freed", block.freed))
+        origin = ", ".join(
+            f"{done} at {self.place(site.address)}" for done, site in sites if site is not None
+        )
+        verb = {"read": "reads", "write": "writes to", "execute": "executes"}[fault.access]
+        message = f"{name} {verb} freed pool at {place}: {origin}"
+        system.broken_rules.add("SpecialPool", name, place, message)
 
     def _end_at_missing_import(self, name: str, *, called: bool) -> NoReturn:
         """The driver wants what this target does not have: from here on nothing could be said about it."""
@@ -252,7 +274,13 @@ class Faults:
             on_stack_guard=lambda address: bottom - _GUARD_PAGE <= address < bottom,
         )
 
+    def _tell_left(self, rule: str, what: str, routine: int) -> None:
+        # A place is behind an instruction, as a return address is.
+        name, place = self._driver_name(routine) or self.last_driver or "", self.place(routine + 1)
+        self._system.broken_rules.add(rule, name, place, f"{name} {what} by the routine at {place}")
+
     def left_irql(self, routine: int, irql: int) -> BugcheckRaised:
+        self._tell_left("IrqlReturn", f"returns at IRQL {self._system.cpu.irql}, called at {irql},", routine)
         now, context = self._system.cpu.irql, self._system.context
         if irql:
             return BugcheckRaised(_IRQL_UNEXPECTED_VALUE, now << 16 | irql << 8, routine, 0, 0)
@@ -264,6 +292,10 @@ class Faults:
         """It returned with APCs disabled, or enabled once too often: a mutex counts as well."""
         counts = -execution.guarded_regions, -execution.critical_regions
         special, normal = (count & 0xFFFF for count in counts)
+        rule = "GuardedRegions" if special else "CriticalRegions"
+        self._tell_left(
+            rule, "returns with a region entered that it does not leave, or the reverse,", execution.routine
+        )
         if execution.what == DPC:
             return BugcheckRaised(_TIMER_OR_DPC_INVALID, _REGIONS_LEFT_BY_DPC, execution.routine, 0, normal)
         if execution.what == SYSTEM_THREAD:
@@ -312,8 +344,11 @@ class Faults:
         return self._system.unloaded_at(address) or self._system.pool.owner_of(address)
 
     def place(self, address: int) -> str:
-        """``procnotify.sys+0x1234``."""
+        """``procnotify.sys+0x1234``, of a driver that was unloaded too."""
         driver = self._system.module_at(address)
         if driver is None:
-            return f"0x{address:016x}"
+            image = next(
+                (i for i in reversed(self._system.unloaded) if i.base <= address < i.base + i.size), None
+            )
+            return f"0x{address:016x}" if image is None else f"{image.name}+0x{address - image.base:x}"
         return f"{driver.module.name}+0x{address - driver.module.base:x}"

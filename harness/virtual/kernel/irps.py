@@ -105,7 +105,7 @@ class Irps:
             return STATUS_INSUFFICIENT_RESOURCES
         locations = max(memory.load(device + DEVICE_STACK_SIZE, 1)[0], 1)
         size = IRP.size + locations * IO_STACK_LOCATION.size
-        request.irp = pool.allocate(size, _TAG, paged=False, owner=None)
+        request.irp = pool.allocate(size, _TAG, paged=False, site=None)
         if not request.irp:
             return STATUS_INSUFFICIENT_RESOURCES
         head: dict[str, Value] = {"Type": IO_TYPE_IRP, "Size": size, "RequestorMode": _USER_MODE}
@@ -167,7 +167,7 @@ class Irps:
         elif into.size:
             if is_kernel_address(request.into):
                 return STATUS_ACCESS_VIOLATION
-            request.mdl = system.mdls.allocate(request.into, into.size, owner=None)
+            request.mdl = system.mdls.allocate(request.into, into.size, site=None)
             if not request.mdl:
                 return STATUS_INSUFFICIENT_RESOURCES
             memory.put_u64(irp + IRP.offset("MdlAddress"), request.mdl)
@@ -180,7 +180,7 @@ class Irps:
             content = system.user_space.read(request.context.pid, request.given, given.size)
             if content is None:
                 return STATUS_ACCESS_VIOLATION
-            request.system_buffer = system.pool.allocate(buffered, _TAG, paged=False, owner=None)
+            request.system_buffer = system.pool.allocate(buffered, _TAG, paged=False, site=None)
             if not request.system_buffer:
                 return STATUS_INSUFFICIENT_RESOURCES
             memory.store(request.system_buffer, content)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from random import Random
 from typing import Any, Final, TypeVar
 
+from harness.standingrules import BrokenRule
 from harness.virtual.callbackcalls import CallLog
 from harness.virtual.clock import MICROSECOND, Clock
 from harness.virtual.cpu.hardware import Hardware
@@ -29,7 +30,7 @@ from harness.virtual.kernel.exports import DATA, EXPORTS, ServiceTable
 from harness.virtual.kernel.faults import Faults
 from harness.virtual.kernel.heap import HEAP_BASE
 from harness.virtual.kernel.iomanager import IoManager
-from harness.virtual.kernel.leftovers import demand_freed_pool, demand_nothing_pending
+from harness.virtual.kernel.leftovers import demand_nothing_left, report_leftovers
 from harness.virtual.kernel.loader import DRIVER_UNLOAD, DRIVERS_BASE, Loader, check_driver_file
 from harness.virtual.kernel.notifications import Notifications
 from harness.virtual.kernel.pool import POOL_BASE
@@ -261,6 +262,11 @@ class Kernel:
         """Return address of the export that is being served."""
         return self._system.caller()
 
+    @property
+    def broken_rules(self) -> Sequence[BrokenRule]:
+        """The standing rules that drivers have broken by now."""
+        return self._system.broken_rules.all()
+
     def symbol(self, name: str) -> int:
         """Address of an export or of reserved data; KeyError if there is none."""
         return self._system.symbol(name)
@@ -343,7 +349,7 @@ class Kernel:
         result = yield from self._enter(module.entry_point, arguments, context, 0, what="DriverEntry")
         status = result & 0xFFFF_FFFF
         if failed(status):
-            yield from self._take_away(driver, context)
+            yield from self._take_away(driver, context, failed=True)
         else:
             self._loader.discard(driver)
             self.io.devices_ready(driver.driver_object)
@@ -361,28 +367,21 @@ class Kernel:
             return busy
         yield from self._enter(routine, (driver.driver_object,), context, 0, what="DriverUnload")
         if system.verifier:
-            self._demand_nothing_left(driver)
-        yield from self._take_away(driver, context)
+            self._change(demand_nothing_left, system, driver)
+        yield from self._take_away(driver, context, failed=False)
         return STATUS_SUCCESS
 
-    def _take_away(self, driver: LoadedDriver, context: ThreadContext) -> Program[None]:
+    def _take_away(self, driver: LoadedDriver, context: ThreadContext, *, failed: bool) -> Program[None]:
         """Unmap the image, once the I/O work items have ended that keep its driver object alive."""
         work = self._system.work
         while work.busy(driver.driver_object):
             yield ThreadWait(work.next_end())
+        report_leftovers(self._system, driver, failed=failed)
         self._tell_symbols(driver.module, context, unload=True)
         self._change(self._loader.unload, driver)
 
-    def _demand_nothing_left(self, driver: LoadedDriver) -> None:
-        module = driver.module
-        try:
-            demand_freed_pool(self._system, driver)
-            demand_nothing_pending(self._system, module.base, module.base + module.size)
-        except BugcheckRaised as violation:
-            self._faults.report_bugcheck(violation, module.name)
-
     def _change(self, change: Callable[..., None], *arguments: Any) -> None:
-        """The kernel's own work on lists that a driver can have broken."""
+        """The kernel's own work on what a driver can have broken."""
         try:
             change(*arguments)
         except BugcheckRaised as raised:

@@ -1,4 +1,7 @@
-"""What memory must not hold when it goes: Driver Verifier's checks of freed pool and of unloaded images.
+"""What a driver must not leave behind: what memory holds when it goes, and what is there when it is unloaded.
+
+With Driver Verifier some of it is a bugcheck; all of it breaks a standing rule
+(:mod:`harness.standingrules`), with the call that took what is left.
 
 Sources: Microsoft, *Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION*, *0xC7: TIMER_OR_DPC_INVALID*, *0xE4:
 WORKER_INVALID*.
@@ -6,14 +9,18 @@ WORKER_INVALID*.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from harness.virtual.cpu.traps import BugcheckRaised
+from harness.virtual.kernel.belongings import Belonging, CallSite
+from harness.virtual.kernel.execution import SYSTEM_THREAD, WORK_ITEM
 
 if TYPE_CHECKING:
     from harness.virtual.kernel.system import LoadedDriver, System
 
-__all__ = ["demand_freed_pool", "demand_nothing_pending"]
+__all__ = ["demand_nothing_left", "demand_nothing_pending", "report_leftovers"]
 
 _DRIVER_VERIFIER_DETECTED_VIOLATION: Final = 0xC4
 _POOL_NOT_FREED: Final = 0x62
@@ -39,12 +46,71 @@ def demand_nothing_pending(system: System, low: int, high: int) -> None:
                 raise BugcheckRaised(code, what, address, low, high)
 
 
-def demand_freed_pool(system: System, driver: LoadedDriver) -> None:
+def demand_nothing_left(system: System, driver: LoadedDriver) -> None:
     """The driver has unloaded itself.
 
-    :raises BugcheckRaised: there is pool that it allocated and did not free.
+    :raises BugcheckRaised: there is pool that it allocated and did not free, or its image holds something
+        that is pending.
     """
-    left = system.pool.leftovers(driver.module.name)
+    module = driver.module
+    left = system.pool.leftovers(module.name)
     if left:
-        name = system.heap.unicode_string(driver.module.name)
+        name = system.heap.unicode_string(module.name)
         raise BugcheckRaised(_DRIVER_VERIFIER_DETECTED_VIOLATION, _POOL_NOT_FREED, name, 0, len(left))
+    demand_nothing_pending(system, module.base, module.base + module.size)
+
+
+_RULES: Final[Mapping[Belonging, str]] = {
+    Belonging.CALLBACK: "UnloadCallbacks",
+    Belonging.REFERENCE: "UnloadReferences",
+    Belonging.POOL: "PoolTracking",
+    Belonging.HANDLE: "UnloadHandles",
+    Belonging.IO_WORK_ITEM: "UnloadWorkItems",
+    Belonging.QUEUED_WORK: "UnloadWorkItems",
+    Belonging.TIMER: "UnloadTimers",
+    Belonging.DPC: "UnloadDpcs",
+    Belonging.THREAD: "UnloadThreads",
+    Belonging.DEVICE: "UnloadDevices",
+    Belonging.SYMBOLIC_LINK: "UnloadSymbolicLinks",
+    Belonging.RESOURCE: "UnloadResources",
+}
+
+
+def report_leftovers(system: System, driver: LoadedDriver, *, failed: bool) -> None:
+    """The driver is about to be unmapped: what it has left behind breaks the rules, a line for each call that
+    took it.
+
+    :param failed: its DriverEntry did, so that its DriverUnload was not called.
+    """
+    name = driver.module.name
+    when = "when its DriverEntry failed" if failed else "when it was unloaded"
+    for (kind, site), count in Counter(_leftovers(system, driver)).items():
+        place = system.place(site.address)
+        message = f"{name} left behind {when}: {kind.counted(count)}, from {site.routine} at {place}"
+        system.broken_rules.add(_RULES[kind], name, f"{site.routine} at {place}", message)
+    system.belongings.forget(name)
+
+
+def _leftovers(system: System, driver: LoadedDriver) -> Iterator[tuple[Belonging, CallSite]]:
+    name = driver.module.name
+    there = _what_is_there(system)
+    for kind, key, site in system.belongings.of(name):
+        if kind not in there or key in there[kind]:
+            yield kind, site
+    for block in system.pool.leftovers(name):
+        assert block.site is not None
+        yield Belonging.POOL, block.site
+
+
+def _what_is_there(system: System) -> Mapping[Belonging, frozenset[Hashable]]:
+    """Of what ends by itself what has not ended; of the rest everything that was not given back is there."""
+    running = {
+        what: frozenset(found.routine for found in system.executions if found.what == what)
+        for what in (SYSTEM_THREAD, WORK_ITEM)
+    }
+    return {
+        Belonging.TIMER: frozenset(system.timers.running()),
+        Belonging.DPC: frozenset(system.dpcs.queued()),
+        Belonging.THREAD: running[SYSTEM_THREAD],
+        Belonging.QUEUED_WORK: running[WORK_ITEM] | frozenset(system.work.routines()),
+    }

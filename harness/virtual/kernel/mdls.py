@@ -16,6 +16,7 @@ from harness.virtual.cpu.memory import PAGE, is_kernel_address
 from harness.virtual.windows.layout import Layout
 
 if TYPE_CHECKING:
+    from harness.virtual.kernel.belongings import CallSite
     from harness.virtual.kernel.system import System
 
 __all__ = ["MDL", "MdlFlag", "Mdls"]
@@ -67,14 +68,14 @@ class Mdls:
         self._system = system
         self._known: dict[int, _Mapping] = {}
 
-    def allocate(self, address: int, size: int, *, owner: str | None) -> int:
+    def allocate(self, address: int, size: int, *, site: CallSite | None) -> int:
         """IoAllocateMdl; 0 where memory has run out.
 
-        :param owner: the driver that it is for.
+        :param site: the call of the driver that it is for.
         """
         pages = (address % PAGE + size + PAGE - 1) // PAGE
         length = MDL.size + 8 * pages
-        if length > 0xFFFF or not (mdl := self._system.pool.allocate(length, _TAG, paged=False, owner=owner)):
+        if length > 0xFFFF or not (mdl := self._system.pool.allocate(length, _TAG, paged=False, site=site)):
             return 0
         start = {"StartVa": address & ~(PAGE - 1), "ByteCount": size, "ByteOffset": address % PAGE}
         self._system.memory.store(mdl, MDL.pack({"Size": length, **start}))
@@ -119,7 +120,7 @@ class Mdls:
             address = known.mapped or known.address
         else:
             content = system.user_space.read(known.pid, known.address, known.size) or b""
-            address = system.pool.allocate(known.size, _MAPPED_TAG, paged=False, owner=None)
+            address = system.pool.allocate(known.size, _MAPPED_TAG, paged=False, site=None)
             if not address:
                 return 0
             system.memory.store(address, content)

@@ -14,6 +14,7 @@ from typing import Final, Literal, NamedTuple
 
 from harness.virtual.cpu.memory import PAGE, Memory, page_ceiling
 from harness.virtual.cpu.traps import BugcheckRaised
+from harness.virtual.kernel.belongings import CallSite
 from harness.virtual.kernel.pageable import Pageable
 
 __all__ = ["MAX_ALLOCATION", "POOL_BASE", "Pool", "PoolBlock"]
@@ -44,10 +45,17 @@ class PoolBlock(NamedTuple):
     """Bytes asked for."""
     tag: bytes
     paged: bool
-    owner: str | None
-    """Driver that allocated it."""
+    site: CallSite | None
+    """The call that allocated it; None: the kernel itself did."""
     region: int
     pages: int
+    freed: CallSite | None = None
+    """The call that freed it."""
+
+    @property
+    def owner(self) -> str | None:
+        """Driver that allocated it."""
+        return None if self.site is None else self.site.driver
 
 
 class Pool:
@@ -64,7 +72,7 @@ class Pool:
         self._live: dict[int, PoolBlock] = {}
         self._freed: OrderedDict[int, PoolBlock] = OrderedDict()
 
-    def allocate(self, size: int, tag: bytes, *, paged: bool, owner: str | None, fill: int = 0) -> int:
+    def allocate(self, size: int, tag: bytes, *, paged: bool, site: CallSite | None, fill: int = 0) -> int:
         """Address of a block of ``size`` bytes; 0 when there is no memory.
 
         :param fill: what its bytes hold at first.
@@ -84,13 +92,14 @@ class Pool:
         if paged:
             self._pageable.add(region, pages)
         self._total += pages
-        self._live[address] = PoolBlock(address, size, tag, paged, owner, region, pages)
+        self._live[address] = PoolBlock(address, size, tag, paged, site, region, pages)
         return address
 
-    def free(self, address: int, tag: bytes | None = None) -> None:
+    def free(self, address: int, tag: bytes | None = None, site: CallSite | None = None) -> None:
         """Unmap the block.
 
         :param tag: the tag given to ExFreePoolWithTag; None does not check it.
+        :param site: the call that frees it.
         :raises BugcheckRaised: 0xC2 for what is no live block, 0xC1 for one that was written around.
         """
         block = self._live.get(address)
@@ -108,7 +117,7 @@ class Pool:
         self._pageable.remove(block.region)
         self._memory.unmap(block.region)
         self._total -= block.pages
-        self._freed[address] = self._live.pop(address)
+        self._freed[address] = self._live.pop(address)._replace(freed=site)
         if len(self._freed) > _REMEMBERED:
             self._freed.popitem(last=False)
 
@@ -127,11 +136,17 @@ class Pool:
                 return block.owner
         return None
 
+    def freed_at(self, address: int) -> PoolBlock | None:
+        """The freed block whose pages held the address; None if none did, or it is forgotten."""
+        if not POOL_BASE <= address < self._next:
+            return None
+        found = (b for b in reversed(self._freed.values()) if b.region <= address < b.region + b.pages)
+        return next(found, None)
+
     def state_of(self, address: int) -> Literal["freed", "beyond"] | None:
         """What an unmapped address was: inside a freed block's pages, or the guard page behind a block."""
-        for block in reversed(self._freed.values()):
-            if block.region <= address < block.region + block.pages:
-                return "freed"
+        if self.freed_at(address) is not None:
+            return "freed"
         for block in self._live.values():
             if block.region + block.pages <= address < block.region + block.pages + PAGE:
                 return "beyond"

@@ -7,7 +7,6 @@ arguments as 64-bit words. :class:`harness.virtual.kernel.kernel.Kernel` puts th
 
 from __future__ import annotations
 
-import struct
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,13 +18,14 @@ from harness.virtual.clock import TSC_PER_UNIT
 from harness.virtual.cpu.cpu import Cpu
 from harness.virtual.cpu.hardware import Hardware
 from harness.virtual.cpu.kernel_image import KernelImage
-from harness.virtual.cpu.memory import Memory
 from harness.virtual.cpu.stacks import Stack
 from harness.virtual.cpu.traps import MemoryFault
 from harness.virtual.dispatcher.dispatcher import Activity, Dispatcher, Entry
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import DebugPort, ImageModule, KernelClock, ThreadContext
 from harness.virtual.kernel.apcs import Apcs
+from harness.virtual.kernel.belongings import Belonging, Belongings, CallSite
+from harness.virtual.kernel.brokenrules import BrokenRules
 from harness.virtual.kernel.callbacks import Callbacks
 from harness.virtual.kernel.configuration import Registry, RegistryKey
 from harness.virtual.kernel.dbgprint import Format
@@ -56,7 +56,7 @@ from harness.virtual.kernel.volume import OpenFile, Volume
 from harness.virtual.kernel.waits import Waits
 from harness.virtual.windows.irql import DISPATCH_LEVEL
 
-__all__ = ["SYSTEM_CONTEXT", "Enter", "LoadedDriver", "System", "UnloadedImage", "VarArgs"]
+__all__ = ["SYSTEM_CONTEXT", "Enter", "LoadedDriver", "System", "UnloadedImage"]
 
 SYSTEM_CONTEXT = ThreadContext(pid=4, tid=8, cpu=0)
 """A system worker thread on processor 0."""
@@ -127,23 +127,6 @@ class _ClockThread:
     busy_until: int = 0
 
 
-class VarArgs:
-    """A variable argument list: words in registers, then in memory."""
-
-    def __init__(self, memory: Memory, registers: tuple[int, ...], address: int) -> None:
-        self._memory = memory
-        self._registers = registers
-        self._address = address
-
-    def take(self, count: int) -> tuple[int, ...]:
-        """The first ``count`` words; MemoryFault where the list runs out of memory."""
-        missing = count - len(self._registers)
-        if missing <= 0:
-            return self._registers[:count]
-        rest: tuple[int, ...] = struct.unpack(f"<{missing}Q", self._memory.load(self._address, 8 * missing))
-        return self._registers + rest
-
-
 class System:
     """The kernel's state."""
 
@@ -188,6 +171,8 @@ class System:
         self.callbacks = Callbacks()
         self.calls = CallLog(clock)
         """Of callbacks, for whoever asks when the run is over."""
+        self.belongings = Belongings()
+        self.broken_rules = BrokenRules()
         self.missing_imports = MissingImports()
         self.user_blocks = UserBlocks(self.memory, self.heap, self.objects, processors=processors)
         self.user_space = UserSpace(self.memory, self.user_blocks.page)
@@ -257,6 +242,8 @@ class System:
         """By the address of the device; as they were written."""
         self.service_rsp = 0
         """RSP at the entry of the export that is being served."""
+        self.service = 0
+        """Its number in the kernel's image."""
         self.formats: dict[int, Format] = {}
         """Compiled format strings of read-only sections; forgotten when an image comes or goes."""
 
@@ -322,12 +309,13 @@ class System:
             else:
                 self.current.critical_regions -= 1
 
-    def open_handle(self, item: Handled) -> int:
-        """A kernel handle; it holds a reference to an object."""
+    def open_handle(self, item: Handled, site: CallSite | None) -> int:
+        """A kernel handle for the call that opened it; it holds a reference to an object."""
         self._next_handle += _HANDLE_STEP
         self.handles[self._next_handle] = item
         if isinstance(item, ProcessObject | ThreadObject):
             self.objects.reference(item)
+        self.belongings.take(Belonging.HANDLE, self._next_handle, site)
         return self._next_handle
 
     def call_later(
@@ -378,7 +366,18 @@ class System:
         """Return address of the export that is being served."""
         return self.memory.u64(self.service_rsp)
 
-    def owner(self) -> str | None:
-        """Name of the driver that called the export."""
-        driver = self.module_at(self.caller())
-        return None if driver is None else driver.module.name
+    def call_site(self) -> CallSite | None:
+        """Which driver called the export that is being served, and where; None: no driver did.
+
+        A routine that ends with a tail call leaves nothing on the stack but the kernel that entered it.
+        """
+        if not self.service_rsp:
+            return None
+        address = self.caller()
+        driver = self.module_at(address)
+        if driver is None and self.current is not None:
+            address = self.current.routine + 1  # behind an instruction, as a return address is
+            driver = self.module_at(address)
+        if driver is None:
+            return None
+        return CallSite(driver.module.name, self.image.functions[self.service], address)

@@ -26,6 +26,8 @@ __all__ = ["PATIENCE", "WaitBlock", "Waits", "demand_end", "stand"]
 PATIENCE: Final = 30 * SECOND
 """Target time after which a wait without a time-out, of a callback or an entry point that somebody waits for,
 is a hang although other callbacks might still come and end it."""
+LONG_WAIT: Final = SECOND
+"""Target time after which a wait in a notify routine breaks the standing rule CallbackWaitsLong."""
 LONGEST_LIFE: Final = 600 * SECOND
 """Target time after which such a callback or entry point is a hang although each of its waits ends."""
 Waitable = int | Execution
@@ -41,6 +43,7 @@ class WaitBlock:
     :param holders: the executions that have what is waited for, or are it.
     :param held: how to say that: ``held by``.
     :param irql: at which the execution waits.
+    :param began: when it began to (100 ns units since boot).
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class WaitBlock:
         held: str,
         alertability: Alertability,
         irql: int,
+        began: int,
     ) -> None:
         self.execution = execution
         self.attempt = attempt
@@ -62,6 +66,7 @@ class WaitBlock:
         self.held = held
         self.alertability = alertability
         self.irql = irql
+        self.began = began
         self.interrupted = False
         """Its thread runs APCs first, and then waits again."""
         self.signal = Signal()
@@ -106,7 +111,9 @@ class Waits:
         if status is not None:
             return status
         irql = system.cpu.irql
-        block = WaitBlock(execution, attempt, objects, what, holders, held, alertability, irql)
+        block = WaitBlock(
+            execution, attempt, objects, what, holders, held, alertability, irql, system.clock.now
+        )
         raise Continued(self._stand(block, due, late))
 
     def signalled(self, changed: Waitable) -> None:
@@ -163,12 +170,23 @@ class Waits:
             self._blocks.append(block)
             yield from self._once(block, due, late)
         execution.wait = None
+        self._tell_long_wait(block)
         if entry is not None:
             system.dispatcher.cancel(entry)
         if block.fault is not None:
             raise block.fault
         assert block.result is not None
         return block.result
+
+    def _tell_long_wait(self, block: WaitBlock) -> None:
+        system, execution = self._system, block.execution
+        waited = system.clock.now - block.began
+        driver = system.module_at(execution.routine)
+        if execution.callback is None or driver is None or waited < LONG_WAIT:
+            return
+        name, group, place = driver.module.name, execution.callback.group, system.place(execution.place)
+        message = f"{name} has its {group} notify routine wait for {waited / SECOND:.1f} s at {place}"
+        system.broken_rules.add("CallbackWaitsLong", name, place, message)
 
     def _arrange_end(self, block: WaitBlock, due: int | None, late: int) -> Entry | None:
         """What ends the wait at its time, or the run where it takes too long."""

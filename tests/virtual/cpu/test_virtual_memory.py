@@ -7,11 +7,13 @@ import pytest
 from harness.virtual.cpu.engine import UnicornEngine
 from harness.virtual.cpu.memory import PAGE, Memory, is_canonical
 from harness.virtual.cpu.traps import BugcheckRaised, MemoryFault
+from harness.virtual.kernel.belongings import CallSite
 from harness.virtual.kernel.heap import KernelHeap
 from harness.virtual.kernel.pageable import Pageable
 from harness.virtual.kernel.pool import MAX_ALLOCATION, Pool
 
 BASE = 0xFFFF_9000_0000_0000
+SITE = CallSite("a.sys", "ExAllocatePoolWithTag", BASE)
 
 
 @pytest.fixture
@@ -81,12 +83,12 @@ def test_canonical_addresses() -> None:
 
 def test_pool_blocks_end_at_an_unmapped_page(memory) -> None:
     pool = Pool(memory, Pageable(memory))
-    address = pool.allocate(24, b"Test", paged=False, owner="a.sys")
+    address = pool.allocate(24, b"Test", paged=False, site=SITE)
     assert address % 16 == 0
     assert memory.is_mapped(address, 24)
     assert not memory.is_mapped(address + 32)
     assert pool.state_of(address + 32) == "beyond"
-    large = pool.allocate(PAGE + 1, b"Test", paged=False, owner="a.sys")
+    large = pool.allocate(PAGE + 1, b"Test", paged=False, site=SITE)
     assert large % PAGE == 0
     assert [block.size for block in pool.leftovers("a.sys")] == [24, PAGE + 1]
     pool.free(address, b"Test")
@@ -95,7 +97,7 @@ def test_pool_blocks_end_at_an_unmapped_page(memory) -> None:
 
 
 def test_pool_that_does_not_exist(memory) -> None:
-    assert Pool(memory, Pageable(memory)).allocate(MAX_ALLOCATION + 1, b"Test", paged=False, owner=None) == 0
+    assert Pool(memory, Pageable(memory)).allocate(MAX_ALLOCATION + 1, b"Test", paged=False, site=None) == 0
 
 
 @pytest.mark.parametrize(("address", "kind"), [(0x1000, 0x40), (0xFFFF_A000_0000_0000, 0x46)])
@@ -107,7 +109,7 @@ def test_freeing_what_is_no_pool(memory, address, kind) -> None:
 
 def test_a_write_behind_a_block_within_its_page_is_found_when_it_is_freed(memory) -> None:
     pool = Pool(memory, Pageable(memory))
-    address = pool.allocate(20, b"Test", paged=False, owner=None)
+    address = pool.allocate(20, b"Test", paged=False, site=None)
     memory.put_u8(address + 21, 0)
     with pytest.raises(BugcheckRaised) as caught:
         pool.free(address)

@@ -102,6 +102,8 @@ static VOID NTAPI Unload(PDRIVER_OBJECT DriverObject)
         PsRemoveCreateThreadNotifyRoutine(OnThread);
     if (Case->Unload != NULL)
         Case->Unload();
+    ExDeleteResourceLite(&Resource);
+    ExDeleteResourceLite(&OtherResource);
     DbgPrint("unloaded\n");
 }
 

@@ -107,6 +107,7 @@ PRINTS = {
 def test_what_is_right_on_windows_is_right_here(executions: bytes, case: str) -> None:
     life = live(executions, case)
     assert life.end is None
+    assert life.broken_rules == ()
     expected = PRINTS[case]
     assert len(life.lines) == len(expected), life.lines
     for line, pattern in zip(life.lines, expected, strict=True):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.virtual.cpu.traps import TrapError
 from harness.virtual.kernel.exports import EXPORTS
-from harness.virtual.kernel.system import VarArgs
+from harness.virtual.kernel.varargs import VarArgs
 
 BOOTED = Booted()
 SYSTEM = BOOTED.kernel._system

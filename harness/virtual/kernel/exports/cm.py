@@ -11,6 +11,7 @@ import struct
 from typing import Final
 
 from harness.virtual.kernel.configuration import MAX_DATA, RegistryKey, RegistryValue
+from harness.virtual.kernel.exports.handles import attributes_site
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
 from harness.virtual.kernel.system import System
@@ -77,7 +78,7 @@ def zw_open_key(system: System, result: int, _access: int, attributes: int) -> i
     key = system.configuration.find(*named)
     if key is None:
         return STATUS_OBJECT_NAME_NOT_FOUND
-    system.memory.put_u64(result, system.open_handle(key))
+    system.memory.put_u64(result, system.open_handle(key, attributes_site(system, attributes)))
     return STATUS_SUCCESS
 
 
@@ -112,7 +113,7 @@ def zw_create_key(
         key, how = system.configuration.create(parent, last), _CREATED
         if key is None:
             return STATUS_INSUFFICIENT_RESOURCES
-    system.memory.put_u64(result, system.open_handle(key))
+    system.memory.put_u64(result, system.open_handle(key, attributes_site(system, attributes)))
     if disposition:
         system.memory.put_u32(disposition, how)
     return STATUS_SUCCESS

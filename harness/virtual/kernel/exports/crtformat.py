@@ -15,7 +15,8 @@ from harness.virtual.cpu.traps import BugcheckRaised
 from harness.virtual.kernel.dbgprint import MAX_FORMAT
 from harness.virtual.kernel.exports.dbg import IRQL_NOT_LESS_OR_EQUAL, format_text
 from harness.virtual.kernel.exports.registry import export
-from harness.virtual.kernel.system import System, VarArgs
+from harness.virtual.kernel.system import System
+from harness.virtual.kernel.varargs import VarArgs
 from harness.virtual.kernel.wideformat import compile_wide_format, render_wide
 
 __all__: list[str] = []

@@ -13,7 +13,8 @@ from harness.virtual.cpu.traps import BugcheckRaised, MemoryFault
 from harness.virtual.kernel.dbgprint import MAX_FORMAT, Format, compile_format, cut, render
 from harness.virtual.kernel.exports.registry import data, export
 from harness.virtual.kernel.printfilter import DEFAULT_COMPONENT, INFO_LEVEL
-from harness.virtual.kernel.system import System, VarArgs
+from harness.virtual.kernel.system import System
+from harness.virtual.kernel.varargs import VarArgs
 from harness.virtual.windows.irql import DISPATCH_LEVEL
 from harness.virtual.windows.status import STATUS_ACCESS_VIOLATION, STATUS_SUCCESS, STATUS_UNSUCCESSFUL
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 
 from harness.virtual.cpu.traps import BugcheckRaised, StatusRaised
+from harness.virtual.kernel.belongings import Belonging
 from harness.virtual.kernel.deferred import WorkItem
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.leftovers import demand_nothing_pending
@@ -50,7 +51,7 @@ def _allocate(
     limit = APC_LEVEL if paged else DISPATCH_LEVEL
     if system.cpu.irql > limit:
         raise BugcheckRaised(_BAD_POOL_CALLER, 0x8, system.cpu.irql, kind, size)
-    address = system.pool.allocate(size, tag, paged=paged, owner=system.owner(), fill=fill)
+    address = system.pool.allocate(size, tag, paged=paged, site=system.call_site(), fill=fill)
     if address == 0 and raises:
         raise StatusRaised(STATUS_INSUFFICIENT_RESOURCES)
     return address
@@ -128,7 +129,7 @@ def _free(system: System, address: int, tag: bytes | None) -> None:
         raise BugcheckRaised(_BAD_POOL_CALLER, 0x9, system.cpu.irql, int(limit == APC_LEVEL), address)
     if block is not None and system.verifier:
         demand_nothing_pending(system, address, address + block.size)
-    system.pool.free(address, tag)
+    system.pool.free(address, tag, system.call_site())
     if block is not None:
         system.locks.forget(address, block.size)
 
@@ -199,6 +200,7 @@ def ex_queue_work_item(system: System, item: int, queue: int) -> None:
     routine = system.memory.u64(item + _WORK_ROUTINE)
     parameter = system.memory.u64(item + _WORK_PARAMETER)
     system.memory.put_u64(item, item)
+    system.belongings.take(Belonging.QUEUED_WORK, routine, system.call_site())
     system.work.queue(WorkItem(routine, (parameter,), address=item))
 
 

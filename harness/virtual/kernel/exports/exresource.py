@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from harness.virtual.cpu.traps import BugcheckRaised, Hung
+from harness.virtual.kernel.belongings import Belonging
 from harness.virtual.kernel.execution import Execution
 from harness.virtual.kernel.exports.irql import with_due_interrupts
 from harness.virtual.kernel.exports.registry import export
@@ -41,6 +42,7 @@ def _holders(system: System, lock: int) -> Iterable[Execution]:
 def ex_initialize_resource_lite(system: System, resource: int) -> int:
     system.memory.store(resource, bytes(_RESOURCE_SIZE))
     system.resources[resource] = Resource()
+    system.belongings.take(Belonging.RESOURCE, resource, system.call_site())
     return 0
 
 
@@ -53,6 +55,7 @@ def ex_reinitialize_resource_lite(system: System, resource: int) -> int:
 def ex_delete_resource_lite(system: System, resource: int) -> int:
     system.memory.u64(resource)
     system.resources.pop(resource, None)
+    system.belongings.give_back(Belonging.RESOURCE, resource)
     return 0
 
 

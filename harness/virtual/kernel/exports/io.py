@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from harness.virtual.cpu.traps import BugcheckRaised
+from harness.virtual.kernel.belongings import Belonging
 from harness.virtual.kernel.deferred import WorkItem
 from harness.virtual.kernel.exports.registry import data, export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
@@ -73,6 +74,7 @@ def io_create_device(
     memory.put_u64(driver + _DRIVER_DEVICES, device)
     memory.put_u64(result, device)
     system.other_objects.add(device)
+    system.belongings.take(Belonging.DEVICE, device, system.call_site())
     if text:
         system.names[object_name(text)] = device
         system.device_names[device] = text
@@ -93,6 +95,7 @@ def io_delete_device(system: System, device: int) -> None:
     system.device_names.pop(device, None)
     if device in system.other_objects:
         system.other_objects.remove(device)
+        system.belongings.give_back(Belonging.DEVICE, device)
         system.heap.free(device)
 
 
@@ -102,6 +105,7 @@ def io_create_symbolic_link(system: System, name: int, target: int) -> int:
     if link in system.names:
         return STATUS_OBJECT_NAME_COLLISION
     system.names[link] = meant
+    system.belongings.take(Belonging.SYMBOLIC_LINK, link, system.call_site())
     return STATUS_SUCCESS
 
 
@@ -111,6 +115,7 @@ def io_delete_symbolic_link(system: System, name: int) -> int:
     if link not in system.names:
         return STATUS_OBJECT_NAME_NOT_FOUND
     del system.names[link]
+    system.belongings.give_back(Belonging.SYMBOLIC_LINK, link)
     return STATUS_SUCCESS
 
 
@@ -118,6 +123,7 @@ def io_delete_symbolic_link(system: System, name: int) -> int:
 def io_allocate_work_item(system: System, device: int) -> int:
     item = system.heap.allocate(_WORK_ITEM)
     system.memory.put_u64(item + _WORK_DEVICE, device)
+    system.belongings.take(Belonging.IO_WORK_ITEM, item, system.call_site())
     return item
 
 
@@ -126,6 +132,7 @@ def io_free_work_item(system: System, item: int) -> None:
     if not system.heap.owns(item):
         raise BugcheckRaised(_BAD_POOL_CALLER, 0x46, item, 0, 0)
     system.heap.free(item)
+    system.belongings.give_back(Belonging.IO_WORK_ITEM, item)
 
 
 @export("IoQueueWorkItem", 4)

@@ -5,6 +5,7 @@ Sources: Microsoft, wdm.h pages of each routine.
 
 from __future__ import annotations
 
+from harness.virtual.kernel.belongings import Belonging
 from harness.virtual.kernel.deferred import KDpc
 from harness.virtual.kernel.execution import DPC
 from harness.virtual.kernel.exports.irql import with_due_interrupts
@@ -44,6 +45,7 @@ def ke_set_target_processor_dpc(system: System, dpc: int, number: int) -> None:
 def ke_insert_queue_dpc(system: System, dpc: int, first: int, second: int) -> int:
     target = system.memory.u16(dpc + _DPC_NUMBER) - _TARGETED
     processor = target if 0 <= target < system.processors else system.context.cpu
+    system.belongings.take(Belonging.DPC, dpc, system.call_site())
     return with_due_interrupts(system, int(system.dpcs.insert(dpc, first, second, processor)))
 
 
@@ -89,6 +91,7 @@ def ke_set_timer_ex(system: System, timer: int, due: int, period: int, dpc: int)
     """Negative due times are relative; absolute ones are system time. The period is in milliseconds."""
     system.memory.put_u32(timer + _SIGNAL_STATE, 0)
     delay = due_time(system, due) - system.clock.now
+    system.belongings.take(Belonging.TIMER, timer, system.call_site())
     return int(system.timers.set(timer, delay, (period & 0xFFFF_FFFF) * 10_000, dpc))
 
 

@@ -30,7 +30,7 @@ _UNLOCKS_NONPAGED: Final = 0x7D
 
 @export("IoAllocateMdl", 5)
 def io_allocate_mdl(system: System, address: int, size: int, secondary: int, _charge: int, irp: int) -> int:
-    mdl = system.mdls.allocate(address, size & _MAX_SIZE, owner=system.owner())
+    mdl = system.mdls.allocate(address, size & _MAX_SIZE, site=system.call_site())
     if mdl and irp:
         link = irp + IRP.offset("MdlAddress")
         if secondary & 0xFF:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from harness.virtual.cpu.traps import BugcheckRaised, Continued
 from harness.virtual.dispatcher.program import Program
+from harness.virtual.kernel.belongings import Belonging, CallSite
+from harness.virtual.kernel.exports.handles import handle_site, take_reference
 from harness.virtual.kernel.exports.registry import data, export
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
 from harness.virtual.kernel.system import System
@@ -27,7 +29,7 @@ _OBJ_KERNEL_HANDLE = 0x200
 def obf_reference_object(system: System, address: int) -> int:
     item = system.objects.at(address)
     if item is not None:
-        system.objects.reference(item)
+        take_reference(system, item)
         return item.references
     return 1
 
@@ -42,7 +44,7 @@ def ob_reference_object_by_pointer(system: System, address: int, _access: int, _
     item = system.objects.at(address)
     if item is None:
         return STATUS_OBJECT_TYPE_MISMATCH
-    system.objects.reference(item)
+    take_reference(system, item)
     return STATUS_SUCCESS
 
 
@@ -53,19 +55,25 @@ def open_for_driver(
 
     :param attributes: OBJ_KERNEL_HANDLE and its like. The handle is one of the System process either way.
     """
+    site = handle_site(system, attributes)
     if system.handle_opening.is_watched(item):
-        raise Continued(_open_watched(system, item, access, attributes, result))
-    system.memory.put_u64(result, system.open_handle(item))
+        raise Continued(_open_watched(system, item, access, attributes, result, site))
+    system.memory.put_u64(result, system.open_handle(item, site))
     return STATUS_SUCCESS
 
 
 def _open_watched(
-    system: System, item: ProcessObject | ThreadObject, access: int, attributes: int, result: int
+    system: System,
+    item: ProcessObject | ThreadObject,
+    access: int,
+    attributes: int,
+    result: int,
+    site: CallSite | None,
 ) -> Program[int]:
     assert system.current is not None
     context, kernel = system.current.context, bool(attributes & _OBJ_KERNEL_HANDLE)
     yield from system.handle_opening.open(item, access & 0xFFFF_FFFF, context, kernel=kernel)
-    system.memory.put_u64(result, system.open_handle(item))
+    system.memory.put_u64(result, system.open_handle(item, site))
     return STATUS_SUCCESS
 
 
@@ -98,6 +106,7 @@ def obf_dereference_object(system: System, address: int) -> int:
         raise BugcheckRaised(_REFERENCE_BY_POINTER, 0, address, 2, 0)
     if not system.objects.dereference(item):
         raise BugcheckRaised(_REFERENCE_BY_POINTER, 0, address, 2, 0xFFFF_FFFF_FFFF_FFFF)
+    system.belongings.give_back(Belonging.REFERENCE, address)
     return item.references
 
 

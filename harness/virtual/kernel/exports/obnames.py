@@ -74,7 +74,7 @@ def io_query_file_dos_device_name(system: System, file: int, result: int) -> int
     if not name.lower().startswith(_VOLUME):
         return STATUS_OBJECT_PATH_NOT_FOUND
     name = _DRIVE + name[len(_VOLUME) :]
-    block = system.pool.allocate(len(_information(name, 0)), _TAG, paged=True, owner=system.owner())
+    block = system.pool.allocate(len(_information(name, 0)), _TAG, paged=True, site=system.call_site())
     if not block:
         return STATUS_NO_MEMORY
     system.memory.store(block, _information(name, block))

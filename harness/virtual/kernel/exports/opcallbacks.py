@@ -10,7 +10,8 @@ from typing import Final
 
 from harness.virtual.cpu.traps import BugcheckRaised
 from harness.virtual.kernel.altitudes import altitude_of
-from harness.virtual.kernel.exports.registration import await_calls, has_forced_integrity
+from harness.virtual.kernel.belongings import Belonging
+from harness.virtual.kernel.exports.registration import await_calls, has_forced_integrity, report_registration
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
 from harness.virtual.kernel.operationcallbacks import (
@@ -46,6 +47,15 @@ def ob_get_filter_version(_system: System) -> int:
 
 @export("ObRegisterCallbacks", 2)
 def ob_register_callbacks(system: System, registration: int, result: int) -> int:
+    status = _register_handles(system, registration, result)
+    report_registration(system, HANDLE_CALLBACK, registration, status)
+    if status == STATUS_SUCCESS:
+        handle = system.memory.u64(result)
+        system.belongings.take(Belonging.CALLBACK, (HANDLE_CALLBACK, handle), system.call_site())
+    return status
+
+
+def _register_handles(system: System, registration: int, result: int) -> int:
     memory = system.memory
     version, count = memory.u16(registration), memory.u16(registration + 2)
     system.memory.u64(result)
@@ -83,6 +93,7 @@ def ob_un_register_callbacks(system: System, handle: int) -> int:
     if found is None:
         raise BugcheckRaised(_BAD_POOL_CALLER, 0x46, handle, 0, 0)
     handles.remove(found)
+    system.belongings.give_back(Belonging.CALLBACK, (HANDLE_CALLBACK, handle))
     system.heap.free(handle)
     routines = {routine for operation in found.operations for routine in (operation.before, operation.after)}
     return await_calls(system, HANDLE_CALLBACK, routines)
@@ -103,7 +114,9 @@ def _register_keys(system: System, routine: int, altitude: int, context: int, co
     text = read_unicode_string(system, altitude) if altitude else None
     added = KeyFilter(number, None if text is None else altitude_of(text), routine, context)
     status = system.operation_callbacks.add_keys(added)
+    report_registration(system, KEY_CALLBACK, routine, status)
     if status == STATUS_SUCCESS:
+        system.belongings.take(Belonging.CALLBACK, (KEY_CALLBACK, number), system.call_site())
         system.memory.put_u64(cookie, number)
     return status
 
@@ -129,4 +142,5 @@ def cm_un_register_callback(system: System, cookie: int) -> int:
     if found is None:
         return STATUS_INVALID_PARAMETER
     keys.remove(found)
+    system.belongings.give_back(Belonging.CALLBACK, (KEY_CALLBACK, cookie))
     return await_calls(system, KEY_CALLBACK, (found.routine,))

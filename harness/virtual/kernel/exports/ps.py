@@ -6,8 +6,11 @@ Sources: Microsoft, the ``PsSet...NotifyRoutine`` pages of ntddk.h, *PsLookupPro
 
 from __future__ import annotations
 
+from harness.virtual.kernel.belongings import Belonging
 from harness.virtual.kernel.callbacks import Callback
-from harness.virtual.kernel.exports.registration import await_calls, has_forced_integrity
+from harness.virtual.kernel.execution import CallbackKey
+from harness.virtual.kernel.exports.handles import take_reference
+from harness.virtual.kernel.exports.registration import await_calls, has_forced_integrity, report_registration
 from harness.virtual.kernel.exports.registry import data, export
 from harness.virtual.kernel.objects import STILL_ACTIVE, ProcessObject, ThreadObject
 from harness.virtual.kernel.system import System
@@ -35,12 +38,18 @@ data("PsThreadType")
 data("PsJobType")
 
 
-def _register(system: System, group: str, routine: int, *, extended: bool) -> int:
+def _register(system: System, group: str, routine: int, *, extended: bool, allowed: bool = True) -> int:
     driver = system.module_at(routine)
-    if driver is None:
+    if driver is None or not allowed:
         # A routine outside every loaded image (manually mapped code) is refused on Windows 10.
-        return STATUS_ACCESS_DENIED
-    return system.callbacks.register(group, Callback(routine, extended, driver.module.name))
+        status = STATUS_ACCESS_DENIED
+    else:
+        status = system.callbacks.register(group, Callback(routine, extended, driver.module.name))
+    report_registration(system, group, routine, status)
+    if status == STATUS_SUCCESS:
+        key = CallbackKey(group, routine)
+        system.belongings.take_once_more(Belonging.CALLBACK, key, system.call_site())
+    return status
 
 
 def _remove(system: System, group: str, routine: int, *, extended: bool | None = None) -> int:
@@ -48,15 +57,15 @@ def _remove(system: System, group: str, routine: int, *, extended: bool | None =
     status = system.callbacks.remove(group, routine, extended=extended)
     if status != STATUS_SUCCESS:
         return status
+    system.belongings.give_back(Belonging.CALLBACK, CallbackKey(group, routine))
     return await_calls(system, group, (routine,))
 
 
 def _set_extended_process_routine(system: System, routine: int, remove: int) -> int:
     if remove & 0xFF:
         return _remove(system, "process", routine, extended=True)
-    if not has_forced_integrity(system, routine):
-        return STATUS_ACCESS_DENIED
-    return _register(system, "process", routine, extended=True)
+    allowed = has_forced_integrity(system, routine)
+    return _register(system, "process", routine, extended=True, allowed=allowed)
 
 
 @export("PsSetCreateProcessNotifyRoutine", 2)
@@ -272,7 +281,7 @@ def ps_lookup_process_by_process_id(system: System, pid: int, result: int) -> in
     process = system.objects.find_process(pid)
     if process is None:
         return STATUS_INVALID_PARAMETER
-    system.memory.put_u64(result, system.objects.reference(process))
+    system.memory.put_u64(result, take_reference(system, process))
     return STATUS_SUCCESS
 
 
@@ -281,7 +290,7 @@ def ps_lookup_thread_by_thread_id(system: System, tid: int, result: int) -> int:
     thread = system.objects.find_thread(tid)
     if thread is None:
         return STATUS_INVALID_PARAMETER
-    system.memory.put_u64(result, system.objects.reference(thread))
+    system.memory.put_u64(result, take_reference(system, thread))
     return STATUS_SUCCESS
 
 
@@ -291,9 +300,9 @@ def ps_lookup_process_thread_by_cid(system: System, cid: int, process_result: in
     thread, process = system.objects.find_thread(tid), system.objects.find_process(pid)
     if thread is None or process is None or thread.pid != pid:
         return STATUS_INVALID_CID
-    system.memory.put_u64(thread_result, system.objects.reference(thread))
+    system.memory.put_u64(thread_result, take_reference(system, thread))
     if process_result:
-        system.memory.put_u64(process_result, system.objects.reference(process))
+        system.memory.put_u64(process_result, take_reference(system, process))
     return STATUS_SUCCESS
 
 

@@ -12,7 +12,9 @@ from harness.virtual.cpu.traps import BugcheckRaised, Continued, ThreadEnded
 from harness.virtual.dispatcher.dispatcher import DispatchedThread
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import ThreadContext
+from harness.virtual.kernel.belongings import Belonging, CallSite
 from harness.virtual.kernel.execution import SYSTEM_THREAD
+from harness.virtual.kernel.exports.handles import attributes_site, take_reference
 from harness.virtual.kernel.exports.psquery import handle_to
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
@@ -39,7 +41,7 @@ def ps_create_system_thread(
     system: System,
     handle: int,
     _access: int,
-    _attributes: int,
+    attributes: int,
     _process: int,
     client_id: int,
     routine: int,
@@ -48,11 +50,23 @@ def ps_create_system_thread(
     system.memory.u64(handle)
     if sum(found.what == SYSTEM_THREAD for found in system.executions) >= MAX_SYSTEM_THREADS:
         return STATUS_INSUFFICIENT_RESOURCES
-    raise Continued(_create(system, handle, client_id, routine, argument))
+    sites = system.call_site(), attributes_site(system, attributes)
+    raise Continued(_create(system, handle, client_id, routine, argument, sites))
 
 
-def _create(system: System, handle: int, client_id: int, routine: int, argument: int) -> Program[int]:
+def _create(
+    system: System,
+    handle: int,
+    client_id: int,
+    routine: int,
+    argument: int,
+    sites: tuple[CallSite | None, CallSite | None],
+) -> Program[int]:
+    """:param sites: the call for the thread, and for its handle."""
+    site, handle_site = sites
+
     def body(thread: DispatchedThread) -> Program[None]:
+        system.belongings.take(Belonging.THREAD, routine, site)
         running = system.dispatcher.running
         assert running is not None
         context = ThreadContext(thread.pid, thread.tid, running.cpu)
@@ -60,7 +74,7 @@ def _create(system: System, handle: int, client_id: int, routine: int, argument:
 
     tid = yield from system.threads.create_system_thread(body)
     thread = system.objects.thread(4, tid)
-    system.memory.put_u64(handle, system.open_handle(thread))
+    system.memory.put_u64(handle, system.open_handle(thread, handle_site))
     if client_id:
         system.memory.put_u64(client_id, thread.pid)
         system.memory.put_u64(client_id + 8, tid)
@@ -86,7 +100,7 @@ def ob_reference_object_by_handle(
     wanted = "PsThreadType" if isinstance(item, ThreadObject) else "PsProcessType"
     if kind and kind != system.memory.u64(system.symbol(wanted)):
         return STATUS_OBJECT_TYPE_MISMATCH
-    system.memory.put_u64(result, system.objects.reference(item))
+    system.memory.put_u64(result, take_reference(system, item))
     return STATUS_SUCCESS
 
 
@@ -95,6 +109,7 @@ def zw_close(system: System, handle: int) -> int:
     item = system.handles.pop(handle, None)
     if item is None:
         return STATUS_INVALID_HANDLE
+    system.belongings.give_back(Belonging.HANDLE, handle)
     if isinstance(item, ProcessObject | ThreadObject):
         system.objects.dereference(item)
     elif isinstance(item, OpenFile) and item.delete_on_close:

@@ -7,7 +7,7 @@
 
 The function gets the kernel's state and its arguments as unsigned 64-bit words; what it returns goes to
 RAX (None for a function without a result). A function with ``variadic=True`` gets a
-:class:`~harness.virtual.kernel.system.VarArgs` last.
+:class:`~harness.virtual.kernel.varargs.VarArgs` last.
 """
 
 from __future__ import annotations

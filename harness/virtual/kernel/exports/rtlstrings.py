@@ -191,7 +191,7 @@ def give_string(
     _, maximum, buffer = string_parts(system, destination)
     if allocate & 0xFF:
         maximum = len(data) + nul
-        buffer = system.pool.allocate(maximum, _STRING_TAG, paged=True, owner=system.owner())
+        buffer = system.pool.allocate(maximum, _STRING_TAG, paged=True, site=system.call_site())
         if not buffer:
             return STATUS_NO_MEMORY
     elif len(data) + nul > maximum:

@@ -21,7 +21,7 @@ def se_locate_process_image_name(system: System, process: int, result: int) -> i
         return STATUS_INVALID_PARAMETER
     characters = (found.image_path or "").encode("utf-16-le")
     size = 16 + len(characters) + 2
-    block = system.pool.allocate(size, b"SeIn", paged=True, owner=system.owner())
+    block = system.pool.allocate(size, b"SeIn", paged=True, site=system.call_site())
     if not block:
         return STATUS_NO_MEMORY
     value = encode_unicode_string(len(characters), len(characters) + 2, block + 16)

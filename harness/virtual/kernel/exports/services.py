@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import struct
 
+from harness.callbacks import GROUPS
 from harness.virtual.cpu.traps import Continued
 from harness.virtual.dispatcher.policy import Point
 from harness.virtual.dispatcher.program import Program
+from harness.virtual.kernel.callrules import (
+    IRQL_LIMITS,
+    NOT_IN_CALLBACKS,
+    report_in_callback,
+    report_irql,
+)
 from harness.virtual.kernel.execution import Execution
 from harness.virtual.kernel.exports.registry import EXPORTS
-from harness.virtual.kernel.system import System, VarArgs
+from harness.virtual.kernel.system import System
+from harness.virtual.kernel.varargs import VarArgs
 from harness.virtual.kernel.waits import stand
 
 __all__ = ["ServiceTable"]
@@ -27,15 +35,27 @@ class ServiceTable:
         self._system = system
         self._memory = system.memory
         self._services = [
-            (export.handler, export.arguments, export.variadic)
+            (
+                export.handler,
+                export.arguments,
+                export.variadic,
+                IRQL_LIMITS.get(export.name),
+                export.name in NOT_IN_CALLBACKS,
+            )
             for export in (EXPORTS[name] for name in system.image.functions)
         ]
 
     def serve(self, number: int, rsp: int, rcx: int, rdx: int, r8: int, r9: int) -> int:
         """Call handler ``number``; its result, 0 for none."""
         system = self._system
-        system.service_rsp = rsp
-        handler, count, variadic = self._services[number]
+        system.service, system.service_rsp = number, rsp
+        handler, count, variadic, limit, not_in_callbacks = self._services[number]
+        if limit is not None and system.cpu.irql > limit.highest:
+            report_irql(system, limit)
+        if not_in_callbacks and system.current is not None:
+            callback = system.current.callback
+            if callback is not None and callback.group in GROUPS:
+                report_in_callback(system, callback.group)
         registers = (rcx, rdx, r8, r9)
         if variadic:
             # No export has more than four named arguments before its variable ones.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
+from harness.virtual.kernel.exports.handles import attributes_site
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
 from harness.virtual.kernel.objectnames import object_name
@@ -116,7 +117,7 @@ def zw_create_file(
         synchronous=bool(options & _SYNCHRONOUS),
         delete_on_close=bool(options & _DELETE_ON_CLOSE),
     )
-    system.memory.put_u64(result, system.open_handle(opened))
+    system.memory.put_u64(result, system.open_handle(opened, attributes_site(system, attributes)))
     return _finish(system, iosb, STATUS_SUCCESS, how)
 
 

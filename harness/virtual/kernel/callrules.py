@@ -1,0 +1,98 @@
+"""Where exports may not be called, with the standing rule that says so: above an IRQL, in a notify routine.
+
+Sources: the pages of the DDI compliance rules for WDM (Irql rule set), and of the routines themselves;
+*Windows Kernel-Mode Process and Thread Manager*, best practices for callbacks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from harness.virtual.windows.irql import APC_LEVEL, PASSIVE_LEVEL
+
+if TYPE_CHECKING:
+    from harness.virtual.kernel.system import System
+
+__all__ = ["IRQL_LIMITS", "NOT_IN_CALLBACKS", "IrqlLimit", "report_in_callback", "report_irql"]
+
+
+class IrqlLimit(NamedTuple):
+    """What one export wants."""
+
+    rule: str
+    highest: int
+
+
+_ROUTINES: Final[Mapping[IrqlLimit, tuple[str, ...]]] = {
+    IrqlLimit("IrqlPsPassive", PASSIVE_LEVEL): (
+        "PsCreateSystemThread",
+        "PsGetVersion",
+        "PsRemoveCreateThreadNotifyRoutine",
+        "PsRemoveLoadImageNotifyRoutine",
+        "PsSetCreateProcessNotifyRoutine",
+        "PsSetCreateProcessNotifyRoutineEx",
+        "PsSetCreateProcessNotifyRoutineEx2",
+        "PsSetCreateThreadNotifyRoutine",
+        "PsSetCreateThreadNotifyRoutineEx",
+        "PsSetLoadImageNotifyRoutine",
+        "PsSetLoadImageNotifyRoutineEx",
+        "PsTerminateSystemThread",
+    ),
+    IrqlLimit("IrqlPsApcLte", APC_LEVEL): ("PsLookupProcessByProcessId", "PsLookupThreadByThreadId"),
+    IrqlLimit("IrqlObPassive", PASSIVE_LEVEL): ("ObOpenObjectByPointer", "ObReferenceObjectByHandle"),
+    IrqlLimit("IrqlZwPassive", PASSIVE_LEVEL): (
+        *("ZwClose", "ZwCreateKey", "ZwDeleteKey", "ZwEnumerateKey", "ZwEnumerateValueKey", "ZwFlushKey"),
+        *("ZwOpenKey", "ZwQueryKey", "ZwQueryValueKey", "ZwSetValueKey"),
+    ),
+    IrqlLimit("IrqlNtifsApcPassive", PASSIVE_LEVEL): ("ZwCreateFile", "ZwWriteFile"),
+    IrqlLimit("IrqlExPassive", PASSIVE_LEVEL): ("ExIsProcessorFeaturePresent", "ExUuidCreate"),
+    IrqlLimit("IrqlExPassive", APC_LEVEL): ("ExRaiseStatus",),
+    IrqlLimit("IrqlExApcLte1", APC_LEVEL): ("ExAcquireFastMutex", "ExTryToAcquireFastMutex"),
+    IrqlLimit("IrqlIoPassive1", PASSIVE_LEVEL): ("IoCreateDevice",),
+    IrqlLimit("IrqlIoPassive4", PASSIVE_LEVEL): (
+        "IoCreateSymbolicLink",
+        "IoCreateUnprotectedSymbolicLink",
+        "IoDeleteSymbolicLink",
+    ),
+    IrqlLimit("IrqlIoPassive5", PASSIVE_LEVEL): (
+        "IoRegisterShutdownNotification",
+        "IoUnregisterShutdownNotification",
+    ),
+    IrqlLimit("IrqlIoApcLte", APC_LEVEL): ("IoDeleteDevice",),
+}
+
+IRQL_LIMITS: Final[Mapping[str, IrqlLimit]] = {
+    name: limit for limit, names in _ROUTINES.items() for name in names
+}
+"""Export → the limit of its caller."""
+
+NOT_IN_CALLBACKS: Final = frozenset(name for name in IRQL_LIMITS if name.startswith("Zw") and "Key" in name)
+"""Exports that a notify routine may not call: those of the registry."""
+
+_WORDS: Final = ("PASSIVE_LEVEL", "APC_LEVEL", "DISPATCH_LEVEL")
+
+
+def report_irql(system: System, limit: IrqlLimit) -> None:
+    """The export that is being served was called above its limit."""
+    site = system.call_site()
+    if site is None:
+        return
+    irql, place = system.cpu.irql, system.place(site.address)
+    message = (
+        f"{site.driver} calls {site.routine} at IRQL {_irql(irql)}, above {_WORDS[limit.highest]}, at {place}"
+    )
+    system.broken_rules.add(limit.rule, site.driver, place, message)
+
+
+def report_in_callback(system: System, group: str) -> None:
+    """The export that is being served was called in a notify routine of that group."""
+    site = system.call_site()
+    if site is not None:
+        place = system.place(site.address)
+        message = f"{site.driver} calls {site.routine} in its {group} callback, at {place}"
+        system.broken_rules.add("CallbackCallsRegistry", site.driver, place, message)
+
+
+def _irql(irql: int) -> str:
+    return _WORDS[irql] if irql < len(_WORDS) else str(irql)

@@ -1,0 +1,157 @@
+"""Small drivers of many styles, each with one fault: the right verdict on each, none on its mended twin."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from harness.outcome import Outcome
+from harness.runs.opening import open_rig
+from harness.runs.result import RunResult
+from harness.runs.runner import run_scenario
+from harness.scenario import Scenario, load
+from harness.toolchain import Arch, build_driver
+from harness.trace.sources import open_trace
+from harness.verdict.recording import judge_recording
+
+HERE = Path(__file__).resolve().parent / "small"
+SEEDS = range(1, int(os.environ.get("PROCNOTIFY_SEEDS", "1")) + 1)
+STEPS = """\
+scenario: small
+summary: What a driver leaves behind.
+observe: true
+steps:
+  - load_driver
+  - launch: {image: notepad.exe, as: notepad}
+  - create_remote_thread: {process: $notepad}
+  - settle: {quiet: 300ms, max: 10s}
+  - terminate: $notepad
+  - unload_driver
+  - sleep: 300ms
+  - load_driver
+  - unload_driver
+  - sleep: 300ms
+"""
+
+
+class Expected(NamedTuple):
+    outcome: Outcome
+    rule: str
+    call: str
+    """Pattern of the place that the message names."""
+
+
+B, C = Outcome.BROKEN, Outcome.BUGCHECK
+FAULTS = {
+    "keeps-callback": Expected(C, "UnloadCallbacks", r"PsSetCreateThreadNotifyRoutine at .*\(DriverEntry,"),
+    "keeps-reference": Expected(B, "UnloadReferences", r"PsLookupProcessByProcessId at .*\(LooksUpProcess,"),
+    "keeps-pool": Expected(B, "PoolTracking", r"1 pool .*ExAllocatePoolWithTag at .*\(AllocatesCounts,"),
+    "fails-with-pool": Expected(B, "PoolTracking", r"DriverEntry failed: 1 pool .*\(AllocatesCounts,"),
+    "keeps-handle": Expected(B, "UnloadHandles", r"ObOpenObjectByPointer at .*\(OpensSystem,"),
+    "keeps-thread-handle": Expected(B, "UnloadHandles", r"PsCreateSystemThread at .*\(StartsShortThread,"),
+    "keeps-device": Expected(B, "UnloadDevices", r"IoCreateDevice at .*\(MakesDevice,"),
+    "keeps-link": Expected(B, "UnloadSymbolicLinks", "IoCreateSymbolicLink at keeps-link.sys"),
+    "keeps-work-item": Expected(B, "UnloadWorkItems", r"IoAllocateWorkItem at .*\(AllocatesItem,"),
+    "keeps-queued-work": Expected(C, "UnloadWorkItems", r"ExQueueWorkItem at .*\(KeepsQueue,"),
+    "keeps-timer": Expected(C, "UnloadTimers", r"KeSetTimerEx at .*\(StartsTimer,"),
+    "keeps-dpc": Expected(C, "UnloadDpcs", r"KeInsertQueueDpc at .*\(KeepsDpc,"),
+    "keeps-thread": Expected(C, "UnloadThreads", r"PsCreateSystemThread at .*\(StartsThread,"),
+    "keeps-resource": Expected(B, "UnloadResources", "ExInitializeResourceLite at keeps-resource.sys"),
+    "is-refused": Expected(B, "CallbackRefused", r"\(RegistersEx, .*0xc0000022 .*/INTEGRITYCHECK"),
+    "removes-itself": Expected(B, "CallbackRemovesItself", r"by PsRemoveLoadImage.* at .*\(RemovesItself"),
+    "waits-long": Expected(B, "CallbackWaitsLong", r"wait for 2\.5 s at .*\(Sleep,"),
+    "touches-freed": Expected(
+        C, "SpecialPool", r"reads .*allocated at .*\(TouchesFreed, .*freed at .*\(TouchesF"
+    ),
+    "looks-up-at-dispatch": Expected(B, "IrqlPsApcLte", r"at IRQL DISPATCH_LEVEL, .*\(LooksUpAtDispatch,"),
+    "closes-under-mutex": Expected(B, "IrqlZwPassive", r"ZwClose at IRQL APC_LEVEL, .*\(ClosesUnderMutex,"),
+    "reads-registry": Expected(B, "CallbackCallsRegistry", r"ZwOpenKey in its image .*\(ReadsRegistry"),
+    "stays-raised": Expected(C, "IrqlReturn", r"at IRQL 1, called at 0, .*\(StaysRaised,"),
+    "stays-in-region": Expected(C, "CriticalRegions", r"\(StaysInRegion,"),
+    "keeps-nodes": Expected(B, "PoolTracking", r"[1-9]\d pool allocations, .*\(operator new,"),
+    "keeps-threads": Expected(B, "UnloadReferences", r"PsLookupThreadByThreadId at .*KeepsThreads::Thread,"),
+    "keeps-monitor": Expected(B, "PoolTracking", r"1 pool allocation, .*\(operator new,"),
+}
+"""Driver → how it ends, which rule it breaks, and where."""
+IN_CPP = ("keeps-nodes", "keeps-threads", "keeps-monitor")
+FAULTLESS = ("tells-all", *(f"{name}-mended" for name in FAULTS))
+Runs = Callable[[str, int], RunResult]
+
+
+@pytest.fixture(scope="module")
+def scenario(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
+    path = tmp_path_factory.mktemp("scenario") / "small.yaml"
+    path.write_text(STEPS, encoding="utf-8")
+    return load(path)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, scenario: Scenario) -> Iterator[Runs]:
+    """Runs a driver by its name: each is one of two files under a name of its own."""
+    folder = tmp_path_factory.mktemp("small")
+    built = {
+        language: build_driver(HERE / language, Arch.X64, folder / f"{language}.sys").path
+        for language in ("c", "cpp")
+    }
+
+    def run(name: str, seed: int) -> RunResult:
+        source = built["cpp" if name.removesuffix("-mended") in IN_CPP else "c"]
+        driver = folder / f"{name}.sys"
+        for suffix in (".sys", ".pdb"):
+            shutil.copyfile(source.with_suffix(suffix), driver.with_suffix(suffix))
+        opening = open_rig(machine="virtual", debugger="none", driver=driver, trace_folder=folder / "traces")
+        with opening as rig:
+            return run_scenario(rig, scenario, seed=seed)
+
+    yield run
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_gets_its_outcome_and_its_rule_with_the_call(small: Runs, name: str) -> None:
+    expected = FAULTS[name]
+    result = small(name, 1)
+    assert result.outcome is expected.outcome, result.reason
+    messages = [broken.message for broken in result.broken_rules if broken.rule == expected.rule]
+    assert len(messages) == 1, result.broken_rules
+    assert re.search(expected.call, messages[0]), messages[0]
+
+
+@pytest.mark.parametrize("name", FAULTLESS)
+def test_what_is_right_breaks_nothing(small: Runs, name: str) -> None:
+    for seed in SEEDS:
+        result = small(name, seed)
+        assert (result.outcome, result.broken_rules) == (Outcome.PASSED, ()), f"seed {seed}: {result.reason}"
+        assert result.observed
+
+
+def test_every_rule_that_is_switched_off_lets_its_driver_pass(small: Runs, scenario: Scenario) -> None:
+    recorded = small("keeps-reference", 1)
+    assert recorded.trace is not None
+    for off, outcome in (("UnloadReferences", Outcome.PASSED), ("PoolTracking", Outcome.BROKEN)):
+        verdict = judge_recording(open_trace(recorded.trace), scenario.without_rules(frozenset({off})))
+        assert verdict.outcome is outcome
+
+
+def test_a_part_of_a_recording_is_held_to_what_the_driver_left_behind(
+    small: Runs, scenario: Scenario
+) -> None:
+    recorded = small("keeps-pool", 1)
+    assert recorded.trace is not None
+    verdict = judge_recording(open_trace(recorded.trace), scenario, last="begin launch")
+    assert verdict.outcome is Outcome.BROKEN and "PoolTracking" in verdict.reason
+
+
+def test_a_debugger_hears_of_the_same(scenario: Scenario, small: Runs, tmp_path: Path) -> None:
+    direct = small("keeps-pool", 1)
+    assert direct.trace is not None
+    driver = direct.trace.parents[2] / "keeps-pool.sys"
+    with open_rig(machine="virtual", debugger="native", driver=driver, trace_folder=tmp_path) as rig:
+        heard = run_scenario(rig, scenario, seed=1)
+    assert heard.broken_rules == direct.broken_rules
+    assert (heard.outcome, heard.reason) == (direct.outcome, direct.reason)

@@ -64,16 +64,30 @@ class UserSpace:
         for known in (self._images, self._buffers, self._written):
             known.pop(pid, None)
 
-    def allocate(self, pid: int, content: bytes, size: int) -> int:
+    def allocate(self, pid: int, content: bytes, size: int, *, granularity: int = PAGE) -> int:
         """Address of a buffer of ``size`` bytes that begin with ``content``; what lies behind its last eight
-        bytes is not mapped. Addresses are not used twice."""
+        bytes is not mapped. Addresses are not used twice.
+
+        :param granularity: what the address of its first page is a multiple of.
+        """
         room = size + -size % _ALIGNMENT
         pages = page_ceiling(max(room, 1))
-        first = self._next_buffer.get(pid, _BUFFERS)
+        first = (self._next_buffer.get(pid, _BUFFERS) + granularity - 1) & -granularity
         self._next_buffer[pid] = first + pages + PAGE
         whole = bytes(pages - room) + content[:size]
         self._buffers.setdefault(pid, {})[first] = whole.ljust(pages, b"\0")
         return first + pages - room
+
+    def region_at(self, pid: int, address: int) -> tuple[int, int] | None:
+        """The first page and the size, in whole pages, of the buffer that holds the address."""
+        for first, content in self._buffers.get(pid, {}).items():
+            if first <= address < first + len(content):
+                return first, len(content)
+        return None
+
+    def total(self) -> int:
+        """Bytes of all buffers of all processes."""
+        return sum(len(content) for buffers in self._buffers.values() for content in buffers.values())
 
     def free(self, pid: int, address: int) -> None:
         """Take a buffer away; an address that is none is left alone."""

@@ -145,6 +145,48 @@ static void Body(void)
 }
 """
 
+ALLOCATES = r"""
+static void Body(void)
+{
+    KAPC_STATE state;
+    HANDLE h;
+    PVOID at = NULL, odd, none = (PVOID)0x10000, map;
+    SIZE_T size = 5000, n = 0, zero = 0, all = 0x100000, huge = 0x10000000;
+    ULONG64 words[2] = {0x1111, 0x2222}, got[2] = {0};
+    PMDL mdl;
+    PEPROCESS me = PsGetCurrentProcess();
+    ObOpenObjectByPointer(Target, OBJ_KERNEL_HANDLE, NULL, GENERIC_ALL, *PsProcessType, KernelMode, &h);
+    DbgPrint("%x", ZwAllocateVirtualMemory(h, &at, 0, &size, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE));
+    DbgPrint(" %u %u", (ULONG)size, (ULONG)((ULONG_PTR)at & 0xFFFF));
+    DbgPrint(" %x", MmCopyVirtualMemory(me, words, Target, at, sizeof words, KernelMode, &n));
+    KeStackAttachProcess(Target, &state);
+    got[0] = ((volatile ULONG64 *)at)[1];
+    ((volatile ULONG64 *)at)[2] = 0x3333;
+    mdl = IoAllocateMdl(at, 24, FALSE, FALSE, NULL);
+    MmProbeAndLockPages(mdl, UserMode, IoReadAccess);
+    KeUnstackDetachProcess(&state);
+    map = MmMapLockedPagesSpecifyCache(mdl, KernelMode, MmCached, NULL, FALSE, NormalPagePriority);
+    got[1] = ((ULONG64 *)map)[2];
+    MmUnlockPages(mdl), IoFreeMdl(mdl);
+    DbgPrint(" %x %x", (ULONG)got[0], (ULONG)got[1]);
+    DbgPrint(" %x\n", MmCopyVirtualMemory(Target, at, me, got, 8, KernelMode, &n));
+    odd = (PUCHAR)at + 0x1000;
+    DbgPrint("%x", ZwAllocateVirtualMemory(h, &none, 0, &zero, MEM_COMMIT, PAGE_READWRITE)), odd = odd;
+    DbgPrint(" %x", ZwAllocateVirtualMemory(h, &none, 0, &size, 0, PAGE_READWRITE)), map = NULL;
+    DbgPrint(" %x", ZwAllocateVirtualMemory(h, &map, 0, &size, MEM_COMMIT, 3));
+    DbgPrint(" %x", ZwAllocateVirtualMemory(h, &map, 0, &huge, MEM_COMMIT, PAGE_READWRITE));
+    DbgPrint(" %x\n", ZwAllocateVirtualMemory((HANDLE)12, &map, 0, &size, MEM_COMMIT, PAGE_READWRITE));
+    DbgPrint("%x", ZwFreeVirtualMemory(h, &none, &zero, MEM_RELEASE));
+    DbgPrint(" %x", ZwFreeVirtualMemory(h, &odd, &zero, MEM_RELEASE));
+    DbgPrint(" %x", ZwFreeVirtualMemory(h, &at, &all, MEM_RELEASE));
+    DbgPrint(" %x", ZwFreeVirtualMemory(h, &at, &zero, 0));
+    DbgPrint(" %x", ZwFreeVirtualMemory(h, &at, &zero, MEM_RELEASE)), DbgPrint(" %u", (ULONG)zero);
+    DbgPrint(" %x", ZwFreeVirtualMemory(h, &at, &zero, MEM_RELEASE));
+    DbgPrint(" %x\n", MmCopyVirtualMemory(Target, at, me, got, 8, KernelMode, &n));
+    ZwClose(h);
+}
+"""
+
 
 @pytest.fixture
 def booted() -> Booted:
@@ -194,6 +236,14 @@ def test_handles_by_id_and_what_is_asked_of_them(booted: Booted, tmp_path: Path)
     ]
 
 
+def test_memory_of_another_process(booted: Booted, tmp_path: Path) -> None:
+    assert prints(booted, ALLOCATES, tmp_path) == [
+        "0 8192 0 0 2222 3333 0",
+        "c00000f2 c00000f3 c0000045 c0000017 c0000008",
+        "c00000a0 c000009f c000001a c00000f2 0 8192 c00000a0 8000000d",
+    ]
+
+
 @pytest.mark.parametrize(
     ("call", "code"),
     [
@@ -233,6 +283,10 @@ def test_a_dpc_cannot_attach(booted: Booted, tmp_path: Path) -> None:
     [
         ("ZwQueryInformationProcess((HANDLE)-1, 4, b, 32, NULL)", "ZwQueryInformationProcess(class 4)"),
         ("ZwQuerySystemInformation(0, b, 32, NULL)", "ZwQuerySystemInformation(class 0)"),
+        (
+            "ZwAllocateVirtualMemory((HANDLE)-1, (PVOID *)b, 0, (PSIZE_T)(b + 8), MEM_RESERVE, 4)",
+            "ZwAllocateVirtualMemory(but for MEM_COMMIT)",
+        ),
     ],
 )
 def test_a_class_that_the_target_lacks_ends_the_run_as_a_missing_import_does(

@@ -152,11 +152,21 @@ static void NTAPI OnImage(PUNICODE_STRING name, HANDLE process, PIMAGE_INFO)
         return;
     if (!NT_SUCCESS(PsLookupProcessByProcessId(process, &object)))
         return;
-    USHORT magic = 0;
+    USHORT magic = 0, mapped = 0;
     SIZE_T copied = 0;
-    const NTSTATUS status = MmCopyVirtualMemory(object, PsGetProcessSectionBaseAddress(object), PsGetCurrentProcess(),
-        &magic, sizeof magic, KernelMode, &copied);
-    SAY("monitor: first image %x %u %x\n", status, (ULONG)copied, magic);
+    KAPC_STATE state;
+    PVOID base = PsGetProcessSectionBaseAddress(object);
+    PMDL mdl = IoAllocateMdl(base, sizeof magic, FALSE, FALSE, nullptr);
+    KeStackAttachProcess(object, &state);
+    MmProbeAndLockPages(mdl, UserMode, IoReadAccess);
+    KeUnstackDetachProcess(&state);
+    if (PVOID view = MmGetSystemAddressForMdlSafe(mdl, NormalPagePriority))
+        mapped = *static_cast<USHORT *>(view);
+    MmUnlockPages(mdl);
+    IoFreeMdl(mdl);
+    const NTSTATUS status =
+        MmCopyVirtualMemory(object, base, PsGetCurrentProcess(), &magic, sizeof magic, KernelMode, &copied);
+    SAY("monitor: first image %x %u %x %x\n", status, (ULONG)copied, magic, mapped);
     ObDereferenceObject(object);
 }
 

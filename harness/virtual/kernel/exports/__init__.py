@@ -39,6 +39,7 @@ from harness.virtual.kernel.exports import (
     se,
     seh,
     zwfile,
+    zwmemory,
 )
 from harness.virtual.kernel.exports.registry import DATA, EXPORTS, Export
 from harness.virtual.kernel.exports.services import ServiceTable
@@ -85,6 +86,7 @@ SUBSYSTEMS = (
         se,
         seh,
         zwfile,
+        zwmemory,
     ),
 )
 """The modules whose import declares the exports."""

@@ -108,7 +108,7 @@ def mm_copy_virtual_memory(
     result: int,
 ) -> int:
     """Undocumented. User-mode memory of a process here is what is known of it: images, which cannot be
-    written (a copy there ends with STATUS_PARTIAL_COPY), PEB, TEBs, and buffers of requests."""
+    written (a copy there ends with STATUS_PARTIAL_COPY), PEB, TEBs, buffers of requests, and allocations."""
     processes = [system.objects.at(source), system.objects.at(target)]
     spaces = [item for item in processes if isinstance(item, ProcessObject)]
     if len(spaces) != len(processes):

@@ -33,7 +33,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("grammars", "breakpoints"),
     ("connection", "trace", "scenario"),
     ("ports",),
-    ("order", "virtual"),
+    ("order", "virtual", "witness"),
     ("wine",),
     ("guests", "debuggers"),
     ("machines", "preparation", "verdict"),
@@ -47,7 +47,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
 
 PURE = (
     *("kd", "order", "lines", "breakpoints", "events", "actions", "callbacks", "controlcodes", "numbers"),
-    "printmasks",
+    *("printmasks", "witness"),
 )
 """Rooms without I/O, clock or chance."""
 

@@ -30,7 +30,7 @@ ENCODINGS: Final = (
 """What a driver may print in: 8-bit, as a DbgPrint call is."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
-_KEYS = ("summary", "prefix", "tail", "parts", "unit", "encoding", "ignore")
+_KEYS = ("summary", "prefix", "tail", "parts", "unit", "encoding", "ignore", "complete")
 _NUMBERS = ("seq", "time", "cpu")
 """Fields that every event has."""
 _NOTHING: tuple[Piece, ...] = ()
@@ -74,6 +74,7 @@ def _read(source: Source, text: str) -> Grammar:
         splits=splits,
         ignored=ignored,
         encoding=source.entry(entries, "encoding", lambda node: _encoding(source, node), "utf-8"),
+        complete=source.entry(entries, "complete", lambda node: source.boolean(node, "complete"), False),
         by_print=source.entry(entries, "unit", lambda node: _unit(source, node), "line") == "print",
         text=text,
     )

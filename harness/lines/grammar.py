@@ -209,6 +209,7 @@ class Grammar:
     :param ignored: forms of lines of the driver that report nothing.
     :param encoding: in which the driver prints, a name of Python's.
     :param by_print: each DbgPrint call is a line, whatever line ends are in it.
+    :param complete: the driver promises a line for each callback that it gets, and none without.
     :param text: the whole file it comes from.
     """
 
@@ -224,6 +225,7 @@ class Grammar:
         ignored: tuple[Form, ...] = (),
         encoding: str = "utf-8",
         by_print: bool = False,
+        complete: bool = False,
         text: str = "",
     ) -> None:
         self.name = name
@@ -233,6 +235,7 @@ class Grammar:
         self.ignored = ignored
         self.encoding = encoding
         self.by_print = by_print
+        self.complete = complete
         self.text = text
         self.records = tuple(form for form in forms if form.then)
         """The forms whose event takes several lines."""

@@ -139,6 +139,8 @@ class SeenCalls(NamedTuple):
     indices count from 0."""
     beyond: int = 0
     """How many more calls there were, which it does not remember."""
+    hidden: int = 0
+    """How many prints of drivers its print filter kept back."""
 
 
 @runtime_checkable

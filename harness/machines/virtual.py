@@ -130,19 +130,20 @@ class VirtualMachine:
     def calls(self, driver: str) -> SeenCalls:
         """See :class:`harness.machines.base.WitnessingMachine`."""
         if self._direct is not None:
-            return SeenCalls(callback_events(self._direct.entries(), driver), self._direct.beyond)
+            log = self._direct
+            return SeenCalls(callback_events(log.entries(), driver), log.beyond, log.hidden)
         entries: list[Entry] = []
         while True:
             asked = {"first": len(entries), "count": _CALLS_AT_ONCE}
             answer = self._running().call("calls", asked, timeout=STATUS_SECONDS)
             try:
                 more = msgspec.convert(answer["calls"], list[Entry])
-                beyond = int(answer["beyond"])
+                beyond, hidden = int(answer["beyond"]), int(answer["hidden"])
             except (KeyError, ValueError, TypeError):
                 raise TargetLost(f"{WHAT} gave no proper account of its calls: {answer!r:.200}") from None
             entries += more
             if not more or len(entries) > MAX_REMEMBERED:
-                return SeenCalls(callback_events(entries, driver), beyond)
+                return SeenCalls(callback_events(entries, driver), beyond, hidden)
 
     def _like(self, boot: BootOptions) -> tuple[str, str, int]:
         """The profile, the policy and the number of processors of the boot.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.debuggers.base import Release
+from harness.report.agreement import agreement_as_json
 from harness.report.explanation import explanation_text
 from harness.report.verdict import broken_rules_as_json, promises_as_json
 from harness.runs.result import RunResult
@@ -26,6 +27,7 @@ def result_as_json(result: RunResult) -> dict[str, object]:
         "witness": result.witness,
         "observed": result.observed or None,
         "broken_rules": broken_rules_as_json(result.broken_rules),
+        "agreement": agreement_as_json(result.agreement),
         "events": result.events,
         "seconds": round(result.seconds, 3),
         "trace": result.trace,

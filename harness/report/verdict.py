@@ -8,6 +8,7 @@ import msgspec
 
 from harness.events import Event, RuleBroken
 from harness.order import CheckResult
+from harness.report.agreement import agreement_as_json
 from harness.report.explanation import broken_rules_text, explanation_text
 from harness.verdict.judge import Verdict
 
@@ -37,6 +38,7 @@ def verdict_as_json(verdict: Verdict) -> dict[str, object]:
         "hint": verdict.hint,
         "partial": verdict.partial or None,
         "witness": verdict.witness,
+        "agreement": agreement_as_json(verdict.agreement),
         "events": verdict.events,
         "counts": dict(verdict.counts),
         "loss": msgspec.to_builtins(verdict.loss),

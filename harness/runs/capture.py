@@ -24,7 +24,7 @@ from harness.runs.progress import EventCaptured, PhaseEntered
 from harness.runs.rig import KeptTraces, Rig
 from harness.runs.serveddrivers import guest_of_served_drivers, map_drivers
 from harness.runs.steps import Markers
-from harness.runs.witnesses import Sight, calls_wanted, seen_calls
+from harness.runs.witnesses import Sight, seen_calls
 from harness.scenario.model import Scenario
 from harness.trace.writer import TraceWriter
 
@@ -50,7 +50,7 @@ class Capture:
         self.events: list[Event] = []
         self.bindings: dict[str, int] = {}
         self.calls: SeenCalls | None = None
-        """What the target saw of the callbacks it called; None where it cannot tell, or nobody asked."""
+        """What the target saw of the callbacks it called; None where it cannot tell."""
         self.witness: WitnessName = "print"
         """On whose events the order is checked."""
         self.release: Release | None = None
@@ -120,8 +120,7 @@ class Capture:
                     live.finish_release(self.release)
                     if live.interruption or not self.release.running:
                         machines_word = machine_says(rig.machine)
-                    if calls_wanted(rig.witness, self.events):
-                        self.calls = seen_calls(rig.machine, rig.driver.file)
+                    self.calls = seen_calls(rig.machine, rig.driver.file)
             finally:
                 rig.machine.stop()
         self._judge_release(self.release, machines_word, interruption=live.interruption)
@@ -164,6 +163,7 @@ class Capture:
             reason=reason,
             bindings=self.bindings,
             witness=self.witness,
+            hidden_prints=0 if self.calls is None else self.calls.hidden,
             ended=now_text(),
         )
         if outcome in NOT_FAILED and self._rig.keep_traces is KeptTraces.FAILED:

@@ -17,7 +17,7 @@ from harness.runs.performing import begin_trace, broken_rules, now_text, perform
 from harness.runs.progress import EventCaptured, PhaseEntered
 from harness.runs.rig import KeptTraces, Rig
 from harness.runs.steps import Markers
-from harness.runs.witnesses import Sight, calls_wanted, seen_calls
+from harness.runs.witnesses import Sight, seen_calls
 from harness.scenario import Scenario
 
 __all__ = ["DirectCapture"]
@@ -40,7 +40,7 @@ class DirectCapture:
         self.events: list[Event] = []
         self.bindings: dict[str, int] = {}
         self.calls: SeenCalls | None = None
-        """What the target saw of the callbacks it called; None where it cannot tell, or nobody asked."""
+        """What the target saw of the callbacks it called; None where it cannot tell."""
         self.witness: WitnessName = "print"
         """On whose events the order is checked."""
         self.release: Release | None = None
@@ -68,8 +68,7 @@ class DirectCapture:
         finally:
             port.finish()
             port.record_broken_rules(broken_rules(rig, boot.guest))
-            if calls_wanted(rig.witness, self.events):
-                self.calls = seen_calls(machine, rig.driver.file)
+            self.calls = seen_calls(machine, rig.driver.file)
 
     def take_sight(self, sight: Sight) -> None:
         """Let the witness be known to the trace, with what it saw behind what was captured."""
@@ -105,6 +104,7 @@ class DirectCapture:
             reason=reason,
             bindings=self.bindings,
             witness=self.witness,
+            hidden_prints=0 if self.calls is None else self.calls.hidden,
             ended=now_text(),
         )
 

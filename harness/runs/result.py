@@ -9,6 +9,7 @@ from harness.debuggers.base import Release
 from harness.events import RuleBroken, WitnessName
 from harness.order import CheckResult
 from harness.outcome import Outcome
+from harness.witness import Agreement
 
 __all__ = ["RunResult"]
 
@@ -50,6 +51,8 @@ class RunResult:
     """What there was of events, in words, where the scenario expects nothing."""
     broken_rules: tuple[RuleBroken, ...] = ()
     """The standing rules that a driver broke."""
+    agreement: Agreement | None = None
+    """How far the driver's lines agree with what the target saw; None: they were not held against that."""
     retries: int = 0
     """How often it was begun anew because the rig had failed; ``notes`` says why."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from time import monotonic
 
 from harness.errors import DriverHang, MissingImport, ProcnotifyError, TraceError, UsageError
 from harness.events import Event
 from harness.internal import internal_error
-from harness.lines import Grammar
 from harness.machines.base import LimitedMachine
 from harness.order import Observation
 from harness.outcome import Outcome, worst
@@ -22,9 +21,11 @@ from harness.runs.sources import with_sources
 from harness.runs.witnesses import Sight, sight_of
 from harness.scenario.model import Scenario
 from harness.trace.witness import SeenBy
+from harness.verdict.agreement import hold_witnesses
 from harness.verdict.ending import Ending
 from harness.verdict.judge import Verdict, judge, survey_notes
 from harness.verdict.survey import Survey
+from harness.witness import Agreement
 
 __all__ = ["DEFAULT_SEED", "RunInterrupted", "run_scenario", "seed_of"]
 
@@ -108,6 +109,7 @@ def _run_once(rig: Rig, scenario: Scenario, seed: int) -> RunResult:
             trace=capture.trace,
             release=capture.release,
             witness=capture.witness,
+            agreement=verdict.agreement,
         )
 
     try:
@@ -165,45 +167,65 @@ def _judged(
     rig: Rig, capture: Capture | DirectCapture, scenario: Scenario, ending: Ending | None
 ) -> tuple[Verdict, bool]:
     """What the events of the witness mean, and whether the capture came to its end."""
-    sight = sight_of(rig.witness, capture.events, capture.calls)
-    told = _notes(sight, capture.events, rig.grammar(scenario))
+    calls = capture.calls
+    sight = sight_of(rig.witness, capture.events, calls)
+    printed = Survey(rig.grammar(scenario))
+    lines = capture.events if rig.witness != "breakpoint" else SeenBy(capture.events, "print")
+    printed.feed(lines)
+    told = (sight.note, *survey_notes(printed)) if sight.note else ()
+    agreement = None if ending is not None else _agreement(rig, capture, lines, printed)
+    if sight.calls is None and agreement is not None and agreement.findings:
+        sight = sight._replace(calls=calls)  # whoever checks the trace is to find them, too
     try:
         capture.take_sight(sight)
     except TraceError as error:
         if ending is None:
             raise
         told = (*told, str(error))
-    if ending is None and sight.calls is not None and sight.calls.beyond:
-        ending = _not_remembered(sight.calls.beyond)
+    if ending is None and sight.witness == "target" and calls is not None and calls.beyond:
+        ending = _not_remembered(calls.beyond)
     one_alone = sight.witness == "print" and sight.calls is None
     events = capture.events if one_alone else SeenBy(capture.events, sight.witness)
     verdict = judge(
         scenario,
         events,
         capture.bindings,
+        survey=printed if sight.witness == "print" else None,
         observation=_observation(rig, scenario, events, sight) if ending is None else None,
         ending=ending,
         release=capture.release if ending is None else None,
         grammar=rig.grammar(scenario),
         strict=rig.strict,
         witness=sight.witness,
+        agreement=agreement,
     )
     return replace(verdict, notes=(*told, *verdict.notes)), ending is None
+
+
+def _agreement(
+    rig: Rig, capture: Capture | DirectCapture, lines: Iterable[Event], printed: Survey
+) -> Agreement | None:
+    """How far the lines agree with what the target saw, where it can tell."""
+    calls = capture.calls
+    if calls is None:
+        return None
+    if calls.beyond:
+        why = f"the target called {calls.beyond} callbacks more than it remembers"
+        return Agreement(not_judged=(f"not judged: whether lines and calls agree: {why}",))
+    return hold_witnesses(
+        lines,
+        calls.events,
+        survey=printed,
+        hidden=calls.hidden,
+        alone=not rig.other_drivers,
+        first_call=len(capture.events),
+    )
 
 
 def _observation(rig: Rig, scenario: Scenario, events: Iterable[Event], sight: Sight) -> Observation:
     machine = rig.machine
     unreported = machine.unreported if isinstance(machine, LimitedMachine) else ()
     return Observation.over(scenario, events, unreported, sight.witness)
-
-
-def _notes(sight: Sight, events: Sequence[Event], grammar: Grammar) -> tuple[str, ...]:
-    """Why the lines were not judged, where nobody asked for that, and what is wrong with them."""
-    if not sight.note:
-        return ()
-    printed = Survey(grammar)
-    printed.feed(events)
-    return (sight.note, *survey_notes(printed))
 
 
 def _not_remembered(beyond: int) -> Ending:

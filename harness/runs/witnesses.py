@@ -9,8 +9,9 @@ from harness.callbacks import CALLBACK_KINDS
 from harness.errors import ProcnotifyError
 from harness.events import Event, WitnessName
 from harness.machines.base import Machine, SeenCalls, WitnessingMachine
+from harness.printmasks import OPEN_HINT
 
-__all__ = ["OFFERED", "Sight", "calls_wanted", "seen_calls", "sight_of"]
+__all__ = ["OFFERED", "Sight", "seen_calls", "sight_of"]
 
 OFFERED: Final[tuple[WitnessName, ...]] = ("print", "target", "breakpoint")
 """The witnesses that a run can be asked for."""
@@ -22,7 +23,7 @@ class Sight(NamedTuple):
 
     witness: WitnessName
     calls: SeenCalls | None = None
-    """What the target saw, where it is the witness."""
+    """What the target saw, where the trace is to hold it."""
     note: str = ""
     """Why it is, where nobody asked for it."""
 
@@ -41,11 +42,6 @@ def seen_calls(machine: Machine, driver: str) -> SeenCalls | None:
         return None  # what ended it is told
 
 
-def calls_wanted(wanted: WitnessName | None, events: Iterable[Event]) -> bool:
-    """Whether a run that captured ``events`` is to be judged by what the target saw, if that can tell."""
-    return wanted == "target" or (wanted is None and not _has_callbacks(events))
-
-
 def sight_of(wanted: WitnessName | None, events: Sequence[Event], calls: SeenCalls | None) -> Sight:
     """Choose the witness of a run.
 
@@ -55,16 +51,16 @@ def sight_of(wanted: WitnessName | None, events: Sequence[Event], calls: SeenCal
     """
     if wanted == "breakpoint":
         return Sight("breakpoint")
-    if not calls_wanted(wanted, events):
+    if wanted == "print" or (wanted is None and _has_callbacks(events)):
         return Sight("print")
     if wanted is None and (calls is None or not _has_callbacks(calls.events)):
         return Sight("print")
-    note = (
-        ""
-        if wanted
-        else "no line of the driver reports a callback: judged is what the target saw of its calls"
-    )
-    return Sight("target", calls or SeenCalls(()), note)
+    if wanted is not None:
+        return Sight("target", calls or SeenCalls(()))
+    note = "no line of the driver reports a callback: judged is what the target saw of its calls"
+    if calls is not None and calls.hidden:
+        note += f"; {OPEN_HINT}"
+    return Sight("target", calls, note)
 
 
 def _has_callbacks(events: Iterable[Event]) -> bool:

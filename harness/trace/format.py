@@ -72,6 +72,8 @@ class Footer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="f
     """What the steps bound, so that a check afterwards agrees with the run."""
     witness: WitnessName = "print"
     """On whose events the order was checked."""
+    hidden_prints: int = 0
+    """How many prints of drivers the target's print filter kept back, where the target can tell."""
     ended: str | None = None
     """Host time, ISO 8601."""
 

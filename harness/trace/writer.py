@@ -58,6 +58,7 @@ class TraceWriter:
         reason: str = "",
         bindings: Mapping[str, int] | None = None,
         witness: WitnessName = "print",
+        hidden_prints: int = 0,
         ended: str | None = None,
     ) -> Footer:
         """Write the footer and close: the trace is whole.
@@ -74,6 +75,7 @@ class TraceWriter:
             reason=reason,
             bindings=dict(bindings or {}),
             witness=witness,
+            hidden_prints=hidden_prints,
             ended=ended,
         )
         self._write([footer])

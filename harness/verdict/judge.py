@@ -15,9 +15,11 @@ from harness.outcome import Outcome
 from harness.printmasks import OPEN_HINT
 from harness.scenario import Scenario
 from harness.trace.loss import LossReport
+from harness.verdict.agreement import agreement_notes
 from harness.verdict.boots import BootEvents, over_boots
 from harness.verdict.ending import Ending
 from harness.verdict.survey import MAX_BOOTS, Survey
+from harness.witness import Agreement
 
 __all__ = ["Verdict", "judge", "observed_words", "survey_notes"]
 
@@ -67,6 +69,8 @@ class Verdict:
     """Which ones, and why, a line for each reason."""
     witness: WitnessName = "print"
     """On whose events the order was checked."""
+    agreement: Agreement | None = None
+    """How far the driver's lines agree with what another witness saw; None: they were held against none."""
 
     @property
     def line(self) -> str:
@@ -89,14 +93,15 @@ def judge(
     grammar: Grammar | None = None,
     strict: bool = False,
     witness: WitnessName = "print",
+    agreement: Agreement | None = None,
 ) -> Verdict:
     """Judge a capture. What nobody foresaw apart, nothing is raised: every outcome is in the verdict.
 
     The first that applies decides: a bugcheck (4); an exception that nothing handled or another fault of the
     driver that ended the capture (1); the rig's failure, a target not proved to run (3); a standing rule that
-    is broken (1); lines that are missing or came twice, a driver that was not heard (3); the checker's
-    findings (1), lines that the driver did not count (1), what the checker could not judge (3); that there
-    was nothing to be judged (5).
+    is broken (1); lines that are missing or came twice, a driver that was not heard (3); a line that does not
+    agree with its call (1); the checker's findings (1), lines that the driver did not count (1), what the
+    checker could not judge (3); that there was nothing to be judged (5).
 
     :param scenario: None: the capture alone is judged, not an order.
     :param events: in capture order. Iterated several times, and never held: memory does not grow with them.
@@ -113,13 +118,15 @@ def judge(
     :param strict: promises that could not be judged, for the driver's lines or the machine do not tell of
         them, are an error (3).
     :param witness: who saw the events, all of them.
+    :param agreement: of the whole recording's witnesses, see
+        :func:`harness.verdict.agreement.hold_witnesses`.
     """
     if survey is None:
         survey = Survey(grammar)
         survey.feed(events)
     if observation is None and scenario is not None and witness != "print":
         observation = Observation.over(scenario, events, witness=witness)
-    judged = _Judge(scenario, events, bindings, survey, observation, checking, witness)
+    judged = _Judge(scenario, events, bindings, survey, observation, checking, witness, agreement)
     return judged.verdict(ending, release, unfinished, partial, strict)
 
 
@@ -135,6 +142,7 @@ class _Judge:
         observation: Observation | None,
         checking: Check | None,
         witness: WitnessName,
+        agreement: Agreement | None,
     ) -> None:
         self._scenario = scenario
         self._events = events
@@ -154,9 +162,10 @@ class _Judge:
             unhandled=survey.unhandled,
             broken_rules=tuple(broken for broken in survey.broken_rules if broken.rule not in rules_off),
             boots=len([boot for boot in survey.boots if boot.events]) or 1,
-            notes=tuple(survey_notes(survey)),
+            notes=(*agreement_notes(agreement), *survey_notes(survey)),
             witness=witness,
             observed=observed_words(survey.counts) if scenario is not None and scenario.observe else "",
+            agreement=agreement,
         )
 
     def verdict(
@@ -257,6 +266,12 @@ class _Judge:
             self._found = replace(
                 self._found, held=found.held, not_judged=found.not_judged, not_judged_lines=lines
             )
+        agreement = self._found.agreement
+        if agreement is not None:
+            lines = (*self._found.not_judged_lines, *agreement.not_judged)
+            self._found = replace(self._found, not_judged_lines=lines)
+            if agreement.findings:
+                return self._is(Outcome.BROKEN, str(agreement.findings[0]))
         failures = () if found is None else found.failures
         # A part of a trace cannot prove that something never came.
         certain = [failure for failure in failures if not (self._found.partial and failure.waited)]

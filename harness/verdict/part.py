@@ -19,6 +19,7 @@ from harness.scenario.model import Not, Variable
 from harness.verdict.ending import Ending
 from harness.verdict.judge import Verdict, judge
 from harness.verdict.survey import Survey
+from harness.witness import Agreement
 
 __all__ = ["Part", "bound_by_hand", "judge_part", "part_between"]
 
@@ -64,6 +65,7 @@ def judge_part(
     partial: bool = False,
     strict: bool = False,
     witness: WitnessName = "print",
+    agreement: Agreement | None = None,
 ) -> Verdict:
     """Judge the events between two lines; what the driver did to the target elsewhere outweighs them.
 
@@ -90,6 +92,7 @@ def judge_part(
             partial=partial,
             strict=strict,
             witness=witness,
+            agreement=agreement,
         )
     fault = ending if ending is not None and ending.outcome in (Outcome.BROKEN, Outcome.BUGCHECK) else None
     if survey.bugcheck is not None or survey.unhandled is not None or fault is not None:

@@ -16,10 +16,12 @@ from harness.scenario.unreported import FACT, unreported_of
 from harness.trace.format import Footer
 from harness.trace.sources import TraceSource
 from harness.trace.witness import SeenBy, is_seen_by
+from harness.verdict.agreement import hold_witnesses
 from harness.verdict.ending import Ending
 from harness.verdict.judge import Verdict
 from harness.verdict.part import bound_by_hand, judge_part
 from harness.verdict.survey import Survey
+from harness.witness import Agreement
 
 __all__ = ["NO_END", "judge_recording"]
 
@@ -63,11 +65,14 @@ def judge_recording(
     observation = Observation(scenario, unreported, chosen)
     checking = Check(scenario, foretold, observation) if first is None and last is None else None
     beside: Counter[str] = Counter()
+    has_targets = chosen == "target"
     iterator = iter(source)
     while whole := list(islice(iterator, _CHUNK)):
         chunk = seen.of(whole)
         if chunk is not whole:
-            beside.update(kind_of(event) for event in whole if not is_seen_by(event, chosen))
+            others = [event for event in whole if not is_seen_by(event, chosen)]
+            beside.update(map(kind_of, others))
+            has_targets = has_targets or any(event.witness == "target" for event in others)
         survey.feed(chunk)
         observation.feed(chunk)
         if checking is not None:
@@ -95,6 +100,27 @@ def judge_recording(
         partial=partial,
         strict=strict,
         witness=chosen,
+        agreement=_agreement(source, survey, chosen)
+        if has_targets and first is None and last is None
+        else None,
+    )
+
+
+def _agreement(source: TraceSource, survey: Survey, chosen: WitnessName) -> Agreement | None:
+    """Of the lines with what the target saw, in a recording that came to its end and holds both."""
+    footer = source.footer
+    if footer is None or not footer.complete:
+        return None
+    printed = SeenBy(source, "print")
+    if chosen != "print":
+        survey = Survey(survey.grammar)
+        survey.feed(printed)
+    return hold_witnesses(
+        printed,
+        SeenBy(source, "target"),
+        survey=survey,
+        hidden=footer.hidden_prints,
+        alone=not source.header.other_drivers,
     )
 
 

@@ -74,6 +74,8 @@ class CallLog:
         self._entries: list[Entry] = []
         self.beyond = 0
         """How many more there were than :data:`MAX_REMEMBERED`."""
+        self.hidden = 0
+        """How many prints of drivers the print filter kept back."""
 
     def enter(self, kind: str, driver: str, routine: int, told: Told, context: ThreadContext) -> CallbackCall:
         """A routine is called; the call, for :meth:`leave`."""

@@ -18,7 +18,8 @@ call                arguments                                 result
 ``status``                                                    state, time, detail
 ``calls``           first, count                              calls (of callbacks, from number first on, at
                                                               most count), beyond (how many are not
-                                                              remembered)
+                                                              remembered), hidden (prints that the print
+                                                              filter kept back)
 ``broken_rules``                                              broken_rules: rule, driver, message of each
 ``cancel``                                                    {}: commands that have not begun are refused
 ``stop``                                                      {}: off; a new boot starts clean
@@ -162,7 +163,7 @@ class TargetProcess:
             return
         log = self._target.calls
         entries = msgspec.to_builtins(log.entries(first, count))
-        self._control.answer(request, {"calls": entries, "beyond": log.beyond})
+        self._control.answer(request, {"calls": entries, "beyond": log.beyond, "hidden": log.hidden})
 
     def _execute(self, request: Request) -> None:
         handler = self._calls.get(request.call)

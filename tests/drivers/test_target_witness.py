@@ -3,6 +3,7 @@ for."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from harness import machines
 from harness.api import check, run
 from harness.errors import UsageError
 from harness.events import WitnessName
+from harness.grammars import BUILTIN
 from harness.outcome import Outcome
 from harness.runs.result import RunResult
 from harness.toolchain import Arch, build_driver
@@ -122,10 +124,71 @@ def test_an_order_of_which_the_target_forgot_a_part_is_not_judged(
     assert "callbacks more than it remembers" in result.reason
 
 
-def test_a_faulty_line_is_no_matter_where_the_target_is_asked(tmp_path: Path) -> None:
-    late = build_driver(HERE / "plain" / "prints_image_late", Arch.X64, tmp_path / "late.sys").path
-    assert ran(late, "load-library", tmp_path / "print").outcome is Outcome.BROKEN
-    assert ran(late, "load-library", tmp_path / "target", witness="target").outcome is Outcome.PASSED
+def test_the_driver_of_the_project_agrees_with_its_calls_event_for_event(tmp_path: Path) -> None:
+    """PROCNOTIFY_SEEDS: on how many seeds of every shipped scenario."""
+    seeds = int(os.environ.get("PROCNOTIFY_SEEDS", "0"))
+    paths = sorted(SCENARIOS.glob("*.yaml"))
+    if not seeds:
+        seeds, paths = 3, [path for path in paths if path.stem != "thirty-launches"]
+    results = run(paths, debugger="none", repeat=seeds, seed=1, trace_dir=tmp_path).results
+    assert len(results) == seeds * len(paths)
+    for result in results:
+        agreement = result.agreement
+        assert agreement is not None, result.scenario
+        assert (agreement.findings, agreement.more, agreement.not_judged) == ((), 0, ()), result.scenario
+        assert agreement.compared >= 8
+
+
+def test_the_lines_are_held_against_the_calls_whoever_listens(tmp_path: Path) -> None:
+    twice = HERE / "plain" / "prints_process_exit_twice"
+    driver = build_driver(twice, Arch.X64, tmp_path / "twice.sys").path
+    direct = ran(driver, "create-thread", tmp_path / "direct")
+    heard = ran(driver, "create-thread", tmp_path / "heard", debugger="native")
+    assert direct.agreement is not None and direct.agreement == heard.agreement
+    assert direct.trace is not None and heard.trace is not None
+    assert between(direct.trace) == between(heard.trace)
+
+
+HIDES = """
+#include <ntddk.h>
+static volatile long Images;
+#define PRINT_IMAGE(Process, Name, Base) \\
+    DbgPrintEx(DPFLTR_IHVDRIVER_ID, InterlockedIncrement(&Images) % 2 ? 0 : DPFLTR_INFO_LEVEL, \\
+        "[procnotify] ImageCallback PID(%u) loaded a/an %wZ at 0x%p\\n", HandleToULong(Process), Name, Base)
+#include "{}/plain/plain.h"
+"""
+
+
+def test_what_the_print_filter_hides_is_not_missed(tmp_path: Path) -> None:
+    folder = tmp_path / "hides"
+    folder.mkdir()
+    text = HIDES.replace("{}", HERE.as_posix())
+    (folder / "hides.c").write_text(text, encoding="utf-8", newline="\n")
+    hides = build_driver(folder, Arch.X64, tmp_path / "hides.sys").path
+    result = ran(hides, "process-tree-exit", tmp_path / "hidden")
+    assert result.agreement is not None and result.agreement.findings == ()
+    assert any("the print filter kept" in said for said in result.not_judged_lines)
+    open_masks = run(
+        SCENARIOS / "process-tree-exit.yaml",
+        driver=hides,
+        debugger="none",
+        print_masks={"IHVDRIVER": 0xF},
+        trace_dir=tmp_path / "open",
+    )
+    (result,) = open_masks.results
+    assert result.agreement is not None
+    assert (result.agreement.findings, result.agreement.not_judged) == ((), ())
+
+
+def test_a_grammar_that_promises_nothing_may_leave_lines_out(tmp_path: Path) -> None:
+    drops = build_driver(HERE / "plain" / "drops_every_tenth_line", Arch.X64, tmp_path / "drops.sys").path
+    own = tmp_path / "own.lines.yaml"
+    text = BUILTIN.read_text(encoding="utf-8").replace("complete: true\n", "complete: false\n")
+    own.write_text(text, encoding="utf-8", newline="\n")
+    (result,) = run(
+        SCENARIOS / "create-thread.yaml", driver=drops, debugger="none", lines=own, trace_dir=tmp_path
+    ).results
+    assert result.agreement is not None and result.agreement.findings == ()
 
 
 def test_what_nobody_offers_is_refused(tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ def test_the_scenario_may_name_the_grammar(driver: Path, tmp_path: Path) -> None
     scenario = tmp_path / "s.yaml"
     words = [str(scenario), "--driver", str(driver), "--debugger", "none", "--trace-dir", str(tmp_path)]
     scenario.write_text(SCENARIO, encoding="utf-8")
-    assert CliRunner().invoke(run, words, standalone_mode=False).return_value != 0  # none of it is ours
+    lines = [*words, "--witness", "print"]
+    assert CliRunner().invoke(run, lines, standalone_mode=False).return_value != 0  # none of it is ours
     scenario.write_text(SCENARIO.replace("steps:", "lines: own.lines.yaml\nsteps:"), encoding="utf-8")
-    done = CliRunner().invoke(run, words, standalone_mode=False)
+    done = CliRunner().invoke(run, lines, standalone_mode=False)
     assert done.return_value == 0, done.output

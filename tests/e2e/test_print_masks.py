@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.events import WitnessName
 from harness.outcome import Outcome
 from harness.runs.opening import NO_DEBUGGER, open_rig
 from harness.runs.parallel import run_parallel
@@ -39,10 +40,20 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def outcome_of(
-    driver: Path, folder: Path, masks: Mapping[str, int], own: Mapping[str, int], debugger: str = "native"
+    driver: Path,
+    folder: Path,
+    masks: Mapping[str, int],
+    own: Mapping[str, int],
+    debugger: str = "native",
+    witness: WitnessName | None = "print",
 ) -> RunResult:
     with open_rig(
-        machine="virtual", debugger=debugger, driver=driver, trace_folder=folder, print_masks=masks
+        machine="virtual",
+        debugger=debugger,
+        driver=driver,
+        trace_folder=folder,
+        print_masks=masks,
+        witness=witness,
     ) as rig:
         scenario = replace(load(SCENARIO), print_masks=own)
         if debugger == NO_DEBUGGER:
@@ -74,3 +85,12 @@ def test_else_nothing_is_judged_and_the_mask_is_named(
     assert result.outcome is Outcome.RIG
     assert "no line of the driver arrived; is it loaded?" in result.reason
     assert "Kd_DEFAULT_Mask" in result.reason and "--print-mask 0xf" in result.reason
+
+
+def test_the_target_is_asked_in_its_place_and_the_mask_is_named_all_the_same(
+    plain: Path, tmp_path: Path
+) -> None:
+    result = outcome_of(plain, tmp_path, {}, {}, NO_DEBUGGER, None)
+    assert (result.outcome, result.witness) == (Outcome.PASSED, "target")
+    (note,) = [note for note in result.notes if "judged is what the target saw" in note]
+    assert "--print-mask 0xf" in note

@@ -60,6 +60,7 @@ def _print(system: System, component: int, level: int, text: Callable[[], bytes]
     not.
     """
     if not system.print_filter.passes(component & 0xFFFF_FFFF, level & 0xFFFF_FFFF):
+        system.calls.hidden += 1
         return STATUS_SUCCESS
     try:
         made = text()

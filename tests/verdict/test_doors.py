@@ -132,6 +132,7 @@ def by_record(folder: Path, monkeypatch: pytest.MonkeyPatch, *, strict: bool = F
             attached: Callable[[TargetInfo], None],
             record: Callable[[Event], None],
             grammar: object,
+            **_: object,
         ) -> None:
             self._attached, self._record = attached, record
 

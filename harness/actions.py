@@ -11,7 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-__all__ = ["ACTIONS", "MAX_BUFFER", "MAX_DWORD", "NO_BUFFER", "Action", "ActionField", "FieldType"]
+__all__ = [
+    "ACTIONS",
+    "MAX_BUFFER",
+    "MAX_DWORD",
+    "MAX_GUEST_FILE",
+    "NO_BUFFER",
+    "Action",
+    "ActionField",
+    "FieldType",
+]
 
 MAX_DWORD = 0xFFFF_FFFF
 """Of PIDs and exit codes."""
@@ -46,6 +55,9 @@ class FieldType(Enum):
     BUFFER = "buffer"
     """Bytes, at most :data:`MAX_BUFFER`, in hexadecimal on the command line; or an address, there
     ``@ADDRESS:LENGTH``, of whatever lies at it."""
+    FILE = "file"
+    """The path of a file of the host, which the harness puts into the guest; its full path there on the
+    command line."""
     FLAG = "flag"
     """``true`` or ``false``, 1 or 0 on the command line."""
 
@@ -90,7 +102,7 @@ class Action:
     binds_words: str = ""
     """The same for the page about scenarios."""
     answer: tuple[str, ...] = ()
-    """Which of ``output`` and ``returned`` a step may say of the answer."""
+    """Which of ``output``, ``returned`` and ``code`` a step may say of what comes of it."""
     asks_driver: bool = False
     """What it comes to is the driver's doing."""
 
@@ -115,6 +127,9 @@ _LENGTH = ActionField(
 _OFFSET = ActionField("offset", FieldType.NUMBER, "OFFSET", required=False, spoken="at {}")
 _PENDING = ActionField("pending", FieldType.FLAG, "PENDING", required=False, spoken=None)
 _ANSWER = ("output", "returned")
+MAX_GUEST_FILE = 64 << 20
+"""Bytes of a file that a step puts into the guest."""
+_MINUTE = 600_000_000
 _NEW_THREAD = (("", "new_tid"),)
 
 ACTIONS: dict[str, Action] = {
@@ -131,6 +146,22 @@ ACTIONS: dict[str, Action] = {
             example="notepad.exe",
             binds=(("", "child_pid"), (".tid", "child_tid")),
             binds_words="`$NAME` its PID, `$NAME.tid` its first TID",
+        ),
+        Action(
+            "run",
+            (
+                ActionField(
+                    *("timeout", FieldType.DURATION, "MS"), required=False, default=_MINUTE, spoken=None
+                ),
+                ActionField("file", FieldType.FILE, "IMAGE"),
+                ActionField("arguments", FieldType.ARGUMENTS, "[ARGUMENTS]", required=False),
+            ),
+            "puts a program into the guest, starts it and waits for its end",
+            main="file",
+            example="mytest.exe",
+            binds=(("", "child_pid"), (".tid", "child_tid")),
+            binds_words="`$NAME` its PID, `$NAME.tid` its first TID",
+            answer=("code",),
         ),
         Action(
             "terminate",

@@ -21,6 +21,7 @@ EXAMPLES = {
     FieldType.CONTROL_CODE: '"CTL_CODE(FILE_DEVICE_UNKNOWN, 0x800, METHOD_BUFFERED, FILE_ANY_ACCESS)"',
     FieldType.BUFFER: '{hex: "01 ff"}',
     FieldType.FLAG: "true",
+    FieldType.FILE: Path(__file__).name,
     FieldType.PROGRAM: "a.exe",
     FieldType.LIBRARY: "a.dll",
     FieldType.PROCESS: "8",
@@ -34,6 +35,7 @@ WORDS = {
     FieldType.CONTROL_CODE: [str(0x22_2000)],
     FieldType.BUFFER: ["01ff"],
     FieldType.FLAG: ["1"],
+    FieldType.FILE: [r"C:\work\test.exe"],
     FieldType.PROGRAM: [r"C:\work\a.exe"],
     FieldType.LIBRARY: [r"C:\work\a.dll"],
     FieldType.PROCESS: ["8"],
@@ -41,7 +43,7 @@ WORDS = {
     FieldType.DURATION: ["20"],
     FieldType.ARGUMENTS: ["x", "1"],
 }
-PATHS = {"a.exe": r"C:\work\a.exe", "a.dll": r"C:\work\a.dll"}
+PATHS = {Path(__file__).name: r"C:\work\test.exe", "a.exe": r"C:\work\a.exe", "a.dll": r"C:\work\a.dll"}
 
 
 def helper_source(name: str) -> str:
@@ -51,7 +53,7 @@ def helper_source(name: str) -> str:
 def step_of(written: str) -> ActorStep:
     steps = f"  - open_device: {{name: x, as: d}}\n  - {written}\n"
     text = f"scenario: t\nsummary: t.\nsteps:\n{steps}expect:\n  never: [process_exit: any]\n"
-    _, step = parse(text, Path("t.yaml")).steps
+    _, step = parse(text, Path(__file__).with_name("t.yaml")).steps
     assert isinstance(step, ActorStep)
     return step
 
@@ -113,7 +115,7 @@ def test_a_main_field_is_one_that_can_stand_alone(action: Action) -> None:
         return
     assert len(others) == len(action.fields) - 1
     assert not any(field.required for field in others)
-    value = action.example
+    value = EXAMPLES[FieldType.FILE] if action.main == "file" else action.example
     if value == "$NAME":
         value = "$d" if action.fields[0].type is FieldType.DEVICE else "8"
     assert step_of(f"{action.key}: {value}").action is action

@@ -42,6 +42,38 @@ static BOOL Launch(ARGUMENTS *Arguments, RESULT *Result)
     return TRUE;
 }
 
+/* Waits for the end of the program, which is ended where that takes too long. */
+static BOOL Run(ARGUMENTS *Arguments, RESULT *Result)
+{
+    static WCHAR CommandLine[ARGUMENT_CAPACITY];
+    STARTUPINFOW Startup = {.cb = sizeof(Startup)};
+    PROCESS_INFORMATION Child;
+    DWORD Milliseconds;
+
+    if (!TakeNumber(Arguments, &Milliseconds) || *Arguments->Rest == L'\0')
+        return FALSE;
+    lstrcpynW(CommandLine, Arguments->Rest, ARGUMENT_CAPACITY);
+    if (!CreateProcessW(
+            NULL, CommandLine, NULL, NULL, FALSE, DETACHED_PROCESS, NULL, NULL, &Startup, &Child)) {
+        Result->Status = GetLastError();
+        return TRUE;
+    }
+    Result->ChildProcessId = Child.dwProcessId;
+    Result->ChildThreadId = Child.dwThreadId;
+    if (WaitForSingleObject(Child.hProcess, Milliseconds) == WAIT_TIMEOUT) {
+        TerminateProcess(Child.hProcess, ERROR_TIMEOUT);
+        WaitForEnd(Child.hProcess);
+        Result->Status = ERROR_TIMEOUT;
+    } else if (GetExitCodeProcess(Child.hProcess, &Result->ChildExitCode)) {
+        Result->HasChildEnded = TRUE;
+    } else {
+        Result->Status = GetLastError();
+    }
+    CloseHandle(Child.hThread);
+    CloseHandle(Child.hProcess);
+    return TRUE;
+}
+
 static BOOL Terminate(ARGUMENTS *Arguments, RESULT *Result)
 {
     DWORD ProcessId, Code = 0;
@@ -213,6 +245,7 @@ static BOOL Exit(ARGUMENTS *Arguments, RESULT *Result)
 
 const ACTION_ENTRY Actions[] = {
     {L"launch", "launch", Launch},
+    {L"run", "run", Run},
     {L"terminate", "terminate", Terminate},
     {L"create-thread", "create-thread", CreateOwnThread},
     {L"create-remote-thread", "create-remote-thread", CreateRemote},

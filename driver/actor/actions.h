@@ -11,6 +11,8 @@ typedef struct RESULT {
     DWORD Status;           /* 0, or the Win32 error of the call that failed */
     DWORD ChildProcessId;
     DWORD ChildThreadId;
+    BOOL HasChildEnded;
+    DWORD ChildExitCode;
     DWORD NewThreadId;
     HMODULE Base;
     BOOL IsAnswer;          /* of a driver: the three below are to be told */

@@ -19,7 +19,7 @@
 #define OUTPUT_PIECE 64
 
 static PCSTR Usage =
-    "usage: actor.exe [--id N] launch IMAGE [ARGUMENTS] | terminate PID [CODE] | create-thread | "
+    "usage: actor.exe [--id N] launch IMAGE [ARGUMENTS] | run MS IMAGE [ARGUMENTS] | terminate PID [CODE] | create-thread | "
     "create-remote-thread PID | load-library PATH [TIMES] | free-library PATH | inject PID PATH | sleep MS | "
     "exit CODE | open-device NAME | ioctl PID CODE INPUT LENGTH BUFFER PENDING | "
     "read-device PID LENGTH OFFSET PENDING | write-device PID INPUT OFFSET PENDING | await-io PID | "
@@ -94,6 +94,8 @@ static BOOL WriteResult(PCSTR Action, DWORD Id, const RESULT *Result)
         PutMember(&Line, "child_pid", Result->ChildProcessId);
         PutMember(&Line, "child_tid", Result->ChildThreadId);
     }
+    if (Result->HasChildEnded)
+        PutMember(&Line, "exit_code", Result->ChildExitCode);
     if (Result->NewThreadId != 0)
         PutMember(&Line, "new_tid", Result->NewThreadId);
     if (Result->Base != NULL) {

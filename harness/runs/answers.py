@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+
+from harness.actions import FieldType
 from harness.errors import DriverFault, GuestError
 from harness.guests.base import ActionResult
 from harness.scenario.model import ActorStep
@@ -14,6 +17,8 @@ _ACCESS_DENIED = 5
 """What a program that a driver's callback refused usually fails to start with."""
 _IO_PENDING = 997
 """What an overlapped request ends with that is not completed yet."""
+_MAX_PROGRAMS = 2000
+"""Characters of the guest's list of programs that are read."""
 _SHOWN = 64
 """Bytes of an answer that a message shows."""
 
@@ -28,11 +33,12 @@ def require_answer(step: ActorStep, result: ActionResult, what: str) -> None:
     """
     wanted = _IO_PENDING if _is_left_pending(step) and not step.status else step.status
     if result.status != wanted:
-        _refuse_status(step, result.status, wanted, what)
+        _refuse_status(step, result, wanted, what)
     if (returned := step.answer.returned) is not None and result.values.get("returned") != returned:
         raise DriverFault(
             f"{what}: the driver returned {result.values.get('returned', 0)} bytes; the step wants {returned}"
         )
+    _require_exit_code(step, result, what)
     if (output := step.answer.output) is not None:
         data = _output(result, what)
         if not output.fits(data):
@@ -42,7 +48,22 @@ def require_answer(step: ActorStep, result: ActionResult, what: str) -> None:
             )
 
 
-def _refuse_status(step: ActorStep, status: int, wanted: int, what: str) -> None:
+def _require_exit_code(step: ActorStep, result: ActionResult, what: str) -> None:
+    """A program that tests the driver says by its exit code what it found."""
+    if "code" not in step.action.answer or result.status:
+        return
+    code = result.values.get("exit_code")
+    if code is None and step.answer.code is not None:
+        raise GuestError(
+            f"{what}: the virtual target executes no program, so there is no exit code",
+            hint="leave 'code' out, or run it on a real machine: --machine",
+        )
+    if code is not None and code != (step.answer.code or 0):
+        raise DriverFault(f"{what}: it ended with exit code {code}; the step wants {step.answer.code or 0}")
+
+
+def _refuse_status(step: ActorStep, result: ActionResult, wanted: int, what: str) -> None:
+    status = result.status
     words = f"; the step wants {win32_words(wanted)}" if wanted else ""
     if step.action.asks_driver:
         ended = "succeeded" if status == 0 else f"ended with {win32_words(status)}"
@@ -50,10 +71,22 @@ def _refuse_status(step: ActorStep, status: int, wanted: int, what: str) -> None
     if status == 0:
         raise DriverFault(f"{what} succeeded{words}", hint="what should have refused it did not")
     refused = step.action.key == "launch" and status == _ACCESS_DENIED and not words
-    raise GuestError(
-        f"{what} did not happen: {win32_words(status)}{words}",
-        hint=f"where a driver is to refuse it, write status: {status} in the step" if refused else "",
-    )
+    hint = f"where a driver is to refuse it, write status: {status} in the step" if refused else ""
+    if step.action.key == "launch" and status == _FILE_NOT_FOUND:
+        hint = _programs_hint(step, result)
+    raise GuestError(f"{what} did not happen: {win32_words(status)}{words}", hint=hint)
+
+
+def _programs_hint(step: ActorStep, result: ActionResult) -> str:
+    """What there is instead of a program that the guest has not."""
+    own = "a program of your own is put there by a step run: {file: my.exe}"
+    known = str(result.values.get("programs", ""))[:_MAX_PROGRAMS].split()
+    if not known:
+        return own
+    (wanted,) = step.values_of(FieldType.PROGRAM)
+    near = difflib.get_close_matches(str(wanted).casefold(), known, n=1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    return f"{meant}the guest has {', '.join(known)}; {own}"
 
 
 def _device_hint(step: ActorStep, status: int) -> str:

@@ -6,11 +6,12 @@ import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import harness
-from harness.actions import FieldType
-from harness.errors import RigError
-from harness.files import cannot_write
+from harness.actions import MAX_GUEST_FILE, FieldType
+from harness.errors import RigError, UsageError
+from harness.files import cannot_write, read_file
 from harness.grammars import described
 from harness.guests.base import Guest, RuleKeepingGuest
 from harness.machines.base import LimitedMachine, Machine
@@ -26,7 +27,15 @@ from harness.symbols import with_source
 from harness.trace.format import Header
 from harness.trace.writer import TraceWriter
 
-__all__ = ["begin_trace", "broken_rules", "now_text", "perform", "probe_names", "step_runner"]
+__all__ = [
+    "begin_trace",
+    "broken_rules",
+    "guest_files",
+    "now_text",
+    "perform",
+    "probe_names",
+    "step_runner",
+]
 
 
 def step_runner(rig: Rig, scenario: Scenario, caller: Caller, guest: Guest, markers: Markers) -> StepRunner:
@@ -43,6 +52,7 @@ def perform(rig: Rig, scenario: Scenario, caller: Caller, guest: Guest, steps: S
     """
     files = {"actor.exe": rig.files.actor, "probe.dll": rig.files.probe}
     files |= dict.fromkeys(probe_names(scenario.steps), rig.files.probe)
+    files |= {path.name: _guest_file(path) for path in guest_files(scenario.steps)}
     for name, data in files.items():
         steps.paths[name] = caller.call(f"storing {name}", partial(guest.put, name, data))
     for other in rig.other_drivers:
@@ -124,6 +134,25 @@ def probe_names(steps: tuple[Step, ...]) -> set[str]:
                 libraries = (str(name) for name in step.values_of(FieldType.LIBRARY))
                 names.update(name for name in libraries if PROBE.fullmatch(name))
     return names
+
+
+def guest_files(steps: tuple[Step, ...]) -> list[Path]:
+    """The files of the host that these steps want in the guest, in their order."""
+    found: dict[Path, None] = {}
+    for step in steps:
+        match step:
+            case RepeatSteps():
+                found |= dict.fromkeys(guest_files(step.steps))
+            case ActorStep():
+                found |= dict.fromkeys(Path(str(path)) for path in step.values_of(FieldType.FILE))
+    return list(found)
+
+
+def _guest_file(path: Path) -> bytes:
+    try:
+        return read_file(path, limit=MAX_GUEST_FILE)
+    except OSError as error:
+        raise UsageError(f"cannot read {path} for the guest: {error.strerror or error}") from None
 
 
 def now_text() -> str:

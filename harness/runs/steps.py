@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from harness.actions import ActionField, FieldType
 from harness.errors import DriverFault, GuestError, LinesLost
@@ -291,6 +292,8 @@ def argv_of(step: ActorStep, bound: dict[str, int], paths: dict[str, str]) -> li
                 words.append(str(bound[name]))
             case ((FieldType.PROGRAM | FieldType.LIBRARY), str()):
                 words.append(paths.get(value, value))
+            case FieldType.FILE, str():
+                words.append(paths[Path(value).name])
             case FieldType.DURATION, int():
                 words.append(str(round(seconds(value) * 1000)))
             case _:
@@ -325,6 +328,8 @@ def _spoken(what: ActionField, value: ActionValue, *, main: bool) -> str:
             text = " ".join(value)
         case ((FieldType.PROCESS | FieldType.DEVICE), Variable(name=name)):
             text = f"${name}"
+        case FieldType.FILE, str():
+            text = Path(value).name
         case FieldType.CONTROL_CODE, int():
             text = f"0x{value:08x}"
         case FieldType.DURATION, int():

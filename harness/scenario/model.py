@@ -12,7 +12,7 @@ Names that steps bind (see :func:`names_of`), and the key each has in the bindin
 ====================================  =====================================================================
 step                                  binds
 ====================================  =====================================================================
-``launch ... as: x``                  ``x`` the new PID, ``x.tid`` its first TID
+``launch ... as: x``                  ``x`` the new PID, ``x.tid`` its first TID (so does run)
 ``create_thread ... as: x``           ``x`` the new TID (so do create_remote_thread and inject)
 ``open_device ... as: x``             ``x`` the PID of the process that keeps the device open
 any step done by an actor, ``by: x``  ``x`` the PID of the actor process of that step
@@ -123,11 +123,13 @@ class ExpectedBytes:
 
 @dataclass(frozen=True)
 class ExpectedAnswer:
-    """What a driver is to answer to a request."""
+    """What a driver is to answer to a request, or a program is to end with."""
 
     output: ExpectedBytes | None = None
     returned: int | None = None
     """IO_STATUS_BLOCK.Information: how many bytes it says that it returned, or took."""
+    code: int | None = None
+    """With which exit code a program is to end; None: 0, where the target executes it at all."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
-from harness.actions import ACTIONS, MAX_DWORD, Action, ActionField, FieldType
+from harness.actions import ACTIONS, MAX_DWORD, MAX_GUEST_FILE, Action, ActionField, FieldType
 from harness.controlcodes import control_code
 from harness.errors import ScenarioError
 from harness.scenario.buffers import read_buffer, read_expected_bytes
@@ -27,6 +28,7 @@ __all__ = ["HARNESS_STEPS", "MAX_STEPS", "STEPS", "StepReader", "read_variable"]
 MAX_STEPS = 100_000
 """Steps of a scenario, repetitions counted."""
 
+_OWN_FILES = ("actor.exe", "probe.dll")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _VARIABLE = re.compile(r"\$([a-z][a-z0-9_]*(?:\.tid)?)")
 
@@ -62,6 +64,7 @@ class StepReader:
         self._source = source
         self._bound: dict[str, int] = {}  # name → line of the step that bound it
         self._devices: set[str] = set()
+        self._files: dict[str, Path] = {}  # name in the guest → where it comes from
         self._count = 0
         self._unsure: set[str] = set()
 
@@ -124,19 +127,22 @@ class StepReader:
         by = self._bind(entries, "by", line)
         if name is not None and any(field.type is FieldType.DEVICE_NAME for field in action.fields):
             self._devices.add(name)
-        answer = self._answer(entries)
+        answer = self._answer(action, entries)
         return ActorStep(
             line=line, action=action, values=values, bind=name, by=by, status=status, answer=answer
         )
 
-    def _answer(self, entries: dict[str, Node]) -> ExpectedAnswer:
+    def _answer(self, action: Action, entries: dict[str, Node]) -> ExpectedAnswer:
         """What the driver is to answer."""
         source, output, returned = self._source, None, None
         if "output" in entries:
             output = read_expected_bytes(source, entries["output"], "output")
         if "returned" in entries:
             returned = source.integer(entries["returned"], "returned", minimum=0, maximum=MAX_DWORD)
-        return ExpectedAnswer(output, returned)
+        code = None
+        if "code" in entries and "code" in action.answer:
+            code = source.integer(entries["code"], "code", minimum=0, maximum=MAX_DWORD)
+        return ExpectedAnswer(output, returned, code)
 
     def _status(self, entries: dict[str, Node]) -> int:
         """The Win32 error that a step is to end with; 0 where it is to succeed."""
@@ -174,6 +180,8 @@ class StepReader:
                 return self._process(node)
             case FieldType.DEVICE:
                 return self._device(node)
+            case FieldType.FILE:
+                return self._file(node)
             case FieldType.CONTROL_CODE:
                 return self._control_code(node)
             case FieldType.FLAG:
@@ -246,6 +254,19 @@ class StepReader:
                 hint=r"open it by an earlier step: open_device: {name: \\.\Name, as: " + variable.name + "}",
             )
         return variable
+
+    def _file(self, node: Node) -> str:
+        """The path of a file for the guest, where a relative one is looked for beside the scenario."""
+        source, text = self._source, self._source.text(node, "file")
+        path = source.path.parent / text
+        name = path.name.casefold()
+        if name in _OWN_FILES:
+            source.fail(node, f"{path.name} is a file of the guest helper", hint="rename yours")
+        if self._files.setdefault(name, path) != path:
+            source.fail(node, f"two files for the guest are called {path.name}", hint="rename one of them")
+        if not path.is_file() or path.stat().st_size > MAX_GUEST_FILE:
+            source.fail(node, f"{path} is no file of at most {MAX_GUEST_FILE} bytes")
+        return str(path)
 
     def _control_code(self, node: Node) -> int:
         value = node.value if isinstance(node, ScalarNode) else None

@@ -171,7 +171,8 @@ def test_a_step_that_failed_in_the_guest_did_not_happen() -> None:
             steps.run()
     assert str(raised.value) == (
         "probe.yaml:4: step 'launch missing.exe' did not happen: "
-        "Win32 error 2 (ERROR_FILE_NOT_FOUND: no such file)"
+        "Win32 error 2 (ERROR_FILE_NOT_FOUND: no such file);"
+        " a program of your own is put there by a step run: {file: my.exe}"
     )
 
 

@@ -36,6 +36,9 @@ def words_of_a_missing_file() -> str:
 
 
 # What load() finds before it parses is in test_scenario_files.py.
+TESTS = Path(__file__).resolve().parents[1]
+
+
 def device(step: str) -> str:
     """A scenario that opens a device on line 4 and does ``step`` on line 5."""
     return stepping(f"- open_device: {{name: x, as: d}}\n{step}")
@@ -502,6 +505,24 @@ TABLE: list[tuple[str, str, int, str]] = [
         device("- ioctl: {device: $d, code: 1, input: {address: 5}}"),
         5,
         "input lacks 'length'",
+    ),
+    (
+        "a program that is not there",
+        stepping("- run: nowhere.exe"),
+        4,
+        "nowhere.exe is no file of at most 67108864 bytes",
+    ),
+    (
+        "a program that is called as the helper is",
+        stepping("- run: bin/Actor.exe"),
+        4,
+        "Actor.exe is a file of the guest helper; rename yours",
+    ),
+    (
+        "two programs of one name",
+        stepping(f"- run: {TESTS / 'conftest.py'}\n- run: {TESTS / 'wine' / 'conftest.py'}"),
+        5,
+        "two files for the guest are called conftest.py; rename one of them",
     ),
     (
         "a device that is a number",

@@ -17,6 +17,7 @@ ERROR_FILE_NOT_FOUND = 2
 ERROR_OPERATION_ABORTED = 995
 ERROR_IO_PENDING = 997
 ERROR_NOT_FOUND = 1168
+ERROR_TIMEOUT = 1460
 QUERY_POINTS = 0x6D_0008
 """IOCTL_MOUNTMGR_QUERY_POINTS (mountmgr.h)."""
 ACTOR = r"C:\procnotify\actor.exe"
@@ -182,3 +183,16 @@ def test_a_request_that_is_left_pending_ends_with_its_process_or_when_it_is_canc
 def test_a_device_that_is_not_there_leaves_no_process_behind(prefix) -> None:
     failed = act(prefix, "open-device", r"\\.\NobodyMadeThis", code=1)
     assert failed["status"] == ERROR_FILE_NOT_FOUND and "child_pid" not in failed
+
+
+@pytest.mark.parametrize("code", [0, 7])
+def test_run_waits_for_the_end_of_the_program_and_tells_its_exit_code(prefix, code: int) -> None:
+    result = act(prefix, "run", 60000, "cmd.exe", "/c", "exit", code)
+    assert (result["status"], result["exit_code"]) == (0, code)
+    assert result["child_pid"] not in (0, result["pid"])
+
+
+def test_run_ends_a_program_that_takes_too_long(prefix) -> None:
+    result = act(prefix, "run", 300, ACTOR, "sleep", 60000, code=1)
+    assert result["status"] == ERROR_TIMEOUT and "exit_code" not in result
+    assert act(prefix, "create-remote-thread", result["child_pid"], code=1)["status"] != 0

@@ -12,7 +12,8 @@ from harness.actions import ACTIONS, MAX_DWORD
 from harness.errors import GuestError
 from harness.toolchain.windows_errors import win32_words
 from harness.virtual.clock import MICROSECOND, MILLISECOND
-from harness.virtual.dispatcher.program import Program
+from harness.virtual.dispatcher.dispatcher import Activity
+from harness.virtual.dispatcher.program import Program, Signal
 from harness.virtual.interfaces import DeviceRequests
 from harness.virtual.nt.arguments import BadArgumentsError, take_number, take_word
 from harness.virtual.nt.devicekeepers import DEVICE_ACTIONS, KEEP_DEVICE, DeviceKeepers
@@ -20,7 +21,7 @@ from harness.virtual.nt.images import WORK_FOLDER, base_name
 from harness.virtual.nt.noise import start_noise
 from harness.virtual.nt.objects import Process, Thread
 from harness.virtual.nt.system import NtSystem
-from harness.virtual.nt.win32 import ERROR_MOD_NOT_FOUND, Call, Result, Win32
+from harness.virtual.nt.win32 import ERROR_FILE_NOT_FOUND, ERROR_MOD_NOT_FOUND, Call, Result, Win32
 
 __all__ = ["ACTOR", "IMPLEMENTED", "WORDS", "Actor"]
 
@@ -49,6 +50,8 @@ class Actor:
         self._system = system
         self.win32 = Win32(system, self._program_started)
         self.devices = DeviceKeepers(system, requests, self.win32)
+        self._up: dict[Process, Signal] = {}
+        """Of programs that somebody has run: set when they have started."""
         self._results: dict[Process, ActionResult | GuestError] = {}
         start_noise(system)
 
@@ -79,7 +82,10 @@ class Actor:
         return Result(0, outcome)
 
     def _program_started(self, process: Process) -> None:
-        """A program is up: if it is the helper, its own code runs now. Others wait for input."""
+        """A program is up: if it is the helper, its own code runs now. Others wait for input, or for who has
+        them run."""
+        if (up := self._up.get(process)) is not None:
+            up.set()
         data = self._system.store.contents(process.image)
         name = base_name(process.image).casefold()
         if name == ACTOR if data is None else ACTOR_TEXT in data:
@@ -136,7 +142,27 @@ class Actor:
 
     def launch(self, thread: Thread, words: list[str]) -> Call:
         image = take_word(words)
-        return (yield from self.win32.create_process(thread, image, tuple(words)))
+        started = yield from self.win32.create_process(thread, image, tuple(words))
+        if started.status == ERROR_FILE_NOT_FOUND:
+            return Result(started.status, {"programs": " ".join(self._system.store.programs())})
+        return started
+
+    def run(self, thread: Thread, words: list[str]) -> Call:
+        """The program's code is none that the model could execute: it ends as soon as it has started."""
+        limit = take_number(words)
+        started = yield from self.win32.create_process(thread, take_word(words), tuple(words))
+        if started.status:
+            return started
+        process = self._system.processes[int(started.values["child_pid"])]
+        up = self._up[process] = Signal()
+        self.win32.ended(process).when_set(up.set)
+        late = self._system.dispatcher.call(limit * MILLISECOND, thread, up.set, Activity.TIMEOUT)
+        yield up
+        self._system.dispatcher.cancel(late)
+        del self._up[process]
+        self.win32.exit_process(process, 0)
+        yield self.win32.ended(process)
+        return started
 
     def terminate(self, thread: Thread, words: list[str]) -> Call:
         pid = take_number(words)
@@ -208,6 +234,7 @@ class Actor:
 
 _DO: dict[str, _Do] = {
     "launch": Actor.launch,
+    "run": Actor.run,
     "terminate": Actor.terminate,
     "create-thread": Actor.create_thread,
     "create-remote-thread": Actor.create_remote_thread,

@@ -208,6 +208,12 @@ class ImageStore:
                 return found
         return None
 
+    def programs(self) -> list[str]:
+        """The names of all programs of the system that are found without a folder, sorted."""
+        folders = (SYSTEM32.casefold(), rf"{DEVICE}\Windows".casefold(), NT_WORK_FOLDER.casefold())
+        paths = (image.path.casefold().rpartition("\\") for image in self._files.values())
+        return sorted({name for folder, _, name in paths if folder in folders and name.endswith(".exe")})
+
     def base(self, image: ImageFile) -> int:
         """Where this boot maps ``image``."""
         key = image.path.casefold()

@@ -80,7 +80,7 @@ def test_a_64_bit_helper_does_not_inject_into_a_32_bit_process(target: VirtualTa
 
 @pytest.mark.parametrize("argv", [[], ["dance"], ["--id", "3", "launch"]])
 def test_an_unknown_action_names_the_known_ones(target: VirtualTarget, argv: list[str]) -> None:
-    with pytest.raises(GuestError, match="its actions are launch, terminate"):
+    with pytest.raises(GuestError, match="its actions are launch, run, terminate"):
         target.act(argv, 1)
 
 

@@ -19,6 +19,7 @@ from harness.virtual.nt.plan import PROCESS_EXIT, imports_in_load_order, plan_la
 from harness.virtual.nt.profile import Launch, Variant
 from harness.virtual.nt.program import ProgramRun
 from harness.virtual.nt.system import THREAD_START, NtSystem
+from harness.virtual.windows.protected import PROTECTED_PROCESSES
 from harness.virtual.windows.status import failed
 from harness.virtual.windows.win32errors import win32_error
 
@@ -39,10 +40,6 @@ ERROR_INVALID_PARAMETER = 87
 ERROR_MOD_NOT_FOUND = 126
 ERROR_BAD_EXE_FORMAT = 193
 
-PROTECTED = frozenset(
-    {"System", "Registry", "smss.exe", "csrss.exe", "wininit.exe", "services.exe", "MsMpEng.exe"}
-)
-"""Processes that nobody may open for termination or for writing (protected processes)."""
 PROCESS_TERMINATE, SYNCHRONIZE = 0x1, 0x10_0000
 INJECTION_ACCESS = 0x2 | 0x8 | 0x10 | 0x20 | 0x400
 """What the helper asks for to create a thread in a process: PROCESS_CREATE_THREAD, PROCESS_VM_OPERATION,
@@ -233,7 +230,7 @@ class Win32:
         process = self._system.find_process(pid)
         if process is None:
             return Result(ERROR_INVALID_PARAMETER)
-        if process.name in PROTECTED or process.ending or not process.live_threads():
+        if process.name in PROTECTED_PROCESSES or process.ending or not process.live_threads():
             return Result(ERROR_ACCESS_DENIED)
         if pid != self._system.dispatcher.context.pid:
             granted = yield from self._system.open_process(process, access)

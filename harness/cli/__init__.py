@@ -23,6 +23,7 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C and all that means the same, as shells count: 128 + SIGINT."""
 
 COMMANDS = {
+    "try": "load a driver on the virtual target and show what it does",
     "run": "run scenarios on a machine and check the callback order",
     "matrix": "run scenarios on many machines, with many debuggers and drivers",
     "doctor": "find the broken link between a machine and a verdict",

@@ -11,6 +11,7 @@ import msgspec
 import harness
 from harness.connection import NetConnection, free_connection
 from harness.errors import ProcnotifyError, TargetLost, UsageError
+from harness.events import Event
 from harness.guests.base import Guest
 from harness.guests.control import ControlChannel
 from harness.guests.inprocess import InProcessGuest
@@ -144,6 +145,17 @@ class VirtualMachine:
             entries += more
             if not more or len(entries) > MAX_REMEMBERED:
                 return SeenCalls(callback_events(entries, driver), beyond, hidden)
+
+    def call_under_way(self, driver: str) -> Event | None:
+        """The callback of one driver, by its file name, that runs in the target of this process, as
+        :meth:`calls` will tell it but for its end and its index; None: none does."""
+        call = None if self._direct is None else self._direct.under_way()
+        return None if call is None else next(iter(callback_events([call], driver)), None)
+
+    @property
+    def calls_entered(self) -> int:
+        """How many callbacks the target of this process has called by now, of whichever driver."""
+        return 0 if self._direct is None else self._direct.entered
 
     def _like(self, boot: BootOptions) -> tuple[str, str, int]:
         """The profile, the policy and the number of processors of the boot.

@@ -19,6 +19,10 @@ MAX_REMEMBERED: Final = 250_000
 counted."""
 
 
+_LOOKED_AT: Final = 64
+"""Calls that are under way at a time, at most about."""
+
+
 class Told(NamedTuple):
     """The arguments of a notification, as a routine was told them."""
 
@@ -72,6 +76,8 @@ class CallLog:
     def __init__(self, clock: KernelClock) -> None:
         self._clock = clock
         self._entries: list[Entry] = []
+        self.entered = 0
+        """How many calls there were by now."""
         self.beyond = 0
         """How many more there were than :data:`MAX_REMEMBERED`."""
         self.hidden = 0
@@ -80,6 +86,7 @@ class CallLog:
     def enter(self, kind: str, driver: str, routine: int, told: Told, context: ThreadContext) -> CallbackCall:
         """A routine is called; the call, for :meth:`leave`."""
         call = CallbackCall(kind, driver, routine, told, context, self._clock.now)
+        self.entered += 1
         self._remember(call)
         return call
 
@@ -95,6 +102,11 @@ class CallLog:
     def entries(self, first: int = 0, count: int = MAX_REMEMBERED) -> Sequence[Entry]:
         """At most ``count`` of them from number ``first`` on, counted from 0."""
         return self._entries[first : first + count]
+
+    def under_way(self) -> CallbackCall | None:
+        """The call that was entered last and has not returned, among the latest :data:`_LOOKED_AT`."""
+        latest = reversed(self._entries[-_LOOKED_AT:])
+        return next((e for e in latest if isinstance(e, CallbackCall) and e.left is None), None)
 
     def _remember(self, entry: Entry) -> None:
         if len(self._entries) < MAX_REMEMBERED:

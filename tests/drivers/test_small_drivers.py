@@ -15,29 +15,14 @@ from harness.outcome import Outcome
 from harness.runs.opening import open_rig
 from harness.runs.result import RunResult
 from harness.runs.runner import run_scenario
-from harness.scenario import Scenario, load
+from harness.runs.trial import exercise
+from harness.scenario import Scenario
 from harness.toolchain import Arch, build_driver
 from harness.trace.sources import open_trace
 from harness.verdict.recording import judge_recording
 
 HERE = Path(__file__).resolve().parent / "small"
 SEEDS = range(1, int(os.environ.get("PROCNOTIFY_SEEDS", "1")) + 1)
-STEPS = """\
-scenario: small
-summary: What a driver leaves behind.
-observe: true
-steps:
-  - load_driver
-  - launch: {image: notepad.exe, as: notepad}
-  - create_remote_thread: {process: $notepad}
-  - settle: {quiet: 300ms, max: 10s}
-  - terminate: $notepad
-  - unload_driver
-  - sleep: 300ms
-  - load_driver
-  - unload_driver
-  - sleep: 300ms
-"""
 
 
 class Expected(NamedTuple):
@@ -85,10 +70,9 @@ Runs = Callable[[str, int], RunResult]
 
 
 @pytest.fixture(scope="module")
-def scenario(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
-    path = tmp_path_factory.mktemp("scenario") / "small.yaml"
-    path.write_text(STEPS, encoding="utf-8")
-    return load(path)
+def scenario() -> Scenario:
+    """What ``try`` does with a driver."""
+    return exercise()
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ class Told(NamedTuple):
     size: int | None = None
 
 
-class CallbackCall(msgspec.Struct, array_like=True, tag="call"):
+class CallbackCall(msgspec.Struct, array_like=True, tag="call", gc=False):
     """One call of one routine."""
 
     kind: str
@@ -55,7 +55,7 @@ class CallbackCall(msgspec.Struct, array_like=True, tag="call"):
     """Of an Ex routine that was told of a process's creation: CreationStatus as it left it."""
 
 
-class HelperLine(msgspec.Struct, array_like=True, tag="line"):
+class HelperLine(msgspec.Struct, array_like=True, tag="line", gc=False):
     """The guest helper printed."""
 
     text: str

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from harness.debuggers.base import BugcheckSeen, Module
+from harness.debuggers.base import BugcheckSeen, Module, ModuleLoaded, PrintReceived
 
 __all__ = ["Banner", "CrashEvidence", "driver_at_fault", "faulting_module", "parse_banner"]
 
@@ -98,6 +98,14 @@ class CrashEvidence:
     def modules(self) -> list[Module]:
         """Every image that was seen, unloaded ones included: a bugcheck may point into what is gone."""
         return list(self._modules.values())
+
+    def see(self, event: object) -> None:
+        """Something that the target said, whatever it is."""
+        match event:
+            case PrintReceived(text=text):
+                self.see_print(text)
+            case ModuleLoaded(module=module):
+                self.see_modules([module])
 
     def see_print(self, text: str) -> None:
         """The target printed."""

@@ -88,6 +88,8 @@ class CallbackWatch:
         self._dr7 = DR7_OFF
         self._context: Context | None = None
         """The registers at the last stop, where they were read."""
+        self.over = False
+        """It was cleared: images may come and go unseen."""
         self.armed = False
         """The exports are watched."""
 
@@ -115,7 +117,8 @@ class CallbackWatch:
         self.armed = True
 
     def clear(self) -> None:
-        """Take every breakpoint away."""
+        """Take every breakpoint away, for good: what is still reported of them is the last."""
+        self.over = True
         self._plan.clear()
         self._sync(self._processors)
 

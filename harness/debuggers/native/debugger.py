@@ -22,15 +22,10 @@ import harness
 from harness.connection import Connection, NetConnection, parse_connection
 from harness.debuggers.base import (
     BugcheckSeen,
-    CallbackSeen,
     DebuggerEvent,
     Disconnected,
     Module,
-    ModuleLoaded,
-    ModuleUnloaded,
-    PrintReceived,
     Release,
-    RoutineRegistered,
     Stopped,
     TargetInfo,
     TargetRebooted,
@@ -97,13 +92,14 @@ class NativeDebugger:
         silence: float | None = SILENCE,
     ) -> None:
         self._connection = parse_connection(connection) if isinstance(connection, str) else connection
-        cores = os.cpu_count() or 1
         over_net = isinstance(self._connection, NetConnection)
         self._silence = silence if over_net else None
         self.files = ServedFiles(MAX_KDNET_READ if over_net else MAX_KDCOM_READ)
         self._talk = Conversation(prompts, self.files)
         self._link_opener = LinkOpener(
-            self._connection, self._talk, spin if spin is not None else (SPIN if cores > 1 else 0.0)
+            self._connection,
+            self._talk,
+            spin if spin is not None else (SPIN if (os.cpu_count() or 1) > 1 else 0.0),
         )
         self._link: LinkThread | None = None
         self._watch: CallbackWatch | None = None
@@ -158,7 +154,7 @@ class NativeDebugger:
         way = resume(change, self._talk, self._memory, self._registers, self._breakpoints, self._watch)
         if way is None:
             return
-        self._talk.continue_loads = self._watch is None
+        self._talk.continue_loads = self._watch is None or self._watch.over
         self._require_link().busy = True
         self._registers.written = False
         try:
@@ -175,12 +171,13 @@ class NativeDebugger:
             change = break_in_until_halted(self._talk, deadline, timeout)
             self._require_link().busy = False
             for item in self._talk.unread():
-                if isinstance(item, PrintReceived):
-                    self._evidence.see_print(item.text)  # a bugcheck's banner comes before its stop
-                elif isinstance(item, ModuleLoaded):
-                    self._evidence.see_modules([item.module])
-            if not self._watch_takes(change):
+                self._evidence.see(item)  # a bugcheck's banner comes before its stop
+            if not self._watch_sees(change):
                 break
+            if self._watch is not None and not self._watch.over:
+                # It may come from one to the next without end, and it stands still.
+                return Stopped("a callback", 0, change.program_counter, break_in=True)
+            self.go()
             self._talk.await_halt(min(BREAK_IN_AGAIN, max(deadline - perf_counter(), 0.0)))
         event = self._describe_halt(change)
         if isinstance(event, BugcheckSeen):
@@ -257,9 +254,10 @@ class NativeDebugger:
         self.go()
         late = self._talk.break_ins
         while late and self._talk.wait(lambda: self.halted, LATE_BREAK_IN_SECONDS):
-            self.break_in(timeout=0.0)
+            if (change := self._talk.take_halt()) is None or not self._watch_sees(change):
+                self.break_in(timeout=0.0)
+                late -= 1
             self.go()
-            late -= 1
 
     def await_reboot(self, timeout: float) -> bool:
         """Whether the target says within ``timeout`` seconds that it reboots."""
@@ -337,14 +335,6 @@ class NativeDebugger:
 
     def _event(self, item: InboxItem) -> DebuggerEvent | None:
         match item:
-            case PrintReceived(text=text):
-                self._evidence.see_print(text)
-                return item
-            case ModuleLoaded(module=module):
-                self._evidence.see_modules([module])
-                return item
-            case ModuleUnloaded() | CallbackSeen() | RoutineRegistered():
-                return item
             case TargetRebooted() | Disconnected():
                 self._comeback.see(item)
                 if isinstance(item, TargetRebooted):
@@ -354,15 +344,19 @@ class NativeDebugger:
                 if self._link is not None:
                     self._link.busy = False
                 if not self._comeback.is_to_be_known or not self._is_another_boot():
-                    if self._watch_takes(change):
+                    if self._watch_sees(change):
+                        self.go()
                         return self.receive(timeout=0.0)
                     return self._describe_halt(change)
                 self._forget_boot()
                 self._later.append(self._describe_halt(change))
                 return TargetRebooted(announced=False)
+            case _:
+                self._evidence.see(item)
+                return item
 
-    def _watch_takes(self, change: StateChange) -> bool:
-        """Whether the stop is one for a callback, or for an image; then the target runs again."""
+    def _watch_sees(self, change: StateChange) -> bool:
+        """Whether the stop is one for a callback, or for an image: nothing that anybody asked for."""
         if self._watch is None:
             return False
         if not self._watch.armed:
@@ -371,7 +365,6 @@ class NativeDebugger:
         if seen is None:
             return False
         self._talk.put_in(seen)
-        self.go()
         return True
 
     def _forget_boot(self) -> None:

@@ -23,6 +23,7 @@ from harness.kd.status import (
     DBG_STATUS_BUGCHECK_SECOND,
     DBG_STATUS_CONTROL_C,
     STATUS_BREAKPOINT,
+    STATUS_SINGLE_STEP,
 )
 from harness.virtual.banner import MANUALLY_INITIATED_CRASH, bugcheck_banner
 from harness.virtual.interfaces import ImageModule, KernelView
@@ -111,8 +112,9 @@ class KdStub:
         self, code: int, address: int, *, information: tuple[int, ...], first_chance: bool, cpu: int
     ) -> bool:
         """See :class:`~harness.virtual.interfaces.DebugPort`. Which exceptions are offered at all is the
-        kernel's decision."""
-        if not self._link.present or self._view is None:
+        kernel's decision. What a debugger has set waits for the next one, should that one be gone: Windows
+        enters its debugger for every exception that is one's, whether anybody is there."""
+        if self._view is None or not (self._link.present or self._is_a_debuggers(code, address)):
             return False
         self._view.capture(cpu)
         return self._halt_for_exception(code, address, information, first_chance=first_chance)
@@ -166,6 +168,11 @@ class KdStub:
             )
 
     # Stops
+
+    def _is_a_debuggers(self, code: int, address: int) -> bool:
+        assert self._view is not None
+        planted = code == STATUS_BREAKPOINT and address in self._view.breakpoints.addresses
+        return planted or code == STATUS_SINGLE_STEP
 
     def _stop_with_status(self, status: int, cpu: int) -> None:
         """DbgBreakPointWithStatus of a processor that will not run again; the debugger reads why from RCX."""

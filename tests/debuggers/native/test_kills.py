@@ -2,7 +2,8 @@
 
 It dies at the n-th message of attaching, recording or leaving, so that each moment has its turn, whatever the
 machine's speed. Seen from the target that is what a killed process is: silence.
-``PROCNOTIFY_KILLS`` says how many recorders die; 200 take some minutes.
+``PROCNOTIFY_KILLS`` says how many recorders die; 200 take some minutes. Those that die with breakpoints in
+their target leave these there, and the next one takes them away.
 """
 
 from __future__ import annotations
@@ -10,30 +11,37 @@ from __future__ import annotations
 import os
 import random
 import threading
+from collections.abc import Callable
 from time import monotonic
 
 import pytest
 from kd_peer import free_udp_port
 from serial_cables import free_tcp_port
 
+from harness.breakpoints.debugregisters import DR7_OFF
 from harness.connection import Connection, parse_connection
 from harness.debuggers.base import Release
 from harness.debuggers.native.debugger import NativeDebugger
 from harness.errors import ProcnotifyError, TargetLost
+from harness.events import Event
 from harness.kd.kdnet import Key
 from harness.ports import opening
 from harness.ports.opening import open_transport
 from harness.ports.transport import Transport
 from harness.recorder import Recorder
+from harness.toolchain import default_driver
 from harness.virtual.kdport import open_kd_port
 from harness.virtual.served import ServedTarget
 from harness.virtual.stub.wire import WatchingWire
 
 KILLS = int(os.environ.get("PROCNOTIFY_KILLS", "10"))
+WATCHING_KILLS = int(os.environ.get("PROCNOTIFY_KILLS", "4"))
 SEED = 20261127
 KEY = Key.parse("1.2.3.4")
 RECORDING = 0.2
 """Seconds that a recording lasts which nobody ends."""
+WATCHING = 1.0
+"""The same of one that sees callbacks."""
 HASTE = 20.0
 """How much faster than the wall clock the target's clock runs: it dials every 150 ms."""
 PATIENCE = 60.0
@@ -93,15 +101,21 @@ class HastyWire:
 
 
 class LivingTarget:
-    """The virtual target on a thread of its own: it prints, looks after its link, and may be killed by it."""
+    """The virtual target on a thread of its own: it prints, looks after its link, and may be killed by it.
 
-    def __init__(self, connection: str) -> None:
+    :param live: what it does in a beat, besides.
+    """
+
+    def __init__(self, connection: str, live: Callable[[ServedTarget], None] = lambda target: None) -> None:
         def now() -> float:
             return monotonic() * HASTE
 
         port = open_kd_port(parse_connection(connection), "127.0.0.1", now=now)
         self._wire = HastyWire(port.wire)
         self._boot = lambda: ServedTarget(port.session(), self._wire, now=now, seed=1)
+        self._live = live
+        self.breakpoints: set[object] = set()
+        """What its debug registers hold, and where a breakpoint instruction is planted; at the last beat."""
         self.beats = 0
         self.over = False
         """It does nothing any more; what ended it is pytest's to show."""
@@ -114,9 +128,11 @@ class LivingTarget:
             target = self._boot()
             while not self._stopping.is_set():
                 target.stub.print_string(b"beat %d\n" % self.beats, 0)
+                self._live(target)
                 target.idle()
                 assert target.status().state == "running", target.status()
                 with self._changed:
+                    self.breakpoints = breakpoints_of(target)
                     self.beats += 1
                     self._changed.notify_all()
         finally:
@@ -141,13 +157,39 @@ class LivingTarget:
             assert not self.over, when
 
 
+def breakpoints_of(target: ServedTarget) -> set[object]:
+    kernel, view = target._kernel, target.stub._view
+    assert view is not None
+    found: set[object] = set(view.breakpoints.addresses)
+    for processor in range(kernel.processors):
+        registers = kernel.debug_registers(processor)
+        found |= {(name, registers[name]) for name in ("dr0", "dr1", "dr2", "dr3") if registers[name]}
+        if registers["dr7"] != DR7_OFF:
+            found.add(("dr7", registers["dr7"]))
+    return found
+
+
+def calls_its_driver(target: ServedTarget) -> None:
+    """The driver registers its callbacks, which are called, and removes them."""
+    path = target.put("watched.sys", default_driver().path.read_bytes())
+    assert target.load_driver("watched", path) == 0
+    target.act(["create-thread"], 1)
+    target.act(["exit", "0"], 2)
+    assert target.unload_driver("watched") == 0
+
+
 class Recording:
     """One recording by a recorder that is killed at the n-th message of a phase, or lives.
 
     :param kill: phase and number, None: it lives.
+    :param callbacks: it sees the driver's callbacks at breakpoints.
     """
 
-    def __init__(self, connection: str, kill: tuple[str, int] | None = None) -> None:
+    def __init__(
+        self, connection: str, kill: tuple[str, int] | None = None, *, callbacks: bool = False
+    ) -> None:
+        self.seen = 0
+        """How many callbacks it saw."""
         self._kill = kill
         self._began: dict[str, int] = {}
         self.messages: dict[str, int] = {}
@@ -171,13 +213,17 @@ class Recording:
             self._enter("release")
             return detach(timeout=timeout)
 
-        recorder = Recorder(debugger, lambda info: None, lambda event: None)
+        def see(event: Event) -> None:
+            self.seen += event.witness == "breakpoint"
+
+        recorder = Recorder(debugger, lambda info: None, see, callbacks=callbacks)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(opening, "open_transport", open_mortal)
             patch.setattr(debugger, "go", go_on)
             patch.setattr(debugger, "detach", leave)
+            duration = WATCHING if callbacks else RECORDING
             try:
-                self.outcome = str(recorder.run(attach_timeout=PATIENCE, duration=RECORDING).release)
+                self.outcome = str(recorder.run(attach_timeout=PATIENCE, duration=duration).release)
             except ProcnotifyError as error:
                 self.outcome = str(error)
         starts = [*self._began.values(), self.mortal.used]
@@ -211,3 +257,25 @@ def test_a_recorder_killed_at_any_moment_costs_its_recording_and_never_the_targe
         assert "was left running" in outcome, outcome
         target.must_run("after the last kill")
     assert killed > KILLS // 2  # a recording may end before its n-th message
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the target's thread and the host share one interpreter")
+@pytest.mark.parametrize("link", ["kdnet", "kdcom"])
+def test_a_recorder_killed_among_its_breakpoints_leaves_none_once_another_has_been_there(link: str) -> None:
+    connection, rng = CONNECTIONS[link](), random.Random(SEED)
+    with LivingTarget(connection, calls_its_driver) as target:
+        whole = Recording(connection, callbacks=True)
+        assert "was left running" in whole.outcome
+        assert whole.seen > 5
+        left = 0
+        for number in range(WATCHING_KILLS):
+            phase = rng.choice(list(whole.messages))
+            kill = (phase, rng.randrange(whole.messages[phase]))
+            when = f"kill {number} of {WATCHING_KILLS} (seed {SEED}), at message {kill[1]} of {phase}"
+            killed = Recording(connection, kill, callbacks=True)
+            left += killed.mortal.dead
+            outcome = Recording(connection).outcome
+            assert "was left running" in outcome, f"{when}: {outcome}"
+            target.must_run(when)
+            assert target.breakpoints == set(), when
+    assert left > WATCHING_KILLS // 2

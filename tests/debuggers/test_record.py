@@ -21,7 +21,7 @@ from harness.cli.keygen import command as keygen
 from harness.cli.record import command as record
 from harness.debuggers.base import TargetInfo
 from harness.debuggers.native.debugger import NativeDebugger
-from harness.errors import ConnectionFailed, TargetLost, TraceError
+from harness.errors import ConnectionFailed, TargetLost, TraceError, UsageError
 from harness.events import Bugcheck, Event, Print, ProcessCreate, Reboot, Stop
 from harness.kd.kdnet import Key
 from harness.kd.packets import PacketType
@@ -317,3 +317,17 @@ class TestReplayFiles:
         path.write_bytes(lzma.compress(b'{"t":0,"d":"rx","b":"00"}\n' * 100)[:-20])
         with pytest.raises(TraceError, match="damaged"):
             list(read_chunks(path))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--witness", "target"), "choose --witness breakpoint"),
+        (("--witness", "breakpoint", "--debugger", "pykd"), "choose --debugger native"),
+        (("--witness", "breakpoint", "--debugger", "ntoseye"), "choose --debugger native"),
+    ],
+)
+def test_a_witness_that_is_not_there_is_refused_with_the_way_out(options: tuple[str, ...], says: str) -> None:
+    result = CliRunner().invoke(record, [f"net:port=50000,key={KEY.format()}", *options])
+    assert isinstance(result.exception, UsageError), result.output
+    assert says in result.exception.hint

@@ -92,6 +92,7 @@ class Session:
         self._delivery = Delivery(link, ids, self._events, retransmit=retransmit, max_tries=max_tries)
         self._resets = 0
         self._received = self._repeats = 0
+        self._leaving = False
         self.knows_newcomers = phase is not Phase.SILENT
         """A peer that comes in the place of another is told apart from it: by KDNET's handshake. KDCOM has
         none."""
@@ -168,6 +169,11 @@ class Session:
     def send_packet(self, packet_type: PacketType, payload: bytes, now: float) -> int:
         """Send a data packet, after those not yet acknowledged; the token that its events carry."""
         return self._delivery.send(packet_type, payload, now)
+
+    def leave(self) -> None:
+        """Take no further data packet: none is acknowledged, as if nobody were there any more, and the peer
+        knows that it was not heard. What was sent before is still seen to, until :attr:`idle`."""
+        self._leaving = True
 
     def break_in(self) -> None:
         """Host: ask the target to halt. Never acknowledged: repeat until a state change comes."""
@@ -261,6 +267,8 @@ class Session:
                 self._delivery.repeat(now)
 
     def _on_data(self, packet: Packet, now: float) -> None:
+        if self._leaving:
+            return
         ids = self._ids
         if not self._flows:
             first = ids.begins_stream(packet) or self._resets >= _MAX_RESETS

@@ -273,7 +273,18 @@ class CallbackWatch:
         return reply.data[:count] if reply.succeeded and len(reply.data) >= count else None
 
     def _sync(self, processors: int, *, dr7_follows: bool = False) -> None:
-        """Have the target hold what the plan says."""
+        """Have the target hold what the plan says.
+
+        As long as any breakpoint is there the registers of processor 0 say so, whenever this is broken off.
+        """
+        if any(self._plan.addresses):
+            self._sync_registers(processors, dr7_follows=dr7_follows)
+            self._sync_planted()
+        else:
+            self._sync_planted()
+            self._sync_registers(processors, dr7_follows=dr7_follows)
+
+    def _sync_planted(self) -> None:
         wanted = self._plan.planted
         for address in self._planted.addresses - wanted:
             self._planted.clear(address)
@@ -281,6 +292,8 @@ class CallbackWatch:
             with contextlib.suppress(UnreadableMemory):  # no longer there, and never called then
                 self._planted.set(address)
         self._planted.insert_again()
+
+    def _sync_registers(self, processors: int, *, dr7_follows: bool) -> None:
         addresses, dr7 = self._plan.addresses, self._plan.dr7
         late = dr7 != self._dr7 and not dr7_follows
         newcomers = processors > self._processors and any(addresses)
@@ -291,7 +304,8 @@ class CallbackWatch:
 
     def _write_debug_registers(self, processors: int, addresses: tuple[int, ...], dr7: int) -> None:
         place = self._place
-        for processor in range(processors):
+        order = range(processors) if any(addresses) else reversed(range(processors))
+        for processor in order:
             data = self._control_space(processor, place.address, place.size)
             if data is None:
                 raise RigError(

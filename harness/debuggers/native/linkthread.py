@@ -39,6 +39,8 @@ MAX_PATIENCE: Final = 10.0
 QUIET: Final = 0.0002
 """Seconds without a datagram after which the listener is told to pass on what it has gathered."""
 _LONGEST_SLEEP: Final = 1.0
+LEAVE_SECONDS: Final = 0.3
+"""For the last answers to arrive: the way there and back, of a link that may lose a packet."""
 REOPEN_SECONDS: Final = 0.3
 """Between two tries to open a transport again. Longer than the pause after which the rest of a packet that
 was cut off is not waited for (:data:`harness.kd.kdcom_link.PAUSE`): no half of it is there any more then."""
@@ -99,6 +101,8 @@ class LinkThread:
         self._selector = selectors.DefaultSelector()
         self._posted: deque[Callable[[float], None]] = deque()
         self._stopping = False
+        self._leave_at: float | None = None
+        """When it ends at the latest; None: nobody has told it to."""
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
@@ -138,7 +142,11 @@ class LinkThread:
         self.post(lambda now: None)
 
     def stop(self) -> None:
-        """End the thread and close the transport. Idempotent."""
+        """End the thread and close the transport. Idempotent.
+
+        What the target has said last is still answered, for at most :data:`LEAVE_SECONDS`: it must not wait
+        for an answer to what it knows was heard. What it says after that is not heard any more.
+        """
         if self._stopping:
             return
         self._stopping = True
@@ -166,7 +174,7 @@ class LinkThread:
         session, listener, posted = self.session, self._listener, self._posted
         quiet_at = sleep_at = perf_counter()
         gathered = spinning = full = False
-        while not self._stopping:
+        while not self._stopping or self._leaves():
             received = None if full else self._look(LOOKS if spinning else 1)
             if received is not None:
                 now = perf_counter()
@@ -200,6 +208,14 @@ class LinkThread:
                 gathered = False
             if not spinning:
                 self._sleep(deadline, now, deaf=full)
+
+    def _leaves(self) -> bool:
+        """Whether something is still to be seen to before the end."""
+        now = perf_counter()
+        if self._leave_at is None:
+            self._leave_at = now + LEAVE_SECONDS
+            self.session.leave()
+        return self.is_open and not self.session.idle and now < self._leave_at
 
     def _look(self, looks: int) -> tuple[bytes, Address | None] | None:
         if not self.is_open:

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from harness.errors import DriverBugcheck, DriverHang, GuestError, MissingImport, TargetLost
 from harness.standingrules import BrokenRule
+from harness.toolchain.windows_errors import win32_words
 from harness.virtual.clock import SECOND, Clock
 from harness.virtual.dispatcher.dispatcher import Activity, Dispatcher
 from harness.virtual.dispatcher.policy import POLICIES, make_policy
@@ -22,6 +23,7 @@ from harness.virtual.kernel.systemthreads import SystemThreads
 from harness.virtual.nt.actions import Actor
 from harness.virtual.nt.profile import load_profile
 from harness.virtual.nt.system import NtSystem
+from harness.virtual.nt.win32 import Result
 
 __all__ = ["DEFAULT_PROFILE", "TargetKernel", "TargetStatus", "VirtualTarget"]
 
@@ -158,6 +160,27 @@ class VirtualTarget:
         if errors:
             raise errors[0]
         return results[0]
+
+    def launch_for(self, parent: int, image: str) -> int:
+        """The guest service starts a program as another process's child (CreateProcess with
+        PROC_THREAD_ATTRIBUTE_PARENT_PROCESS): parent and creator are two processes then.
+
+        :param parent: PID of a process that is there.
+        :returns: the PID of the new one.
+        :raises GuestError: the program cannot be started.
+        """
+        self._refuse_when_dead()
+        results: list[Result] = []
+
+        def command() -> Program[None]:
+            caller, process = self.system.service_thread, self.system.processes[parent]
+            results.append((yield from self._actor.win32.create_process(caller, image, (), process)))
+
+        self._dispatcher.run_thread(self.system.service_thread, command())
+        self._run_until(lambda: bool(results))
+        if results[0].status:
+            raise GuestError(f"{image} could not be started: {win32_words(results[0].status)}")
+        return int(results[0].values["child_pid"])
 
     def settle(self, quiet: int, maximum: int) -> int:
         """Let time pass until nothing has happened for ``quiet``; the target time then (100 ns units all).

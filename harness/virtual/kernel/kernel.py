@@ -245,6 +245,11 @@ class Kernel:
         """What it remembers of the callbacks that it called."""
         return self._system.calls
 
+    @property
+    def context(self) -> ThreadContext:
+        """The thread in which driver code runs, or ran last."""
+        return self._system.context
+
     # What the KD stub sees (KernelView).
 
     @property

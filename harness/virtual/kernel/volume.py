@@ -11,16 +11,13 @@ from typing import Final
 
 from harness.virtual.kernel.objectnames import object_name
 
-__all__ = ["DRIVE", "MAX_VOLUME", "VOLUME_DEVICE", "OpenFile", "StoredFile", "Volume"]
+__all__ = ["MAX_VOLUME", "OpenFile", "StoredFile", "Volume"]
 
 MAX_VOLUME: Final = 64 << 20
 """Bytes that all files together hold at most."""
-DRIVE: Final = "C:"
-VOLUME_DEVICE: Final = "\\Device\\HarddiskVolume3"
-"""The device that the drive is mounted from."""
 _PREFIXES: Final = (
-    (f"\\??\\{DRIVE}".lower(), ""),
-    (VOLUME_DEVICE.lower(), ""),
+    ("\\??\\c:", ""),
+    ("\\device\\harddiskvolume3", ""),
     ("\\systemroot", "\\windows"),
 )
 _FOLDERS: Final = frozenset(

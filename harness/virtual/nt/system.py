@@ -116,13 +116,23 @@ class NtSystem:
         thread = self.threads.get(tid)
         return thread if thread is not None and thread.alive and thread.pid == pid else None
 
-    def new_process(self, image: ImageFile, creator: Thread, arguments: tuple[str, ...]) -> Program[Process]:
+    def new_process(
+        self,
+        image: ImageFile,
+        creator: Thread,
+        arguments: tuple[str, ...],
+        parent: Process | None = None,
+    ) -> Program[Process]:
         """Make a process with its first thread's object and report its creation in ``creator``; the thread is
-        reported by :meth:`announce`."""
+        reported by :meth:`announce`.
+
+        :param parent: None: the creator's process.
+        """
+        parent = parent or creator.process
         process = self._make_process(
             base_name(image.path),
             image.path,
-            creator.process.pid,
+            parent.pid,
             creator.process.session,
             wow64=image.wow64,
         )
@@ -130,7 +140,7 @@ class NtSystem:
         self.new_thread(process)
         process.creation_status = yield from ended(
             self._notify.process_notify(
-                parent_pid=creator.process.pid,
+                parent_pid=parent.pid,
                 pid=process.pid,
                 create=True,
                 context=self.dispatcher.context,

@@ -19,7 +19,6 @@ from harness.virtual.nt.plan import PROCESS_EXIT, imports_in_load_order, plan_la
 from harness.virtual.nt.profile import Launch, Variant
 from harness.virtual.nt.program import ProgramRun
 from harness.virtual.nt.system import THREAD_START, NtSystem
-from harness.virtual.windows.protected import PROTECTED_PROCESSES
 from harness.virtual.windows.status import failed
 from harness.virtual.windows.win32errors import win32_error
 
@@ -40,6 +39,10 @@ ERROR_INVALID_PARAMETER = 87
 ERROR_MOD_NOT_FOUND = 126
 ERROR_BAD_EXE_FORMAT = 193
 
+PROTECTED = frozenset(
+    {"System", "Registry", "smss.exe", "csrss.exe", "wininit.exe", "services.exe", "MsMpEng.exe"}
+)
+"""Processes that nobody may open for termination or for writing (protected processes)."""
 PROCESS_TERMINATE, SYNCHRONIZE = 0x1, 0x10_0000
 INJECTION_ACCESS = 0x2 | 0x8 | 0x10 | 0x20 | 0x400
 """What the helper asks for to create a thread in a process: PROCESS_CREATE_THREAD, PROCESS_VM_OPERATION,
@@ -81,9 +84,14 @@ class Win32:
         self._on_started = on_started
         self._runs: dict[Process, ProgramRun] = {}
 
-    def create_process(self, caller: Thread, name: str, arguments: tuple[str, ...]) -> Call:
+    def create_process(
+        self, caller: Thread, name: str, arguments: tuple[str, ...], parent: Process | None = None
+    ) -> Call:
         """CreateProcess: returns once the first thread exists; ``child_pid`` and ``child_tid``. A driver may
-        have refused the process."""
+        have refused the process.
+
+        :param parent: as by PROC_THREAD_ATTRIBUTE_PARENT_PROCESS; None: the caller's process.
+        """
         yield self._pause(SYSTEM_CALL)
         image = self._find(caller, _with_extension(name, ".exe"))
         if isinstance(image, Result):
@@ -92,7 +100,7 @@ class Win32:
             return Result(ERROR_BAD_EXE_FORMAT)
         system, created = self._system, Signal()
         caller.in_kernel = True
-        process = yield from system.new_process(image, caller, arguments)
+        process = yield from system.new_process(image, caller, arguments, parent)
         if failed(process.creation_status):
             yield from system.abandon(process)
             caller.in_kernel = False
@@ -230,7 +238,7 @@ class Win32:
         process = self._system.find_process(pid)
         if process is None:
             return Result(ERROR_INVALID_PARAMETER)
-        if process.name in PROTECTED_PROCESSES or process.ending or not process.live_threads():
+        if process.name in PROTECTED or process.ending or not process.live_threads():
             return Result(ERROR_ACCESS_DENIED)
         if pid != self._system.dispatcher.context.pid:
             granted = yield from self._system.open_process(process, access)

@@ -14,7 +14,6 @@ from harness.virtual.kernel.configuration import MAX_DATA, RegistryKey, Registry
 from harness.virtual.kernel.exports.handles import attributes_site
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
-from harness.virtual.kernel.structures.objectattributes import ObjectAttributes
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.status import (
     STATUS_BUFFER_OVERFLOW,
@@ -33,6 +32,8 @@ from harness.virtual.windows.status import (
 
 __all__: list[str] = []
 
+_ROOT_DIRECTORY, _OBJECT_NAME = 0x08, 0x10
+"""Offsets in OBJECT_ATTRIBUTES."""
 _CREATED, _OPENED = 1, 2
 """REG_CREATED_NEW_KEY, REG_OPENED_EXISTING_KEY."""
 _VALUE_CLASSES: Final = (0, 1, 2)
@@ -58,8 +59,7 @@ def _key(system: System, handle: int) -> RegistryKey | int:
 def _named(system: System, attributes: int) -> tuple[RegistryKey | None, str] | int:
     """What the name of the attributes is relative to, and the name, or the NTSTATUS."""
     memory = system.memory
-    directory = memory.u64(attributes + ObjectAttributes.ROOT_DIRECTORY)
-    name_at = memory.u64(attributes + ObjectAttributes.OBJECT_NAME)
+    directory, name_at = memory.u64(attributes + _ROOT_DIRECTORY), memory.u64(attributes + _OBJECT_NAME)
     name = read_unicode_string(system, name_at) if name_at else ""
     if not directory:
         return (None, name) if name.startswith("\\") else STATUS_OBJECT_PATH_SYNTAX_BAD

@@ -12,7 +12,6 @@ from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
 from harness.virtual.kernel.heap import encode_unicode_string
 from harness.virtual.kernel.structures.irp import FILE_OBJECT, IO_TYPE_FILE
 from harness.virtual.kernel.system import System
-from harness.virtual.kernel.volume import DRIVE, VOLUME_DEVICE
 from harness.virtual.windows.status import (
     STATUS_INFO_LENGTH_MISMATCH,
     STATUS_NO_MEMORY,
@@ -26,6 +25,8 @@ _DRIVER_TYPE: Final = 4
 _DRIVER_NAME: Final = 0x38
 _HEADER: Final = 0x10
 """OBJECT_NAME_INFORMATION without its characters."""
+_VOLUME: Final = "\\device\\harddiskvolume3"
+_DRIVE: Final = "C:"
 _TAG: Final = b"IoNm"
 
 
@@ -70,9 +71,9 @@ def ob_query_name_string(system: System, item: int, buffer: int, size: int, need
 def io_query_file_dos_device_name(system: System, file: int, result: int) -> int:
     """``C:\\...`` in paged pool, which the caller frees with ExFreePool."""
     name = _file_name(system, file)
-    if not name.lower().startswith(f"{VOLUME_DEVICE}\\".lower()):
+    if not name.lower().startswith(_VOLUME):
         return STATUS_OBJECT_PATH_NOT_FOUND
-    name = DRIVE + name[len(VOLUME_DEVICE) :]
+    name = _DRIVE + name[len(_VOLUME) :]
     block = system.pool.allocate(len(_information(name, 0)), _TAG, paged=True, site=system.call_site())
     if not block:
         return STATUS_NO_MEMORY

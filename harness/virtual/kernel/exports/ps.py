@@ -14,7 +14,6 @@ from harness.virtual.kernel.exports.registration import await_calls, has_forced_
 from harness.virtual.kernel.exports.registry import data, export
 from harness.virtual.kernel.objects import STILL_ACTIVE, ProcessObject, ThreadObject
 from harness.virtual.kernel.system import System
-from harness.virtual.windows.protected import PROTECTED_PROCESSES
 from harness.virtual.windows.status import (
     STATUS_ACCESS_DENIED,
     STATUS_INVALID_CID,
@@ -29,6 +28,9 @@ _CREATE_PROCESS_NOTIFY_SUBSYSTEMS = 0
 _CREATE_THREAD_NOTIFY_NON_SYSTEM = 0
 _CREATE_THREAD_NOTIFY_SUBSYSTEMS = 1
 
+_PROTECTED = frozenset(
+    {"system", "registry", "smss.exe", "csrss.exe", "wininit.exe", "services.exe", "msmpeng.exe"}
+)
 
 data("PsInitialSystemProcess")
 data("PsProcessType")
@@ -245,9 +247,9 @@ def ps_is_system_process(system: System, process: int) -> int:
 
 @export("PsIsProtectedProcess", 1)
 def ps_is_protected_process(system: System, process: int) -> int:
-    """Those that are protected light, too."""
+    """The System process, and those of Windows' own that are protected light in this build."""
     found = system.objects.at(process)
-    return int(isinstance(found, ProcessObject) and found.name in PROTECTED_PROCESSES)
+    return int(isinstance(found, ProcessObject) and found.name.lower() in _PROTECTED)
 
 
 @export("PsGetProcessSectionBaseAddress", 1)

@@ -14,7 +14,6 @@ from typing import Final
 from harness.virtual.kernel.exports.ob import open_for_driver
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
-from harness.virtual.kernel.structures.objectattributes import ObjectAttributes
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.status import (
     STATUS_INFO_LENGTH_MISMATCH,
@@ -29,6 +28,8 @@ from harness.virtual.windows.status import (
 __all__ = ["handle_to"]
 
 _CURRENT_PROCESS, _CURRENT_THREAD = (1 << 64) - 1, (1 << 64) - 2
+_OBJECT_NAME, _ATTRIBUTES = 0x10, 0x18
+"""Offsets in OBJECT_ATTRIBUTES."""
 _NORMAL_PRIORITY: Final = 8
 _LAST_PROCESS_CLASS: Final = 0x64
 _LAST_SYSTEM_CLASS: Final = 0xD0
@@ -58,7 +59,7 @@ def handle_to(system: System, handle: int) -> ProcessObject | ThreadObject | Non
 @export("ZwOpenProcess", 4)
 def zw_open_process(system: System, result: int, access: int, attributes: int, client_id: int) -> int:
     system.memory.u64(result)
-    named = system.memory.u64(attributes + ObjectAttributes.OBJECT_NAME)
+    named = system.memory.u64(attributes + _OBJECT_NAME)
     if not client_id or named:
         return STATUS_INVALID_PARAMETER_MIX
     pid, tid = system.memory.u64(client_id), system.memory.u64(client_id + 8)
@@ -66,21 +67,21 @@ def zw_open_process(system: System, result: int, access: int, attributes: int, c
     thread = system.objects.find_thread(tid) if tid else None
     if process is None or (tid and (thread is None or thread.pid != pid)):
         return STATUS_INVALID_CID
-    flags = system.memory.u32(attributes + ObjectAttributes.ATTRIBUTES)
+    flags = system.memory.u32(attributes + _ATTRIBUTES)
     return open_for_driver(system, process, access, flags, result)
 
 
 @export("ZwOpenThread", 4)
 def zw_open_thread(system: System, result: int, access: int, attributes: int, client_id: int) -> int:
     system.memory.u64(result)
-    named = system.memory.u64(attributes + ObjectAttributes.OBJECT_NAME)
+    named = system.memory.u64(attributes + _OBJECT_NAME)
     if not client_id or named:
         return STATUS_INVALID_PARAMETER_MIX
     pid, tid = system.memory.u64(client_id), system.memory.u64(client_id + 8)
     thread = system.objects.find_thread(tid)
     if thread is None or pid not in (0, thread.pid):
         return STATUS_INVALID_CID
-    flags = system.memory.u32(attributes + ObjectAttributes.ATTRIBUTES)
+    flags = system.memory.u32(attributes + _ATTRIBUTES)
     return open_for_driver(system, thread, access, flags, result)
 
 

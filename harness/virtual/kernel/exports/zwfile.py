@@ -13,7 +13,6 @@ from harness.virtual.kernel.exports.handles import attributes_site
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
 from harness.virtual.kernel.objectnames import object_name
-from harness.virtual.kernel.structures.objectattributes import ObjectAttributes
 from harness.virtual.kernel.system import System
 from harness.virtual.kernel.volume import OpenFile, StoredFile
 from harness.virtual.windows.status import (
@@ -35,6 +34,8 @@ from harness.virtual.windows.status import (
 
 __all__: list[str] = []
 
+_ROOT_DIRECTORY, _OBJECT_NAME = 0x08, 0x10
+"""Offsets in OBJECT_ATTRIBUTES."""
 _READ, _WRITE, _APPEND = 0x1, 0x2, 0x4
 """FILE_READ_DATA, FILE_WRITE_DATA, FILE_APPEND_DATA."""
 _GENERIC: Final = ((0x8000_0000, _READ), (0x4000_0000, _WRITE | _APPEND), (0x1000_0000, 0x7))
@@ -61,8 +62,8 @@ def _finish(system: System, iosb: int, status: int, information: int = 0) -> int
 def _path(system: System, attributes: int) -> str | int:
     """The path on the volume, or the NTSTATUS."""
     memory = system.memory
-    name_at = memory.u64(attributes + ObjectAttributes.OBJECT_NAME)
-    if memory.u64(attributes + ObjectAttributes.ROOT_DIRECTORY):
+    name_at = memory.u64(attributes + _OBJECT_NAME)
+    if memory.u64(attributes + _ROOT_DIRECTORY):
         system.lacks("ZwCreateFile(RootDirectory)")
     name = read_unicode_string(system, name_at) if name_at else ""
     if not name.startswith("\\"):

@@ -31,7 +31,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ),
     ("lines", "kd", "toolchain", "channel", "symbols", "yamlfile", "signing"),
     ("grammars", "breakpoints"),
-    ("connection", "trace", "scenario"),
+    ("connection", "trace", "scenario", "learning"),
     ("ports",),
     ("order", "virtual", "witness"),
     ("wine",),
@@ -46,7 +46,18 @@ ROOMS: tuple[tuple[str, ...], ...] = (
 """From the foundation up, one tuple a row."""
 
 PURE = (
-    *("kd", "order", "lines", "breakpoints", "events", "actions", "callbacks", "controlcodes", "numbers"),
+    *(
+        "kd",
+        "order",
+        "lines",
+        "learning",
+        "breakpoints",
+        "events",
+        "actions",
+        "callbacks",
+        "controlcodes",
+        "numbers",
+    ),
     *("printmasks", "witness"),
 )
 """Rooms without I/O, clock or chance."""

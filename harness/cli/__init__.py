@@ -28,6 +28,7 @@ COMMANDS = {
     "matrix": "run scenarios on many machines, with many debuggers and drivers",
     "doctor": "find the broken link between a machine and a verdict",
     "check": "check a recorded trace against a scenario",
+    "compare": "hold two recordings of one run against one another",
     "learn": "write the line grammar of a driver from what it prints",
     "lines": "show what a line grammar understands of a log",
     "record": "attach to a target that is already there and record what its driver prints",

@@ -12,7 +12,7 @@ from harness.witness.fields import COMPARED, fields_carried, same_value
 from harness.witness.findings import Agreement, Disagreement, Fault, named, shown
 from harness.witness.matching import Matching, TooManyDiffer
 
-__all__ = ["MAX_CALLS", "MAX_FINDINGS", "compare_witnesses"]
+__all__ = ["MAX_CALLS", "MAX_FINDINGS", "callbacks_by_kind", "compare_witnesses"]
 
 MAX_FINDINGS: Final = 16
 """Kept; the first says most."""
@@ -36,7 +36,7 @@ def compare_witnesses(
         does not, only a wrong field of a line that can be about one call alone is its fault.
     :param doubt: why a line may be missing that the driver printed; empty: none can.
     """
-    lines, calls = _by_kind(printed), _by_kind(called)
+    lines, calls = callbacks_by_kind(printed), callbacks_by_kind(called)
     if sum(map(len, (*lines.values(), *calls.values()))) > MAX_CALLS:
         return Agreement(
             not_judged=(f"not judged: lines and calls, of which there are more than {MAX_CALLS}",)
@@ -87,7 +87,8 @@ def _late(pairs: list[tuple[Event, Event]]) -> Iterator[Disagreement]:
             latest[thread] = (call.time, call)
 
 
-def _by_kind(events: Iterable[Event]) -> dict[str, list[Event]]:
+def callbacks_by_kind(events: Iterable[Event]) -> dict[str, list[Event]]:
+    """The callbacks among some events, in their order: kind → events."""
     found: dict[str, list[Event]] = defaultdict(list)
     for event in events:
         if (kind := _KINDS.get(type(event))) is not None:
@@ -139,21 +140,12 @@ class _Kind:
             call = self._called[same[0]]
             yield Disagreement(Fault.TWICE, named(call), event.index, call.index)
             return
-        about = self._likely(event, open_calls) if self._complete else self._only(event, open_calls)
+        about = self._pairs.likely(line, open_calls) if self._complete else self._only(event, open_calls)
         if about is not None:
             open_calls.remove(about)
             yield self._wrong(event, self._called[about])
         elif self._complete:
             yield Disagreement(Fault.NOT_CALLED, named(event), event.index)
-
-    def _likely(self, event: Event, open_calls: Sequence[int]) -> int | None:
-        """The open call that agrees most with a line; of several the first."""
-        fields = fields_carried(event)
-        return max(
-            open_calls,
-            key=lambda call: sum(same_value(field, event, self._called[call]) for field in fields),
-            default=None,
-        )
 
     def _only(self, event: Event, open_calls: Sequence[int]) -> int | None:
         """The open call that a line is about, where it can be about no other."""

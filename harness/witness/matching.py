@@ -15,6 +15,7 @@ from harness.witness.fields import (
     fields_carried,
     image_token,
     same_fields,
+    same_value,
     signature,
 )
 
@@ -65,7 +66,8 @@ class Matching:
         """The same the other way round."""
         self.certain: set[int] = set()
         """Lines that can be paired with one call alone, which no other line can be."""
-        self._pair_alike()
+        if printed:
+            self._pair_alike()
         if self.lines_left():
             self._fields = [fields_carried(event) for event in printed]
             self._pair_by_index()
@@ -94,6 +96,16 @@ class Matching:
                 place for place, call in enumerate(self._called) if same_fields(event, call, fields)
             ]
         return self._edges[line]
+
+    def likely(self, line: int, calls: Sequence[int]) -> int | None:
+        """Of some calls the one that agrees most with a line, of several the first; None of none."""
+        event = self._printed[line]
+        fields = fields_carried(event)
+        return max(
+            calls,
+            key=lambda call: sum(same_value(field, event, self._called[call]) for field in fields),
+            default=None,
+        )
 
     def _pair_alike(self) -> None:
         """Lines that all carry the same, and say it as their calls do to the letter: mostly every one."""

@@ -38,6 +38,7 @@ __all__ = [
     "policy_option",
     "print_json",
     "print_mask_option",
+    "print_masks_option",
     "processors_option",
     "strict_option",
     "timeout_option",
@@ -99,7 +100,7 @@ processors_option = click.option(
     type=click.IntRange(1, MAX_PROCESSORS),
     metavar="N",
     help=f"How many processors the virtual target has, 1 to {MAX_PROCESSORS}. Without it the"
-    " scenario's own, or 2.",
+    " scenario's own, where there is one, or 2.",
 )
 
 kdfiles_option = click.option(
@@ -118,15 +119,23 @@ def _print_masks(ctx: click.Context, param: click.Parameter, value: tuple[str, .
         raise click.BadParameter(str(error)) from None
 
 
-print_mask_option = click.option(
-    "--print-mask",
-    "print_masks",
-    multiple=True,
-    callback=_print_masks,
-    metavar="MASK",
-    help="Which debug prints pass: 0xf lets a plain DbgPrint pass, IHVDRIVER=0xff eight levels of IHVDRIVER."
-    " Once for each component; without it the scenario's own, or Windows' choice: errors alone.",
-)
+def print_masks_option(without: str) -> Callable[[Command], Command]:
+    """``--print-mask``: the command is called with ``print_masks``.
+
+    :param without: which prints pass without it, for the help text.
+    """
+    return click.option(
+        "--print-mask",
+        "print_masks",
+        multiple=True,
+        callback=_print_masks,
+        metavar="MASK",
+        help="Which debug prints pass: 0xf lets a plain DbgPrint pass, IHVDRIVER=0xff eight levels of"
+        f" IHVDRIVER. Once for each component; without it {without}.",
+    )
+
+
+print_mask_option = print_masks_option("the scenario's own, or Windows' choice: errors alone")
 
 
 def _lines(ctx: click.Context, param: click.Parameter, value: Path | None) -> Grammar | None:
@@ -139,7 +148,7 @@ lines_option = click.option(
     callback=_lines,
     metavar="FILE",
     help="What the driver's lines look like, a line grammar (docs/lines.md). Without it the scenario's own,"
-    " or that of the project's driver.",
+    " where there is one, or that of the project's driver.",
 )
 """``--lines``: the command is called with ``lines``, the grammar in the file."""
 debugger_option = click.option(

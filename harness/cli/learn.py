@@ -8,13 +8,14 @@ from pathlib import Path
 import click
 
 from harness.cli._options import json_option, print_json
-from harness.errors import UsageError
+from harness.errors import DriverHang, UsageError
 from harness.files import cannot_write, write_whole
 from harness.grammars.read import ENCODINGS
 from harness.learning import Learnt, learn
 from harness.report.text import one_line
 from harness.runs.hearing import hear
 from harness.runs.opening import read_driver
+from harness.runs.sources import with_sources
 from harness.toolchain import default_actor, default_driver
 from harness.virtual.cpu.hardware import Hardware
 from harness.virtual.kernel.loader import check_driver_file
@@ -111,16 +112,19 @@ def _learn(path: Path, seed: int, encoding: str) -> Learnt:
     runs = []
     for number, each in enumerate(seeds, start=1):
         _say(f"run {number} of {len(seeds)}, seed {each}")
-        runs.append(
-            hear(
-                driver,
-                each,
-                helper=helper.exe.path.read_bytes(),
-                probe=helper.probe.path.read_bytes(),
-                other=None if other.service.casefold() == driver.service.casefold() else other,
-                hardware=hardware,
+        try:
+            runs.append(
+                hear(
+                    driver,
+                    each,
+                    helper=helper.exe.path.read_bytes(),
+                    probe=helper.probe.path.read_bytes(),
+                    other=None if other.service.casefold() == driver.service.casefold() else other,
+                    hardware=hardware,
+                )
             )
-        )
+        except DriverHang as hang:
+            raise with_sources(hang, (driver,)) from None
     _say("comparing its lines with its callbacks")
     origin = (
         f"Learnt from what {path.name} prints on the virtual target with seeds {seeds[0]} to {seeds[-1]}."

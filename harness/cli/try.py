@@ -15,7 +15,7 @@ from harness.cli import INTERRUPTED
 from harness.cli._options import (
     json_option,
     print_json,
-    print_mask_option,
+    print_masks_option,
     processors_option,
     without_rule_option,
 )
@@ -47,7 +47,7 @@ _OPEN_MASKS = {"DEFAULT": 0xF, "IHVDRIVER": 0xF}
     help="Seed of the virtual target.",
 )
 @processors_option
-@print_mask_option
+@print_masks_option("0xf, of DEFAULT and IHVDRIVER, and of the others errors alone")
 @without_rule_option
 @click.option(
     "--trace-dir",

@@ -58,7 +58,7 @@ def _case(result: RunResult, *, with_seed: bool) -> TestCase:
     for key, value in _facts(result).items():
         properties.append(Property(key, value))
     case.append(properties)
-    said = list(result.not_judged_lines)
+    said = [*result.not_judged_lines, *result.notes]
     if result.trace is not None:
         said.append(f"trace: {result.trace}")
     if said:

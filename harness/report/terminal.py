@@ -81,8 +81,8 @@ class TerminalReport:
         self._told = monotonic()
         self._finished: list[RunResult] = []
         self._causes: dict[Cause, RunResult] = {}
-        self._unjudged: set[tuple[Path, tuple[str, ...]]] = set()
-        """What was told not to be judged, once for each scenario."""
+        self._told_besides: set[tuple[Path, str]] = set()
+        """Lines about runs that did not fail, each once for a scenario."""
         self._current: _Current | None = None
         self._live = (
             Live(self, console=console, refresh_per_second=REFRESH_PER_SECOND, transient=True)
@@ -161,16 +161,29 @@ class TerminalReport:
         if result.observed:
             self._console.print(_indented(f"observed: {result.observed}"), soft_wrap=True)
         if not result.outcome.failed:
-            why = (result.path, result.not_judged_lines)
-            if result.not_judged and why not in self._unjudged:
-                self._unjudged.add(why)
-                self._console.print(_indented("\n".join(result.not_judged_lines)), soft_wrap=True)
+            self._tell_besides(result)
             return
         first = self._causes.setdefault(cause_of(result), result)
         told = (
             account_text(result) if first is result else f"the same as in {_named(first)}\n{_trace(result)}"
         )
         self._console.print(_indented(told), soft_wrap=True)
+
+    def _tell_besides(self, result: RunResult) -> None:
+        """What could not be judged of a run that did not fail, and its notes."""
+        unjudged = result.not_judged_lines if result.not_judged else ()
+        # The last notes say why it was begun anew, which was told when it happened.
+        lines = (*unjudged, *result.notes[: len(result.notes) - result.retries])
+        shown: list[str] = []
+        is_new = False
+        for line in lines:
+            if not line.startswith(" "):  # what is indented is evidence of the line before it
+                is_new = (result.path, line) not in self._told_besides
+                self._told_besides.add((result.path, line))
+            if is_new:
+                shown.append(line)
+        if shown:
+            self._console.print(_indented("\n".join(shown)), soft_wrap=True)
 
 
 def _result_line(result: RunResult) -> Text:

@@ -49,6 +49,8 @@ class Capture:
         self._writer: TraceWriter | None = None
         self.events: list[Event] = []
         self.bindings: dict[str, int] = {}
+        self.notes: list[str] = []
+        """What the steps left open, a line each."""
         self.calls: SeenCalls | None = None
         """What the target saw of the callbacks it called; None where it cannot tell."""
         self.witness: WitnessName = "print"
@@ -201,5 +203,5 @@ class Capture:
         if served is not None:
             guest = guest_of_served_drivers(guest, served.files, self._rig.drivers)
         steps = step_runner(self._rig, self._scenario, live, guest, self._markers)
-        self.bindings = steps.bindings
+        self.bindings, self.notes = steps.bindings, steps.notes
         perform(self._rig, self._scenario, live, guest, steps)

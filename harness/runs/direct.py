@@ -39,6 +39,8 @@ class DirectCapture:
         self._facts: Mapping[str, str] = {}
         self.events: list[Event] = []
         self.bindings: dict[str, int] = {}
+        self.notes: list[str] = []
+        """What the steps left open, a line each."""
         self.calls: SeenCalls | None = None
         """What the target saw of the callbacks it called; None where it cannot tell."""
         self.witness: WitnessName = "print"
@@ -62,7 +64,7 @@ class DirectCapture:
         self._facts = boot.facts
         port.attach(boot.kernel)
         steps = step_runner(rig, self._scenario, port, boot.guest, self._markers)
-        self.bindings = steps.bindings
+        self.bindings, self.notes = steps.bindings, steps.notes
         try:
             perform(rig, self._scenario, port, boot.guest, steps)
         finally:

@@ -98,7 +98,7 @@ def _run_once(rig: Rig, scenario: Scenario, seed: int) -> RunResult:
             outcome=verdict.outcome,
             reason=verdict.line,
             check=verdict.check,
-            notes=(*verdict.notes, *_missing_imports(rig)),
+            notes=(*capture.notes, *verdict.notes, *_missing_imports(rig)),
             events=len(capture.events),
             held=verdict.held,
             not_judged=verdict.not_judged,

@@ -10,7 +10,7 @@ from harness.actions import ActionField, FieldType
 from harness.errors import DriverFault, GuestError, LinesLost
 from harness.events import Event, Marker
 from harness.guests.base import ActionResult, Guest, SettlingGuest
-from harness.runs.answers import require_answer
+from harness.runs.answers import note_of_answer, require_answer
 from harness.runs.livetarget import Caller
 from harness.runs.progress import StepStarted, Subscriber
 from harness.runs.watch import Watch
@@ -112,6 +112,8 @@ class StepRunner:
         self._driver_path: str | None = None
         self.bindings: dict[str, int] = {}
         """What the steps done so far have bound; see :mod:`harness.scenario.model` for the keys."""
+        self.notes: list[str] = []
+        """What the steps done so far left open, a line each."""
         self._open_devices: list[int] = []
         self.paths: dict[str, str] = {}
         """Where files that were put in the guest lie: name → full path. A step with such a name means that
@@ -180,6 +182,9 @@ class StepRunner:
                 f"{place}step '{text}' did not happen: {error.message}", hint=error.hint
             ) from None
         require_answer(step, result, f"{place}step '{text}'")
+        note = note_of_answer(step, result, f"{place}step '{text}'")
+        if note and note not in self.notes:
+            self.notes.append(note)
         self._note_devices(step, result)
         if "agent" not in self._latest:
             self._latest["agent"] = self.bindings["agent"] = result.pid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,14 @@ def test_a_file_that_cannot_be_put_there_is_told_before_anything_starts(
         (tmp_path / name).touch()
     with pytest.raises(ScenarioError, match=message):
         load(scenario_of(tmp_path, step, "\nexpect:\n  never: [process_exit: any]\n"))
+
+
+def test_a_program_that_was_not_executed_is_told_of_in_the_result(program: Path, tmp_path: Path) -> None:
+    result = run(tmp_path, f"run: {{file: '{program}', as: p}}\n  - run: {{file: '{program}'}}")
+    assert result.outcome is Outcome.PASSED, result.reason
+    told = [note for note in result.notes if "not executed" in note]
+    assert [re.sub(r".*own\.yaml:", "", note)[:9] for note in told] == ["4: step '", "5: step '"]
+    executed_nothing = run(
+        tmp_path, "launch: {image: notepad.exe, as: p}", "\nexpect:\n  order: [process_create: {pid: $p}]\n"
+    )
+    assert not [note for note in executed_nothing.notes if "not executed" in note]

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -202,3 +203,13 @@ def test_a_pipe_gets_colours_when_asked_and_never_cursor_movements(
     assert ("\x1b[" in done.stdout) is colours
     assert set(re.findall(r"\x1b\[[0-9;?]*(.)", done.stdout)) <= {"m"}
     assert re.sub(r"\x1b\[[0-9;]*m", "", done.stdout).splitlines()[-1] == "1 passed in 0.00 s"
+
+
+def test_the_notes_of_a_run_that_passed_are_told_once_for_a_scenario() -> None:
+    notes = ("nothing was executed", "  event {}")
+    runs = [replace(PASSED, seed=seed, notes=(notes[0], notes[1].format(seed))) for seed in (1, 2)]
+    retried = replace(PASSED, path=Path("other.yaml"), notes=("lacks x", "retry 1: lost"), retries=1)
+    lines = [line.strip() for line in shown(*runs, retried).splitlines()]
+    told = [line for line in lines if line in ("nothing was executed", "event 1", "event 2", "lacks x")]
+    assert told == ["nothing was executed", "event 1", "lacks x"]
+    assert "retry 1: lost" not in lines

@@ -333,7 +333,7 @@ class Faults:
         self._dead = DriverHang(
             f"{name} hangs at {self.place(address)}: it {reason}",
             address=address,
-            hint="a callback has to return; look at the loop or the wait at that address",
+            hint="a callback has to return; look at the loop or the wait where it hangs",
         )
         raise self._dead
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -200,3 +201,11 @@ def test_a_debuggers_log_is_read_by_what_was_learnt(built: Path, tmp_path: Path,
     assert "       0  left" in read_back.stdout
     again = command("learn", driver, "--out", grammar)
     assert again.returncode == 2 and "--force writes over it" in again.stderr
+
+
+def test_a_hang_is_told_with_its_function_and_line(tmp_path: Path) -> None:
+    source = Path(__file__).resolve().parents[1] / "drivers" / "loops_forever"
+    driver = build_driver(source, Arch.X64, tmp_path / "loops.sys").path
+    done = command("learn", driver)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.search(r"loops\.sys hangs at loops\.sys\+0x[0-9a-f]+ \(\w+, \w+\.[ch]:\d+\)", done.stderr)

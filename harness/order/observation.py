@@ -41,6 +41,7 @@ _RULES: Final = {(kind, field) for kind in CALLBACK_KINDS for field in ("seq", "
     ("process_exit", "context_pid"),
     ("thread_exit", "context_tid"),
     ("driver", "totals"),
+    ("driver", "routine"),
 }
 """What lifecycle rules are held to where lines carry it."""
 
@@ -125,6 +126,10 @@ class Observation:
     def lacks(self, kind: str, field: str) -> bool:
         """Events of the kind came, and none of them carries the field."""
         return KINDS[kind] in self._seen and field in self._open.get(KINDS[kind], ())
+
+    def carries(self, kind: str, field: str) -> bool:
+        """An event of the kind came that carries the field."""
+        return KINDS[kind] in self._seen and field not in self._open.get(KINDS[kind], ())
 
     def no_callback_carries(self, field: str) -> bool:
         """Callbacks were reported, and no report of any kind carries the field."""

@@ -54,6 +54,8 @@ class UnobservedRules:
             "time_follows_seq": lambda: _callbacks(seen, "seq") or _callbacks(seen, "time"),
             "no_lost_lines": lambda: _callbacks(seen, "seq") and self._lacking("driver", "totals"),
             "totals_count_every_line": lambda: self._lacking("driver", "totals"),
+            "callbacks_only_while_registered": self._no_registrations,
+            "driver_unregisters": self._no_registrations,
         }
         found: dict[str, str] = {
             rule: f"the machine does not report every {kind}" for rule, kind in self._unreported.items()
@@ -62,6 +64,12 @@ class UnobservedRules:
             if rule not in self._off and rule not in found and (said := why()):
                 found[rule] = said
         return tuple(Unobserved(rule, found[rule]) for rule in RULES if rule in found)
+
+    def _no_registrations(self) -> str:
+        if unseen := self._observation.unseen(Pattern("driver", (), 0)):
+            return unseen
+        told = self._observation.carries("driver", "routine")
+        return "" if told else "no line of this driver tells of a registration"
 
     def _lacking(self, kind: str, field: str) -> str:
         lacking = self._observation.lacks(kind, field)

@@ -12,13 +12,12 @@ import click
 from harness.cli._logging import Command, log_options
 from harness.connection import parse_connection
 from harness.debuggers import DEBUGGERS, FILE_SERVING
-from harness.events import WitnessName
+from harness.events import WITNESSES, WitnessName
 from harness.grammars import load_grammar
 from harness.lines import Grammar
 from harness.printmasks import parse_print_mask
 from harness.report.json_document import json_document
 from harness.runs.watch import Watch
-from harness.runs.witnesses import OFFERED
 from harness.standingrules import check_standing_rules
 from harness.virtual.dispatcher.policy import POLICIES
 from harness.virtual.interfaces import MAX_PROCESSORS
@@ -169,12 +168,12 @@ strict_option = click.option(
 
 
 def _witness(ctx: click.Context, param: click.Parameter, value: str | None) -> WitnessName | None:
-    return next((known for known in OFFERED if known == value), None)
+    return next((known for known in WITNESSES if known == value), None)
 
 
 witness_option = click.option(
     "--witness",
-    type=click.Choice(OFFERED),
+    type=click.Choice(WITNESSES),
     callback=_witness,
     help="On whose events the order is checked: the driver's printed lines (print), what the virtual target"
     " saw of the callbacks that it called (target), or what the debugger saw, which stops at each of them"

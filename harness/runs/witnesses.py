@@ -11,10 +11,8 @@ from harness.events import Event, WitnessName
 from harness.machines.base import Machine, SeenCalls, WitnessingMachine
 from harness.printmasks import OPEN_HINT
 
-__all__ = ["OFFERED", "Sight", "seen_calls", "sight_of"]
+__all__ = ["Sight", "seen_calls", "sight_of"]
 
-OFFERED: Final[tuple[WitnessName, ...]] = ("print", "target", "breakpoint")
-"""The witnesses that a run can be asked for."""
 _CALLBACKS: Final = frozenset(kind.event for kind in CALLBACK_KINDS.values())
 
 

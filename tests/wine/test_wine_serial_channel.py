@@ -20,6 +20,8 @@ from harness.guests.channels.serial import SerialChannel
 from harness.guests.channels.serial.session import HelperRestarted
 from harness.guests.helper import HelperGuest
 
+ERROR_OPERATION_ABORTED = 995
+ERROR_IO_PENDING = 997
 ACTOR = r"C:\procnotify\actor.exe"
 PROBE = r"C:\procnotify\probe.dll"
 UP_SECONDS = 60.0
@@ -75,6 +77,21 @@ def test_the_clock_is_the_guests(channel: SerialChannel) -> None:
     assert 0 <= second.uptime - first.uptime < 60_000
 
 
+def try_device(channel: SerialChannel) -> None:
+    """Every action on a device, here a file, and the pipe of the process that keeps it open."""
+    file = act(channel, "open-device", PROBE)["child_pid"]
+    assert act(channel, "write-device", file, b"XY".hex(), 0, 0)["returned"] == 2
+    assert act(channel, "read-device", file, 2, 0, 0)["output"] == b"XY".hex()
+    assert act(channel, "write-device", file, b"MZ".hex(), 0, 0)["returned"] == 2
+    assert act(channel, "ioctl", file, 0x22_2000, "-", 0, "-", 0, code=1)["status"] != 0
+    pipe = act(channel, "open-device", rf"\\.\pipe\procnotify-device-{file}")["child_pid"]
+    assert act(channel, "read-device", pipe, 8, 0, 1, code=1)["status"] == ERROR_IO_PENDING
+    assert act(channel, "cancel-io", pipe)["status"] == 0
+    assert act(channel, "await-io", pipe, code=1)["status"] == ERROR_OPERATION_ABORTED
+    for device in (pipe, file):
+        assert act(channel, "close-device", device)["status"] == 0
+
+
 def test_every_action_and_command(channel: SerialChannel, prefix) -> None:
     mark = len(prefix.said())
     launched = act(channel, "--id", 6, "launch", ACTOR, "--id", 7, "sleep", 60000)
@@ -88,6 +105,8 @@ def test_every_action_and_command(channel: SerialChannel, prefix) -> None:
     assert act(channel, "free-library", PROBE)["status"] == 0
     assert act(channel, "sleep", 1)["status"] == 0
     assert act(channel, "exit", 7, code=7)["status"] == 0
+    assert act(channel, "run", 60000, "cmd.exe", "/c", "exit", 3)["exit_code"] == 3
+    try_device(channel)
     assert act(channel, "start", "pn-serial", r"C:\procnotify\procnotify.sys")["status"] == 0
     assert act(channel, "stop", "pn-serial")["status"] == 0
     said = prefix.wait_for("DriverUnload totals", after=mark)

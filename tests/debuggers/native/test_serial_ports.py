@@ -124,6 +124,7 @@ class TestTarget:
         debugger, target = running
         target.print("first boot\n")
         assert texts(debugger, 1) == ["first boot\n"]
+        target.wait_until_acknowledged()
         cut = frame_packet(Packet(PacketType.STATE_CHANGE64, KDCOM_FIRST, b"\x30\x30\0\0" + bytes(2996)))[:26]
 
         def reset() -> None:
@@ -143,6 +144,7 @@ class TestTarget:
         debugger, target = running
         target.print("a line\n")
         assert texts(debugger, 1) == ["a line\n"]
+        target.wait_until_acknowledged()
         target.do(lambda: setattr(target, "session", Session.kdcom_target()))
         target.exception(0x80000004)
         event = debugger.receive(timeout=10)

@@ -41,7 +41,7 @@ class Guest:
         self._step += 1
         return self.target.act(words, self._step)
 
-    def open(self, name: str = r"\\.\Transfers") -> str:
+    def open_device(self, name: str = r"\\.\Transfers") -> str:
         opened = self.act("open-device", name)
         assert opened["status"] == 0
         return str(opened["child_pid"])
@@ -59,7 +59,7 @@ def answer(found: Answer) -> tuple[object, ...]:
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_device_is_opened_asked_read_written_and_closed(image: bytes, policy: str) -> None:
     guest = Guest(image, policy)
-    device = guest.open()
+    device = guest.open_device()
     assert answer(guest.act("ioctl", device, ADD, "61ff", "2", "-", "0")) == (0, 2, "6200")
     neither = str(int(ADD) + NEITHER)
     assert answer(guest.act("ioctl", device, neither, "61", "1", "-", "0")) == (0, 1, "62")
@@ -81,7 +81,7 @@ def test_a_request_is_left_pending_and_heard_of_later(
     image: bytes, policy: str, then: str, status: int, output: str | None
 ) -> None:
     guest = Guest(image, policy)
-    device, other = guest.open(), guest.open()
+    device, other = guest.open_device(), guest.open_device()
     assert guest.act("ioctl", device, QUEUE, "-", "8", "-", "1")["status"] == 997
     if then == "release":
         assert guest.act("ioctl", other, RELEASE, "-", "0", "-", "0")["status"] == 0
@@ -96,7 +96,7 @@ def test_a_request_is_left_pending_and_heard_of_later(
 @pytest.mark.parametrize("ended", ["terminate", "close-device"])
 def test_the_end_of_the_process_cancels_what_it_left_pending(image: bytes, ended: str) -> None:
     guest = Guest(image)
-    device = guest.open()
+    device = guest.open_device()
     guest.act("ioctl", device, QUEUE, "-", "8", "-", "1")
     assert guest.act(ended, device)["status"] == 0
     cleanup, cancel = f"cleanup in {device}", "cancel at irql 2, was 0, flag 1"
@@ -106,7 +106,7 @@ def test_the_end_of_the_process_cancels_what_it_left_pending(image: bytes, ended
 
 def test_as_many_requests_as_are_said_can_be_left_pending(image: bytes) -> None:
     guest = Guest(image)
-    device = guest.open()
+    device = guest.open_device()
     for _ in range(MAX_PENDING):
         assert guest.act("ioctl", device, QUEUE, "-", "8", "-", "1")["status"] == 997
     assert guest.act("ioctl", device, QUEUE, "-", "8", "-", "1")["status"] == 56

@@ -15,7 +15,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TypeAlias
 
-from harness.debuggers import debugger_factory
+from harness.debuggers import check_recorded_witness, debugger_factory
 from harness.debuggers.native.debugger import NativeDebugger
 from harness.errors import InternalError, UsageError
 from harness.events import Event, WitnessName
@@ -24,7 +24,7 @@ from harness.lines import Grammar
 from harness.printmasks import parse_print_mask
 from harness.recorder import Recorder, Recording
 from harness.recording import Tape
-from harness.runs.opening import check_recorded_witness, open_rig
+from harness.runs.opening import open_rig
 from harness.runs.progress import Progress
 from harness.runs.runner import RunInterrupted
 from harness.runs.scenarios import find_scenarios, load_scenarios

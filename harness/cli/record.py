@@ -22,7 +22,7 @@ from harness.cli._options import (
     without_rule_option,
     witness_option,
 )
-from harness.debuggers import debugger_factory
+from harness.debuggers import check_recorded_witness, debugger_factory
 from harness.debuggers.base import TargetInfo
 from harness.debuggers.native.debugger import NativeDebugger
 from harness.events import Disconnect, Event, WitnessName
@@ -34,7 +34,6 @@ from harness.report.explanation import event_words
 from harness.report.runs_json import release_as_json
 from harness.report.text import one_line, printable
 from harness.report.verdict import verdict_as_json, verdict_text
-from harness.runs.opening import check_recorded_witness
 from harness.scenario import Scenario, load
 from harness.verdict.judge import Verdict
 from harness.verdict.part import bound_by_hand

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from harness.debuggers.base import Debugger
 from harness.errors import RigError, UsageError
+from harness.events import WitnessName
 
 __all__ = [
     "CALLBACK_SEEING",
@@ -14,6 +15,8 @@ __all__ = [
     "DEBUGGERS",
     "FILE_SERVING",
     "DebuggerKind",
+    "check_recorded_witness",
+    "check_seeing",
     "debugger_factory",
     "first_here",
 ]
@@ -111,3 +114,29 @@ def debugger_factory(name: str) -> Callable[[str], Debugger]:
         raise UsageError(f"there is no debugger named {name!r}", hint=f"known: {known}") from None
     kind.check()
     return kind.open
+
+
+def check_seeing(debugger: str) -> None:
+    """With ``--witness breakpoint`` the debugger sees callbacks by itself.
+
+    :raises UsageError: this one cannot.
+    """
+    if debugger not in CALLBACK_SEEING:
+        raise UsageError(
+            f"--witness breakpoint has the debugger stop at callbacks, and --debugger {debugger} cannot",
+            hint=f"choose --debugger {' or '.join(CALLBACK_SEEING)}, or another --witness",
+        )
+
+
+def check_recorded_witness(witness: WitnessName, debugger: str) -> None:
+    """Who can see the callbacks of a target that is only listened to.
+
+    :raises UsageError: not this one, or not with this debugger.
+    """
+    if witness not in ("print", "breakpoint"):
+        raise UsageError(
+            f"--witness {witness}: a target that is only listened to cannot be asked what it called",
+            hint="choose --witness breakpoint, which has the debugger stop at callbacks",
+        )
+    if witness == "breakpoint":
+        check_seeing(debugger)

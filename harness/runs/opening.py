@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.connection import parse_connection
-from harness.debuggers import CALLBACK_SEEING, FILE_SERVING, debugger_factory
+from harness.debuggers import FILE_SERVING, check_seeing, debugger_factory
 from harness.errors import DriverFileError, UsageError
 from harness.events import WITNESSES, WitnessName
 from harness.files import read_file
@@ -31,8 +31,6 @@ __all__ = [
     "MAX_DRIVER",
     "NO_DEBUGGER",
     "check_names",
-    "check_recorded_witness",
-    "check_seeing",
     "check_serving",
     "open_rig",
     "read_driver",
@@ -125,32 +123,6 @@ def _check_witness(machine: Machine, witness: WitnessName | None) -> None:
             f"the machine {machine.name} cannot say which callbacks it called",
             hint="leave out --witness, or choose the machine virtual",
         )
-
-
-def check_seeing(debugger: str) -> None:
-    """With ``--witness breakpoint`` the debugger sees callbacks by itself.
-
-    :raises UsageError: this one cannot.
-    """
-    if debugger not in CALLBACK_SEEING:
-        raise UsageError(
-            f"--witness breakpoint has the debugger stop at callbacks, and --debugger {debugger} cannot",
-            hint=f"choose --debugger {' or '.join(CALLBACK_SEEING)}, or another --witness",
-        )
-
-
-def check_recorded_witness(witness: WitnessName, debugger: str) -> None:
-    """Who can see the callbacks of a target that is only listened to.
-
-    :raises UsageError: not this one, or not with this debugger.
-    """
-    if witness not in ("print", "breakpoint"):
-        raise UsageError(
-            f"--witness {witness}: a target that is only listened to cannot be asked what it called",
-            hint="choose --witness breakpoint, which has the debugger stop at callbacks",
-        )
-    if witness == "breakpoint":
-        check_seeing(debugger)
 
 
 def check_serving(debugger: str) -> None:

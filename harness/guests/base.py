@@ -49,7 +49,10 @@ class RuleKeepingGuest(Protocol):
     """The capability of a guest to hold its drivers to the standing rules."""
 
     def broken_rules(self) -> Sequence[BrokenRule]:
-        """Those that were broken by now; answered by a guest that has stopped, too."""
+        """Those that were broken by now; answered by a guest that has stopped, too.
+
+        :raises RigError: it does not answer any more.
+        """
 
 
 @runtime_checkable

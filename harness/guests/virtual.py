@@ -15,6 +15,8 @@ __all__ = ["TICKS_PER_SECOND", "VirtualGuest"]
 
 TICKS_PER_SECOND = 10_000_000
 """The target's clock counts in units of 100 ns."""
+_AT_ONCE_SECONDS = 10.0
+"""For what the target answers at any time, whatever it does or stands in."""
 
 
 class VirtualGuest:
@@ -60,7 +62,8 @@ class VirtualGuest:
 
     def broken_rules(self) -> Sequence[BrokenRule]:
         """See :meth:`harness.guests.base.RuleKeepingGuest.broken_rules`."""
-        told = _field(self._call("broken_rules"), "broken_rules", list, "broken_rules")
+        answer = self._channel.call("broken_rules", {}, timeout=_AT_ONCE_SECONDS)
+        told = _field(answer, "broken_rules", list, "broken_rules")
         return [_broken_rule(entry) for entry in told]
 
     def _call(self, call: str, /, **args: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ bound, and how the target was left. Nothing is judged here.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import msgspec
 
 from harness.debuggers.base import CallbackDebugger, Debugger, FileServingDebugger, Release, TargetInfo
 from harness.debuggers.stops import unhandled_exception
-from harness.errors import ConnectionFailed, DriverBugcheck, TargetLost
+from harness.errors import ConnectionFailed, DriverBugcheck, RigError, TargetLost
 from harness.events import Event, WitnessName
 from harness.files import cannot_write, patiently
 from harness.machines.base import PreparedMachine, RecordingMachine, SeenCalls
@@ -110,9 +111,13 @@ class Capture:
             with LiveTarget(debugger, rig.machine, self._record, rig.watch, drivers, grammar) as live:
                 try:
                     self._steps(live, served)
-                finally:
+                except BaseException:
                     live.finish()
-                    live.record_broken_rules(broken_rules(rig, rig.machine.guest()))
+                    with contextlib.suppress(RigError):  # what befell the run is what is told
+                        live.record_broken_rules(broken_rules(rig, rig.machine.guest()))
+                    raise
+                live.finish()
+                live.record_broken_rules(broken_rules(rig, rig.machine.guest()))
             patience = max(DETACH_SECONDS, rig.watch.silence)
         finally:
             rig.emit(PhaseEntered("release"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import harness
 from harness.actions import MAX_GUEST_FILE, FieldType
-from harness.errors import RigError, UsageError
+from harness.errors import UsageError
 from harness.files import cannot_write, read_file
 from harness.grammars import described
 from harness.guests.base import Guest, RuleKeepingGuest
@@ -74,13 +74,13 @@ def perform(rig: Rig, scenario: Scenario, caller: Caller, guest: Guest, steps: S
 
 def broken_rules(rig: Rig, guest: Guest) -> list[BrokenRule]:
     """The standing rules that drivers have broken, with the functions and lines that are known; none of a
-    guest that knows of none, or that is lost, which is told as that."""
+    guest that knows of none.
+
+    :raises RigError: the guest does not answer any more.
+    """
     if not isinstance(guest, RuleKeepingGuest):
         return []
-    try:
-        told = guest.broken_rules()
-    except RigError:
-        return []
+    told = guest.broken_rules()
     symbols = symbols_of(rig.drivers)
     return [broken._replace(message=with_source(broken.message, symbols)) for broken in told]
 

@@ -71,7 +71,7 @@ CAUGHT = {
     "formats_unicode_at_dispatch_level": ("create-thread", Outcome.BUGCHECK, "bugchecked: 0x0000000a"),
     "loops_forever": ("create-thread", Outcome.BROKEN, "hangs at loops_forever.sys+0x"),
     "never_prints_thread_exits": ("create-thread", Outcome.BROKEN, "thread"),
-    "prints_image_late": ("load-library", Outcome.BROKEN, "dll attach"),
+    "prints_image_late": ("load-library", Outcome.BROKEN, "reported late: image_load"),
     "reports_creator_as_owner": ("create-thread", Outcome.BROKEN, ""),
     "swaps_parent_and_child": ("notepad-launch", Outcome.BROKEN, "process_create"),
     "touches_freed_pool": ("create-thread", Outcome.BUGCHECK, "bugchecked: 0x00000050"),

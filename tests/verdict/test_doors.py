@@ -72,6 +72,7 @@ class CannedCapture:
     bindings: ClassVar[dict[str, int]] = {}
     calls: ClassVar = None
     witness: ClassVar = "print"
+    notes: ClassVar[list[str]] = []
 
     def __init__(self, rig: object, scenario: Scenario, seed: int) -> None:
         self.events = placed(CASES[scenario.path.stem][0])

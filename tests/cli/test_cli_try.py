@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness.cli import cli
+from harness.runs.trace_folder import through_latest
 from harness.toolchain import Arch, build_driver, default_driver
 
 SMALL = Path(__file__).resolve().parents[1] / "drivers" / "small" / "c"
@@ -59,7 +60,7 @@ def test_json_has_the_tree_and_the_rules(small: Path, tmp_path: Path) -> None:
     assert (result.return_value, found["exit_code"], found["outcome"]) == (4, 4, "bugcheck")
     assert [broken["rule"] for broken in found["broken_rules"]] == ["UnloadCallbacks"]
     assert any(row["what"].startswith("process ") and row["prints"] for row in found["tree"])
-    assert (tmp_path / "traces" / "latest" / "try-1.jsonl").exists()
+    assert through_latest(tmp_path / "traces" / "latest" / "try-1.jsonl").exists()
 
 
 def test_the_projects_driver_is_judged_by_its_lines_too() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 import msgspec
@@ -75,6 +75,13 @@ class LearntForm:
     def fields(self) -> frozenset[str]:
         """The event's fields that it gives."""
         return frozenset(piece.name for piece in self.pieces if isinstance(piece, Slot) and piece.name)
+
+    def without_names(self) -> LearntForm:
+        """The same, of lines that no field is taken from."""
+        return replace(
+            self,
+            pieces=[replace(piece, name="") if isinstance(piece, Slot) else piece for piece in self.pieces],
+        )
 
     @property
     def doubts(self) -> list[str]:

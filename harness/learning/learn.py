@@ -200,7 +200,7 @@ class _Learner:
         for told in printed.values():
             made = entries_of(told, forms)
             self._unread |= made.unread
-            self._ignored |= {template_of(form): None for form in made.silent}
+            self._ignored |= {template_of(form.without_names()): None for form in made.silent}
             for entry in made.entries:
                 key = (told.kind, *(template_of(form) for form in (entry.head, *dict(entry.then))))
                 entries.setdefault(key, entry)

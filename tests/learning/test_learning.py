@@ -142,3 +142,17 @@ def test_what_is_learnt_is_right_or_not_known(
 @given(st.text(max_size=60), st.sampled_from(("", FOLDER + "a.exe", "a", "\\", "ß.exe")))
 def test_the_atoms_of_a_line_are_the_line(line: str, path: str) -> None:
     assert "".join(atom.text for atom in cut(line, {PROGRAM: path})) == line
+
+
+def test_a_line_that_says_nothing_new_is_ignored_whatever_it_says() -> None:
+    found = learnt(
+        *(
+            (
+                ThreadCreate(index=0, call=CALL, pid=pid, tid=2 * pid, creating_pid=8, creating_tid=9),
+                f"thread {2 * pid} begins in {pid}\n({2 * pid} again)\n",
+            )
+            for pid in PIDS
+        )
+    )
+    assert forms(found) == ["thread {tid:d} begins in {pid:d}"]
+    assert '"({:d} again)"' in found.text

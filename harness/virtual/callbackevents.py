@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
-from harness.events import (
-    Call,
-    Event,
-    ImageLoad,
-    Marker,
-    ProcessCreate,
-    ProcessExit,
-    ThreadCreate,
-    ThreadExit,
-)
+from harness.callbacks import CALLBACK_KINDS
+from harness.events import Call, Event, Marker
 from harness.lines import MARKERS
 from harness.virtual.callbackcalls import CallbackCall, Entry, HelperLine
 
@@ -33,7 +25,7 @@ def callback_events(entries: Iterable[Entry], driver: str) -> list[Event]:
         if isinstance(entry, HelperLine):
             events.extend(_markers(entry, len(events)))
         elif entry.driver.casefold() == name:
-            events.append(_EVENTS[entry.kind](entry, len(events)))
+            events.append(_event(entry, len(events)))
     return events
 
 
@@ -52,94 +44,32 @@ def _markers(said: HelperLine, index: int) -> Iterator[Event]:
                 break
 
 
-def _call(call: CallbackCall) -> Call:
-    return Call(
-        driver=call.driver,
-        routine=call.routine,
-        irql=call.context.irql,
-        left=call.left,
-        answer=call.answer,
-    )
-
-
-def _process_create(call: CallbackCall, index: int) -> Event:
-    return ProcessCreate(
-        index=index,
-        time=call.entered,
-        cpu=call.context.cpu,
-        witness="target",
-        call=_call(call),
-        pid=call.told.pid,
-        parent_pid=call.told.parent_pid,
-        creating_pid=call.context.pid,
-        creating_tid=call.context.tid,
-        image=call.told.image,
-    )
-
-
-def _process_exit(call: CallbackCall, index: int) -> Event:
-    return ProcessExit(
-        index=index,
-        time=call.entered,
-        cpu=call.context.cpu,
-        witness="target",
-        call=_call(call),
-        pid=call.told.pid,
-        context_pid=call.context.pid,
-        context_tid=call.context.tid,
-    )
-
-
-def _thread_create(call: CallbackCall, index: int) -> Event:
-    assert call.told.tid is not None
-    return ThreadCreate(
-        index=index,
-        time=call.entered,
-        cpu=call.context.cpu,
-        witness="target",
-        call=_call(call),
-        pid=call.told.pid,
-        tid=call.told.tid,
-        creating_pid=call.context.pid,
-        creating_tid=call.context.tid,
-    )
-
-
-def _thread_exit(call: CallbackCall, index: int) -> Event:
-    assert call.told.tid is not None
-    return ThreadExit(
-        index=index,
-        time=call.entered,
-        cpu=call.context.cpu,
-        witness="target",
-        call=_call(call),
-        pid=call.told.pid,
-        tid=call.told.tid,
-        context_pid=call.context.pid,
-        context_tid=call.context.tid,
-    )
-
-
-def _image_load(call: CallbackCall, index: int) -> Event:
-    return ImageLoad(
-        index=index,
-        time=call.entered,
-        cpu=call.context.cpu,
-        witness="target",
-        call=_call(call),
-        pid=call.told.pid,
-        image=call.told.image,
-        base=call.told.base,
-        size=call.told.size,
-        context_pid=call.context.pid,
-        context_tid=call.context.tid,
-    )
-
-
-_EVENTS: Final[dict[str, Callable[[CallbackCall, int], Event]]] = {
-    "process_create": _process_create,
-    "process_exit": _process_exit,
-    "thread_create": _thread_create,
-    "thread_exit": _thread_exit,
-    "image_load": _image_load,
+_TOLD: Final[Mapping[str, tuple[str, ...]]] = {
+    "process_create": ("pid", "parent_pid", "image"),
+    "process_exit": ("pid",),
+    "thread_create": ("pid", "tid"),
+    "thread_exit": ("pid", "tid"),
+    "image_load": ("pid", "image", "base", "size"),
 }
+"""Kind → which arguments its routines are told; they are named as the event's fields are."""
+
+
+def _event(call: CallbackCall, index: int) -> Event:
+    kind = CALLBACK_KINDS[call.kind]
+    process, thread = kind.context_fields
+    fields: dict[str, Any] = {name: getattr(call.told, name) for name in _TOLD[call.kind]}
+    fields |= {process: call.context.pid, thread: call.context.tid}
+    return kind.event(
+        index=index,
+        time=call.entered,
+        cpu=call.context.cpu,
+        witness="target",
+        call=Call(
+            driver=call.driver,
+            routine=call.routine,
+            irql=call.context.irql,
+            left=call.left,
+            answer=call.answer,
+        ),
+        **fields,
+    )

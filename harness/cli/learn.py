@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from harness.cli._options import json_option, print_json
-from harness.errors import DriverHang, UsageError
+from harness.errors import DriverFileError, DriverHang, UsageError
 from harness.files import cannot_write, write_whole
 from harness.grammars.read import ENCODINGS
 from harness.learning import Learnt, learn
@@ -104,7 +104,10 @@ def command(driver: Path, out: Path | None, force: bool, seed: int, encoding: st
 
 def _learn(path: Path, seed: int, encoding: str) -> Learnt:
     driver = read_driver(path)
-    check_driver_file(driver.image)
+    try:
+        check_driver_file(driver.image)
+    except DriverFileError as error:
+        raise DriverFileError(f"{path}: {error.message}", hint=error.hint) from None
     helper = default_actor(progress=_say)
     other = read_driver(default_driver(progress=_say).path)
     hardware = Hardware()

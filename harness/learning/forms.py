@@ -244,7 +244,7 @@ def _told_apart(names: list[str], calls: Sequence[HeardCall]) -> list[str]:
     kind = CALLBACK_KINDS[kind_of(events[0])]
     process, thread = kind.context_fields
     if "tid" in needed_fields(kind.event) and all(
-        getattr(event, "tid") == getattr(event, thread)  # noqa: B009
+        getattr(event, "tid") == getattr(event, thread)  # noqa: B009 - only some kinds of event have it
         for event in events
     ):
         same = {process: "pid", thread: "tid"}

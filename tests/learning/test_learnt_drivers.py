@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -192,8 +193,11 @@ def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
 def test_a_debuggers_log_is_read_by_what_was_learnt(built: Path, tmp_path: Path, hardware: Hardware) -> None:
     """All the way: learnt by the command, then the lines of another seed read out of a text file."""
     driver, grammar, log = built / "key-value.sys", tmp_path / "it.lines.yaml", tmp_path / "windbg.log"
-    first = command("learn", driver, "--out", grammar)
+    first = command("learn", driver, "--out", grammar, "--json")
     assert first.returncode == 0, first.stderr
+    told = json.loads(first.stdout)
+    assert (told["exit_code"], told["read"]) == (0, told["calls"])
+    assert told["grammar"] == grammar.read_text(encoding="utf-8")
     (run,) = heard(driver, HELD_TO[:1], hardware)
     log.write_bytes(b"".join(print_.data for print_ in run.prints))
     read_back = command("lines", log, "--lines", grammar)
@@ -209,3 +213,10 @@ def test_a_hang_is_told_with_its_function_and_line(tmp_path: Path) -> None:
     done = command("learn", driver)
     assert (done.returncode, done.stdout) == (1, "")
     assert re.search(r"loops\.sys hangs at loops\.sys\+0x[0-9a-f]+ \(\w+, \w+\.[ch]:\d+\)", done.stderr)
+
+
+def test_what_is_no_driver_is_named(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no driver", encoding="utf-8", newline="")
+    done = command("learn", tmp_path / "notes.txt")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "notes.txt: the driver is not a PE image" in done.stderr

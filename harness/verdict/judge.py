@@ -26,6 +26,7 @@ __all__ = ["Verdict", "judge", "observed_words", "survey_notes"]
 _SHOWN_WIDTH = 160
 """Characters of a line shown in a note."""
 _IS_IT_LOADED = f"is it loaded? {OPEN_HINT}"
+_WHAT_FORM = "is it loaded? where these are its lines: --lines F says their form, procnotify learn writes F"
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,7 @@ class _Judge:
             if shown:
                 total = survey.counts.get("print", 0)
                 what += f"; {total} other line{'s' * (total > 1)} came that fit{'s' * (total == 1)} no form"
-            return self._is(Outcome.RIG, what, _IS_IT_LOADED)
+            return self._is(Outcome.RIG, what, _WHAT_FORM if shown else _IS_IT_LOADED)
         if not survey.markers:
             what = "the driver is loaded, but it reported no callback, and nobody did anything that would"
             return self._is(Outcome.RIG, what, "record while processes come and go")

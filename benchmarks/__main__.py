@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: what the harness costs, measured on this machine."""
+"""``python -m benchmarks``: what the harness costs, measured on this machine; and NotifyBench."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import breakpoints, callbacks, check, seeds, stall
+from benchmarks.notifybench import command as notifybench
 from benchmarks.target import MAX_LINES, Series
 from harness.errors import ProcnotifyError
 
@@ -18,7 +19,14 @@ _AIM = 0.5
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print; progress goes to stderr."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What the harness costs here.")
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["notifybench"]:
+        return notifybench.main(words[1:])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="What the harness costs here.",
+        epilog="python -m benchmarks notifybench --help: policies against bugs of notify drivers",
+    )
     parser.add_argument(
         "--only",
         action="append",
@@ -61,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="N",
         help="seeds: processes (%(default)s)",
     )
-    options = parser.parse_args(argv)
+    options = parser.parse_args(words)
     try:
         failed = [
             name

@@ -38,6 +38,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("guests", "debuggers"),
     ("machines", "preparation", "verdict"),
     ("runs", "recorder"),
+    ("exploration",),
     ("report", "recording", "recipes"),
     ("pytest_plugin", "api"),
     ("cli",),

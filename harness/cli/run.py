@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import shlex
-import subprocess
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 import click
 
 from harness.cli import INTERRUPTED
+from harness.cli._again import again, shown_words
 from harness.cli._options import (
     connection_text,
     drivers_option,
@@ -29,6 +27,7 @@ from harness.cli._options import (
     without_rule_option,
     witness_option,
 )
+from harness.cli._replaying import run_replay
 from harness.debuggers import DEBUGGERS
 from harness.errors import ProcnotifyError, UsageError
 from harness.events import WitnessName
@@ -52,8 +51,6 @@ from harness.runs.watch import Watch
 
 __all__ = ["command"]
 
-_QUOTE = subprocess.list2cmdline if sys.platform == "win32" else shlex.join
-"""Words as this system's shell takes them."""
 _VIRTUAL, _NATIVE = "virtual", "native"
 MAX_JOBS = 256
 """Processes at most."""
@@ -72,7 +69,7 @@ def _seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -
 
 
 @click.command(short_help="run scenarios on a machine and check the callback order")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...")
 @click.option(
     "--machine",
     default=_VIRTUAL,
@@ -152,6 +149,12 @@ def _seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -
     metavar="N",
     help="Begin a run whose rig failed anew, at most N times; a result that needed it says so.",
 )
+@click.option(
+    "--replay",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Do the run of a replay file again, bit for bit, with the scenario in it (docs/exploring.md).",
+)
 @kdfiles_option
 @strict_option
 @witness_option
@@ -184,6 +187,7 @@ def command(
     trace_dir: Path,
     junit: Path | None,
     retries: int,
+    replay: Path | None,
     kdfiles: bool,
     strict: bool,
     witness: WitnessName | None,
@@ -210,6 +214,7 @@ def command(
       procnotify run scenarios --machine lab.yaml --repeat 50
       procnotify run scenarios --machine lab.yaml --driver mydriver.sys --kdfiles
       procnotify run scenarios --driver silent.sys --witness target
+      procnotify run --replay lost-update.replay.json --driver mydriver.sys
       procnotify run scenarios --json > results.json
 
     \b
@@ -222,6 +227,19 @@ def command(
       5  nothing of any scenario could be judged
     After Ctrl-C it is 130.
     """
+    if replay is not None:
+        return run_replay(
+            replay,
+            paths,
+            debugger=debugger,
+            drivers=drivers,
+            watch=Watch(silence=timeout, printing=step_timeout),
+            trace_dir=trace_dir,
+            quiet=quiet,
+            as_json=as_json,
+        )
+    if not paths:
+        raise click.UsageError("Missing argument 'PATH...'.")
     seed, repeat = _seeds(seed, repeat, seeds)
     if jobs > 1 and debugger != NO_DEBUGGER:
         raise UsageError(
@@ -285,7 +303,7 @@ def command(
     report.summary()
     if seeds is not None:
         for alike in by_cause(series.results):
-            like = _like(
+            like = again(
                 machine,
                 debugger,
                 drivers,
@@ -298,7 +316,7 @@ def command(
                 rules_off=rules_off,
             )
             words = ["procnotify", "run", str(alike[0].path), "--seed", str(alike[0].seed), *like]
-            say(f"again: {one_line(_QUOTE(words))}")
+            say(f"again: {one_line(shown_words(words))}")
     if rig.traces.path is not None:
         click.echo(f"traces: {one_line(str(rig.traces.path))}", err=as_json)
     if junit is not None:
@@ -336,43 +354,6 @@ def _print_json(series: Series, code: int, traces: Path | None, failed: Sequence
         results=[result_as_json(result) for result in series.results],
         interrupted=None if interrupted is None else result_as_json(interrupted),
     )
-
-
-def _like(
-    machine: str,
-    debugger: str,
-    drivers: Iterable[Path],
-    policy: str | None,
-    processors: int | None,
-    print_masks: Mapping[str, int],
-    *,
-    kdfiles: bool,
-    strict: bool,
-    witness: WitnessName | None,
-    rules_off: frozenset[str],
-) -> Iterator[str]:
-    """The options that decide what comes of one seed. What came without a debugger comes with the usual one
-    too, and can be looked at there."""
-    if machine != _VIRTUAL:
-        yield from ("--machine", machine)
-    if debugger not in (_NATIVE, NO_DEBUGGER):
-        yield from ("--debugger", debugger)
-    for driver in drivers:
-        yield from ("--driver", str(driver))
-    if policy is not None:
-        yield from ("--policy", policy)
-    if processors is not None:
-        yield from ("--processors", str(processors))
-    for component, mask in print_masks.items():
-        yield from ("--print-mask", f"{component}=0x{mask:x}")
-    if kdfiles:
-        yield "--kdfiles"
-    if strict:
-        yield "--strict"
-    if witness is not None:
-        yield from ("--witness", witness)
-    for rule in sorted(rules_off):
-        yield from ("--without-rule", rule)
 
 
 def _begin_junit(path: Path) -> None:

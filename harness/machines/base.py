@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -12,6 +12,7 @@ from harness.guests.base import Guest
 from harness.machines.access import GuestAccess
 from harness.printmasks import PrintMasks
 from harness.scenario.model import Pattern
+from harness.virtual.dispatcher.schedule import Schedule
 from harness.virtual.interfaces import DebugPort, ImageModule
 
 __all__ = [
@@ -46,6 +47,11 @@ class BootOptions:
     """How many the virtual target has, 1 to 8; None: 2."""
     print_masks: PrintMasks = field(default_factory=dict)
     """Which debug prints pass, where that is not Windows' own choice."""
+    choices: Mapping[int, int] | None = None
+    """Of the schedule that is played back, whatever the policy
+    (:attr:`harness.virtual.dispatcher.schedule.Schedule.choices`); None: the policy chooses."""
+    keeps_schedule: bool = False
+    """What the policy answers is recorded."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +182,8 @@ class DirectBoot(NamedTuple):
     kernel: LoadedKernel
     facts: Mapping[str, str]
     """Of the target itself, as the header of a trace has them."""
+    schedule: Callable[[], Schedule] | None = None
+    """What its policy has answered by now, where that is recorded."""
 
 
 @runtime_checkable

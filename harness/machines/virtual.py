@@ -23,7 +23,8 @@ from harness.virtual.boot import boot as boot_target
 from harness.virtual.callbackcalls import MAX_REMEMBERED, CallLog, Entry
 from harness.virtual.callbackevents import callback_events
 from harness.virtual.cpu.hardware import Hardware
-from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.dispatcher.policy import POLICIES, Policy, make_policy
+from harness.virtual.dispatcher.schedule import REPLAY, RecordingPolicy, ReplayPolicy
 from harness.virtual.interfaces import MAX_PROCESSORS, DebugPort
 from harness.virtual.kernel.loader import check_driver_file
 from harness.virtual.nt.profile import profile_names
@@ -92,6 +93,7 @@ class VirtualMachine:
                 "seed": boot.seed,
                 "profile": profile,
                 "policy": policy,
+                "choices": None if boot.choices is None else sorted(boot.choices.items()),
                 "processors": processors,
                 "print_masks": dict(boot.print_masks),
                 "connection": str(boot.connection),
@@ -109,11 +111,14 @@ class VirtualMachine:
         if self._hardware is None:
             self._hardware = Hardware()
         self._direct = None
+        chooser: Policy
+        chooser = make_policy(policy, boot.seed) if boot.choices is None else ReplayPolicy(boot.choices)
+        recording = RecordingPolicy(chooser) if boot.keeps_schedule else None
         booted = boot_target(
             port,
             seed=boot.seed,
             profile=profile,
-            policy=policy,
+            policy=recording or chooser,
             processors=processors,
             print_masks=boot.print_masks,
             hardware=self._hardware,
@@ -126,7 +131,8 @@ class VirtualMachine:
             "processors": str(booted.kernel.processors),
         }
         self._direct = booted.kernel.calls
-        return DirectBoot(InProcessGuest(booted.target), booted.kernel, facts)
+        schedule = None if recording is None else recording.schedule
+        return DirectBoot(InProcessGuest(booted.target), booted.kernel, facts, schedule)
 
     def calls(self, driver: str) -> SeenCalls:
         """See :class:`harness.machines.base.WitnessingMachine`."""
@@ -167,8 +173,8 @@ class VirtualMachine:
             raise UsageError(
                 f"the virtual target has no profile {profile!r}", hint=f"known: {', '.join(profile_names())}"
             )
-        policy = boot.policy or POLICIES[0]
-        if policy not in POLICIES:
+        policy = REPLAY if boot.choices is not None else boot.policy or POLICIES[0]
+        if policy not in (*POLICIES, REPLAY) or (policy == REPLAY) != (boot.choices is not None):
             raise UsageError(
                 f"the virtual target has no policy {policy!r}", hint=f"known: {', '.join(POLICIES)}"
             )

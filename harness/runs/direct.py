@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,7 @@ from harness.runs.rig import KeptTraces, Rig
 from harness.runs.steps import Markers
 from harness.runs.witnesses import Sight, seen_calls
 from harness.scenario import Scenario
+from harness.virtual.dispatcher.schedule import Schedule
 
 __all__ = ["DirectCapture"]
 
@@ -37,6 +38,7 @@ class DirectCapture:
         self._markers = Markers()
         self._started = ""
         self._facts: Mapping[str, str] = {}
+        self._schedule: Callable[[], Schedule] | None = None
         self.events: list[Event] = []
         self.bindings: dict[str, int] = {}
         self.notes: list[str] = []
@@ -61,7 +63,7 @@ class DirectCapture:
         self._started = now_text()
         port = DirectPort(self._record, rig.watch, rig.grammar(self._scenario), rig.interrupted)
         boot = machine.start_direct(rig.boot(self._seed, self._scenario), port)
-        self._facts = boot.facts
+        self._facts, self._schedule = boot.facts, boot.schedule
         port.attach(boot.kernel)
         steps = step_runner(rig, self._scenario, port, boot.guest, self._markers)
         self.bindings, self.notes = steps.bindings, steps.notes
@@ -71,6 +73,11 @@ class DirectCapture:
             port.finish()
             port.record_broken_rules(broken_rules(rig, boot.guest))
             self.calls = seen_calls(machine, rig.driver.file)
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """What the policy has answered by now, where the rig keeps schedules."""
+        return None if self._schedule is None else self._schedule()
 
     def take_sight(self, sight: Sight) -> None:
         """Let the witness be known to the trace, with what it saw behind what was captured."""

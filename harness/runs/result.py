@@ -9,6 +9,7 @@ from harness.debuggers.base import Release
 from harness.events import RuleBroken, WitnessName
 from harness.order import CheckResult
 from harness.outcome import Outcome
+from harness.virtual.dispatcher.schedule import Schedule
 from harness.witness import Agreement
 
 __all__ = ["RunResult"]
@@ -53,6 +54,11 @@ class RunResult:
     """The standing rules that a driver broke."""
     agreement: Agreement | None = None
     """How far the driver's lines agree with what the target saw; None: they were not held against that."""
+    schedule: Schedule | None = None
+    """What the policy answered, where that is kept."""
+    events_sha256: str = ""
+    """Over the trace between its header and its footer, in hexadecimal, where schedules are kept or played
+    back."""
     retries: int = 0
     """How often it was begun anew because the rig had failed; ``notes`` says why."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -85,6 +85,10 @@ class Rig:
     """Promises that could not be judged are an error."""
     retries: int = 0
     """How often a run whose rig failed is begun anew from the machine's clean state."""
+    choices: Mapping[int, int] | None = None
+    """See :class:`~harness.machines.base.BootOptions`."""
+    keeps_schedules: bool = False
+    """The result of a run without a debugger has the schedule."""
     interrupted: Callable[[], bool] = lambda: False
     """Asked now and then in a run without a debugger: True ends it as Ctrl-C does."""
 
@@ -114,6 +118,8 @@ class Rig:
                 policy=self.policy,
                 processors=self.processors,
                 print_masks=self.print_masks,
+                choices=self.choices,
+                keeps_schedule=self.keeps_schedules,
             )
         return BootOptions(
             seed,
@@ -122,6 +128,8 @@ class Rig:
             self.policy or scenario.policy,
             self.processors or scenario.processors,
             {**scenario.print_masks, **self.print_masks},
+            self.choices,
+            self.keeps_schedules,
         )
 
     def driver_sha256(self) -> str:

@@ -20,6 +20,7 @@ from harness.runs.rig import Rig
 from harness.runs.sources import with_sources
 from harness.runs.witnesses import Sight, sight_of
 from harness.scenario.model import Scenario
+from harness.trace.format import events_sha256
 from harness.trace.witness import SeenBy
 from harness.verdict.agreement import hold_witnesses
 from harness.verdict.ending import Ending
@@ -79,6 +80,7 @@ def _run_once(rig: Rig, scenario: Scenario, seed: int) -> RunResult:
     rig.emit(RunStarted(scenario.name, scenario.path, seed, len(scenario.steps)))
     capture = (DirectCapture if rig.open_debugger is None else Capture)(rig, scenario, seed)
     started = monotonic()
+    repeatable = rig.keeps_schedules or rig.choices is not None
 
     def result(verdict: Verdict, footer: str, *, complete: bool) -> RunResult:
         try:
@@ -110,6 +112,8 @@ def _run_once(rig: Rig, scenario: Scenario, seed: int) -> RunResult:
             release=capture.release,
             witness=capture.witness,
             agreement=verdict.agreement,
+            schedule=capture.schedule if isinstance(capture, DirectCapture) else None,
+            events_sha256=events_sha256(capture.events) if repeatable else "",
         )
 
     try:

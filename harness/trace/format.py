@@ -13,6 +13,8 @@ A file without its footer was cut off: it can be read, and the reader says so. H
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from typing import TypeAlias
 
 import msgspec
@@ -20,7 +22,7 @@ import msgspec
 from harness.events import Event, WitnessName
 from harness.trace.loss import LossReport
 
-__all__ = ["FORMAT", "Footer", "Header", "Record", "encode"]
+__all__ = ["FORMAT", "Footer", "Header", "Record", "encode", "events_sha256"]
 
 FORMAT = 4
 """Version of the file format; a reader takes the older ones and refuses what is newer.
@@ -92,3 +94,11 @@ def encode(record: Header | Record) -> bytes:
     """
     encoder = _sorting_encoder if isinstance(record, Header | Footer) else _encoder
     return encoder.encode(record) + b"\n"
+
+
+def events_sha256(events: Iterable[Event]) -> str:
+    """SHA-256 over the lines between header and footer, in hexadecimal."""
+    digest = hashlib.sha256()
+    for event in events:
+        digest.update(encode(event))
+    return digest.hexdigest()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from harness.printmasks import PrintMasks
 from harness.virtual.clock import Clock
 from harness.virtual.cpu.hardware import Hardware
-from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.dispatcher.policy import POLICIES, Policy
 from harness.virtual.interfaces import DebugPort
 from harness.virtual.kernel.kernel import Kernel
 from harness.virtual.kernel.printfilter import PrintFilter
@@ -29,7 +29,7 @@ def boot(
     *,
     seed: int,
     profile: str = DEFAULT_PROFILE,
-    policy: str = POLICIES[0],
+    policy: str | Policy = POLICIES[0],
     processors: int = PROCESSORS,
     print_masks: PrintMasks | None = None,
     hardware: Hardware | None = None,
@@ -41,7 +41,7 @@ def boot(
     translated code) is made once in a process.
 
     :param port: the debugger.
-    :param policy: who goes first where the order is open.
+    :param policy: who goes first where the order is open: a name, or a policy of this boot alone.
     :param print_masks: of components whose mask is not Windows' own.
     :param hardware: what to boot on; a target that ran on it before is dead then. None: new hardware.
     """

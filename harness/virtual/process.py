@@ -8,8 +8,9 @@ is halted in the debugger; ``status``, ``calls``, ``broken_rules`` and ``stop`` 
 ==================  ========================================  =============================================
 call                arguments                                 result
 ==================  ========================================  =============================================
-``boot``            seed, profile, policy, processors,        {}: the target dials the debugger, or its
-                    print_masks, connection, hostip           serial port is open
+``boot``            seed, profile, policy, choices (pairs of  {}: the target dials the debugger, or its
+                    step and index, or null), processors,     serial port is open
+                    print_masks, connection, hostip
 ``put``             name, data (base64)                       path
 ``load_driver``     name, path                                status (NTSTATUS)
 ``unload_driver``   name                                      status
@@ -54,6 +55,7 @@ from harness.errors import (
     UsageError,
 )
 from harness.virtual.control import ControlServer, Request
+from harness.virtual.dispatcher.schedule import ReplayPolicy
 from harness.virtual.kdport import KdPort, open_kd_port
 from harness.virtual.served import ServedTarget
 from harness.virtual.stub.stub import RebootedByDebugger, TargetCrashed, TargetEnded
@@ -221,6 +223,7 @@ class TargetProcess:
         self._port = port = open_kd_port(
             connection, str(settings["hostip"]), now=self._now, random_bytes=self._random_bytes
         )
+        choices = settings.get("choices")
         port.wire.watch(self._control.wake, self._take_requests)
         self._target = ServedTarget(
             port.session(),
@@ -228,7 +231,11 @@ class TargetProcess:
             now=self._now,
             seed=int(settings["seed"]),
             profile=str(settings["profile"]),
-            policy=str(settings["policy"]),
+            policy=(
+                str(settings["policy"])
+                if choices is None
+                else ReplayPolicy({int(step): int(chosen) for step, chosen in choices})
+            ),
             processors=int(settings["processors"]),
             print_masks={str(name): int(mask) for name, mask in settings["print_masks"].items()},
         )

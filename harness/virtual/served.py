@@ -20,7 +20,7 @@ from harness.standingrules import BrokenRule
 from harness.virtual.boot import boot
 from harness.virtual.callbackcalls import CallLog
 from harness.virtual.clock import Clock
-from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.dispatcher.policy import POLICIES, Policy
 from harness.virtual.kernel.structures.shareddata import TICK
 from harness.virtual.stub.link import TargetLink
 from harness.virtual.stub.stub import KdStub
@@ -69,7 +69,7 @@ class ServedTarget:
         now: Callable[[], float],
         seed: int,
         profile: str = DEFAULT_PROFILE,
-        policy: str = POLICIES[0],
+        policy: str | Policy = POLICIES[0],
         processors: int = PROCESSORS,
         print_masks: PrintMasks | None = None,
         idle_clock: Callable[[], int] = lambda: 0,

@@ -16,7 +16,7 @@ from harness.standingrules import BrokenRule
 from harness.toolchain.windows_errors import win32_words
 from harness.virtual.clock import SECOND, Clock
 from harness.virtual.dispatcher.dispatcher import Activity, Dispatcher
-from harness.virtual.dispatcher.policy import POLICIES, make_policy
+from harness.virtual.dispatcher.policy import POLICIES, Policy, make_policy
 from harness.virtual.dispatcher.program import Program, ended
 from harness.virtual.interfaces import DebugPort, DeviceRequests, NotifyRoutines
 from harness.virtual.kernel.systemthreads import SystemThreads
@@ -71,7 +71,8 @@ class VirtualTarget:
     :param clock: moved by this target only.
     :param seed: two targets with the same seed and the same commands do the same at the same times.
     :param profile: name of the Windows version to model.
-    :param policy: one of :data:`~harness.virtual.dispatcher.policy.POLICIES`.
+    :param policy: one of :data:`~harness.virtual.dispatcher.policy.POLICIES`, made from the seed, or one
+        that is made already.
 
     Every command may raise :class:`~harness.errors.DriverBugcheck` or :class:`~harness.errors.DriverHang`;
     the target is dead then and refuses all further ones with :class:`~harness.errors.TargetLost`.
@@ -86,7 +87,7 @@ class VirtualTarget:
         seed: int = 0,
         profile: str = DEFAULT_PROFILE,
         processors: int = PROCESSORS,
-        policy: str = POLICIES[0],
+        policy: str | Policy = POLICIES[0],
     ) -> None:
         self._kernel = kernel
         self._clock = clock
@@ -95,7 +96,7 @@ class VirtualTarget:
             Random(seed),
             processors=processors,
             between=port.poll,
-            policy=make_policy(policy, seed),
+            policy=make_policy(policy, seed) if isinstance(policy, str) else policy,
         )
         self.system = NtSystem(self._dispatcher, load_profile(profile), kernel)
         """The model: its processes, threads and files."""

@@ -13,6 +13,7 @@ import msgspec
 
 __all__ = [
     "KINDS",
+    "RUN_WITNESSES",
     "WITNESSES",
     "Bugcheck",
     "Call",
@@ -35,11 +36,14 @@ __all__ = [
 ]
 
 
-WitnessName: TypeAlias = Literal["print", "target", "breakpoint"]
+WitnessName: TypeAlias = Literal["print", "target", "breakpoint", "monitor"]
 """Who saw an event: ``print``, a line that was printed; ``target``, the virtual kernel, which called the
-callback; ``breakpoint``, a debugger that stopped there."""
+callback; ``breakpoint``, a debugger that stopped there; ``monitor``, another tool (Process Monitor, Sysmon,
+the kernel's own event provider), whose recording was imported."""
 WITNESSES: tuple[WitnessName, ...] = get_args(WitnessName)
 """All of them."""
+RUN_WITNESSES: tuple[WitnessName, ...] = ("print", "target", "breakpoint")
+"""Those whom a run can ask."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -68,7 +72,8 @@ class _Common(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     line: str = ""
     """The text as printed, without the line end; a split line joined."""
     time: int | None = None
-    """Target clock in 100 ns units (interrupt time, since boot); None when the line carries none."""
+    """Target clock in 100 ns units (interrupt time, since boot; of another tool's recording see
+    docs/recordings.md); None when the line carries none."""
     cpu: int | None = None
     """Processor that ran the callback."""
     seq: int | None = None

@@ -28,6 +28,7 @@ COMMANDS = {
     "matrix": "run scenarios on many machines, with many debuggers and drivers",
     "doctor": "find the broken link between a machine and a verdict",
     "check": "check a recorded trace against a scenario",
+    "convert": "write a recording of another tool as a trace",
     "compare": "hold two recordings of one run against one another",
     "learn": "write the line grammar of a driver from what it prints",
     "lines": "show what a line grammar understands of a log",

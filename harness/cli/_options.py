@@ -12,7 +12,7 @@ import click
 from harness.cli._logging import Command, log_options
 from harness.connection import parse_connection
 from harness.debuggers import DEBUGGERS, FILE_SERVING
-from harness.events import WITNESSES, WitnessName
+from harness.events import RUN_WITNESSES, WitnessName
 from harness.grammars import load_grammar
 from harness.lines import Grammar
 from harness.printmasks import parse_print_mask
@@ -168,12 +168,12 @@ strict_option = click.option(
 
 
 def _witness(ctx: click.Context, param: click.Parameter, value: str | None) -> WitnessName | None:
-    return next((known for known in WITNESSES if known == value), None)
+    return next((known for known in RUN_WITNESSES if known == value), None)
 
 
 witness_option = click.option(
     "--witness",
-    type=click.Choice(WITNESSES),
+    type=click.Choice(RUN_WITNESSES),
     callback=_witness,
     help="On whose events the order is checked: the driver's printed lines (print), what the virtual target"
     " saw of the callbacks that it called (target), or what the debugger saw, which stops at each of them"

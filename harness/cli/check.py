@@ -21,6 +21,7 @@ from harness.cli._options import (
 from harness.events import WitnessName
 from harness.lines import Grammar
 from harness.outcome import Outcome
+from harness.report.origin import origin_lines
 from harness.report.promises import promise_lines
 from harness.report.text import one_line, printable
 from harness.report.verdict import verdict_as_json, verdict_text
@@ -102,6 +103,9 @@ def command(
         witness=witness,
     )
     _say(trace, promised, verdict, verbose, to_stderr=as_json)
+    if verbose:
+        for line in origin_lines(source.header, source.footer):
+            click.echo(printable(line), err=as_json)
     if as_json:
         print_json(trace=trace, scenario=promised.name, file=promised.path, **verdict_as_json(verdict))
     sys.exit(int(verdict.outcome))

@@ -15,7 +15,7 @@ from harness.lines import Grammar
 from harness.report.text import one_line
 from harness.runs.trace_folder import through_latest
 from harness.trace.sources import open_trace
-from harness.trace.witness import SeenBy
+from harness.trace.witness import SeenBy, witness_of
 from harness.witness.recordings import compare_recordings
 
 __all__ = ["command"]
@@ -80,7 +80,7 @@ def _callbacks(path: Path, lines: Grammar | None) -> list[Event]:
     """
     try:
         source = open_trace(through_latest(path), lines)
-        witness = "print" if source.footer is None else source.footer.witness
+        witness = witness_of(source.header, source.footer)
         found: list[Event] = [event for event in SeenBy(source, witness) if isinstance(event, _CALLBACKS)]
     except TraceError as error:
         raise UsageError(error.message, hint=error.hint) from None

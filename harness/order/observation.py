@@ -25,6 +25,8 @@ __all__ = ["OPTIONAL", "Observation", "kinds_spoken_of"]
 _NEVER_PRINTED: Final = frozenset({"line", "host_time", "witness", "call"})
 _PRINTED_ALONE: Final = frozenset({"driver", "print"})
 """Kinds that no witness sees but for their lines."""
+_NOT_MONITORED: Final = frozenset({*_PRINTED_ALONE, "marker"})
+"""Kinds that no other tool records: nor does the guest helper say anything while it does."""
 _FORM: Final = {("marker", "status")}
 """Which of its forms a line of the guest helper has, and not what a line may lack."""
 
@@ -143,6 +145,8 @@ class Observation:
 
     def unseen(self, pattern: Pattern) -> str:
         """Why an event that fits the pattern may come without being seen; empty: it would be seen."""
+        if self._witness == "monitor" and pattern.kind in _NOT_MONITORED:
+            return "another tool recorded it, which sees no lines"
         if self._witness != "print" and pattern.kind in _PRINTED_ALONE:
             return f"the witness is the {self._witness}, which sees no lines"
         return "" if self.reports(pattern) else "the machine does not report it"

@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.connection import parse_connection
 from harness.debuggers import FILE_SERVING, check_seeing, debugger_factory
 from harness.errors import DriverFileError, UsageError
-from harness.events import WITNESSES, WitnessName
+from harness.events import RUN_WITNESSES, WitnessName
 from harness.files import read_file
 from harness.grammars import builtin_grammar
 from harness.lines import Grammar
@@ -116,8 +116,8 @@ def _check_real(
 
 
 def _check_witness(machine: Machine, witness: WitnessName | None) -> None:
-    if witness is not None and witness not in WITNESSES:
-        raise UsageError(f"there is no witness {witness!r}", hint=f"known: {', '.join(WITNESSES)}")
+    if witness is not None and witness not in RUN_WITNESSES:
+        raise UsageError(f"there is no witness {witness!r}", hint=f"known: {', '.join(RUN_WITNESSES)}")
     if witness == "target" and not isinstance(machine, WitnessingMachine):
         raise UsageError(
             f"the machine {machine.name} cannot say which callbacks it called",
@@ -187,7 +187,7 @@ def open_rig(
     :param retries: how often a run whose rig failed is begun anew.
     :param kdfiles: the target gets the drivers of the debugger, and not from its own disk.
     :param strict: promises that could not be judged are an error.
-    :param witness: one of :data:`harness.runs.witnesses.WITNESSES`; see :class:`~harness.runs.rig.Rig`.
+    :param witness: one of :data:`harness.events.RUN_WITNESSES`; see :class:`~harness.runs.rig.Rig`.
     :param interrupted: see :class:`~harness.runs.rig.Rig`.
     :param trace_folder: where the folder with this rig's traces is made, once there is one; see
         :class:`harness.runs.trace_folder.TraceFolder`, also for ``now`` and ``token``.

@@ -24,12 +24,14 @@ from harness.trace.loss import LossReport
 
 __all__ = ["FORMAT", "Footer", "Header", "Record", "encode", "events_sha256"]
 
-FORMAT = 4
+FORMAT = 5
 """Version of the file format; a reader takes the older ones and refuses what is newer.
 
 2: stops and reboots stand among the events, totals name any counters, and the footer says whether the capture
 came to its end. 3: so do the places where the connection was closed. 4: an event says who saw it, where that
-is not its line, and the footer whose events the order was checked on; a broken standing rule is an event."""
+is not its line, and the footer whose events the order was checked on; a broken standing rule is an event.
+5: an event may have been seen by another tool, whose recording was converted; the header says which order the
+events of it have, and the footer what was left out."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="header"):
@@ -46,6 +48,12 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="h
     """SHA-256 of the .sys, in hexadecimal."""
     other_drivers: dict[str, str] = {}
     """Of each driver that was loaded beside it: file name → SHA-256. Their lines are prints of this trace."""
+    order: str = ""
+    """Which order the events have, where another tool recorded them; empty: that of their capture."""
+    unordered: tuple[str, ...] = ()
+    """Kinds of events of which that order does not tell which of two came first."""
+    witness: WitnessName | None = None
+    """Who saw all of the events, where that is known before their end."""
     lines: dict[str, str] = {}
     """The line grammar by which prints became events (:func:`harness.grammars.described`)."""
     seed: int | None = None
@@ -74,6 +82,8 @@ class Footer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="f
     """What the steps bound, so that a check afterwards agrees with the run."""
     witness: WitnessName = "print"
     """On whose events the order was checked."""
+    left_out: dict[str, int] = {}
+    """Kinds of records of another tool's recording that are no events here → how many there were."""
     hidden_prints: int = 0
     """How many prints of drivers the target's print filter kept back, where the target can tell."""
     ended: str | None = None

@@ -34,6 +34,9 @@ class TraceReader:
     :raises TraceError: the file cannot be read, is damaged, or is not a trace; with file and line.
     """
 
+    damage = ""
+    """Damage raises an error, and a file that was cut off has no footer."""
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.header = self._read_header()

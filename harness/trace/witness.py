@@ -17,13 +17,21 @@ from harness.events import (
     Stop,
     WitnessName,
 )
+from harness.trace.format import Footer, Header
 
-__all__ = ["SeenBy", "is_seen_by"]
+__all__ = ["SeenBy", "is_seen_by", "witness_of"]
 
 _OF_ALL: Final = (Bugcheck, Stop, RuleBroken, Reboot, Disconnect)
 """What befell the target, and what it says of its drivers, whoever saw the callbacks."""
 _CHUNK: Final = 4096
 _witness = attrgetter("witness")
+
+
+def witness_of(header: Header, footer: Footer | None) -> WitnessName:
+    """On whose events the order of a recording is checked, unless somebody asks for another's."""
+    if footer is not None:
+        return footer.witness
+    return header.witness or "print"
 
 
 def is_seen_by(event: Event, witness: WitnessName) -> bool:

@@ -46,6 +46,11 @@ class TraceWriter:
             self._loss.add(event)
         self._write(events)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Events of each kind so far."""
+        return dict(self._counts)
+
     def loss(self) -> LossReport:
         """What is missing so far."""
         return self._loss.report()
@@ -53,17 +58,19 @@ class TraceWriter:
     def finish(
         self,
         *,
-        complete: bool = True,
+        complete: bool | None = True,
         outcome: str | None = None,
         reason: str = "",
         bindings: Mapping[str, int] | None = None,
         witness: WitnessName = "print",
+        left_out: Mapping[str, int] | None = None,
         hidden_prints: int = 0,
         ended: str | None = None,
     ) -> Footer:
         """Write the footer and close: the trace is whole.
 
-        :param complete: False: something ended the capture early; ``outcome`` and ``reason`` say what.
+        :param complete: False: something ended the capture early; ``outcome`` and ``reason`` say what. None:
+            that is not known.
         :raises TraceError: the file cannot be written; after a :meth:`write` that failed nothing is tried.
         """
         footer = Footer(
@@ -75,6 +82,7 @@ class TraceWriter:
             reason=reason,
             bindings=dict(bindings or {}),
             witness=witness,
+            left_out=dict(left_out or {}),
             hidden_prints=hidden_prints,
             ended=ended,
         )

@@ -244,6 +244,9 @@ class _Judge:
         assert self._scenario is not None
         if survey.callbacks or survey.answered or self._scenario.observe:
             return None
+        if self._found.witness == "monitor":
+            what = "no event of a process, a thread or an image is in the recording"
+            return self._is(Outcome.RIG, what, "record with these events shown")
         if self._found.witness != "print":
             what = f"the {self._found.witness} saw no callback of the driver called"
             return self._is(Outcome.RIG, what, "does the driver register one? its lines: --witness print")

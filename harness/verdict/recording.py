@@ -15,7 +15,7 @@ from harness.scenario import Scenario
 from harness.scenario.unreported import FACT, unreported_of
 from harness.trace.format import Footer
 from harness.trace.sources import TraceSource
-from harness.trace.witness import SeenBy, is_seen_by
+from harness.trace.witness import SeenBy, is_seen_by, witness_of
 from harness.verdict.agreement import hold_witnesses
 from harness.verdict.ending import Ending
 from harness.verdict.judge import Verdict
@@ -60,7 +60,7 @@ def judge_recording(
     # The one pass that most recordings need: counted and checked together.
     told = source.header.machine.get(FACT)
     unreported = () if told is None else unreported_of(source.path, told)
-    chosen = witness or _witness_of(source.footer)
+    chosen = witness or witness_of(source.header, source.footer)
     seen = SeenBy(source, chosen)
     observation = Observation(scenario, unreported, chosen)
     checking = Check(scenario, foretold, observation) if first is None and last is None else None
@@ -122,10 +122,6 @@ def _agreement(source: TraceSource, survey: Survey, chosen: WitnessName) -> Agre
         hidden=footer.hidden_prints,
         alone=not source.header.other_drivers,
     )
-
-
-def _witness_of(footer: Footer | None) -> WitnessName:
-    return "print" if footer is None else footer.witness
 
 
 def _bindings(footer: Footer | None, by_hand: Mapping[str, int]) -> dict[str, int]:

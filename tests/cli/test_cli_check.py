@@ -100,7 +100,7 @@ TRACES = [
     ("an empty file", [], f":1: the file is empty{NOT_OURS}"),
     ("a blank line", [b"\n"], f":1: not a trace: ''{NOT_OURS}"),
     ("a program", [b"MZ\x90\x00\x03\x00"], ": not a trace but a Windows program"),
-    ("a compressed file", [b"\x1f\x8b\x08\x08"], ": not a trace but a compressed file (gzip); unpack it"),
+    ("a compressed file", [b"\x1f\x8b\x08\x08"], ": cut off: the gzip data ends before its end"),
     ("another's bytes", [b"\x00\x8b\x08\x08"], f":1: not a trace: '\\x00\\ufffd\\x08\\x08'{NOT_OURS}"),
     ("NUL bytes", [b"\x00" * 3], f":1: not a trace: '\\x00\\x00\\x00'{NOT_OURS}"),
     ("another's JSON Lines", [b'{"a": 1}\n', b'{"a": 2}\n'], f":1: not a trace: '{{\"a\": 1}}'{NOT_OURS}"),

@@ -124,7 +124,7 @@ def lines_of(trace):
         (lambda lines: [b'{"some": "json"}\n'], 1, "not a trace"),
         (lambda lines: [b"[1, 2]\n"], 1, "not a trace"),
         (lambda lines: [b"\xff\xfe\x00"], 1, "not a trace"),
-        (lambda lines: [lines[0].replace(b'"format":4', b'"format":99'), *lines[1:]], 1, "format 99"),
+        (lambda lines: [lines[0].replace(b'"format":5', b'"format":99'), *lines[1:]], 1, "format 99"),
         (lambda lines: [lines[0].replace(b'"seed":7', b'"seed":"x"'), *lines[1:]], 1, "damaged header"),
         (lambda lines: [lines[0], b"rubbish\n", *lines[1:]], 2, "damaged"),
         (lambda lines: [*lines[:2], b'{"kind":"process_create"}\n', *lines[3:]], 3, "damaged"),
@@ -243,7 +243,7 @@ def test_any_text_of_the_target_survives(trace):
 
 
 def test_the_format_is_written_down():
-    assert FORMAT == Header().format == 4
+    assert FORMAT == Header().format == 5
 
 
 OLD = b"""\

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,22 +13,27 @@ from harness.grammars import builtin_grammar
 from harness.lines import Grammar
 from harness.trace.format import Footer, Header
 from harness.trace.reader import TraceReader
+from harness.trace.sources.procmon import ProcmonCsv, claims_csv
 from harness.trace.sources.textlog import TextLog, text_encoding
+from harness.trace.sources.unpacked import compression_of, open_unpacked
 
 __all__ = ["SNIFFED_BYTES", "TraceSource", "open_trace"]
 
 SNIFFED_BYTES = 64 << 10
-"""How far into a file it is looked for what the file is."""
+"""How far into a file, unpacked where it is compressed, it is looked for what the file is."""
 
 
 class TraceSource(Protocol):
-    """A recording: iterate it, as often as wanted, for its events in capture order."""
+    """A recording: iterate it, as often as wanted, for its events in the order that its header names."""
 
     path: Path
     header: Header
     footer: Footer | None
     """After an iteration to the end: what the recorder knew then; None: the end is not known. Before one
     it may be there already, and need not be the truth."""
+    damage: str
+    """After an iteration: where the recording of another tool is damaged, so that it holds no events from
+    there on; empty: nowhere."""
 
     def __iter__(self) -> Iterator[Event]: ...
 
@@ -42,43 +46,43 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"PAGEDU64", "a crash dump"),
     (b"PAGEDUMP", "a crash dump"),
     (b"MDMP", "a minidump"),
-    (b"\x1f\x8b", "a compressed file (gzip); unpack it"),
-    (b"\xfd7zXZ\x00", "a compressed file (xz); unpack it"),
     (b"PK\x03\x04", "a ZIP archive; unpack it"),
     (b"MZ", "a Windows program"),
     (b"\x7fELF", "an ELF program"),
 )
 """What files that are often at hand begin with, and what they are."""
 
-_PROCMON = re.compile(r'\ufeff?"(?:Time of Day|Process Name|PID|Sequence)"(?:,"[^"\n]*")+\r?(?:\n|$)')
-
 
 def open_trace(path: Path, grammar: Grammar | None = None) -> TraceSource:
-    """The recording in a file: a trace of ours, or a text log of the lines that a driver printed.
+    """The recording in a file: a trace of ours, a text log of the lines that a driver printed, or the
+    recording of another tool (docs/recordings.md).
 
     :param grammar: of the lines of a text log; None: the built-in one. With one given, any text is a log.
     :raises TraceError: the file cannot be read, or is something else, which the message names.
     """
-    head = _head(path)
+    head, compression = _head(path)
     for magic, what in _OTHERS:
         if head.startswith(magic):
             raise TraceError(f"{path}: not a trace but {what}")
     if head.lstrip().startswith(b"{"):
+        if compression is not None:
+            raise TraceError(f"{path}: a trace that is compressed ({compression})", hint="unpack it")
         return TraceReader(path)
     encoding = text_encoding(head)
     if encoding is not None:
         text = head.decode(encoding, "replace")
-        if _PROCMON.match(text):
-            raise TraceError(
-                f"{path}: not a trace but a Process Monitor export, which holds no lines of a driver"
-            )
+        if claims_csv(text):
+            return ProcmonCsv(path)
         lines = text.lstrip("\ufeff").split("\n")
         if grammar is not None or any(builtin_grammar().claims(line) for line in lines):
             return TextLog(path, encoding, grammar or builtin_grammar())
+    if compression is not None:
+        raise TraceError(f"{path}: what is compressed in it ({compression}) is not a trace")
     return TraceReader(path)  # says what is wrong with it
 
 
-def _head(path: Path) -> bytes:
+def _head(path: Path) -> tuple[bytes, str | None]:
+    """The first bytes of a file, unpacked, and how it is compressed."""
     try:
         mode = path.stat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
@@ -86,7 +90,9 @@ def _head(path: Path) -> bytes:
                 f"{path}: cannot be read: not a regular file, and a trace is read more than once",
                 hint="write it to a file first",
             )
-        with path.open("rb") as file:
-            return file.read(SNIFFED_BYTES)
+        with path.open("rb") as packed:
+            compression = compression_of(packed.read(8))
+        with open_unpacked(path) as file:
+            return file.read(SNIFFED_BYTES), compression
     except OSError as error:
         raise TraceError(f"{path}: cannot be read: {error.strerror}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
+from io import TextIOWrapper
 from pathlib import Path
 
 from harness.errors import TraceError
@@ -11,6 +12,8 @@ from harness.events import Event
 from harness.grammars import described
 from harness.lines import MAX_LINE, EventAssembler, Grammar
 from harness.trace.format import Footer, Header
+from harness.trace.sources.imported import Damaged
+from harness.trace.sources.unpacked import open_unpacked
 
 __all__ = ["TextLog", "text_encoding"]
 
@@ -30,15 +33,21 @@ class TextLog:
         self.path = path
         self.header = Header(machine={"type": "recorded", "source": "text log"}, lines=described(grammar))
         self.footer: Footer | None = None
+        self.damage = ""
         self._encoding = encoding if encoding == "utf-16" or grammar.encoding == "utf-8" else grammar.encoding
         self._grammar = grammar
 
     def __iter__(self) -> Iterator[Event]:
         assembler = EventAssembler(self._grammar)
+        self.footer, self.damage = None, ""
         try:
-            with self.path.open(encoding=self._encoding, errors="replace", newline="\n") as file:
+            with TextIOWrapper(
+                open_unpacked(self.path), encoding=self._encoding, errors="replace", newline="\n"
+            ) as file:
                 while piece := file.readline(MAX_LINE):
                     yield from assembler.feed(piece)
+        except Damaged as error:
+            self.damage = str(error)
         except OSError as error:
             raise TraceError(f"{self.path}: cannot be read: {error.strerror}") from None
         yield from assembler.flush()

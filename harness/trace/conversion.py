@@ -1,0 +1,117 @@
+"""A recording, whoever made it, written anew as a trace of the project's own format."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from harness.errors import TraceError, UsageError
+from harness.events import Event
+from harness.files import cannot_write, patiently
+from harness.trace.format import FORMAT, Footer, Header
+from harness.trace.reader import TraceReader
+from harness.trace.sources import TraceSource
+from harness.trace.writer import TraceWriter
+
+__all__ = ["Conversion", "convert"]
+
+_CHUNK: Final = 4096
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What was written."""
+
+    header: Header
+    footer: Footer | None
+    """None: whether the recording holds all that it once held is not known."""
+    counts: dict[str, int]
+    """Events of each kind that occurred."""
+    damage: str
+    """Where the recording is damaged, so that what follows is missing; empty: nowhere."""
+
+
+class _Readable:
+    """The events of a source up to where it is damaged."""
+
+    def __init__(self, source: TraceSource) -> None:
+        self._source = source
+        self.damage = ""
+
+    def __iter__(self) -> Iterator[Event]:
+        try:
+            yield from self._source
+        except TraceError as error:
+            self.damage = str(error)
+        self.damage = self.damage or self._source.damage
+        if not self.damage and isinstance(self._source, TraceReader) and self._source.footer is None:
+            self.damage = "it has no footer, so it was cut off"
+
+
+def convert(
+    source: TraceSource, out: Path, *, force: bool = False, progress: Callable[[int], None] | None = None
+) -> Conversion:
+    """Write the events of ``source`` to ``out``, which appears whole or not at all.
+
+    Of a recording that is damaged everything up to there is written, and the footer says so.
+
+    :param force: replace a file that is there.
+    :param progress: called with the number of events so far.
+    :raises UsageError: the file is there, or cannot be written.
+    :raises TraceError: the disk is full.
+    """
+    if out.exists() and not out.is_file():
+        raise UsageError(f"{out} is no file", hint="name the trace to be written")
+    if out.exists() and not force:
+        raise UsageError(f"{out} is there already", hint="replace it with --force, or choose another file")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
+        os.close(handle)
+    except OSError as error:
+        raise cannot_write(out, error) from None
+    beside = Path(name)
+    try:
+        done = _write(source, beside, progress or (lambda events: None))
+        try:
+            beside.chmod(0o644)
+            patiently(partial(beside.replace, out))
+        except OSError as error:
+            raise cannot_write(out, error) from None
+    finally:
+        beside.unlink(missing_ok=True)
+    return done
+
+
+def _write(source: TraceSource, path: Path, progress: Callable[[int], None]) -> Conversion:
+    header = msgspec.structs.replace(source.header, format=FORMAT)
+    readable = _Readable(source)
+    events = iter(readable)
+    written = 0
+    with TraceWriter(path, header) as writer:
+        while chunk := list(islice(events, _CHUNK)):
+            writer.write(chunk)
+            written += len(chunk)
+            progress(written)
+        said = source.footer
+        if said is None and not readable.damage:
+            return Conversion(header, None, writer.counts, "")
+        footer = writer.finish(
+            complete=False if readable.damage else said.complete if said else None,
+            outcome=said.outcome if said else "rig failed",
+            reason=said.reason if said else readable.damage,
+            bindings=said.bindings if said else None,
+            witness=said.witness if said else header.witness or "print",
+            left_out=said.left_out if said else None,
+            hidden_prints=said.hidden_prints if said else 0,
+            ended=said.ended if said else None,
+        )
+    return Conversion(header, footer, footer.counts, readable.damage)

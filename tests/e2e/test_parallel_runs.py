@@ -124,16 +124,16 @@ def test_ctrl_c_ends_all_of_them_and_tells_how_far_they_came(tmp_path: Path) -> 
 
 INTERRUPTS_ITSELF = f"""
 import signal, sys
-import harness.runs.parallel as parallel
+import harness.runs.batches as batches
 from harness.cli import main
 
-def adopted(rig, result, *, whole=parallel._adopted):
+def adopted(rig, result, *, whole=batches._adopted):
     if result.seed == {BATCH + 1}:
         signal.raise_signal(signal.SIGINT)
     return whole(rig, result)
 
 if __name__ == "__main__":
-    parallel._adopted = adopted
+    batches._adopted = adopted
     sys.argv[1:1] = ["run"]
     main()
 """

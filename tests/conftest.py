@@ -1,9 +1,9 @@
 """Fixtures for what lies outside the project: recorded data and Wine.
 
 ``PROCNOTIFY_REQUIRE`` names what may not be missing (``shared_data``, ``wine``, ``pykd``, ``ntoseye``,
-``libvirt``, a program of another package: ``qemu-ga``, ``sshd``, ``osslsigncode``; or ``all``): a skip for
-that reason becomes a failure. ``.ci/run`` sets it. On Windows ``all`` is what there is for Windows: the
-recorded data and pykd.
+``libvirt``, ``cluster``, a program of another package: ``qemu-ga``, ``sshd``, ``osslsigncode``; or ``all``):
+a skip for that reason becomes a failure. ``.ci/run`` sets it. On Windows ``all`` is what there is for
+Windows: the recorded data and pykd.
 """
 
 from __future__ import annotations
@@ -130,6 +130,18 @@ def ntoseye() -> ModuleType:
         return importlib.import_module("ntoseye")
     except ImportError:
         skip_or_fail("ntoseye", "the optional extra ntoseye is not installed")
+        raise
+
+
+@pytest.fixture(scope="session")
+def distributed() -> ModuleType:
+    """Dask, of the optional extra cluster (its worker processes are not tried on Windows)."""
+    if sys.platform == "win32":
+        pytest.skip("a cluster's workers are not tried on Windows")
+    try:
+        return importlib.import_module("distributed")
+    except ImportError:
+        skip_or_fail("cluster", "the optional extra cluster is not installed")
         raise
 
 

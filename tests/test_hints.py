@@ -15,7 +15,7 @@ from harness.cli import cli
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = re.compile(r"(?:[`(]|with |use )procnotify ((?:[a-z]+ ?)+)")
 OPTION = re.compile(r"(?<![\w,-])--[a-z][a-z-]*")
-OTHERS = {"--no-install-recommends"}
+OTHERS = {"--no-install-recommends", "--nthreads", "--resources"}
 """Options of other programs that hints name."""
 
 

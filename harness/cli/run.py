@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,6 +27,7 @@ from harness.cli._options import (
     witness_option,
 )
 from harness.cli._replaying import run_replay
+from harness.cli._seeds import first_and_number, seed_range
 from harness.debuggers import DEBUGGERS
 from harness.errors import ProcnotifyError, UsageError
 from harness.events import WitnessName
@@ -42,6 +42,7 @@ from harness.report.junit import write_junit
 from harness.report.runs_json import result_as_json
 from harness.report.terminal import TerminalReport
 from harness.report.text import one_line
+from harness.runs.cluster import run_cluster
 from harness.runs.opening import NO_DEBUGGER, open_rig
 from harness.runs.parallel import run_parallel
 from harness.runs.rig import KeptTraces
@@ -56,16 +57,6 @@ MAX_JOBS = 256
 """Processes at most."""
 MAX_RETRIES = 100
 """Of one run, at most."""
-
-
-def _seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -> range | None:
-    """``1-10000``, both included."""
-    if value is None:
-        return None
-    found = re.fullmatch(r"([0-9]{1,18})-([0-9]{1,18})", value.strip(), re.ASCII)
-    if found is None or int(found[1]) > int(found[2]):
-        raise click.BadParameter(f"{value!r} is no range of seeds; write 1-10000")
-    return range(int(found[1]), int(found[2]) + 1)
 
 
 @click.command(short_help="run scenarios on a machine and check the callback order")
@@ -100,7 +91,7 @@ def _seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -
 )
 @click.option(
     "--seeds",
-    callback=_seed_range,
+    callback=seed_range,
     metavar="A-B",
     help="Run everything with each seed from A to B; only what does not pass is shown and keeps its trace.",
 )
@@ -111,6 +102,12 @@ def _seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -
     show_default=True,
     metavar="N",
     help=f"So many runs at a time, each in a process of its own; only with --debugger {NO_DEBUGGER}.",
+)
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Have the workers of a Dask cluster do the runs, each on a machine of its own (docs/cluster.md):"
+    " the address of its scheduler, tcp://HOST:8786.",
 )
 @click.option(
     "--keep-traces",
@@ -180,6 +177,7 @@ def command(
     repeat: int | None,
     seeds: range | None,
     jobs: int,
+    cluster: str | None,
     keep_traces: str | None,
     connection: str | None,
     timeout: float,
@@ -211,6 +209,7 @@ def command(
       procnotify run scenarios --policy random --repeat 100
       procnotify run scenarios --driver bus.sys --driver mydriver.sys
       procnotify run scenarios --debugger none --seeds 1-10000 --jobs 2
+      procnotify run scenarios --debugger none --seeds 1-100000 --cluster tcp://lab:8786
       procnotify run scenarios --machine lab.yaml --repeat 50
       procnotify run scenarios --machine lab.yaml --driver mydriver.sys --kdfiles
       procnotify run scenarios --driver silent.sys --witness target
@@ -240,12 +239,14 @@ def command(
         )
     if not paths:
         raise click.UsageError("Missing argument 'PATH...'.")
-    seed, repeat = _seeds(seed, repeat, seeds)
+    seed, repeat = first_and_number(seed, repeat, seeds)
     if jobs > 1 and debugger != NO_DEBUGGER:
         raise UsageError(
             f"--jobs {jobs} has no use for a debugger",
             hint=f"add --debugger {NO_DEBUGGER}, or leave out --jobs",
         )
+    if cluster is not None:
+        _check_cluster(jobs, connection)
     say = partial(click.echo, err=True)
     found = find_scenarios(paths)
     for path in found.left_aside:
@@ -284,12 +285,16 @@ def command(
                 witness=witness,
                 print_masks=print_masks,
                 lines=lines,
+                elsewhere=cluster is not None,
                 subscribers=(report,),
                 building=say,
             ) as rig,
             report,
         ):
             run = run_series if jobs == 1 else partial(run_parallel, jobs=jobs)
+            if cluster is not None:
+                listener = None if debugger == NO_DEBUGGER else debugger
+                run = partial(run_cluster, address=cluster, machine=machine, debugger=listener)
             series = run(rig, scenarios, seed=seed, repeat=repeat, fail_fast=fail_fast)
             if series.refused is not None:
                 raise series.refused
@@ -329,15 +334,18 @@ def command(
     return code
 
 
-def _seeds(seed: int | None, repeat: int | None, seeds: range | None) -> tuple[int | None, int]:
-    """The first seed, and how many there are."""
-    if seeds is None:
-        return seed, repeat or 1
-    if seed is not None or repeat is not None:
+def _check_cluster(jobs: int, connection: str | None) -> None:
+    """On a cluster each worker does one run at a time, over a connection of its machine's own."""
+    if jobs > 1:
         raise UsageError(
-            "--seeds says already what --seed and --repeat do", hint="give the one or the others"
+            "--jobs is for this computer, --cluster for others",
+            hint="leave out the one or the other; a cluster does as many runs at a time as it has machines",
         )
-    return seeds.start, len(seeds)
+    if connection is not None:
+        raise UsageError(
+            "--connection names one place, and on a cluster every worker listens at its own",
+            hint="leave out --connection",
+        )
 
 
 def _code(series: Series, failed: Iterable[ProcnotifyError]) -> int:

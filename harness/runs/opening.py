@@ -165,6 +165,7 @@ def open_rig(
     kdfiles: bool = False,
     strict: bool = False,
     witness: WitnessName | None = None,
+    elsewhere: bool = False,
     interrupted: Callable[[], bool] = lambda: False,
     subscribers: tuple[Subscriber, ...] = (),
     building: Callable[[str], None] | None = None,
@@ -188,6 +189,7 @@ def open_rig(
     :param kdfiles: the target gets the drivers of the debugger, and not from its own disk.
     :param strict: promises that could not be judged are an error.
     :param witness: one of :data:`harness.events.RUN_WITNESSES`; see :class:`~harness.runs.rig.Rig`.
+    :param elsewhere: the runs are done on other computers, whose machines are not held from here.
     :param interrupted: see :class:`~harness.runs.rig.Rig`.
     :param trace_folder: where the folder with this rig's traces is made, once there is one; see
         :class:`harness.runs.trace_folder.TraceFolder`, also for ``now`` and ``token``.
@@ -209,7 +211,8 @@ def open_rig(
         check_seeing(debugger)
     traces = TraceFolder(trace_folder, now=now, token=token)
     with ExitStack() as closing:
-        closing.enter_context(alone_on_machine(machine))
+        if not elsewhere:
+            closing.enter_context(alone_on_machine(machine))
         closing.callback(traces.close)
         closing.callback(host.close)
         under_test = _read_for(host, driver or default_driver(progress=building).path)

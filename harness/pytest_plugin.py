@@ -58,7 +58,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--procnotify-policy",
         metavar="NAME",
-        help="who goes first in the virtual target where the order is open: default, random"
+        help="who goes first in the virtual target where the order is open: default, random, urw,"
+        " pct, pos"
         " (default: the scenario's own, or default)",
     )
     group.addoption(

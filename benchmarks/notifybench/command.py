@@ -13,7 +13,7 @@ from benchmarks.notifybench.bugs import BUGS
 from benchmarks.notifybench.drivers import Drivers
 from benchmarks.notifybench.search import Cell, Found, Survived, find, in_processes, survive
 from harness.errors import ProcnotifyError
-from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.dispatcher.policies import POLICIES
 
 __all__ = ["main"]
 

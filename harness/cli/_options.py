@@ -19,7 +19,7 @@ from harness.printmasks import parse_print_mask
 from harness.report.json_document import json_document
 from harness.runs.watch import Watch
 from harness.standingrules import check_standing_rules
-from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.dispatcher.policies import POLICIES, check_policy
 from harness.virtual.interfaces import MAX_PROCESSORS
 
 __all__ = [
@@ -87,12 +87,22 @@ wait_option = click.option(
     metavar="TIME",
     help="How long to wait for the target.",
 )
+
+
+def _policy(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    try:
+        return None if value is None else check_policy(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 policy_option = click.option(
     "--policy",
-    type=click.Choice(POLICIES),
-    help="Who goes first in the virtual target where the order is open; random lets the driver's code stand"
-    " aside, at calls into the kernel and at accesses to shared memory. Without it the"
-    " scenario's own, or default.",
+    callback=_policy,
+    metavar="NAME",
+    help=f"Who goes first in the virtual target where the order is open: {', '.join(POLICIES)}. All but"
+    " default let the driver's code stand aside, at calls into the kernel and at accesses to shared memory"
+    " (docs/exploring.md). Without it the scenario's own, or default.",
 )
 processors_option = click.option(
     "--processors",

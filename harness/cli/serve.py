@@ -29,7 +29,7 @@ from harness.runs.serving import TargetSwitch, serve
 from harness.runs.steps import GuestDriver
 from harness.scenario import load
 from harness.toolchain import default_actor, default_driver
-from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.dispatcher.policies import POLICIES
 from harness.virtual.kdport import open_kd_port
 from harness.virtual.kernel.loader import check_driver_file
 from harness.virtual.target import PROCESSORS

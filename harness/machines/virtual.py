@@ -23,7 +23,8 @@ from harness.virtual.boot import boot as boot_target
 from harness.virtual.callbackcalls import MAX_REMEMBERED, CallLog, Entry
 from harness.virtual.callbackevents import callback_events
 from harness.virtual.cpu.hardware import Hardware
-from harness.virtual.dispatcher.policy import POLICIES, Policy, make_policy
+from harness.virtual.dispatcher.policies import POLICIES, check_policy, make_policy
+from harness.virtual.dispatcher.policy import Policy
 from harness.virtual.dispatcher.schedule import REPLAY, RecordingPolicy, ReplayPolicy
 from harness.virtual.interfaces import MAX_PROCESSORS, DebugPort
 from harness.virtual.kernel.loader import check_driver_file
@@ -174,10 +175,11 @@ class VirtualMachine:
                 f"the virtual target has no profile {profile!r}", hint=f"known: {', '.join(profile_names())}"
             )
         policy = REPLAY if boot.choices is not None else boot.policy or POLICIES[0]
-        if policy not in (*POLICIES, REPLAY) or (policy == REPLAY) != (boot.choices is not None):
-            raise UsageError(
-                f"the virtual target has no policy {policy!r}", hint=f"known: {', '.join(POLICIES)}"
-            )
+        if boot.choices is None:
+            try:
+                check_policy(policy)
+            except ValueError as error:
+                raise UsageError(f"the virtual target: {error}") from None
         processors = boot.processors or PROCESSORS
         if not 1 <= processors <= MAX_PROCESSORS:
             raise UsageError(

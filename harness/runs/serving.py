@@ -22,7 +22,7 @@ from harness.runs.steps import (
 from harness.scenario import Scenario
 from harness.toolchain.windows_errors import ntstatus_words
 from harness.virtual.clock import SECOND
-from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.dispatcher.policies import POLICIES
 from harness.virtual.kdport import KdPort
 from harness.virtual.served import ServedTarget
 from harness.virtual.stub.stub import RebootedByDebugger, TargetCrashed, TargetEnded

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from harness.printmasks import PrintMasks
 from harness.virtual.clock import Clock
 from harness.virtual.cpu.hardware import Hardware
-from harness.virtual.dispatcher.policy import POLICIES, Policy
+from harness.virtual.dispatcher.policies import POLICIES
+from harness.virtual.dispatcher.policy import Policy
 from harness.virtual.interfaces import DebugPort
 from harness.virtual.kernel.kernel import Kernel
 from harness.virtual.kernel.printfilter import PrintFilter

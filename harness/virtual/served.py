@@ -20,7 +20,8 @@ from harness.standingrules import BrokenRule
 from harness.virtual.boot import boot
 from harness.virtual.callbackcalls import CallLog
 from harness.virtual.clock import Clock
-from harness.virtual.dispatcher.policy import POLICIES, Policy
+from harness.virtual.dispatcher.policies import POLICIES
+from harness.virtual.dispatcher.policy import Policy
 from harness.virtual.kernel.structures.shareddata import TICK
 from harness.virtual.stub.link import TargetLink
 from harness.virtual.stub.stub import KdStub

@@ -16,7 +16,8 @@ from harness.standingrules import BrokenRule
 from harness.toolchain.windows_errors import win32_words
 from harness.virtual.clock import SECOND, Clock
 from harness.virtual.dispatcher.dispatcher import Activity, Dispatcher
-from harness.virtual.dispatcher.policy import POLICIES, Policy, make_policy
+from harness.virtual.dispatcher.policies import POLICIES, make_policy
+from harness.virtual.dispatcher.policy import Policy
 from harness.virtual.dispatcher.program import Program, ended
 from harness.virtual.interfaces import DebugPort, DeviceRequests, NotifyRoutines
 from harness.virtual.kernel.systemthreads import SystemThreads

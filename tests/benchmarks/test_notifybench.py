@@ -14,7 +14,7 @@ from benchmarks.notifybench import command, search
 from benchmarks.notifybench.bugs import BUGS
 from benchmarks.notifybench.drivers import HERE, Drivers
 from benchmarks.notifybench.search import Cell, find, in_processes, survive
-from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.dispatcher.policies import POLICIES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "notifybench.md"
 TWIN_SEEDS = int(os.environ.get("PROCNOTIFY_SEEDS", "3"))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from booted import ListedDebugger, open_filter
 
 from harness.virtual.clock import MILLISECOND, SECOND, Clock
-from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.dispatcher.policies import POLICIES
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import UserBuffer
 from harness.virtual.kernel.kernel import Kernel

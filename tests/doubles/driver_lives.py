@@ -11,7 +11,7 @@ from harness.errors import DriverBugcheck, DriverHang
 from harness.standingrules import BrokenRule
 from harness.virtual.clock import MILLISECOND, SECOND, Clock
 from harness.virtual.cpu.hardware import Hardware
-from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.dispatcher.policies import POLICIES
 from harness.virtual.kernel.kernel import Kernel
 from harness.virtual.target import PROCESSORS, VirtualTarget
 

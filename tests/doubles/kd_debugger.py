@@ -30,7 +30,7 @@ from harness.kd.session_events import Connected, PacketReceived
 from harness.kd.statechange import Exception64, StateChange, decode_state_change
 from harness.kd.status import STATUS_BREAKPOINT, STATUS_NO_SUCH_FILE, STATUS_SUCCESS
 from harness.virtual.cpu.registers import SYSTEM_REGISTERS
-from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.dispatcher.policies import POLICIES
 from harness.virtual.kdport import com_session, net_session
 from harness.virtual.served import ServedTarget
 from harness.virtual.windows.symbols18362 import (

@@ -17,7 +17,7 @@ from harness.runs.serving import serve
 from harness.runs.steps import GuestDriver
 from harness.scenario import load
 from harness.toolchain import default_actor, default_driver
-from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.dispatcher.policies import POLICIES
 from harness.virtual.served import ServedTarget
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,7 +17,7 @@ from harness.runs.runner import run_scenario
 from harness.runs.watch import Watch
 from harness.scenario import load
 from harness.toolchain import Arch, build_driver
-from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.dispatcher.policies import POLICIES
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

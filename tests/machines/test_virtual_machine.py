@@ -98,7 +98,7 @@ def test_a_profile_that_it_does_not_have_is_named(machine: VirtualMachine, boot:
 def test_a_policy_that_it_does_not_have_is_named_and_the_one_it_follows_is_told(
     machine: VirtualMachine, boot: BootOptions
 ) -> None:
-    with pytest.raises(UsageError, match=r"no policy 'chaos'; known: default, random"):
+    with pytest.raises(UsageError, match=r"no policy 'chaos'; known: default, random, urw"):
         machine.start(replace(boot, policy="chaos"))
     machine.start(boot)
     assert machine.describe()["policy"] == "default"

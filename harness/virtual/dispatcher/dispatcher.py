@@ -17,7 +17,7 @@ from random import Random
 from typing import Final, Protocol
 
 from harness.virtual.clock import MICROSECOND, MILLISECOND, Clock
-from harness.virtual.dispatcher.policy import Point, Policy, RunOn
+from harness.virtual.dispatcher.policy import LookingPolicy, Point, Policy, RunOn
 from harness.virtual.dispatcher.program import Program, Signal, ThreadWait
 from harness.virtual.interfaces import ThreadContext
 
@@ -111,6 +111,7 @@ class Dispatcher:
         self.clock = clock
         self.rng = rng
         self.policy: Policy = policy or RunOn()
+        self._looking = self.policy if isinstance(self.policy, LookingPolicy) else None
         self.when_stuck: Callable[[], None] = lambda: None
         """Called when nothing can happen any more; may raise what that means."""
         self._between = between
@@ -173,8 +174,14 @@ class Dispatcher:
         """Let ``thread`` execute ``program``, beginning in ``delay`` (100 ns units)."""
         self.call(delay, thread, lambda: program, activity)
 
-    def stand_aside(self, point: Point) -> int:
-        """How long (100 ns units) the policy makes what runs now stand aside, so that others begin first."""
+    def stand_aside(self, point: Point, word: int = 0, *, write: bool = True) -> int:
+        """How long (100 ns units) the policy makes what runs now stand aside, so that others begin first.
+
+        :param word: number of the 8-byte word in memory that it is about to use; 0: it is none.
+        :param write: it is about to write there.
+        """
+        if self._looking is not None:
+            self._looking.look(word, write)
         chosen = self.policy.choose(point, self._able)
         return max(self._soonest()[chosen - 1][0] - self.clock.now, 1) if chosen else 0
 
@@ -185,6 +192,8 @@ class Dispatcher:
 
     def _soonest(self) -> list[tuple[int, int, Entry]]:
         horizon = self.clock.now + HORIZON
+        if not self._queue or self._queue[0][0] > horizon:
+            return []
         return sorted(item for item in self._queue if item[0] <= horizon and not item[2].cancelled)[:MAX_ABLE]
 
     def pending(self, activity: Activity) -> int:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from harness.virtual.interfaces import ThreadContext
 
-__all__ = ["POLICIES", "Point", "Policy", "RandomPolicy", "RunOn", "make_policy"]
+__all__ = ["LookingPolicy", "Point", "Policy", "RandomPolicy", "RunOn"]
 
 
 class Point(enum.Enum):
@@ -41,6 +41,18 @@ class Policy(Protocol):
         """Whom to let run, as an index in what ``able`` gives when it is asked: 0 is the execution that runs
         now, the others are what else would begin soonest, in that order. Those before the chosen one begin
         too."""
+
+
+@runtime_checkable
+class LookingPolicy(Protocol):
+    """A policy that is told what each question is about, before it is asked."""
+
+    def look(self, word: int, write: bool) -> None:
+        """The access that the question is about.
+
+        :param word: number of the 8-byte word in memory; 0 for a call into the kernel.
+        :param write: it writes there.
+        """
 
 
 class RunOn:
@@ -85,17 +97,3 @@ class RandomPolicy:
             return 0
         others = len(able()) - 1
         return self._rng.randrange(others) + 1 if others else 0
-
-
-POLICIES: Final = (RunOn.name, RandomPolicy.name)
-"""What ``--policy`` takes; the first is the default."""
-
-
-def make_policy(name: str, seed: int) -> Policy:
-    """The policy of that name; KeyError if there is none. Its generator is its own, so that the model draws
-    what it draws under the default."""
-    if name == RunOn.name:
-        return RunOn()
-    if name == RandomPolicy.name:
-        return RandomPolicy(Random(f"{name} {seed}"))
-    raise KeyError(name)

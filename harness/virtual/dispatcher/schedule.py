@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from harness.virtual.dispatcher.policy import Point, Policy
+from harness.virtual.dispatcher.policy import LookingPolicy, Point, Policy
 from harness.virtual.interfaces import ThreadContext
 
 __all__ = ["REPLAY", "Preemption", "RecordingPolicy", "ReplayPolicy", "Schedule", "difference"]
@@ -70,6 +70,12 @@ class RecordingPolicy:
         self._preemptions: list[Preemption] = []
         self._steps = 0
         self._points = hashlib.sha256()
+        self._looking = policy if isinstance(policy, LookingPolicy) else None
+
+    def look(self, word: int, write: bool) -> None:
+        """See :class:`~harness.virtual.dispatcher.policy.LookingPolicy`."""
+        if self._looking is not None:
+            self._looking.look(word, write)
 
     def choose(self, point: Point, able: Callable[[], Sequence[ThreadContext]]) -> int:
         """See :class:`~harness.virtual.dispatcher.policy.Policy`."""

@@ -73,9 +73,9 @@ class SharedMemory:
         if not system.memory.is_writable(address):
             return False
         self._behind_read = False
-        self._pause = pause = system.dispatcher.stand_aside(Point.MEMORY_ACCESS)
+        self._pause = pause = system.dispatcher.stand_aside(Point.MEMORY_ACCESS, word, write=write)
         if not pause and not write and system.processors > 1:
-            self._pause = pause = system.dispatcher.stand_aside(Point.MEMORY_READ)
+            self._pause = pause = system.dispatcher.stand_aside(Point.MEMORY_READ, word, write=False)
             self._behind_read = pause > 0 and not self._locked()
         return pause > 0
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.virtual.dispatcher.policy import POLICIES, Point, make_policy
+from harness.virtual.dispatcher.policies import POLICIES, make_policy
+from harness.virtual.dispatcher.policy import Point
 from harness.virtual.dispatcher.schedule import (
     Preemption,
     RecordingPolicy,

@@ -10,7 +10,7 @@ from device_machine import DeviceMachine
 from harness.errors import DriverBugcheck, DriverHang
 from harness.toolchain import Arch, build_driver
 from harness.virtual.clock import SECOND
-from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.dispatcher.policies import POLICIES
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import UserBuffer
 from harness.virtual.nt.devices import DeviceCall, Devices

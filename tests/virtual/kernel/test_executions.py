@@ -8,7 +8,7 @@ import pytest
 from driver_lives import live
 
 from harness.errors import DriverBugcheck, DriverHang
-from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.dispatcher.policies import POLICIES
 
 PRINTS = {
     "waits-for-work-item": ["work item in 4 at irql 0", "waited 0 for 2. ms", "unloaded"],

@@ -11,7 +11,7 @@ from made_drivers import make_driver
 
 from harness.errors import DriverBugcheck
 from harness.virtual.cpu.hardware import Hardware
-from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.dispatcher.policies import POLICIES
 from harness.virtual.windows.irql import DISPATCH_LEVEL
 
 COMMON = r"""

@@ -9,7 +9,7 @@ from booted import ListedDebugger, open_filter
 
 from harness.toolchain import Arch, build_driver
 from harness.virtual.clock import Clock
-from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.dispatcher.policies import POLICIES
 from harness.virtual.kernel.kernel import Kernel
 from harness.virtual.nt.devicekeepers import MAX_PENDING
 from harness.virtual.target import VirtualTarget

@@ -10,7 +10,7 @@ from recorder import Report
 from test_nt_traces import check_contexts, check_ids, check_images
 
 from harness.virtual.clock import MILLISECOND, SECOND, Clock
-from harness.virtual.dispatcher.policy import POLICIES
+from harness.virtual.dispatcher.policies import POLICIES
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import ThreadContext
 from harness.virtual.kernel.kernel import Kernel

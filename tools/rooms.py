@@ -31,7 +31,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ),
     ("lines", "kd", "toolchain", "channel", "symbols", "yamlfile", "signing"),
     ("grammars", "breakpoints"),
-    ("connection", "trace", "scenario", "learning"),
+    ("connection", "trace", "scenario", "learning", "mining"),
     ("ports",),
     ("order", "virtual", "witness"),
     ("wine",),
@@ -59,7 +59,7 @@ PURE = (
         "controlcodes",
         "numbers",
     ),
-    *("printmasks", "witness"),
+    *("printmasks", "witness", "mining"),
 )
 """Rooms without I/O, clock or chance."""
 

@@ -30,6 +30,8 @@ COMMANDS = {
     "check": "check a recorded trace against a scenario",
     "convert": "write a recording of another tool as a trace",
     "compare": "hold two recordings of one run against one another",
+    "mine": "find the order that all instances of something share",
+    "diff": "say what changed in the order between two sets of traces",
     "learn": "write the line grammar of a driver from what it prints",
     "lines": "show what a line grammar understands of a log",
     "record": "attach to a target that is already there and record what its driver prints",

@@ -1,0 +1,109 @@
+"""What the commands that mine instances have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import click
+
+from harness.errors import UsageError
+from harness.events import WitnessName
+from harness.files import cannot_write, write_whole
+from harness.lines import Grammar
+from harness.mining.instances import Instance
+from harness.mining.relations import Miner, Relations
+from harness.mining.roles import NamedEvent, named
+from harness.mining.selection import FORMS, Selection, parse_selections
+from harness.report.text import one_line
+from harness.runs.trace_folder import through_latest
+from harness.trace.sources import open_trace
+from harness.verdict.instances import Instances
+
+__all__ = ["mine_traces", "partial_option", "select_option", "write_file"]
+
+_TOLD_EVERY = 100
+"""After so many traces it is said how far it is."""
+
+
+def _selection(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> Selection:
+    return parse_selections(value)
+
+
+select_option = click.option(
+    "--select",
+    "selection",
+    multiple=True,
+    callback=_selection,
+    metavar="WHAT",
+    help=f"What an instance is: {FORMS} (docs/mining.md). Without it each scenario run.",
+)
+"""``--select``: the command is called with ``selection``."""
+partial_option = click.option(
+    "--partial",
+    is_flag=True,
+    help="Take what there is of a trace with lines missing; what is missing looks like another order.",
+)
+
+
+def mine_traces(
+    paths: Iterable[Path],
+    selection: Selection,
+    *,
+    grammar: Grammar | None,
+    witness: WitnessName | None,
+    partial: bool,
+    take: Callable[[Path, Instance, list[NamedEvent]], None] | None = None,
+) -> tuple[Relations, Instances]:
+    """Mine traces, one after the other, and say on standard error how far it is.
+
+    :param take: is given each instance besides.
+    :raises UsageError: they hold no instance.
+    """
+    found = Instances(selection, grammar=grammar, witness=witness, partial=partial)
+    miner = Miner()
+    outside = 0
+    every = _trace_files(paths)
+    for number, path in enumerate(every, 1):
+        if len(every) > 1 and number % _TOLD_EVERY == 0:
+            click.echo(f"procnotify: {number} of {len(every)} traces, {found.count} instances", err=True)
+        for instance in found.of(open_trace(path, grammar)):
+            events, beyond = named(instance.events, instance.pid)
+            outside += beyond
+            miner.add([(event.name, event.by) for event in events])
+            if take is not None:
+                take(path, instance, events)
+    if not found.count:
+        raise UsageError(found.explain_none(every), hint="see --select in docs/mining.md")
+    if outside:
+        found.notes.append(f"left out: {outside} events of processes that began before their window")
+    return miner.relations(), found
+
+
+def _trace_files(paths: Iterable[Path]) -> list[Path]:
+    """The traces; a folder stands for those (``*.jsonl``) in it, in the order of their names.
+
+    :raises UsageError: there is none in a folder.
+    """
+    found: list[Path] = []
+    for path in map(through_latest, paths):
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = sorted(path.glob("*.jsonl"))
+        if not inside:
+            raise UsageError(f"the folder {path} holds no trace (*.jsonl)")
+        found += inside
+    return found
+
+
+def write_file(path: Path, data: bytes, option: str) -> None:
+    """Write what an option asked for, whole or not at all.
+
+    :raises UsageError: it cannot be written there.
+    """
+    try:
+        write_whole(path, data)
+    except OSError as error:
+        raise cannot_write(path, error, hint=f"choose another {option}") from None
+    click.echo(f"procnotify: {one_line(str(path))} written", err=True)

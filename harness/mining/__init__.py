@@ -1,0 +1,1 @@
+"""What many runs of one thing have in common: instances cut out of traces, their order, and what differs."""

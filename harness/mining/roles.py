@@ -1,0 +1,176 @@
+"""Roles in place of numbers: which process and which thread of its instance an event is of.
+
+PIDs and TIDs are another machine's, another boot's, another launch's. :func:`named` gives each event of an
+instance a name without them, so that the same event of two instances has the same name:
+
+=======================================  ==================================================================
+``process_create``, ``process_exit``     the process of the instance
+``thread_create:thread1``                its first thread; ``thread2`` is the second that was created in it
+``thread_exit:thread1``                  the exit of that thread; ``thread_exit:other``: of one whose creation
+                                         the instance does not hold
+``image_load:ntdll.dll``                 an image, by its base name in lower case
+``image_load:ntdll.dll#2``               the second event of one name
+``process_create:conhost.exe``           another process of the instance, by its program (what descends from
+                                         the process of a ``tree=``, each process of a ``scenario=`` or
+                                         ``marker=`` window); the second of one program is ``conhost.exe#2``
+``thread_create:conhost.exe/thread1``    a thread of it; ``image_load:conhost.exe/ntdll.dll``: an image of it
+``marker:launch/begin``                  the guest helper begins an action
+=======================================  ==================================================================
+
+Who did it is a role, too: ``thread1`` a thread of the process (``conhost.exe/thread1`` of another process of
+the instance), ``parent`` a thread of the process that created it, ``other`` any other thread.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from harness.events import (
+    Event,
+    ImageLoad,
+    Marker,
+    ProcessCreate,
+    ProcessExit,
+    ThreadCreate,
+    ThreadExit,
+    kind_of,
+)
+from harness.mining.selection import base_name
+
+__all__ = ["MAX_AGAIN", "MAX_NAME", "EventName", "NamedEvent", "named"]
+
+MAX_AGAIN: Final = 16
+"""Events of one name in one instance that are told apart; the later ones are left out."""
+MAX_NAME: Final = 255
+"""Characters of an image's base name that are looked at, as many as a component of a path may have."""
+UNKNOWN: Final = "unknown"
+"""The program of a process of which no image was seen."""
+
+
+class EventName(NamedTuple):
+    """An event of an instance, in roles."""
+
+    kind: str
+    """A key of :data:`harness.events.KINDS`."""
+    process: str = ""
+    """Program of the process, ``#2`` for the second of it; empty: the process of the instance."""
+    what: str = ""
+    """The thread (``thread1``), the image (``ntdll.dll``) or the action (``launch/begin``)."""
+    nth: int = 1
+    """Which event of that name in the instance."""
+
+    @property
+    def first(self) -> EventName:
+        """The first event of this name."""
+        return self._replace(nth=1)
+
+    def __str__(self) -> str:
+        of = f"{self.process}/{self.what}" if self.process and self.what else self.process or self.what
+        again = f"#{self.nth}" if self.nth > 1 else ""
+        return f"{self.kind}:{of}{again}" if of else f"{self.kind}{again}"
+
+
+class NamedEvent(NamedTuple):
+    """An event and what it is in its instance."""
+
+    name: EventName
+    by: str | None
+    """Role of the thread that did it; None: not told."""
+    event: Event
+
+
+class _Process:
+    """A process of an instance, while its events come in."""
+
+    def __init__(self, own: bool) -> None:
+        self.own = own
+        self.program: str | None = None
+        self.threads: dict[int, int] = {}
+        """TID → which thread of the process it is, from 1; of a TID that came back the latest."""
+        self.count = 0
+        self.name = ""
+
+
+def named(events: Iterable[Event], root: int | None) -> tuple[list[NamedEvent], int]:
+    """The callbacks and markers of an instance in roles, and how many were of processes that began outside.
+
+    :param events: of the instance, in capture order.
+    :param root: PID of the process whose instance it is; None: a window, in which every process goes by its
+        program.
+    """
+    processes: dict[int, _Process] = {}
+    order: list[_Process] = []
+    parent: int | None = None
+    found: list[tuple[Event, _Process | None, str, str | _Actor | None]] = []
+    outside = 0
+    for event in events:
+        if isinstance(event, Marker):
+            found.append((event, None, f"{event.action}/{event.phase}", None))
+            continue
+        if not isinstance(event, ProcessCreate | ProcessExit | ThreadCreate | ThreadExit | ImageLoad):
+            continue
+        if isinstance(event, ProcessCreate):
+            process = _Process(own=root is not None and event.pid == root and not order)
+            process.program = base_name(event.image)[:MAX_NAME] if event.image else None
+            processes[event.pid] = process
+            order.append(process)
+            if process.own:
+                parent = event.creating_pid if event.creating_pid is not None else event.parent_pid
+        known = None if event.pid is None else processes.get(event.pid)
+        if known is None:
+            outside += 1
+            continue
+        what = ""
+        if isinstance(event, ImageLoad):
+            what = base_name(event.image)[:MAX_NAME].replace("#", "%23") if event.image else UNKNOWN
+            known.program = known.program or what
+        elif isinstance(event, ThreadCreate):
+            known.count += 1
+            known.threads[event.tid] = known.count
+            what = f"thread{known.count}"
+        elif isinstance(event, ThreadExit):
+            number = known.threads.get(event.tid)
+            what = "other" if number is None else f"thread{number}"
+        found.append((event, known, what, _actor(event, processes, parent)))
+    programs: Counter[str] = Counter()
+    for process in order:
+        if not process.own:
+            program = process.program or UNKNOWN
+            programs[program] += 1
+            process.name = program if programs[program] == 1 else f"{program}#{programs[program]}"
+    result: list[NamedEvent] = []
+    again: Counter[tuple[str, str, str]] = Counter()
+    for event, of, what, by in found:
+        key = (kind_of(event), of.name if of is not None else "", what)
+        again[key] += 1
+        if again[key] <= MAX_AGAIN:
+            result.append(NamedEvent(EventName(*key, again[key]), str(by) if by is not None else None, event))
+    return result, outside
+
+
+class _Actor(NamedTuple):
+    """A thread of a process of the instance, whose program may not be known yet."""
+
+    process: _Process
+    thread: str
+
+    def __str__(self) -> str:
+        return f"{self.process.name}/{self.thread}" if self.process.name else self.thread
+
+
+def _actor(event: Event, processes: dict[int, _Process], parent: int | None) -> str | _Actor | None:
+    if isinstance(event, ProcessCreate | ThreadCreate):
+        pid, tid = event.creating_pid, event.creating_tid
+    elif isinstance(event, ProcessExit | ThreadExit | ImageLoad):
+        pid, tid = event.context_pid, event.context_tid
+    else:
+        return None
+    if pid is None:
+        return None
+    process = processes.get(pid)
+    if process is None:
+        return "parent" if pid == parent else "other"
+    number = None if tid is None else process.threads.get(tid)
+    return _Actor(process, "other" if number is None else f"thread{number}")

@@ -1,0 +1,95 @@
+"""What was mined and what differs, as values that JSON has (``docs/json.md``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.mining.differences import Difference, Differences
+from harness.mining.partialorder import PartialOrder
+from harness.mining.relations import Relations
+from harness.mining.roles import EventName
+from harness.verdict.instances import Instances
+
+__all__ = ["differences_as_json", "instances_as_json", "relations_as_json"]
+
+
+def instances_as_json(found: Instances) -> dict[str, object]:
+    """What was selected, and what was left out."""
+    return {
+        "select": str(found.selection),
+        "recordings": found.recordings,
+        "left_out": dict(sorted(found.left_out.items())),
+        "programs_unknown": found.programs_unknown,
+        "other_scenarios": dict(sorted(found.other_scenarios.items())),
+        "notes": list(found.notes),
+    }
+
+
+def relations_as_json(relations: Relations) -> dict[str, object]:
+    """All that was counted."""
+    return {
+        "instances": relations.instances,
+        "enough": {
+            "enough": relations.enough,
+            "alone": relations.alone,
+            "news_at_most": relations.news_at_most,
+            "instances_for_enough": relations.instances_for_enough,
+        },
+        "events": _events(relations, relations.shared),
+        "occasional_events": _events(relations, relations.occasional),
+        "order": [[str(a), str(b)] for a, b in PartialOrder(relations).edges],
+        "pairs": [
+            {
+                "a": str(pair.a),
+                "b": str(pair.b),
+                "relation": pair.relation,
+                "before": pair.before,
+                "after": pair.after,
+                "fails_at_most": relations.fails_at_most(pair),
+            }
+            for pair in relations.pairs()
+        ],
+    }
+
+
+def _events(relations: Relations, names: Iterable[EventName]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name in names:
+        least, most = relations.multiplicity(name.first)
+        found[str(name)] = {
+            "instances": relations.counts[name],
+            "least": least,
+            "most": most,
+            "by": dict(relations.actors.get(name, {})),
+        }
+    return found
+
+
+def differences_as_json(differences: Differences) -> dict[str, object]:
+    """All that differs."""
+    return {
+        "first_instances": differences.first,
+        "second_instances": differences.second,
+        "level": differences.level,
+        "compared": differences.compared,
+        "able": differences.able,
+        "events": [_difference(each) for each in differences.events],
+        "orders": [_difference(each) for each in differences.orders],
+        "unproved": [_difference(each) for each in differences.unproved],
+    }
+
+
+def _difference(found: Difference) -> dict[str, object]:
+    table = found.table
+    if found.b is None:
+        counts = {"first": table.first, "second": table.second}
+        return {"kind": found.kind, "event": str(found.a), **counts, "p": found.p, "needed": found.needed}
+    return {
+        "kind": found.kind,
+        "a": str(found.a),
+        "b": str(found.b),
+        "first": {"before": table.first, "after": table.first_not},
+        "second": {"before": table.second, "after": table.second_not},
+        "p": found.p,
+        "needed": found.needed,
+    }

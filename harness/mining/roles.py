@@ -167,8 +167,9 @@ def _actor(event: Event, processes: dict[int, _Process], parent: int | None) -> 
         pid, tid = event.context_pid, event.context_tid
     else:
         return None
-    if pid is None:
-        return None
+    if pid is None:  # a recording may tell the thread alone
+        own = None if event.pid is None else processes.get(event.pid)
+        return None if own is None or tid not in own.threads else _Actor(own, f"thread{own.threads[tid]}")
     process = processes.get(pid)
     if process is None:
         return "parent" if pid == parent else "other"

@@ -77,7 +77,7 @@ def mine_traces(
         raise UsageError(found.explain_none(every), hint="see --select in docs/mining.md")
     if outside:
         found.notes.append(f"left out: {outside} events of processes that began before their window")
-    return miner.relations(), found
+    return miner.relations(frozenset(found.unordered)), found
 
 
 def _trace_files(paths: Iterable[Path]) -> list[Path]:

@@ -13,11 +13,11 @@ from harness.cli._options import json_option, lines_option, print_json, witness_
 from harness.errors import UsageError
 from harness.events import WitnessName
 from harness.lines import Grammar
-from harness.mining.differences import find_differences
+from harness.mining.changes import find_changes
 from harness.mining.selection import Selection
 from harness.outcome import Outcome
-from harness.report.mining.differences import differences_lines, differences_markdown
-from harness.report.mining.documents import differences_as_json, instances_as_json
+from harness.report.mining.changes import changes_lines, changes_markdown
+from harness.report.mining.documents import changes_as_json, instances_as_json
 from harness.report.mining.words import left_out_lines
 from harness.report.text import one_line
 
@@ -84,23 +84,23 @@ def command(
     first, second = _sets(traces, against)
     one, found_one = mine_traces(first, selection, grammar=lines, witness=witness, partial=partial)
     other, found_other = mine_traces(second, selection, grammar=lines, witness=witness, partial=partial)
-    found = find_differences(one, other, level)
+    found = find_changes(one, other, level)
     code = _DIFFER if found.found else 0 if found.able else int(Outcome.SKIPPED)
     if markdown is not None:
-        text = differences_markdown(found, _called(first), _called(second))
+        text = changes_markdown(found, _called(first), _called(second))
         write_file(markdown, text.encode("utf-8", "backslashreplace"), "--markdown")
     say = applied(click.echo, err=as_json)
     for each in (found_one, found_other):
         for line in left_out_lines(each):
             click.echo(f"procnotify: {one_line(line)}", err=True)
-    for line in differences_lines(found):
+    for line in changes_lines(found):
         say(one_line(line))
     if as_json:
         print_json(
             exit_code=code,
             first=instances_as_json(found_one),
             second=instances_as_json(found_other),
-            **differences_as_json(found),
+            **changes_as_json(found),
         )
     return code
 

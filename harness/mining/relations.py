@@ -57,8 +57,11 @@ class Relations:
         before: Counter[tuple[EventName, EventName]],
         actors: dict[EventName, Counter[str]],
         alone: int,
+        unordered: frozenset[str] = frozenset(),
     ) -> None:
         self.instances = instances
+        self.unordered = unordered
+        """Kinds of events of whose order nothing is told."""
         self.counts = counts
         """Event → how many instances hold it."""
         self.actors = actors
@@ -90,9 +93,10 @@ class Relations:
         return Pair(a, b, before, after)
 
     def pairs(self) -> Iterator[Pair]:
-        """Every two events, but for the first and the second time of one, which are so by their names."""
+        """Every two events of whose order something is told, but for the first and the second time of one,
+        which are so by their names."""
         for a, b in combinations(sorted(self.counts, key=str), 2):
-            if a.first != b.first:
+            if a.first != b.first and self.unordered.isdisjoint((a.kind, b.kind)):
                 yield self.pair(a, b)
 
     def fails_at_most(self, pair: Pair) -> float | None:
@@ -184,16 +188,33 @@ class Miner:
         if len(self._variants) >= MAX_VARIANTS:
             self._count()
 
-    def relations(self) -> Relations:
-        """What was counted so far."""
+    def relations(self, unordered: frozenset[str] = frozenset()) -> Relations:
+        """What was counted so far.
+
+        :param unordered: kinds of events of which it is not known which of two came first.
+        """
         self._count()
         names = self._names
+        without = {number for number, name in enumerate(names) if name.kind in unordered}
         return Relations(
             self.instances,
             Counter({names[number]: count for number, count in self._counts.items()}),
-            Counter({(names[a], names[b]): count for (a, b), count in self._before.items()}),
+            Counter(
+                {
+                    (names[a], names[b]): count
+                    for (a, b), count in self._before.items()
+                    if not without or without.isdisjoint((a, b))
+                }
+            ),
             self._actors,
-            len(set(self._sole.values())),
+            len(
+                {
+                    variant
+                    for fact, variant in self._sole.items()
+                    if not without or isinstance(fact, int) or without.isdisjoint(fact)
+                }
+            ),
+            unordered,
         )
 
     def _count(self) -> None:

@@ -102,7 +102,7 @@ def named(events: Iterable[Event], root: int | None) -> tuple[list[NamedEvent], 
     """
     processes: dict[int, _Process] = {}
     order: list[_Process] = []
-    parent: int | None = None
+    creator: tuple[int | None, int | None] = None, None
     found: list[tuple[Event, _Process | None, str, str | _Actor | None]] = []
     outside = 0
     for event in events:
@@ -117,7 +117,8 @@ def named(events: Iterable[Event], root: int | None) -> tuple[list[NamedEvent], 
             processes[event.pid] = process
             order.append(process)
             if process.own:
-                parent = event.creating_pid if event.creating_pid is not None else event.parent_pid
+                pid = event.creating_pid if event.creating_pid is not None else event.parent_pid
+                creator = pid, event.creating_tid
         known = None if event.pid is None else processes.get(event.pid)
         if known is None:
             outside += 1
@@ -133,7 +134,7 @@ def named(events: Iterable[Event], root: int | None) -> tuple[list[NamedEvent], 
         elif isinstance(event, ThreadExit):
             number = known.threads.get(event.tid)
             what = "other" if number is None else f"thread{number}"
-        found.append((event, known, what, _actor(event, processes, parent)))
+        found.append((event, known, what, _actor(event, processes, creator)))
     programs: Counter[str] = Counter()
     for process in order:
         if not process.own:
@@ -160,18 +161,31 @@ class _Actor(NamedTuple):
         return f"{self.process.name}/{self.thread}" if self.process.name else self.thread
 
 
-def _actor(event: Event, processes: dict[int, _Process], parent: int | None) -> str | _Actor | None:
+def _actor(
+    event: Event, processes: dict[int, _Process], creator: tuple[int | None, int | None]
+) -> str | _Actor | None:
+    """Who did it.
+
+    :param creator: PID and TID of who created the process of the instance.
+    """
     if isinstance(event, ProcessCreate | ThreadCreate):
         pid, tid = event.creating_pid, event.creating_tid
     elif isinstance(event, ProcessExit | ThreadExit | ImageLoad):
         pid, tid = event.context_pid, event.context_tid
     else:
         return None
-    if pid is None:  # a recording may tell the thread alone
-        own = None if event.pid is None else processes.get(event.pid)
-        return None if own is None or tid not in own.threads else _Actor(own, f"thread{own.threads[tid]}")
-    process = processes.get(pid)
-    if process is None:
-        return "parent" if pid == parent else "other"
+    if pid is None:
+        if tid is None:
+            return None
+        # A recording may tell the thread alone, and a TID stands for one thread of the whole system.
+        among = (process for process in processes.values() if tid in process.threads)
+        process = next(among, None)
+        if process is None:
+            return "parent" if tid == creator[1] else "other"
+    else:
+        known = processes.get(pid)
+        if known is None:
+            return "parent" if pid == creator[0] else "other"
+        process = known
     number = None if tid is None else process.threads.get(tid)
     return _Actor(process, "other" if number is None else f"thread{number}")

@@ -15,7 +15,7 @@ from harness.lines import Grammar
 from harness.mining.instances import Cutter, Instance
 from harness.mining.selection import Selection
 from harness.trace.sources import TraceSource
-from harness.trace.witness import SeenBy
+from harness.trace.witness import SeenBy, witness_of
 from harness.verdict.survey import Survey
 
 __all__ = ["Instances"]
@@ -49,7 +49,10 @@ class Instances:
         """Why instances were left out → how many."""
         self.programs_unknown = 0
         """Processes of which nobody knows whether they were meant."""
+        self.unordered: set[str] = set()
+        """Kinds of events of which a recording does not tell which of two came first."""
         self.notes: list[str] = []
+        """What is to be told besides, a line each."""
         self._grammar = grammar
         self._witness = witness
         self._partial = partial
@@ -66,7 +69,8 @@ class Instances:
         if (wanted is not None and scenario != wanted) or (self.selection.cut is None and scenario is None):
             self.other_scenarios[scenario or ""] += 1
             return
-        witness = self._witness or ("print" if source.footer is None else source.footer.witness)
+        witness = self._witness or witness_of(source.header, source.footer)
+        self.unordered |= set(source.header.unordered)
         survey = Survey(self._grammar or recorded_grammar(source.header.lines, source.path))
         cutter = Cutter(self.selection, whole=scenario is not None)
         seen = iter(SeenBy(source, witness))
@@ -81,6 +85,8 @@ class Instances:
             yield instance
         self.left_out += cutter.left_out
         self.programs_unknown += cutter.programs_unknown
+        if source.damage:
+            self.notes.append(f"only the events before a damage: {source.damage}")
         loss = survey.loss
         if not loss.complete:
             if not self._partial:

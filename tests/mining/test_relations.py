@@ -134,3 +134,14 @@ def test_different_events_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     assert mined([["a", "b"], ["c"]]).instances == 2
     with pytest.raises(UsageError, match="more than 3 different events"):
         mined([["a", "b"], ["c", "d"]])
+
+
+def test_of_kinds_without_an_order_no_order_is_told() -> None:
+    miner = Miner()
+    for names in (["a", "b"], ["b", "a"], ["a", "b"]):
+        miner.add([(EventName("process_create"), None), *((event(name), None) for name in names)])
+    relations = miner.relations(frozenset({"image_load"}))
+    assert list(relations.pairs()) == []
+    assert len(relations.shared) == 3
+    assert relations.alone == 0
+    assert miner.relations().alone == 1

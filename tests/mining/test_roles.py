@@ -88,11 +88,12 @@ def test_a_thread_that_was_not_seen_created_and_an_actor_from_elsewhere_are_othe
 
 def test_a_thread_id_alone_tells_a_thread_of_the_process() -> None:
     events: list[Event] = [
-        ProcessCreate(index=0, pid=8, parent_pid=4),
+        ProcessCreate(index=0, pid=8, parent_pid=4, creating_tid=3),
         ThreadCreate(index=1, pid=8, tid=12, creating_tid=3),
         ImageLoad(index=2, pid=8, image="x.dll", context_tid=12),
+        ImageLoad(index=3, pid=8, image="y.dll", context_tid=13),
     ]
-    assert [event.by for event in named(events, 8)[0]] == [None, None, "thread1"]
+    assert [event.by for event in named(events, 8)[0]] == ["parent", "parent", "thread1", "other"]
 
 
 def test_names_that_look_like_a_second_time_are_kept_apart() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.mining.differences import Difference, Differences
+from harness.mining.changes import Change, Changes
 from harness.mining.partialorder import PartialOrder
 from harness.mining.relations import Relations
 from harness.mining.roles import EventName
 from harness.verdict.instances import Instances
 
-__all__ = ["differences_as_json", "instances_as_json", "relations_as_json"]
+__all__ = ["changes_as_json", "instances_as_json", "relations_as_json"]
 
 
 def instances_as_json(found: Instances) -> dict[str, object]:
@@ -21,6 +21,7 @@ def instances_as_json(found: Instances) -> dict[str, object]:
         "left_out": dict(sorted(found.left_out.items())),
         "programs_unknown": found.programs_unknown,
         "other_scenarios": dict(sorted(found.other_scenarios.items())),
+        "unordered": sorted(found.unordered),
         "notes": list(found.notes),
     }
 
@@ -65,21 +66,21 @@ def _events(relations: Relations, names: Iterable[EventName]) -> dict[str, objec
     return found
 
 
-def differences_as_json(differences: Differences) -> dict[str, object]:
+def changes_as_json(changes: Changes) -> dict[str, object]:
     """All that differs."""
     return {
-        "first_instances": differences.first,
-        "second_instances": differences.second,
-        "level": differences.level,
-        "compared": differences.compared,
-        "able": differences.able,
-        "events": [_difference(each) for each in differences.events],
-        "orders": [_difference(each) for each in differences.orders],
-        "unproved": [_difference(each) for each in differences.unproved],
+        "first_instances": changes.first,
+        "second_instances": changes.second,
+        "level": changes.level,
+        "compared": changes.compared,
+        "able": changes.able,
+        "events": [_change(each) for each in changes.events],
+        "orders": [_change(each) for each in changes.orders],
+        "unproved": [_change(each) for each in changes.unproved],
     }
 
 
-def _difference(found: Difference) -> dict[str, object]:
+def _change(found: Change) -> dict[str, object]:
     table = found.table
     if found.b is None:
         counts = {"first": table.first, "second": table.second}

@@ -18,7 +18,7 @@ def percent(share: float) -> str:
 
 
 def left_out_lines(found: Instances) -> list[str]:
-    """What of the recordings was not taken, a line each."""
+    """What of the recordings was not taken, and what they do not tell, a line each."""
     lines = [
         f"left out: {count_of(count, 'instance')}, {why}" for why, count in sorted(found.left_out.items())
     ]
@@ -28,4 +28,7 @@ def left_out_lines(found: Instances) -> list[str]:
     if found.programs_unknown:
         number = found.programs_unknown
         lines.append(f"left out: {number:,} process{'es' * (number != 1)} of which no program is told")
+    if found.unordered:
+        kinds = ", ".join(sorted(found.unordered))
+        lines.append(f"the recordings do not tell which of two events came first, where one is: {kinds}")
     return [*lines, *found.notes]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.mining.differences import Difference, Differences
+from harness.mining.changes import Change, Changes
 from harness.mining.statistics import instances_needed
 from harness.report.mining.words import count_of
 from harness.report.text import one_line
 
-__all__ = ["differences_lines", "differences_markdown"]
+__all__ = ["changes_lines", "changes_markdown"]
 
 _SHOWN = 100
-"""Differences that a comment shows."""
+"""Changes that a comment shows."""
 
 
-def differences_lines(found: Differences) -> Iterator[str]:
+def changes_lines(found: Changes) -> Iterator[str]:
     """A line each; names of images are a target's text."""
     for each in found.found:
         yield _sentence(each, found)
@@ -34,7 +34,7 @@ def differences_lines(found: Differences) -> Iterator[str]:
             yield f"  and {len(found.unproved) - _SHOWN:,} more (--json has all)"
 
 
-def _totals(found: Differences) -> str:
+def _totals(found: Changes) -> str:
     number = count_of(len(found.found), "difference")
     return (
         f"{number} in {count_of(found.compared, 'comparison')} of {found.first:,} with"
@@ -42,7 +42,7 @@ def _totals(found: Differences) -> str:
     )
 
 
-def _unable(found: Differences) -> str:
+def _unable(found: Changes) -> str:
     needed = instances_needed(found.level)
     return (
         f"nothing can be proved with {found.first:,} and {found.second:,} instances at level {found.level:g}:"
@@ -50,7 +50,7 @@ def _unable(found: Differences) -> str:
     )
 
 
-def _sentence(each: Difference, found: Differences) -> str:
+def _sentence(each: Change, found: Changes) -> str:
     table = each.table
     words = each.kind.replace("_", " ")
     chance = f"(p {each.p:.1g})"
@@ -62,7 +62,7 @@ def _sentence(each: Difference, found: Differences) -> str:
     return f"{words}: {each.a} and {each.b}: {first}; now {second} {chance}"
 
 
-def differences_markdown(found: Differences, first: str, second: str) -> str:
+def changes_markdown(found: Changes, first: str, second: str) -> str:
     """For a pull request's comment.
 
     :param first: what the first set is called; ``second`` likewise.
@@ -88,7 +88,7 @@ def differences_markdown(found: Differences, first: str, second: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _row(each: Difference) -> str:
+def _row(each: Change) -> str:
     table = each.table
     kind, p = each.kind.replace("_", " "), f"{each.p:.1g}"
     if each.b is None:

@@ -8,20 +8,20 @@ from random import Random
 import pytest
 from test_relations import mined
 
-from harness.mining.differences import Differences, find_differences
+from harness.mining.changes import Changes, find_changes
 
 PAIRS = int(os.environ.get("PROCNOTIFY_EQUAL_SETS", "100"))
 """Pairs of equal sets; 1,000 take half a minute."""
 
 
-def told(found: Differences) -> list[tuple[str, str]]:
+def told(found: Changes) -> list[tuple[str, str]]:
     return [
         (each.kind, each.a.what if each.b is None else f"{each.a.what} {each.b.what}") for each in found.found
     ]
 
 
-def compare(first: list[str], second: list[str], level: float = 0.01) -> Differences:
-    return find_differences(mined(first), mined(second), level)
+def compare(first: list[str], second: list[str], level: float = 0.01) -> Changes:
+    return find_changes(mined(first), mined(second), level)
 
 
 @pytest.mark.parametrize(
@@ -83,5 +83,5 @@ def test_equal_sets_give_no_more_false_alarms_than_the_level() -> None:
     alarms = 0
     for _ in range(PAIRS):
         first, second = ([instance(random) for _ in range(25)] for _ in range(2))
-        alarms += bool(find_differences(mined(first), mined(second), 0.01).found)
+        alarms += bool(find_changes(mined(first), mined(second), 0.01).found)
     assert alarms <= PAIRS / 100

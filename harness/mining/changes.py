@@ -11,7 +11,7 @@ from harness.mining.relations import Relations
 from harness.mining.roles import EventName
 from harness.mining.statistics import Table, significant
 
-__all__ = ["Difference", "Differences", "Kind", "find_differences"]
+__all__ = ["Change", "Changes", "Kind", "find_changes"]
 
 Kind: TypeAlias = Literal[
     "new", "gone", "more_often", "less_often", "flipped", "became_mixed", "became_fixed", "shifted"
@@ -22,7 +22,7 @@ before, ``became_fixed`` always one way now, ``shifted`` mixed in both."""
 
 
 @dataclass(frozen=True)
-class Difference:
+class Change:
     """One event that comes more or less often, or one order of two events that does."""
 
     kind: Kind
@@ -39,7 +39,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Differences:
+class Changes:
     """All of two sets."""
 
     first: int
@@ -47,9 +47,9 @@ class Differences:
     second: int
     level: float
     """Chance that anything is in :attr:`found` where nothing differs."""
-    found: tuple[Difference, ...]
+    found: tuple[Change, ...]
     """Those that are significant: events first, then orders."""
-    unproved: tuple[Difference, ...]
+    unproved: tuple[Change, ...]
     """Those that hold without exception in each set, and of which there are too few instances to prove it."""
     compared: int
     """Events and orders that were compared."""
@@ -60,17 +60,17 @@ class Differences:
         return Table(self.first, 0, 0, self.second).p <= self.level
 
     @property
-    def orders(self) -> list[Difference]:
+    def orders(self) -> list[Change]:
         """The differences of order."""
         return [each for each in self.found if each.b is not None]
 
     @property
-    def events(self) -> list[Difference]:
+    def events(self) -> list[Change]:
         """The differences of what comes at all."""
         return [each for each in self.found if each.b is None]
 
 
-def find_differences(first: Relations, second: Relations, level: float) -> Differences:
+def find_changes(first: Relations, second: Relations, level: float) -> Changes:
     """Compare two sets of instances.
 
     :param level: the chance to be wrong anywhere, for all comparisons together, more than 0 and less than 1.
@@ -78,17 +78,17 @@ def find_differences(first: Relations, second: Relations, level: float) -> Diffe
     compared = list(_compared(first, second))
     tables = [table for _, _, table in compared]
     needed = significant(tables, level)
-    found: list[Difference] = []
-    unproved: list[Difference] = []
+    found: list[Change] = []
+    unproved: list[Change] = []
     for place, (a, b, table) in enumerate(compared):
         kind = _kind(table, event=b is None)
         if place in needed:
-            found.append(Difference(kind, a, b, table, table.p, needed[place]))
+            found.append(Change(kind, a, b, table, table.p, needed[place]))
         elif kind in ("new", "gone", "flipped") and 0 in (table.first, table.first_not):
             other = table.second_not if table.first else table.second
             if other == table.second + table.second_not and other:
-                unproved.append(Difference(kind, a, b, table, table.p, 0.0))
-    return Differences(first.instances, second.instances, level, tuple(found), tuple(unproved), len(compared))
+                unproved.append(Change(kind, a, b, table, table.p, 0.0))
+    return Changes(first.instances, second.instances, level, tuple(found), tuple(unproved), len(compared))
 
 
 def _compared(first: Relations, second: Relations) -> Iterator[tuple[EventName, EventName | None, Table]]:

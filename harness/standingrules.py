@@ -128,10 +128,22 @@ STANDING_RULES: Final[dict[str, StandingRule]] = {
             "Windows Kernel-Mode Process and Thread Manager, best practices: no registry calls",
         ),
         StandingRule(
+            "CallbackCallsMemory",
+            "An image notify routine does not allocate or free memory of a process: up to Windows 7 a lock is"
+            " held then, and it never returns.",
+            "PLOAD_IMAGE_NOTIFY_ROUTINE: no routines that map, allocate, query or free user-space memory",
+        ),
+        StandingRule(
             "SpecialPool",
-            "Pool that was freed is not touched.",
-            "Special Pool; Bug Check 0xD5: DRIVER_PAGE_FAULT_IN_FREED_SPECIAL_POOL",
+            "Pool that was freed is not touched, nor what lies behind an allocation.",
+            "Special Pool; Bug Check 0xD5: DRIVER_PAGE_FAULT_IN_FREED_SPECIAL_POOL, 0xD6:"
+            " DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION",
             "Special Pool",
+        ),
+        StandingRule(
+            "NullCheck",
+            "A pointer that is NULL is not used.",
+            "NullCheck rule (wdm), of Static Driver Verifier; what allocates returns NULL where it cannot",
         ),
         StandingRule(
             "DeadlockDetection",

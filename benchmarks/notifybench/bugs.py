@@ -36,6 +36,18 @@ def said(result: RunResult) -> str:
 _B, _C = Outcome.BROKEN, Outcome.BUGCHECK
 
 BUGS: Final[dict[str, Bug]] = {
+    "frees-lock-early": Bug(
+        "sandboxie-plus/Sandboxie#5329",
+        "teardown race",
+        (_C,),
+        r"(NullCheck|SpecialPool): .*OnImage",
+    ),
+    "reads-global-twice": Bug(
+        "yardenshafir/DpcWait#3",
+        "lost update",
+        (_B, _C),
+        r"PoolTracking: .*ExAllocatePoolWithTag at .*Begin|SpecialPool: .* freed pool at .*End",
+    ),
     "keeps-process-references": Bug(
         "cheat-engine/cheat-engine#273",
         "reference leak",
@@ -48,6 +60,18 @@ BUGS: Final[dict[str, Bug]] = {
         (_B,),
         r"UnloadReferences: .*PsLookupThreadByThreadId at .*OnThread",
     ),
+    "allocates-in-image-callback": Bug(
+        "stormshield/Beholder-Win32#1",
+        "forbidden call",
+        (_B,),
+        r"CallbackCallsMemory: .*ZwAllocateVirtualMemory in its image callback, at .*OnImage",
+    ),
+    "waits-in-thread-callback": Bug(
+        "winsiderss/systeminformer#1761",
+        "blocking callback",
+        (_B,),
+        r"hangs at .*OnThread.* waits for the event",
+    ),
     "removes-itself": Bug(
         "MicrosoftDocs/windows-driver-docs-ddi#1073",
         "self removal",
@@ -59,6 +83,36 @@ BUGS: Final[dict[str, Bug]] = {
         "callback leak",
         (_C,),
         r"0x000000ce(.*\n)*.*UnloadCallbacks: .*PsSetLoadImageNotifyRoutine at .*DriverEntry",
+    ),
+    "unloads-under-thread": Bug(
+        "everdox/InfinityHook#9",
+        "unload race",
+        (_C,),
+        r"0x000000ce(.*\n)*.*UnloadThreads: .*PsCreateSystemThread at .*DriverEntry",
+    ),
+    "appends-images-twice": Bug(
+        "HydraDragonAntivirus/HydraDragonAntivirus#878",
+        "duplicates",
+        (_C,),
+        r"0x00000050(.*\n)*SpecialPool: .* behind 256 bytes of pool at .*Append",
+    ),
+    "opens-at-apc-level": Bug(
+        "MicrosoftDocs/windows-driver-docs-ddi#592",
+        "IRQL",
+        (_B,),
+        r"IrqlObPassive: .*ObOpenObjectByPointer at IRQL APC_LEVEL, .*OnThread",
+    ),
+    "walks-list-unlocked": Bug(
+        "sandboxie-plus/Sandboxie#5149",
+        "use after free",
+        (_C,),
+        r"0x00000050(.*\n)*SpecialPool: .* reads freed pool at .*CountSiblings",
+    ),
+    "keeps-looked-up-processes": Bug(
+        "dearfuture/DriverTutorial",
+        "reference leak",
+        (_B,),
+        r"UnloadReferences: .*PsLookupProcessByProcessId at .*OnProcess",
     ),
 }
 """Name, which is that of the folder with the driver and the scenario → bug."""

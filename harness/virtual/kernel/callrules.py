@@ -1,7 +1,7 @@
 """Where exports may not be called, with the standing rule that says so: above an IRQL, in a notify routine.
 
 Sources: the pages of the DDI compliance rules for WDM (Irql rule set), and of the routines themselves;
-*Windows Kernel-Mode Process and Thread Manager*, best practices for callbacks.
+*Windows Kernel-Mode Process and Thread Manager*, best practices for callbacks; *PLOAD_IMAGE_NOTIFY_ROUTINE*.
 """
 
 from __future__ import annotations
@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from harness.callbacks import GROUPS
 from harness.virtual.windows.irql import APC_LEVEL, PASSIVE_LEVEL
 
 if TYPE_CHECKING:
     from harness.virtual.kernel.system import System
 
-__all__ = ["IRQL_LIMITS", "NOT_IN_CALLBACKS", "IrqlLimit", "report_in_callback", "report_irql"]
+__all__ = [
+    "IRQL_LIMITS",
+    "NOT_IN_CALLBACKS",
+    "CallbackLimit",
+    "IrqlLimit",
+    "report_in_callback",
+    "report_irql",
+]
 
 
 class IrqlLimit(NamedTuple):
@@ -67,8 +75,21 @@ IRQL_LIMITS: Final[Mapping[str, IrqlLimit]] = {
 }
 """Export → the limit of its caller."""
 
-NOT_IN_CALLBACKS: Final = frozenset(name for name in IRQL_LIMITS if name.startswith("Zw") and "Key" in name)
-"""Exports that a notify routine may not call: those of the registry."""
+
+class CallbackLimit(NamedTuple):
+    """In which callbacks one export may not be called."""
+
+    rule: str
+    groups: frozenset[str]
+
+
+_NO_REGISTRY: Final = CallbackLimit("CallbackCallsRegistry", frozenset(GROUPS))
+_NO_MEMORY: Final = CallbackLimit("CallbackCallsMemory", frozenset({"image"}))
+NOT_IN_CALLBACKS: Final[Mapping[str, CallbackLimit]] = {
+    **{name: _NO_REGISTRY for name in IRQL_LIMITS if name.startswith("Zw") and "Key" in name},
+    **dict.fromkeys(("ZwAllocateVirtualMemory", "ZwFreeVirtualMemory"), _NO_MEMORY),
+}
+"""Export → where it may not be called."""
 
 _WORDS: Final = ("PASSIVE_LEVEL", "APC_LEVEL", "DISPATCH_LEVEL")
 
@@ -85,13 +106,13 @@ def report_irql(system: System, limit: IrqlLimit) -> None:
     system.broken_rules.add(limit.rule, site.driver, place, message)
 
 
-def report_in_callback(system: System, group: str) -> None:
-    """The export that is being served was called in a notify routine of that group."""
+def report_in_callback(system: System, rule: str, group: str) -> None:
+    """The export that is being served was called in a notify routine of that group, against that rule."""
     site = system.call_site()
     if site is not None:
         place = system.place(site.address)
         message = f"{site.driver} calls {site.routine} in its {group} callback, at {place}"
-        system.broken_rules.add("CallbackCallsRegistry", site.driver, place, message)
+        system.broken_rules.add(rule, site.driver, place, message)
 
 
 def _irql(irql: int) -> str:

@@ -30,6 +30,7 @@ from harness.virtual.kernel.exceptions.records import context_record
 from harness.virtual.kernel.exceptions.stackwalk import leave_leaf
 from harness.virtual.kernel.execution import DPC, SYSTEM_THREAD, Execution
 from harness.virtual.kernel.imports import way_out
+from harness.virtual.kernel.memoryrules import tell_null, tell_pool
 from harness.virtual.kernel.system import SYSTEM_CONTEXT, System
 from harness.virtual.windows.irql import DISPATCH_LEVEL
 from harness.virtual.windows.status import (
@@ -171,25 +172,10 @@ class Faults:
             caller = int.from_bytes(top, "little")
         if (name := self._system.missing_imports.at(fault.address)) is not None:
             self._end_at_missing_import(name, called=fault.access == "execute")
-        self._tell_freed_pool(fault, fault.pc if self._system.module_at(fault.pc) else caller or fault.pc)
+        pc = self._driver_code(fault.pc, caller)
+        tell_pool(self._system, fault, self._driver_name(pc) or self.last_driver or "", pc)
         raised = access_fault(fault, self._scene(fault.pc))
         return self._judge(raised, fault.pc, address=fault.address, caller=caller)
-
-    def _tell_freed_pool(self, fault: Faulted, pc: int) -> None:
-        system, place = self._system, self.place(pc)
-        name = self._driver_name(pc) or self.last_driver or ""
-        if system.broken_rules.knows("SpecialPool", name, place):
-            return
-        block = system.pool.freed_at(fault.address)
-        if block is None:
-            return
-        sites = (("allocated", block.site), ("freed", block.freed))
-        origin = ", ".join(
-            f"{done} at {self.place(site.address)}" for done, site in sites if site is not None
-        )
-        verb = {"read": "reads", "write": "writes to", "execute": "executes"}[fault.access]
-        message = f"{name} {verb} freed pool at {place}: {origin}"
-        system.broken_rules.add("SpecialPool", name, place, message)
 
     def _end_at_missing_import(self, name: str, *, called: bool) -> NoReturn:
         """The driver wants what this target does not have: from here on nothing could be said about it."""
@@ -319,7 +305,13 @@ class Faults:
         candidates = (address, pc) if raised.code == 0xCE else (pc, caller, address)
         names = (self._driver_name(place) for place in candidates if place is not None)
         module = next((name for name in names if name is not None), self.last_driver)
+        if address is not None and module is not None:
+            tell_null(self._system, address, module, self._driver_code(pc, caller))
         self.report_bugcheck(raised, module)
+
+    def _driver_code(self, pc: int, caller: int | None) -> int:
+        """Where a driver's code is: at the instruction, or where it called the export with that in it."""
+        return pc if self._system.module_at(pc) else caller or pc
 
     def hang(self, reason: str, address: int, *, routine: int = 0) -> NoReturn:
         """The driver's code at ``address`` never goes on.

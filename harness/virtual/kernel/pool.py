@@ -143,14 +143,18 @@ class Pool:
         found = (b for b in reversed(self._freed.values()) if b.region <= address < b.region + b.pages)
         return next(found, None)
 
+    def before(self, address: int) -> PoolBlock | None:
+        """The live block behind which the address lies, in its guard page; None if none does."""
+        for block in self._live.values():
+            if block.region + block.pages <= address < block.region + block.pages + PAGE:
+                return block
+        return None
+
     def state_of(self, address: int) -> Literal["freed", "beyond"] | None:
         """What an unmapped address was: inside a freed block's pages, or the guard page behind a block."""
         if self.freed_at(address) is not None:
             return "freed"
-        for block in self._live.values():
-            if block.region + block.pages <= address < block.region + block.pages + PAGE:
-                return "beyond"
-        return None
+        return None if self.before(address) is None else "beyond"
 
     def _check_surroundings(self, block: PoolBlock) -> None:
         view = self._memory.view(block.region, block.pages)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 
-from harness.callbacks import GROUPS
 from harness.virtual.cpu.traps import Continued
 from harness.virtual.dispatcher.policy import Point
 from harness.virtual.dispatcher.program import Program
@@ -40,7 +39,7 @@ class ServiceTable:
                 export.arguments,
                 export.variadic,
                 IRQL_LIMITS.get(export.name),
-                export.name in NOT_IN_CALLBACKS,
+                NOT_IN_CALLBACKS.get(export.name),
             )
             for export in (EXPORTS[name] for name in system.image.functions)
         ]
@@ -49,13 +48,13 @@ class ServiceTable:
         """Call handler ``number``; its result, 0 for none."""
         system = self._system
         system.service, system.service_rsp = number, rsp
-        handler, count, variadic, limit, not_in_callbacks = self._services[number]
+        handler, count, variadic, limit, forbidden = self._services[number]
         if limit is not None and system.cpu.irql > limit.highest:
             report_irql(system, limit)
-        if not_in_callbacks and system.current is not None:
+        if forbidden is not None and system.current is not None:
             callback = system.current.callback
-            if callback is not None and callback.group in GROUPS:
-                report_in_callback(system, callback.group)
+            if callback is not None and callback.group in forbidden.groups:
+                report_in_callback(system, forbidden.rule, callback.group)
         registers = (rcx, rdx, r8, r9)
         if variadic:
             # No export has more than four named arguments before its variable ones.

@@ -1,0 +1,50 @@
+"""The standing rules about memory that is accessed: pool that is freed, what lies behind pool, NULL.
+
+Sources: Microsoft, *Special Pool*; *NullCheck rule (wdm)*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from harness.virtual.cpu.stops import Faulted
+from harness.virtual.kernel.belongings import CallSite
+
+if TYPE_CHECKING:
+    from harness.virtual.kernel.system import System
+
+__all__ = ["tell_null", "tell_pool"]
+
+_VERBS: Final[Mapping[str, str]] = {"read": "reads", "write": "writes to", "execute": "executes"}
+NO_ACCESS: Final = 0x1_0000
+"""Below it nothing is ever mapped: an address there is NULL, or a field of what NULL points to."""
+
+
+def tell_pool(system: System, fault: Faulted, driver: str, pc: int) -> None:
+    """A driver's code at ``pc`` accessed what is not mapped: it breaks a rule where that was pool, or lies
+    behind some."""
+    place = system.place(pc)
+    if system.broken_rules.knows("SpecialPool", driver, place):
+        return
+    what, sites = "freed pool", list[tuple[str, CallSite | None]]()
+    block = system.pool.freed_at(fault.address)
+    if block is not None:
+        sites = [("allocated", block.site), ("freed", block.freed)]
+    else:
+        block = system.pool.before(fault.address)
+        if block is None:
+            return
+        what, sites = f"what lies behind {block.size} bytes of pool", [("allocated", block.site)]
+    origin = ", ".join(f"{done} at {system.place(site.address)}" for done, site in sites if site is not None)
+    message = f"{driver} {_VERBS[fault.access]} {what} at {place}: {origin}"
+    system.broken_rules.add("SpecialPool", driver, place, message)
+
+
+def tell_null(system: System, address: int, driver: str, pc: int) -> None:
+    """A driver's code at ``pc`` accessed an address, and the target stops for it."""
+    if address < NO_ACCESS:
+        place = system.place(pc)
+        system.broken_rules.add(
+            "NullCheck", driver, place, f"{driver} uses a NULL pointer, address 0x{address:x}, at {place}"
+        )

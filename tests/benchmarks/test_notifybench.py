@@ -17,7 +17,7 @@ from benchmarks.notifybench.search import Cell, find, in_processes, survive
 from harness.virtual.dispatcher.policies import POLICIES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "notifybench.md"
-TWIN_SEEDS = int(os.environ.get("PROCNOTIFY_SEEDS", "3"))
+TWIN_SEEDS = int(os.environ.get("PROCNOTIFY_SEEDS", "2"))
 FOUND_WITHIN = 200
 """Schedules of the policy ``random``."""
 Cells = Callable[..., Cell]

@@ -56,6 +56,30 @@ def test_bugcheck(name, misbehave) -> None:
     assert struct.unpack("<5Q", data) == (code, *error.parameters)
 
 
+RULES = {
+    "reads-through-null": (10, 0x10, ["NullCheck: misbehave.sys uses a NULL pointer, address 0x10, at mis"]),
+    "reads-null-at-dispatch-level": (
+        14,
+        0,
+        ["NullCheck: misbehave.sys uses a NULL pointer, address 0x0, at mis"],
+    ),
+    "writes-behind-its-pool": (27, 0, ["SpecialPool: misbehave.sys writes to what lies behind "]),
+    "reads-freed-pool": (30, 0, ["SpecialPool: misbehave.sys reads freed pool at misbehave.sys+0x"]),
+    "reads-unmapped-kernel-address": (10, UNMAPPED, []),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_bugcheck_breaks_the_rule_about_the_memory_that_it_is_for(name, misbehave) -> None:
+    number, argument, beginnings = RULES[name]
+    booted = Booted()
+    booted.load(misbehave)
+    with pytest.raises(DriverBugcheck):
+        booted.create(number, argument)
+    told = [f"{broken.rule}: {broken.message}" for broken in booted.kernel.broken_rules]
+    assert [line[: len(begin)] for line, begin in zip(told, beginnings, strict=True)] == beginnings
+
+
 HANGS = {
     "acquires-a-spin-lock-twice": (19, "spins on the spin lock"),
     "waits-for-an-event-without-end": (25, "which nobody will signal"),

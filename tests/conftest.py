@@ -1,9 +1,9 @@
 """Fixtures for what lies outside the project: recorded data and Wine.
 
 ``PROCNOTIFY_REQUIRE`` names what may not be missing (``shared_data``, ``wine``, ``pykd``, ``ntoseye``,
-``libvirt``, ``cluster``, a program of another package: ``qemu-ga``, ``sshd``, ``osslsigncode``; or ``all``):
-a skip for that reason becomes a failure. ``.ci/run`` sets it. On Windows ``all`` is what there is for
-Windows: the recorded data and pykd.
+``libvirt``, ``cluster``, ``columns``, a program of another package: ``qemu-ga``, ``sshd``, ``osslsigncode``;
+or ``all``): a skip for that reason becomes a failure. ``.ci/run`` sets it. On Windows ``all`` is what there
+is for Windows: the recorded data and pykd.
 """
 
 from __future__ import annotations
@@ -142,6 +142,17 @@ def distributed() -> ModuleType:
         return importlib.import_module("distributed")
     except ImportError:
         skip_or_fail("cluster", "the optional extra cluster is not installed")
+        raise
+
+
+@pytest.fixture(scope="session")
+def pyarrow() -> ModuleType:
+    """The library for Parquet, of the optional extra columns."""
+    try:
+        importlib.import_module("pyarrow.parquet")
+        return importlib.import_module("pyarrow")
+    except ImportError:
+        skip_or_fail("columns", "the optional extra columns is not installed")
         raise
 
 

@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 
 from harness.errors import TraceError, UsageError
 from harness.events import Event
 from harness.files import cannot_write, patiently
+from harness.trace.columns import SUFFIX, ColumnStore
 from harness.trace.format import FORMAT, Footer, Header
 from harness.trace.reader import TraceReader
 from harness.trace.sources import TraceSource
-from harness.trace.writer import TraceWriter
+from harness.trace.writer import JsonLines, RecordStore, TraceWriter
 
 __all__ = ["Conversion", "convert"]
 
@@ -63,9 +64,10 @@ def convert(
 
     Of a recording that is damaged everything up to there is written, and the footer says so.
 
+    :param out: a Parquet table (:mod:`harness.trace.columns`) where its name ends in ``.parquet``.
     :param force: replace a file that is there.
     :param progress: called with the number of events so far.
-    :raises UsageError: the file is there, or cannot be written.
+    :raises UsageError: the file is there, or cannot be written, or is to be Parquet without pyarrow.
     :raises TraceError: the disk is full.
     """
     if out.exists() and not out.is_file():
@@ -80,7 +82,8 @@ def convert(
         raise cannot_write(out, error) from None
     beside = Path(name)
     try:
-        done = _write(source, beside, progress or (lambda events: None))
+        store = ColumnStore if out.suffix.lower() == SUFFIX else JsonLines
+        done = _write(source, beside, store, progress or (lambda events: None))
         try:
             beside.chmod(0o644)
             patiently(partial(beside.replace, out))
@@ -91,12 +94,17 @@ def convert(
     return done
 
 
-def _write(source: TraceSource, path: Path, progress: Callable[[int], None]) -> Conversion:
+def _write(
+    source: TraceSource,
+    path: Path,
+    store: Callable[[BinaryIO], RecordStore],
+    progress: Callable[[int], None],
+) -> Conversion:
     header = msgspec.structs.replace(source.header, format=FORMAT)
     readable = _Readable(source)
     events = iter(readable)
     written = 0
-    with TraceWriter(path, header) as writer:
+    with TraceWriter(path, header, store) as writer:
         while chunk := list(islice(events, _CHUNK)):
             writer.write(chunk)
             written += len(chunk)

@@ -4,16 +4,46 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO, Protocol
 
 from harness.errors import TraceError
 from harness.events import Event, WitnessName, kind_of
 from harness.trace.format import Footer, Header, Record, encode
 from harness.trace.loss import LossCounter, LossReport
 
-__all__ = ["TraceWriter"]
+__all__ = ["JsonLines", "RecordStore", "TraceWriter"]
+
+
+class RecordStore(Protocol):
+    """How records stand in a file."""
+
+    def write(self, records: Iterable[Header | Record]) -> None:
+        """Take the header, then events, and the footer at the end.
+
+        :raises OSError: they cannot be written.
+        """
+
+    def close(self) -> None:
+        """Write what is left; the file is closed by whoever has opened it."""
+
+
+class JsonLines:
+    """A record a line, each handed to the operating system at once."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, records: Iterable[Header | Record]) -> None:
+        """See :class:`RecordStore`."""
+        for record in records:
+            self._file.write(encode(record))
+        self._file.flush()
+
+    def close(self) -> None:
+        """See :class:`RecordStore`."""
 
 
 class TraceWriter:
@@ -22,16 +52,20 @@ class TraceWriter:
     A context manager: left without :meth:`finish`, the file stays cut off.
 
     :param path: the file; what it held before is gone.
+    :param store: how the records stand in it.
     :raises OSError: the file cannot be opened.
     :raises TraceError: it cannot be written.
     """
 
-    def __init__(self, path: Path, header: Header) -> None:
+    def __init__(
+        self, path: Path, header: Header, store: Callable[[BinaryIO], RecordStore] = JsonLines
+    ) -> None:
         self.path = path
         self._counts: Counter[str] = Counter()
         self._loss = LossCounter()
         self._failed = False
         self._file = path.open("wb")
+        self._store = store(self._file)
         self._write([header])
 
     def write(self, events: Iterable[Event]) -> None:
@@ -95,8 +129,11 @@ class TraceWriter:
 
         :raises TraceError: what was written last did not reach the disk.
         """
+        if self._file.closed:
+            return
         try:
-            self._file.close()
+            with self._file:
+                self._store.close()
         except OSError as error:
             raise self._cannot(error) from None
 
@@ -104,9 +141,7 @@ class TraceWriter:
         if self._failed:
             return
         try:
-            for record in records:
-                self._file.write(encode(record))
-            self._file.flush()
+            self._store.write(records)
         except OSError as error:
             self._failed = True
             with contextlib.suppress(OSError):  # what is still in the buffer finds no room either

@@ -15,6 +15,7 @@ from harness.events import Driver, Print, ProcessCreate, ThreadExit
 from harness.grammars import builtin_grammar
 from harness.lines import EventAssembler
 from harness.trace import FORMAT, Header, TraceReader, TraceWriter
+from harness.trace.writer import JsonLines
 
 HEADER = Header(
     scenario="notepad-launch",
@@ -299,6 +300,7 @@ def test_a_disk_that_fills_up(trace, events_fit):
     writer = TraceWriter(trace, HEADER)
     writer._file.close()
     writer._file = disk = FullDisk()
+    writer._store = JsonLines(disk)
     disk.room = 10_000 if events_fit else 0
     said = f"cannot write the trace {trace}: No space left on device"
     with pytest.raises(TraceError) as caught:

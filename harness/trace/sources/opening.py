@@ -11,6 +11,7 @@ from harness.errors import TraceError
 from harness.events import Event
 from harness.grammars import builtin_grammar
 from harness.lines import Grammar
+from harness.trace.columns import ColumnTrace
 from harness.trace.format import Footer, Header
 from harness.trace.reader import TraceReader
 from harness.trace.sources.procmon import ProcmonCsv, claims_csv
@@ -64,6 +65,8 @@ def open_trace(path: Path, grammar: Grammar | None = None) -> TraceSource:
     for magic, what in _OTHERS:
         if head.startswith(magic):
             raise TraceError(f"{path}: not a trace but {what}")
+    if head.startswith(b"PAR1") and compression is None:
+        return ColumnTrace(path)
     if head.lstrip().startswith(b"{"):
         if compression is not None:
             raise TraceError(f"{path}: a trace that is compressed ({compression})", hint="unpack it")

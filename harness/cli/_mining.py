@@ -20,7 +20,7 @@ from harness.runs.trace_folder import through_latest
 from harness.trace.sources import open_trace
 from harness.verdict.instances import Instances
 
-__all__ = ["mine_traces", "partial_option", "select_option", "write_file"]
+__all__ = ["instances_option", "mine_traces", "partial_option", "select_option", "write_file"]
 
 _TOLD_EVERY = 100
 """After so many traces it is said how far it is."""
@@ -39,6 +39,21 @@ select_option = click.option(
     help=f"What an instance is: {FORMS} (docs/mining.md). Without it each scenario run.",
 )
 """``--select``: the command is called with ``selection``."""
+
+
+def _instances(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> Selection | None:
+    return parse_selections(value) if value else None
+
+
+instances_option = click.option(
+    "--select",
+    "selection",
+    multiple=True,
+    callback=_instances,
+    metavar="WHAT",
+    help=f"Judge instance by instance: {FORMS} (docs/mining.md).",
+)
+"""``--select``, where without it the whole trace is meant: the command is called with ``selection``, or None."""
 partial_option = click.option(
     "--partial",
     is_flag=True,

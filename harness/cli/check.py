@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from harness.cli._mining import instances_option
 from harness.cli._options import (
     json_option,
     lines_option,
@@ -18,9 +19,13 @@ from harness.cli._options import (
     without_rule_option,
     witness_option,
 )
+from harness.errors import UsageError
 from harness.events import WitnessName
 from harness.lines import Grammar
+from harness.mining.selection import Selection
 from harness.outcome import Outcome
+from harness.report.mining.documents import per_instance_as_json
+from harness.report.mining.words import left_out_lines
 from harness.report.origin import origin_lines
 from harness.report.promises import promise_lines
 from harness.report.text import one_line, printable
@@ -29,6 +34,7 @@ from harness.runs.trace_folder import through_latest
 from harness.scenario import Scenario, load
 from harness.trace.sources import open_trace
 from harness.verdict.judge import Verdict
+from harness.verdict.perinstance import PerInstance, judge_instances
 from harness.verdict.recording import judge_recording
 
 __all__ = ["command"]
@@ -50,6 +56,7 @@ _FILE = click.Path(path_type=Path)
 @witness_option
 @without_rule_option
 @part_options
+@instances_option
 @json_option
 def command(
     trace: Path,
@@ -63,6 +70,7 @@ def command(
     bind: tuple[str, ...],
     first: str | None,
     last: str | None,
+    selection: Selection | None,
     as_json: bool,
 ) -> NoReturn:
     """Check the order of a recorded TRACE against SCENARIO, without running anything.
@@ -78,6 +86,7 @@ def command(
       procnotify check run.jsonl life.yaml --bind notepad=1560 \\
         --from "begin launch id=2" --to "end terminate id=3"
       procnotify check windbg.log life.yaml --partial --lines mydriver.lines.yaml
+      procnotify check Logfile.CSV mined.yaml --select image=notepad.exe
 
     \b
     Exit codes (docs/verdicts.md has every situation):
@@ -92,6 +101,15 @@ def command(
     """
     promised = load(scenario).without_rules(rules_off)
     source = open_trace(through_latest(trace), lines or promised.lines)
+    if selection is not None:
+        if first is not None or last is not None:
+            raise UsageError("--select and --from or --to cut the trace in two ways", hint="give one of them")
+        judged = judge_instances(source, promised, selection, bind=bind, strict=strict, witness=witness)
+        _say_instances(trace, promised, judged, to_stderr=as_json)
+        if as_json:
+            body = per_instance_as_json(judged)
+            print_json(trace=trace, scenario=promised.name, file=promised.path, **body)
+        sys.exit(int(judged.outcome))
     verdict = judge_recording(
         source,
         promised,
@@ -138,6 +156,23 @@ def _say(trace: Path, scenario: Scenario, verdict: Verdict, verbose: bool, *, to
             click.echo(f"procnotify: {printable(line)}", err=True)
     for note in verdict.notes:
         click.echo(f"procnotify: {printable(note)}", err=True)
+
+
+def _say_instances(trace: Path, scenario: Scenario, judged: PerInstance, *, to_stderr: bool) -> None:
+    """How many kept the promises, and at length the first that did not."""
+    for line in left_out_lines(judged.found):
+        click.echo(f"procnotify: {one_line(line)}", err=True)
+    if not judged.instances:
+        _say(trace, scenario, judged.recording, False, to_stderr=to_stderr)
+        return
+    passed = sum(not each.verdict.outcome.failed for each in judged.instances)
+    what = f"{passed} of {len(judged.instances)} instances of {judged.found.selection}"
+    click.echo(one_line(f"{trace}: {what} keep the promises of {scenario.name}"), err=to_stderr)
+    shown = [each for each in judged.instances if each.verdict.outcome is not Outcome.PASSED][:1]
+    for each in shown or judged.instances[:1]:
+        of = "" if each.pid is None else f", PID {each.pid}"
+        where = f"{trace}: instance {each.number}{of}, events {each.first} to {each.last}"
+        _say(Path(where), scenario, each.verdict, False, to_stderr=to_stderr)
 
 
 def _show_witnesses(scenario: Scenario, verdict: Verdict, *, to_stderr: bool) -> None:

@@ -8,9 +8,11 @@ from harness.mining.changes import Change, Changes
 from harness.mining.partialorder import PartialOrder
 from harness.mining.relations import Relations
 from harness.mining.roles import EventName
+from harness.report.verdict import verdict_as_json
 from harness.verdict.instances import Instances
+from harness.verdict.perinstance import PerInstance
 
-__all__ = ["changes_as_json", "instances_as_json", "relations_as_json"]
+__all__ = ["changes_as_json", "instances_as_json", "per_instance_as_json", "relations_as_json"]
 
 
 def instances_as_json(found: Instances) -> dict[str, object]:
@@ -64,6 +66,26 @@ def _events(relations: Relations, names: Iterable[EventName]) -> dict[str, objec
             "by": dict(relations.actors.get(name, {})),
         }
     return found
+
+
+def per_instance_as_json(judged: PerInstance) -> dict[str, object]:
+    """The recording as a whole, and each instance."""
+    return {
+        "exit_code": int(judged.outcome),
+        "outcome": judged.outcome.words,
+        "selected": instances_as_json(judged.found),
+        "recording": verdict_as_json(judged.recording),
+        "instances": [
+            {
+                "number": each.number,
+                "pid": each.pid,
+                "first": each.first,
+                "last": each.last,
+                **verdict_as_json(each.verdict),
+            }
+            for each in judged.instances
+        ],
+    }
 
 
 def changes_as_json(changes: Changes) -> dict[str, object]:

@@ -53,7 +53,7 @@ instances_option = click.option(
     metavar="WHAT",
     help=f"Judge instance by instance: {FORMS} (docs/mining.md).",
 )
-"""``--select``, where without it the whole trace is meant: the command is called with ``selection``, or None."""
+"""``--select``, where without it the whole trace is meant: ``selection`` is None then."""
 partial_option = click.option(
     "--partial",
     is_flag=True,

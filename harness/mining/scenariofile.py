@@ -80,7 +80,7 @@ class _Writer:
 
     def _block(self, parts: Sequence[Events], why: str) -> Iterator[str]:
         names = list(_names(parts))
-        self._uses = Counter(variable for name in names for variable in self._free(name))
+        self._uses = Counter(variable for name in names for _, variable in self._free(name))
         yield f"  # {why}"
         yield from self._scope(sorted(variable for variable, uses in self._uses.items() if uses > 1))
         for part in parts:
@@ -92,13 +92,13 @@ class _Writer:
         for number, key in enumerate((*keys, "order:")):
             yield f"    {key}" if number else f"  - {key}"
 
-    def _free(self, name: EventName) -> Iterator[str]:
-        """The variables of its pattern that no step binds."""
+    def _free(self, name: EventName) -> Iterator[tuple[str, str]]:
+        """The fields of its pattern that hold a variable which no step binds."""
         own = self._of_process and not name.process
         if name.process:
-            yield _variable(name.process)
+            yield "pid", _variable(name.process)
         if name.kind.startswith("thread_") and name.what != "other" and not (own and name.what == "thread1"):
-            yield _variable(name.process, name.what)
+            yield "tid", _variable(name.process, name.what)
 
     def _item(self, item: Events, indent: str) -> Iterator[str]:
         match item:
@@ -138,11 +138,9 @@ class _Writer:
         fields = [f"pid: ${PROCESS}"] if own else []
         if name.kind.startswith("thread_") and own and name.what == "thread1":
             fields.append(f"tid: ${PROCESS}.tid")
-        named = [f"${variable}" for variable in self._free(name) if self._uses[variable] > 1]
-        for variable in named:
-            fields.append(
-                f"{'tid' if variable == f'${_variable(name.process, name.what)}' else 'pid'}: {variable}"
-            )
+        for field, variable in self._free(name):
+            if self._uses[variable] > 1:
+                fields.append(f"{field}: ${variable}")
         if name.kind == "image_load":
             fields.append(f"image: {_text(_unescaped(name.what))}")
         if own and name in self._shared:
@@ -173,19 +171,20 @@ class _Writer:
         relations = self._relations
         own = [name for name in self._order.events if name.kind == "image_load" and not name.process]
         some = [name for name in relations.occasional if _plain_image(name)]
+        once = [name for name in some if relations.multiplicity(name)[1] == 1]
         yield "  # how often these come, and on which side of them what only some instances hold"
         for name in own:
             least, most = relations.multiplicity(name.first)
             if name.nth != least:
                 continue
             ahead = [other for other in some if self._always(name, other) and other.first != name.first]
-            behind = [other for other in some if self._always(other, name) and other.first != name.first]
+            behind = [other for other in once if self._always(other, name) and other.first != name.first]
             not_before = [name, *self._nearest(ahead, name, later=True)]
             not_after = [*self._nearest(behind, name, later=False), *([name] if least == most else [])]
             before = f"{{never: [{', '.join(f'{{{self._any_such(each)}}}' for each in not_before)}]}}"
             after = f", {{never: [{', '.join(f'{{{self._any_such(each)}}}' for each in not_after)}]}}"
-            once = f"{before}, {{{self._any_such(name)}}}"
-            order = ", ".join([once] * least) + (after if not_after else "")
+            each_time = f"{before}, {{{self._any_such(name)}}}"
+            order = ", ".join([each_time] * least) + (after if not_after else "")
             scope = f"scope: {{pid: ${PROCESS}}}, " if self._selection.cut == "image" else ""
             yield f"  - {{{scope}order: [{order}]}}"
 
@@ -205,28 +204,35 @@ class _Writer:
 
     def _some(self) -> Iterator[str]:
         """What always holds between two images of only some instances, and which never come together."""
-        some = [name for name in self._relations.occasional if _plain_image(name)]
+        relations = self._relations
+        some = [name for name in relations.occasional if _plain_image(name)]
+        again = [name for name in some if relations.multiplicity(name)[1] > 1]
+        shared = [name for name in self._order.events if _plain_image(name)]
         begin, end = EventName("process_create"), EventName("process_exit")
         if not {begin, end} <= self._shared:
             return
-        for one, other in combinations(some, 2):
-            pair = self._relations.pair(one, other)
+        first_before = ((one, other) for one in again for other in shared if self._always(one, other))
+        for one, other in (*combinations(some, 2), *first_before):
+            pair = relations.pair(one, other)
             if pair.relation == "mixed" or (pair.together and self._implied(pair)):
                 continue
-            held = pair.together or self._relations.instances
+            held = pair.together or relations.instances
             seen = f"in {pair.together}" if pair.together else f"never together in {held}"
             yield f"  # {seen}; fails in at most {100 * at_most(0, held):.2g} %"
             a, b = self._any_such(pair.a), self._any_such(pair.b)
             first, last = self._pattern(begin), self._pattern(end)
             yield from self._scope()
             yield "      - one_of:"
-            for absent in (a, b):
+            for absent in (a, b) if pair.b not in self._shared else (a,):
                 yield f"          - [{{{first}}}, {{never: {{{absent}}}}}, {{{last}}}]"
             if pair.together:
                 yield f"          - [{{{first}}}, {{never: {{{b}}}}}, {{{a}}}, {{{b}}}, {{{last}}}]"
 
     def _implied(self, pair: Pair) -> bool:
-        return any(self._always(pair.a, each) and self._always(each, pair.b) for each in self._shared)
+        """Two other blocks say it already: of ``a`` that it comes before a shared event, of that that ``b``
+        comes after it."""
+        between = (each for each in self._shared if self._always(pair.a, each) and self._always(each, pair.b))
+        return any(_plain_image(each) for each in between)
 
     def _always(self, a: EventName, b: EventName) -> bool:
         if a == b:

@@ -10,14 +10,22 @@ from typing import Final
 
 from harness.actions import FieldType
 from harness.errors import TraceError, UsageError
-from harness.events import Event, ProcessCreate, ThreadCreate, WitnessName
+from harness.events import (
+    Event,
+    ImageLoad,
+    ProcessCreate,
+    ProcessExit,
+    ThreadCreate,
+    ThreadExit,
+    WitnessName,
+)
 from harness.lines import Grammar
 from harness.mining.instances import MAX_HELD, Instance
 from harness.mining.selection import Selection, base_name
 from harness.order import Observation
 from harness.outcome import Outcome, worst
 from harness.scenario import Scenario
-from harness.scenario.model import ActorStep
+from harness.scenario.model import ActorStep, Pattern, Variable
 from harness.scenario.rules import RULES
 from harness.scenario.unreported import FACT, unreported_of
 from harness.trace.sources import TraceSource
@@ -32,6 +40,7 @@ __all__ = ["MAX_JUDGED", "InstanceVerdict", "PerInstance", "judge_instances"]
 
 MAX_JUDGED: Final = 10_000
 """Instances of one recording that are judged one by one."""
+_OF_PROCESSES = (ProcessCreate, ProcessExit, ThreadCreate, ThreadExit, ImageLoad)
 
 
 @dataclass(frozen=True)
@@ -120,8 +129,12 @@ def judge_instances(
     observation = Observation(scenario, () if told is None else unreported_of(source.path, told), chosen)
     observation.feed(seen)
     alone = replace(scenario, lifecycle_off=frozenset(RULES))  # the recording as a whole was held to them
+    scoped = _scope_of_all(scenario)
     verdicts = []
     for window, events in _events_of(seen, windows):
+        if scoped in window.bindings:  # no block looks at another process, and there may be many of them
+            pid = window.bindings[scoped]
+            events = [event for event in events if isinstance(event, _OF_PROCESSES) and event.pid == pid]
         survey = Survey(grammar)
         survey.feed(events)
         verdict = judge(
@@ -135,6 +148,16 @@ def judge_instances(
         )
         verdicts.append(InstanceVerdict(window.number, window.pid, window.first, window.last, verdict))
     return PerInstance(recording, tuple(verdicts), found)
+
+
+def _scope_of_all(scenario: Scenario) -> str:
+    """The variable to whose process every block confines itself; empty: there is none."""
+    names = {
+        value.name if isinstance(value := dict(pattern.fields).get("pid"), Variable) else ""
+        for block in scenario.expect
+        for pattern in block.scope or (Pattern(None, (), block.line),)
+    }
+    return names.pop() if len(names) == 1 else ""
 
 
 def _launching(scenario: Scenario, selection: Selection, by_hand: Mapping[str, int]) -> ActorStep | None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from launches import launch, write_trace
 from this_system import NO_SUCH_FILE
 
-from harness.cli import main
+from harness.cli import cli, main
 from harness.cli.check import command
-from harness.errors import ScenarioError
+from harness.errors import ScenarioError, UsageError
 from harness.events import Event, ProcessCreate, ProcessExit
 from harness.grammars import builtin_grammar
 from harness.lines import EventAssembler
@@ -263,3 +265,26 @@ def test_a_scenario_with_three_mistakes_is_three_lines(
     assert ended.value.code == 2
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(": ")[1] for line in lines] == [f"{scenario}:{number}" for number in (3, 4, 6)]
+
+
+def test_select_judges_each_launch_by_itself_and_shows_the_first_that_fails(tmp_path: Path) -> None:
+    kept, broken = "+ t a.exe b.dll c.dll x1 -", "+ t a.exe c.dll b.dll x1 -"
+    lives = [event for n, words in enumerate((kept, broken, kept)) for event in launch(words, 1000 * (n + 1))]
+    trace = write_trace(tmp_path / "trace.jsonl", lives, complete=False)
+    scenario = tmp_path / "order.yaml"
+    scenario.write_text(
+        "scenario: order\nsummary: b before c.\nsteps:\n  - launch: {image: a.exe, as: p}\n"
+        "expect:\n  - scope: {pid: $p}\n    order: [image_load: {image: b.dll}, image_load: {image: c.dll}]\n"
+    )
+    words = ["check", str(trace), str(scenario), "--select", "image=a.exe"]
+    done = CliRunner().invoke(cli, words, standalone_mode=False)
+    assert done.exit_code == 1
+    first, second, *_ = done.stdout.splitlines()
+    assert first == f"{trace}: 2 of 3 instances of image=a.exe keep the promises of order"
+    assert second.startswith(f"{trace}: instance 2, PID 2000, events 7 to 13: {scenario}:7: not found")
+    found = json.loads(CliRunner().invoke(cli, [*words, "--json"], standalone_mode=False).stdout)
+    assert (found["exit_code"], found["outcome"]) == (1, "broken promise")
+    assert [each["outcome"] for each in found["instances"]] == ["passed", "broken promise", "passed"]
+    done = CliRunner().invoke(cli, [*words, "--from", "x"], standalone_mode=False)
+    assert isinstance(done.exception, UsageError)
+    assert "cut the trace in two ways" in str(done.exception)

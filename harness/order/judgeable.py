@@ -12,6 +12,7 @@ observed, so that a trace which keeps it proves every promise in it.
 * A ``within`` goes where an event beside it carries no time.
 * Of a variable that lost a place which gave it its value goes what would agree with nothing any more, and
   every ``not`` and ``never`` before which it need not have a value.
+* Of neighbours that the recording has in no order the order goes, and what lies between them.
 * A scope that asks for a field which is not carried leaves nothing: nobody knows what is in it.
 """
 
@@ -32,6 +33,7 @@ from harness.order.promises import (
 )
 from harness.order.result import Unobserved
 from harness.order.takenout import TakenOut
+from harness.order.unordered import without_order_among
 from harness.scenario.expect import may_be_missing
 from harness.scenario.model import (
     AnyOrder,
@@ -81,7 +83,7 @@ def judgeable(expectation: Expectation, observation: Observation, bound: Collect
         for kind in sorted(kinds):
             for field, constraint in pattern.fields:
                 if not may_lack(constraint) and observation.lacks(kind, field):
-                    why = f"{_nobody_carries(kind)}, and the scope asks for it"
+                    why = f"{observation.nobody_carries(kind)}, and the scope asks for it"
                     count = count_promises(expectation)
                     return Judgeable(None, (Unobserved(field, why, pattern.line, count, expectation),))
     return _Reduction(expectation, observation, bound).result()
@@ -94,10 +96,6 @@ def _speaks_of_all(expectation: Expectation) -> bool:
         return isinstance(item, Next) or any(map(has_next, parts_of(item)))
 
     return expectation.only or (expectation.order is not None and has_next(expectation.order))
-
-
-def _nobody_carries(kind: str) -> str:
-    return f"no {kind} of this driver carries it"
 
 
 class _Use(NamedTuple):
@@ -151,6 +149,8 @@ class _Reduction:
         if order is not None and (order := self._reduced(order)) is None and only:
             self._say("only", "nothing of the order is judged", whole.line)
             only = False
+        if order is not None:
+            order = without_order_among(order, self._observation.unordered, self._say)
         never = tuple(pattern for pattern in never if pattern not in self._out)
         said = tuple(sorted(self._said, key=lambda each: each.line or 0))
         if not said:
@@ -199,7 +199,7 @@ class _Reduction:
             return True
         for field, constraint in pattern.fields:
             if not may_lack(constraint) and self._observation.lacks(pattern.kind, field):
-                self._drop(pattern, field, _nobody_carries(pattern.kind))
+                self._drop(pattern, field, self._observation.nobody_carries(pattern.kind))
         return False
 
     def _forbids(self, pattern: Pattern) -> None:
@@ -210,7 +210,7 @@ class _Reduction:
             return
         for field, constraint in pattern.fields:
             if not may_lack(constraint) and self._observation.lacks(pattern.kind, field):
-                self._take(pattern, field, _nobody_carries(pattern.kind))
+                self._take(pattern, field, self._observation.nobody_carries(pattern.kind))
                 return
 
     def _take(self, pattern: Pattern, what: str, why: str, promises: int = 1) -> None:
@@ -295,7 +295,7 @@ class _Reduction:
             for pattern in patterns_to_come(item):
                 if pattern.kind is not None and self._observation.lacks(pattern.kind, "time"):
                     self._out.add(gap)
-                    self._say("time", _nobody_carries(pattern.kind), gap.line)
+                    self._say("time", self._observation.nobody_carries(pattern.kind), gap.line)
                     return
 
     # What depends on it

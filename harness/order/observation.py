@@ -6,7 +6,7 @@ about the driver; one that some of them carry is missing where it is missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from operator import attrgetter
 from typing import Any, Final
@@ -18,7 +18,14 @@ from harness.events import KINDS, Event, WitnessName
 from harness.numbers import BATCH
 from harness.order.patterns import CompiledPattern, compile_pattern, kinds_of, overlaps
 from harness.scenario.expect import has_limit, patterns_of
-from harness.scenario.model import AnyValue, Expectation, Pattern, Scenario
+from harness.scenario.model import (
+    AnyValue,
+    Constraint,
+    Expectation,
+    Pattern,
+    Scenario,
+    Variable,
+)
 
 __all__ = ["OPTIONAL", "Observation", "kinds_spoken_of"]
 
@@ -55,13 +62,28 @@ class Observation:
     :param unreported: events that the machine does not report, see
         :class:`harness.machines.base.LimitedMachine`.
     :param witness: whose events they are.
+    :param unordered: kinds of which the recording does not tell which of two events came first.
+    :param foreign_threads: of the creation of threads only that of one which another process makes is
+        recorded, and not that of the first of a process, which always another one makes.
+    :param bindings: what the steps bound, as far as it is known.
     """
 
     def __init__(
-        self, scenario: Scenario, unreported: tuple[Pattern, ...] = (), witness: WitnessName = "print"
+        self,
+        scenario: Scenario,
+        unreported: tuple[Pattern, ...] = (),
+        witness: WitnessName = "print",
+        *,
+        unordered: Iterable[str] = (),
+        foreign_threads: bool = False,
+        bindings: Mapping[str, int] | None = None,
     ) -> None:
         self.unreported = unreported
-        self._witness = witness
+        self.unordered = frozenset(unordered)
+        self.witness = witness
+        self._foreign_threads = foreign_threads
+        self._bindings = bindings or {}
+        self._made = frozenset(name for name in scenario.names() if not name.endswith(".tid"))
         self._seen: set[type[Event]] = set()
         asked: dict[type[Event], set[str]] = {}
         for kind, field in {*_RULES, *_asked_by(scenario)}:
@@ -145,15 +167,38 @@ class Observation:
 
     def unseen(self, pattern: Pattern) -> str:
         """Why an event that fits the pattern may come without being seen; empty: it would be seen."""
-        if self._witness == "monitor" and pattern.kind in _NOT_MONITORED:
+        if self.witness == "monitor" and pattern.kind in _NOT_MONITORED:
             return "another tool recorded it, which sees no lines"
-        if self._witness != "print" and pattern.kind in _PRINTED_ALONE:
-            return f"the witness is the {self._witness}, which sees no lines"
-        return "" if self.reports(pattern) else "the machine does not report it"
+        if self.witness != "print" and pattern.kind in _PRINTED_ALONE:
+            return f"the witness is the {self.witness}, which sees no lines"
+        if self.reports(pattern):
+            return ""
+        who = "tool does not record" if self.witness == "monitor" else "machine does not report"
+        return f"the {who} it"
 
     def reports(self, pattern: Pattern) -> bool:
         """Whatever fits the pattern, the machine reports it."""
+        if self._foreign_threads and pattern.kind == "thread_create" and not self._is_foreign(pattern):
+            return False
         return not any(overlaps(pattern, unreported) for unreported in self.unreported)
+
+    def _is_foreign(self, pattern: Pattern) -> bool:
+        """Only a thread fits it that a step made, so no first one, in a process that is not its creator's."""
+        fields = dict(pattern.fields)
+        tid = fields.get("tid")
+        owner, creator = (self._value(fields.get(field)) for field in ("pid", "creating_pid"))
+        made = isinstance(tid, Variable) and tid.name in self._made
+        return made and owner is not None and creator is not None and owner != creator
+
+    def _value(self, constraint: Constraint) -> int | None:
+        if isinstance(constraint, Variable):
+            return self._bindings.get(constraint.name)
+        return constraint if isinstance(constraint, int) else None
+
+    def nobody_carries(self, kind: str) -> str:
+        """In words that no event of a kind carries a field."""
+        whose = "in this recording" if self.witness == "monitor" else "of this driver"
+        return f"no {kind} {whose} carries it"
 
 
 def _reader(fields: tuple[str, ...]) -> tuple[Callable[[Event], Any], object]:

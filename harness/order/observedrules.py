@@ -24,6 +24,8 @@ _COUNTS_WITH: Final[Mapping[str, tuple[str, ...]]] = {
     "process_exit_context": ("thread_create", "process_create"),
 }
 """Rule → the kinds of which no event may go unreported, or it sees a fault where there is none."""
+_PLACES_IMAGES: Final = ("nothing_after_process_exit", "process_created_first")
+"""Rules that see a fault where an image stands too early or too late."""
 
 
 class UnobservedRules:
@@ -42,7 +44,8 @@ class UnobservedRules:
             for kind in kinds
             if rule not in off and not observation.reports(Pattern(kind, (), 0))
         }
-        self.unfounded = frozenset(self._unreported)
+        self._misplaced = frozenset(_PLACES_IMAGES if "image_load" in observation.unordered else ()) - off
+        self.unfounded = frozenset(self._unreported) | self._misplaced
 
     def unobserved(self) -> tuple[Unobserved, ...]:
         """The rules that are not judged, once all events are known, and why."""
@@ -57,9 +60,9 @@ class UnobservedRules:
             "callbacks_only_while_registered": self._no_registrations,
             "driver_unregisters": self._no_registrations,
         }
-        found: dict[str, str] = {
-            rule: f"the machine does not report every {kind}" for rule, kind in self._unreported.items()
-        }
+        found = dict.fromkeys(self._misplaced, "the recording does not tell when an image was loaded")
+        who = "machine does not report" if seen.witness != "monitor" else "tool does not record"
+        found |= {rule: f"the {who} every {kind}" for rule, kind in self._unreported.items()}
         for rule, why in lacks.items():
             if rule not in self._off and rule not in found and (said := why()):
                 found[rule] = said

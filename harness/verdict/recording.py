@@ -62,7 +62,14 @@ def judge_recording(
     unreported = () if told is None else unreported_of(source.path, told)
     chosen = witness or witness_of(source.header, source.footer)
     seen = SeenBy(source, chosen)
-    observation = Observation(scenario, unreported, chosen)
+    observation = Observation(
+        scenario,
+        unreported,
+        chosen,
+        unordered=source.header.unordered,
+        foreign_threads=source.header.foreign_threads,
+        bindings=foretold,
+    )
     checking = Check(scenario, foretold, observation) if first is None and last is None else None
     beside: Counter[str] = Counter()
     has_targets = chosen == "target"

@@ -71,6 +71,10 @@ class ImportedTrace(ABC):
     """Which order of the recording the events have."""
     reports_not: ClassVar[str] = ""
     """What the tool does not report, as :mod:`harness.scenario.unreported` writes it."""
+    unordered: ClassVar[tuple[str, ...]] = ()
+    """Kinds of events of which it does not tell which of two came first."""
+    foreign_threads: ClassVar[bool] = False
+    """See :attr:`harness.trace.Header.foreign_threads`."""
     ends: ClassVar[bool]
     """The format tells where a recording ends, so that one which is cut between two records is noticed."""
 
@@ -79,7 +83,13 @@ class ImportedTrace(ABC):
         machine = {"type": "recorded", "source": self.tool}
         if self.reports_not:
             machine["reports_not"] = self.reports_not
-        self.header = Header(machine=machine, order=self.order, witness="monitor")
+        self.header = Header(
+            machine=machine,
+            order=self.order,
+            unordered=self.unordered,
+            foreign_threads=self.foreign_threads,
+            witness="monitor",
+        )
         self.footer: Footer | None = None
         self.damage = ""
         self._left_out: Counter[str] = Counter()

@@ -15,6 +15,7 @@ from harness.trace.columns import ColumnTrace
 from harness.trace.format import Footer, Header
 from harness.trace.reader import TraceReader
 from harness.trace.sources.procmon import ProcmonCsv, claims_csv
+from harness.trace.sources.sysmon import SysmonEvtx, SysmonJson, SysmonXml, claims_json, claims_xml
 from harness.trace.sources.textlog import TextLog, text_encoding
 from harness.trace.sources.unpacked import compression_of, open_unpacked
 
@@ -43,7 +44,6 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"PML_", "a Process Monitor log (PML), which holds no lines of a driver"),
     (b"\x0a\x0d\x0d\x0a", "a network capture (pcapng); KDNET is encrypted, record with a debugger"),
     (b"\xd4\xc3\xb2\xa1", "a network capture (pcap); KDNET is encrypted, record with a debugger"),
-    (b"ElfFile\x00", "a Windows event log (EVTX)"),
     (b"PAGEDU64", "a crash dump"),
     (b"PAGEDUMP", "a crash dump"),
     (b"MDMP", "a minidump"),
@@ -67,21 +67,33 @@ def open_trace(path: Path, grammar: Grammar | None = None) -> TraceSource:
             raise TraceError(f"{path}: not a trace but {what}")
     if head.startswith(b"PAR1") and compression is None:
         return ColumnTrace(path)
+    if head.startswith(b"ElfFile\x00"):
+        _refuse_packed(path, "an event log (EVTX)", compression)
+        return SysmonEvtx(path)
+    if claims_json(head):
+        return SysmonJson(path)
     if head.lstrip().startswith(b"{"):
-        if compression is not None:
-            raise TraceError(f"{path}: a trace that is compressed ({compression})", hint="unpack it")
+        _refuse_packed(path, "a trace", compression)
         return TraceReader(path)
     encoding = text_encoding(head)
     if encoding is not None:
         text = head.decode(encoding, "replace")
         if claims_csv(text):
             return ProcmonCsv(path)
+        if claims_xml(text):
+            return SysmonXml(path)
         lines = text.lstrip("\ufeff").split("\n")
         if grammar is not None or any(builtin_grammar().claims(line) for line in lines):
             return TextLog(path, encoding, grammar or builtin_grammar())
     if compression is not None:
         raise TraceError(f"{path}: what is compressed in it ({compression}) is not a trace")
     return TraceReader(path)  # says what is wrong with it
+
+
+def _refuse_packed(path: Path, what: str, compression: str | None) -> None:
+    """Of what is not read from its beginning to its end."""
+    if compression is not None:
+        raise TraceError(f"{path}: {what} that is compressed ({compression})", hint="unpack it")
 
 
 def _head(path: Path) -> tuple[bytes, str | None]:

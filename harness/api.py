@@ -20,6 +20,7 @@ from harness.debuggers.native.debugger import NativeDebugger
 from harness.errors import InternalError, UsageError
 from harness.events import Event, WitnessName
 from harness.grammars import load_grammar
+from harness.kd.kdnet import Key
 from harness.lines import Grammar
 from harness.printmasks import parse_print_mask
 from harness.recorder import Recorder, Recording
@@ -170,14 +171,19 @@ def _scenarios(given: FilePath | Scenario | Iterable[FilePath | Scenario]) -> li
     return scenarios
 
 
-def open_trace(path: FilePath, *, lines: FilePath | Grammar | None = None) -> TraceSource:
+def open_trace(
+    path: FilePath, *, lines: FilePath | Grammar | None = None, key: str | None = None
+) -> TraceSource:
     """The recording in a file; iterate it, as often as wanted, for its events.
 
     :param lines: the grammar of the lines of a text log, or its file; None for that of the project's driver.
         A trace holds events, whatever is given here.
+    :param key: of the KDNET session in a network capture, ``w.x.y.z``.
     :raises TraceError: the file cannot be read or is no trace.
+    :raises UsageError: a network capture without its key.
     """
-    return sources.open_trace(through_latest(Path(path)), _grammar(lines))
+    session = None if key is None else Key.parse(key)
+    return sources.open_trace(through_latest(Path(path)), _grammar(lines), session)
 
 
 def _grammar(lines: FilePath | Grammar | None) -> Grammar | None:

@@ -14,6 +14,7 @@ from harness.connection import parse_connection
 from harness.debuggers import DEBUGGERS, FILE_SERVING
 from harness.events import RUN_WITNESSES, WitnessName
 from harness.grammars import load_grammar
+from harness.kd.kdnet import Key
 from harness.lines import Grammar
 from harness.printmasks import parse_print_mask
 from harness.report.json_document import json_document
@@ -31,6 +32,7 @@ __all__ = [
     "json_asked",
     "json_option",
     "kdfiles_option",
+    "key_option",
     "lines_option",
     "log_options",
     "part_options",
@@ -167,6 +169,19 @@ debugger_option = click.option(
     metavar="NAME",
     help=f"Who listens: {', '.join(DEBUGGERS)}.",
 )
+
+
+def _key(ctx: click.Context, param: click.Parameter, value: str | None) -> Key | None:
+    return None if value is None else Key.parse(value)
+
+
+key_option = click.option(
+    "--key",
+    callback=_key,
+    metavar="W.X.Y.Z",
+    help="The key of the KDNET session in a network capture, as WinDbg takes it.",
+)
+"""``--key``: the command is called with ``key``, see :func:`harness.trace.sources.open_trace`."""
 
 
 strict_option = click.option(

@@ -12,6 +12,7 @@ import click
 from harness.cli._mining import instances_option
 from harness.cli._options import (
     json_option,
+    key_option,
     lines_option,
     part_options,
     print_json,
@@ -21,6 +22,7 @@ from harness.cli._options import (
 )
 from harness.errors import UsageError
 from harness.events import WitnessName
+from harness.kd.kdnet import Key
 from harness.lines import Grammar
 from harness.mining.selection import Selection
 from harness.outcome import Outcome
@@ -52,6 +54,7 @@ _FILE = click.Path(path_type=Path)
     help="Judge what there is of a trace that was cut off or whose run ended early; the result says so.",
 )
 @lines_option
+@key_option
 @strict_option
 @witness_option
 @without_rule_option
@@ -64,6 +67,7 @@ def command(
     verbose: bool,
     partial: bool,
     lines: Grammar | None,
+    key: Key | None,
     strict: bool,
     witness: WitnessName | None,
     rules_off: frozenset[str],
@@ -75,9 +79,10 @@ def command(
 ) -> NoReturn:
     """Check the order of a recorded TRACE against SCENARIO, without running anything.
 
-    TRACE is a trace that run or record wrote, or a text log of the lines that a driver printed (which has no
-    footer, so it wants --partial). Names that the steps bound when the trace was recorded are taken from its
-    footer; how the run ended and what was lost is not, that is found out from the events.
+    TRACE is a trace that run or record wrote, a text log of the lines that a driver printed (which has no
+    footer, so it wants --partial), or a recording of another tool (docs/recordings.md). Names that the steps
+    bound when the trace was recorded are taken from its footer; how the run ended and what was lost is not,
+    that is found out from the events.
 
     \b
     Examples:
@@ -87,6 +92,7 @@ def command(
         --from "begin launch id=2" --to "end terminate id=3"
       procnotify check windbg.log life.yaml --partial --lines mydriver.lines.yaml
       procnotify check Logfile.CSV mined.yaml --select image=notepad.exe
+      procnotify check Logfile.CSV scenarios/notepad-launch.yaml --bind notepad=8156
 
     \b
     Exit codes (docs/verdicts.md has every situation):
@@ -100,7 +106,7 @@ def command(
       5  nothing of the scenario could be judged: the driver's lines tell nothing of it
     """
     promised = load(scenario).without_rules(rules_off)
-    source = open_trace(through_latest(trace), lines or promised.lines)
+    source = open_trace(through_latest(trace), lines or promised.lines, key)
     if selection is not None:
         if first is not None or last is not None:
             raise UsageError("--select and --from or --to cut the trace in two ways", hint="give one of them")

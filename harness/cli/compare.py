@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from harness.callbacks import CALLBACK_KINDS
-from harness.cli._options import json_option, lines_option, print_json
+from harness.cli._options import json_option, key_option, lines_option, print_json
 from harness.errors import TraceError, UsageError
 from harness.events import Event
+from harness.kd.kdnet import Key
 from harness.lines import Grammar
 from harness.report.text import one_line
 from harness.runs.trace_folder import through_latest
@@ -28,8 +29,9 @@ _CALLBACKS = tuple(kind.event for kind in CALLBACK_KINDS.values())
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
 @lines_option
+@key_option
 @json_option
-def command(first: Path, second: Path, lines: Grammar | None, as_json: bool) -> int:
+def command(first: Path, second: Path, lines: Grammar | None, key: Key | None, as_json: bool) -> int:
     """Say which callbacks two recordings of one run do not have in common: which are in one of them alone,
     and which differ in a field.
 
@@ -48,7 +50,7 @@ def command(first: Path, second: Path, lines: Grammar | None, as_json: bool) -> 
       1  they differ
       2  one of them cannot be read, or tells of no callback
     """
-    ones, others = _callbacks(first, lines), _callbacks(second, lines)
+    ones, others = _callbacks(first, lines, key), _callbacks(second, lines, key)
     found = compare_recordings(ones, others)
     say = partial(click.echo, err=as_json)
     for difference in found.differences:
@@ -73,13 +75,13 @@ def command(first: Path, second: Path, lines: Grammar | None, as_json: bool) -> 
     return code
 
 
-def _callbacks(path: Path, lines: Grammar | None) -> list[Event]:
+def _callbacks(path: Path, lines: Grammar | None, key: Key | None) -> list[Event]:
     """Those that the recording's witness saw.
 
     :raises UsageError: it cannot be read, or tells of none.
     """
     try:
-        source = open_trace(through_latest(path), lines)
+        source = open_trace(through_latest(path), lines, key)
         witness = witness_of(source.header, source.footer)
         found: list[Event] = [event for event in SeenBy(source, witness) if isinstance(event, _CALLBACKS)]
     except TraceError as error:

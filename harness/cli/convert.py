@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from harness.cli._options import json_option, lines_option, print_json
+from harness.cli._options import json_option, key_option, lines_option, print_json
+from harness.kd.kdnet import Key
 from harness.lines import Grammar
 from harness.outcome import Outcome
 from harness.report.origin import origin_lines
@@ -29,8 +30,11 @@ _SHOWN_EVERY = 1 << 17
 @click.argument("out", type=_FILE)
 @click.option("--force", is_flag=True, help="Replace OUT where it is there already.")
 @lines_option
+@key_option
 @json_option
-def command(recording: Path, out: Path, force: bool, lines: Grammar | None, as_json: bool) -> int:
+def command(
+    recording: Path, out: Path, force: bool, lines: Grammar | None, key: Key | None, as_json: bool
+) -> int:
     """Write the events of RECORDING to OUT, a trace of the project's own format.
 
     RECORDING is any file that check reads, found out from its content: a trace, a text log, or the recording
@@ -41,14 +45,15 @@ def command(recording: Path, out: Path, force: bool, lines: Grammar | None, as_j
     Examples:
       procnotify convert Logfile.CSV notepad.jsonl
       procnotify convert windbg.log run.jsonl --lines mydriver.lines.yaml
+      procnotify convert kdnet.pcapng run.jsonl --key 1.2.3.4
 
     \b
     Exit codes:
       0  the recording was read to its end
-      2  OUT is there already or cannot be written
+      2  OUT is there already or cannot be written, or the key opens nothing in a network capture
       3  RECORDING cannot be read, or is damaged: what stands before that is in OUT
     """
-    source = open_trace(through_latest(recording), lines)
+    source = open_trace(through_latest(recording), lines, key)
     done = convert(source, out, force=force, progress=_progress())
     events = sum(done.counts.values())
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(done.counts.items()))

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from harness.cli._options import json_option, lines_option, print_json
+from harness.cli._options import json_option, key_option, lines_option, print_json
 from harness.errors import TraceError
 from harness.grammars import described, recorded_grammar
 from harness.grammars.understanding import LeftLine, Understanding, read_again
+from harness.kd.kdnet import Key
 from harness.lines import Form, Grammar
 from harness.report.text import one_line
 from harness.runs.trace_folder import through_latest
@@ -24,8 +25,9 @@ _LEFT = 1
 @click.command(short_help="show what a line grammar understands of a log")
 @click.argument("log", type=click.Path(path_type=Path))
 @lines_option
+@key_option
 @json_option
-def command(log: Path, lines: Grammar | None, as_json: bool) -> int:
+def command(log: Path, lines: Grammar | None, key: Key | None, as_json: bool) -> int:
     """Show what a line grammar understands of LOG: how many lines fit each form, and which fit none.
 
     LOG is a text log of what a driver printed, or a trace, whose lines are read again. Without --lines it is
@@ -43,7 +45,7 @@ def command(log: Path, lines: Grammar | None, as_json: bool) -> int:
       2  the grammar or the command line is wrong
       3  the log cannot be read, or has no line in it
     """
-    source = open_trace(through_latest(log), lines)
+    source = open_trace(through_latest(log), lines, key)
     grammar = lines or recorded_grammar(source.header.lines, source.path)
     found = Understanding(grammar)
     found.feed(read_again(source, grammar))

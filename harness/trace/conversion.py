@@ -48,9 +48,14 @@ class _Readable:
         self.damage = ""
 
     def __iter__(self) -> Iterator[Event]:
+        begun = False
         try:
-            yield from self._source
+            for event in self._source:
+                begun = True
+                yield event
         except TraceError as error:
+            if not begun:
+                raise
             self.damage = str(error)
         self.damage = self.damage or self._source.damage
         if not self.damage and isinstance(self._source, TraceReader) and self._source.footer is None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import Protocol
 
-from harness.errors import TraceError
+from harness.errors import TraceError, UsageError
 from harness.events import Event
 from harness.grammars import builtin_grammar
+from harness.kd.kdnet import Key
 from harness.lines import Grammar
 from harness.trace.columns import ColumnTrace
 from harness.trace.format import Footer, Header
 from harness.trace.reader import TraceReader
+from harness.trace.sources.capture import KdnetCapture, claims_capture
+from harness.trace.sources.imported import Damaged
 from harness.trace.sources.procmon import ProcmonCsv, claims_csv
 from harness.trace.sources.sysmon import SysmonEvtx, SysmonJson, SysmonXml, claims_json, claims_xml
 from harness.trace.sources.textlog import TextLog, text_encoding
@@ -42,8 +46,6 @@ class TraceSource(Protocol):
 
 _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"PML_", "a Process Monitor log (PML), which holds no lines of a driver"),
-    (b"\x0a\x0d\x0d\x0a", "a network capture (pcapng); KDNET is encrypted, record with a debugger"),
-    (b"\xd4\xc3\xb2\xa1", "a network capture (pcap); KDNET is encrypted, record with a debugger"),
     (b"PAGEDU64", "a crash dump"),
     (b"PAGEDUMP", "a crash dump"),
     (b"MDMP", "a minidump"),
@@ -54,12 +56,15 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
 """What files that are often at hand begin with, and what they are."""
 
 
-def open_trace(path: Path, grammar: Grammar | None = None) -> TraceSource:
+def open_trace(path: Path, grammar: Grammar | None = None, key: Key | None = None) -> TraceSource:
     """The recording in a file: a trace of ours, a text log of the lines that a driver printed, or the
     recording of another tool (docs/recordings.md).
 
-    :param grammar: of the lines of a text log; None: the built-in one. With one given, any text is a log.
+    :param grammar: of the lines of a text log or a network capture; None: the built-in one. With one given,
+        any text is a log.
+    :param key: of the KDNET session in a network capture.
     :raises TraceError: the file cannot be read, or is something else, which the message names.
+    :raises UsageError: it is a network capture, and there is no key.
     """
     head, compression = _head(path)
     for magic, what in _OTHERS:
@@ -67,6 +72,13 @@ def open_trace(path: Path, grammar: Grammar | None = None) -> TraceSource:
             raise TraceError(f"{path}: not a trace but {what}")
     if head.startswith(b"PAR1") and compression is None:
         return ColumnTrace(path)
+    if claims_capture(head):
+        if key is None:
+            raise UsageError(
+                f"{path}: a network capture, whose KDNET datagrams only their key opens",
+                hint="--key w.x.y.z takes it",
+            )
+        return KdnetCapture(path, key, grammar or builtin_grammar())
     if head.startswith(b"ElfFile\x00"):
         _refuse_packed(path, "an event log (EVTX)", compression)
         return SysmonEvtx(path)
@@ -108,6 +120,18 @@ def _head(path: Path) -> tuple[bytes, str | None]:
         with path.open("rb") as packed:
             compression = compression_of(packed.read(8))
         with open_unpacked(path) as file:
-            return file.read(SNIFFED_BYTES), compression
+            return _first_of(file), compression
     except OSError as error:
         raise TraceError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _first_of(file: BufferedReader) -> bytes:
+    """The first bytes, up to where they are damaged; that is said where they are read as what they are."""
+    head = b""
+    try:
+        while len(head) < SNIFFED_BYTES and (piece := file.read1(SNIFFED_BYTES - len(head))):
+            head += piece
+    except Damaged:
+        if not head:
+            raise
+    return head

@@ -7,7 +7,7 @@ import lzma
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol, cast
+from typing import Final, Protocol, cast
 
 from harness.trace.sources.imported import Damaged
 
@@ -65,7 +65,7 @@ _MAKERS: Final[dict[str, Callable[[], _Decompressor]]] = {"gzip": _gzip, "xz": _
 class _Unpacking(io.RawIOBase):
     """The unpacked bytes; several compressed parts in a row are one, as the formats say."""
 
-    def __init__(self, path: Path, file: BinaryIO, kind: str) -> None:
+    def __init__(self, path: Path, file: io.BufferedReader, kind: str) -> None:
         self._path = path
         self._file = file
         self._make = _MAKERS[kind]
@@ -98,7 +98,7 @@ class _Unpacking(io.RawIOBase):
                 # What follows the last part may be padding.
                 self._input = (self._part.unused_data or self._file.read(_PIECE)).lstrip(b"\x00")
                 if not self._input:
-                    if not self._file.peek(1):  # type: ignore[attr-defined]  # a buffered reader has it
+                    if not self._file.peek(1):
                         return b""
                     self._input = self._file.read(_PIECE)
                     continue
@@ -121,7 +121,7 @@ def compression_of(head: bytes) -> str | None:
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
 
 
-def open_unpacked(path: Path) -> BinaryIO:
+def open_unpacked(path: Path) -> io.BufferedReader:
     """The file's bytes, unpacked where it is compressed by gzip or xz.
 
     :raises OSError: it cannot be opened. Reading raises :class:`Damaged` where unpacking fails.
@@ -130,4 +130,4 @@ def open_unpacked(path: Path) -> BinaryIO:
     kind = compression_of(file.peek(8)[:8])
     if kind is None:
         return file
-    return cast(BinaryIO, io.BufferedReader(_Unpacking(path, file, kind), _PIECE))
+    return io.BufferedReader(_Unpacking(path, file, kind), _PIECE)

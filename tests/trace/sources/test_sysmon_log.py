@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from evtx_file import evtx_file
 from hypothesis import given
 from hypothesis import strategies as st
 from sysmon_records import LOG, SYSMON, flat, nested, winlogbeat, xml
@@ -46,6 +48,7 @@ FORMS = {
     "flat": lines(flat),
     "nested": lines(nested),
     "winlogbeat": lines(winlogbeat),
+    "evtx": evtx_file(LOG),
     "gzip": gzip.compress(lines(flat)),
     "xml without a root": lines(xml),
     "xml": rooted(),
@@ -91,6 +94,29 @@ def test_noise_never_raises_what_nobody_foresaw(
     except TraceError:
         return
     assert [event.index for event in events] == list(range(len(events)))
+
+
+def test_an_event_log_that_is_cut_or_damaged_is_no_whole_one(tmp_path: Path) -> None:
+    data = FORMS["evtx"]
+    path = tmp_path / "x"
+    for size in (5000, 6000):
+        path.write_bytes(data[:size])
+        source = open_trace(path)
+        assert list(source) == []
+        assert "cut off: 0 chunks where 1 belong" in source.damage
+    path.write_bytes(data[:5500] + b"\xff" * 40 + data[5540:])
+    source = open_trace(path)
+    events = list(source)
+    assert events == EVENTS[: len(events)]
+    assert source.damage
+
+
+def test_a_library_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(FORMS["evtx"])
+    monkeypatch.setitem(sys.modules, "evtx", None)
+    with pytest.raises(TraceError, match=r"evtx, which is not installed; .* 'procnotify\[import\]'"):
+        list(open_trace(path))
 
 
 LAUGHS = "<!DOCTYPE x [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;'>]>"

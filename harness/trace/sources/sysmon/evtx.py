@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import struct
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -14,6 +16,10 @@ from harness.trace.sources.sysmon.events import LogRecord, SysmonTrace, record_o
 
 __all__ = ["SysmonEvtx"]
 
+_HEADER: Final = 4096
+_CHUNK: Final = 1 << 16
+_CHUNKS: Final = struct.Struct("<42xH")
+"""Of the file's header how many chunks there are."""
 _THREADS: Final = 1
 """More would read further ahead than the events are taken."""
 
@@ -22,7 +28,7 @@ class SysmonEvtx(SysmonTrace):
     """An EVTX file, by the library ``evtx``."""
 
     tool = "Sysmon, EVTX"
-    ends = True
+    ends = False
 
     def _records(self) -> Iterator[LogRecord]:
         try:
@@ -38,7 +44,7 @@ class SysmonEvtx(SysmonTrace):
             try:
                 found = next(records, None)
                 if found is None:
-                    return
+                    break
                 where = f"{self.path}: record {found['event_record_id']}"
                 record = record_of(where, decoder.decode(found["data"]))
             except (RuntimeError, OSError, ValueError, RecursionError, msgspec.DecodeError) as error:
@@ -46,3 +52,12 @@ class SysmonEvtx(SysmonTrace):
             if record is None:
                 raise Damaged(f"{where}: it has no provider or no number")
             yield record
+        self._check_length()
+
+    def _check_length(self) -> None:
+        """The library ends without a word where the file does."""
+        with self.path.open("rb") as file:
+            (chunks,) = _CHUNKS.unpack(file.read(_CHUNKS.size))
+            held = (file.seek(0, os.SEEK_END) - _HEADER) // _CHUNK
+        if held < chunks:
+            raise Damaged(f"{self.path}: cut off: {max(held, 0)} chunks where {chunks} belong")

@@ -103,7 +103,7 @@ class SysmonXml(SysmonTrace):
 
     def _records(self) -> Iterator[LogRecord]:
         with open_unpacked(self.path) as file:
-            encoding = text_encoding(file.peek(2)[:2]) or "utf-8-sig"  # type: ignore[attr-defined]  # buffered
+            encoding = text_encoding(file.peek(2)[:2]) or "utf-8-sig"
             text = TextIOWrapper(file, encoding=encoding, errors="replace", newline="\n")
             reader = _Reader()
             piece = _DECLARATION.sub("", text.read(_DECLARED), count=1)

@@ -18,7 +18,8 @@ from harness.trace.format import Footer, Header
 from harness.trace.reader import TraceReader
 from harness.trace.sources.capture import KdnetCapture, claims_capture
 from harness.trace.sources.imported import Damaged
-from harness.trace.sources.procmon import ProcmonCsv, claims_csv
+from harness.trace.sources.logforms import DEBUGVIEW, form_of
+from harness.trace.sources.procmon import ProcmonCsv, ProcmonLog, claims_csv
 from harness.trace.sources.sysmon import SysmonEvtx, SysmonJson, SysmonXml, claims_json, claims_xml
 from harness.trace.sources.textlog import TextLog, text_encoding
 from harness.trace.sources.unpacked import compression_of, open_unpacked
@@ -45,7 +46,6 @@ class TraceSource(Protocol):
 
 
 _OTHERS: tuple[tuple[bytes, str], ...] = (
-    (b"PML_", "a Process Monitor log (PML), which holds no lines of a driver"),
     (b"PAGEDU64", "a crash dump"),
     (b"PAGEDUMP", "a crash dump"),
     (b"MDMP", "a minidump"),
@@ -72,6 +72,9 @@ def open_trace(path: Path, grammar: Grammar | None = None, key: Key | None = Non
             raise TraceError(f"{path}: not a trace but {what}")
     if head.startswith(b"PAR1") and compression is None:
         return ColumnTrace(path)
+    if head.startswith(b"PML_"):
+        _refuse_packed(path, "a Process Monitor log (PML)", compression)
+        return ProcmonLog(path)
     if claims_capture(head):
         if key is None:
             raise UsageError(
@@ -94,9 +97,11 @@ def open_trace(path: Path, grammar: Grammar | None = None, key: Key | None = Non
             return ProcmonCsv(path)
         if claims_xml(text):
             return SysmonXml(path)
-        lines = text.lstrip("\ufeff").split("\n")
-        if grammar is not None or any(builtin_grammar().claims(line) for line in lines):
-            return TextLog(path, encoding, grammar or builtin_grammar())
+        lines = [line.rstrip("\r") for line in text.lstrip("\ufeff").split("\n")]
+        form, builtin = form_of(lines), builtin_grammar()
+        printed = (form.text_of(line, builtin) for line in lines)
+        if grammar is not None or form is DEBUGVIEW or any(said and builtin.claims(said) for said in printed):
+            return TextLog(path, encoding, grammar or builtin, form)
     if compression is not None:
         raise TraceError(f"{path}: what is compressed in it ({compression}) is not a trace")
     return TraceReader(path)  # says what is wrong with it

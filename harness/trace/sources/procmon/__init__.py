@@ -8,11 +8,13 @@ from harness.trace.sources.procmon.launches import (
     nt_path,
     read_launches,
 )
+from harness.trace.sources.procmon.pml import ProcmonLog
 from harness.trace.sources.procmon.rows import ProcmonRow, claims_csv, csv_rows
 
 __all__ = [
     "DEVICE",
     "ProcmonCsv",
+    "ProcmonLog",
     "ProcmonRow",
     "RecordedEvent",
     "RecordedLaunch",

@@ -22,6 +22,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "standingrules",
         "numbers",
         "callbacks",
+        "callplaces",
         "resources",
         "internal",
         "files",

@@ -15,7 +15,10 @@ from typing import Final, NamedTuple
 
 from benchmarks.notifybench.bugs import BUGS, said
 from benchmarks.notifybench.drivers import HERE
+from harness.errors import RigError
+from harness.outcome import Outcome
 from harness.runs.opening import NO_DEBUGGER, open_rig
+from harness.runs.result import RunResult
 from harness.runs.rig import KeptTraces, Rig
 from harness.runs.runner import run_scenario
 from harness.scenario import Scenario, load
@@ -67,7 +70,7 @@ def find(cell: Cell) -> Found:
     bug, begun = BUGS[cell.bug], perf_counter()
     with _rig(cell) as (rig, scenario):
         for number in range(cell.schedules):
-            result = run_scenario(rig, scenario, seed=FIRST_SEED + number)
+            result = _run(rig, scenario, number)
             seconds = perf_counter() - begun
             if bug.shows_in(result):
                 return Found(cell, result.seed, number + 1, seconds)
@@ -83,13 +86,20 @@ def survive(cell: Cell) -> Survived:
     begun = perf_counter()
     with _rig(cell) as (rig, scenario):
         for number in range(cell.schedules):
-            result = run_scenario(rig, scenario, seed=FIRST_SEED + number)
+            result = _run(rig, scenario, number)
             seconds = perf_counter() - begun
             if result.outcome.failed:
                 return Survived(cell, number, seconds, said(result), result.seed)
             if seconds >= cell.seconds:
                 return Survived(cell, number + 1, seconds)
     return Survived(cell, cell.schedules, perf_counter() - begun)
+
+
+def _run(rig: Rig, scenario: Scenario, number: int) -> RunResult:
+    result = run_scenario(rig, scenario, seed=FIRST_SEED + number)
+    if result.outcome is Outcome.RIG:
+        raise RigError(result.reason)
+    return result
 
 
 def in_processes(

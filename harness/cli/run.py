@@ -10,6 +10,8 @@ import click
 
 from harness.cli import INTERRUPTED
 from harness.cli._again import again, shown_words
+from harness.cli._failing import fail_calls as fail_each
+from harness.cli._failing import fail_calls_option, refuse_beside_fail_calls
 from harness.cli._options import (
     connection_text,
     drivers_option,
@@ -156,6 +158,7 @@ MAX_RETRIES = 100
 @strict_option
 @witness_option
 @without_rule_option
+@fail_calls_option
 @click.option("--fail-fast", is_flag=True, help="Stop after the first run that does not pass.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what did not pass, and the totals.")
 @policy_option
@@ -190,6 +193,7 @@ def command(
     strict: bool,
     witness: WitnessName | None,
     rules_off: frozenset[str],
+    fail_calls: bool,
     fail_fast: bool,
     quiet: bool,
     as_json: bool,
@@ -214,6 +218,7 @@ def command(
       procnotify run scenarios --machine lab.yaml --driver mydriver.sys --kdfiles
       procnotify run scenarios --driver silent.sys --witness target
       procnotify run --replay lost-update.replay.json --driver mydriver.sys
+      procnotify run scenarios --debugger none --driver mydriver.sys --fail-calls
       procnotify run scenarios --json > results.json
 
     \b
@@ -239,6 +244,8 @@ def command(
         )
     if not paths:
         raise click.UsageError("Missing argument 'PATH...'.")
+    if fail_calls:
+        refuse_beside_fail_calls(debugger)
     seed, repeat = first_and_number(seed, repeat, seeds)
     if jobs > 1 and debugger != NO_DEBUGGER:
         raise UsageError(
@@ -291,6 +298,8 @@ def command(
             ) as rig,
             report,
         ):
+            if fail_calls:
+                return fail_each(rig, scenarios, seed, as_json=as_json)
             run = run_series if jobs == 1 else partial(run_parallel, jobs=jobs)
             if cluster is not None:
                 listener = None if debugger == NO_DEBUGGER else debugger

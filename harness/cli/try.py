@@ -12,6 +12,8 @@ from tempfile import TemporaryDirectory
 import click
 
 from harness.cli import INTERRUPTED
+from harness.cli._failing import fail_calls as fail_each
+from harness.cli._failing import fail_calls_option
 from harness.cli._options import (
     json_option,
     print_json,
@@ -19,6 +21,7 @@ from harness.cli._options import (
     processors_option,
     without_rule_option,
 )
+from harness.errors import UsageError
 from harness.outcome import Outcome
 from harness.report.calltree import TreeRow, call_tree, tree_as_json, tree_lines
 from harness.report.explanation import broken_rules_text, explanation_text
@@ -49,6 +52,7 @@ _OPEN_MASKS = {"DEFAULT": 0xF, "IHVDRIVER": 0xF}
 @processors_option
 @print_masks_option("0xf, of DEFAULT and IHVDRIVER, and of the others errors alone")
 @without_rule_option
+@fail_calls_option
 @click.option(
     "--trace-dir",
     type=click.Path(path_type=Path),
@@ -62,6 +66,7 @@ def command(
     processors: int | None,
     print_masks: dict[str, int],
     rules_off: frozenset[str],
+    fail_calls: bool,
     trace_dir: Path | None,
     as_json: bool,
 ) -> int:
@@ -79,6 +84,7 @@ def command(
     Examples:
       procnotify try mydriver.sys
       procnotify try mydriver.sys --without-rule CallbackWaitsLong
+      procnotify try mydriver.sys --fail-calls
       procnotify try mydriver.sys --json > found.json
 
     \b
@@ -90,6 +96,8 @@ def command(
       4  the target bugchecked
     After Ctrl-C it is 130.
     """
+    if fail_calls and trace_dir is not None:
+        raise UsageError("--fail-calls keeps no traces", hint="leave out --trace-dir")
     trial = Trial()
     say = partial(click.echo, err=as_json)
     with ExitStack() as closing:
@@ -102,10 +110,12 @@ def command(
                 trace_folder=folder,
                 processors=processors,
                 print_masks={**_OPEN_MASKS, **print_masks},
-                subscribers=(trial.see, _tell_progress),
+                subscribers=() if fail_calls else (trial.see, _tell_progress),
                 building=partial(click.echo, err=True),
             )
         )
+        if fail_calls:
+            return fail_each(rig, [exercise().without_rules(rules_off)], seed, as_json=as_json)
         try:
             result = trial.run(rig, exercise().without_rules(rules_off), seed)
         except RunInterrupted as interrupted:

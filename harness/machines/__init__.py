@@ -11,6 +11,7 @@ from harness.errors import MachineError, UsageError
 from harness.locks import HeldElsewhere, held_alone
 from harness.machines.base import (
     BootOptions,
+    CallFailingMachine,
     DirectMachine,
     DriverChecker,
     Machine,
@@ -25,6 +26,7 @@ from harness.resources import cache_dir
 __all__ = [
     "MACHINES",
     "BootOptions",
+    "CallFailingMachine",
     "DirectMachine",
     "DriverChecker",
     "Machine",

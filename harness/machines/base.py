@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from harness.callplaces import CalledPlaces, CallPlace
 from harness.connection import Connection
 from harness.events import Event
 from harness.guests.base import Guest
@@ -17,6 +18,7 @@ from harness.virtual.interfaces import DebugPort, ImageModule
 
 __all__ = [
     "BootOptions",
+    "CallFailingMachine",
     "DirectBoot",
     "DirectMachine",
     "DriverChecker",
@@ -52,6 +54,10 @@ class BootOptions:
     (:attr:`harness.virtual.dispatcher.schedule.Schedule.choices`); None: the policy chooses."""
     keeps_schedule: bool = False
     """What the policy answers is recorded."""
+    tells_calls: bool = False
+    """Drivers' calls that may fail are recorded, of a machine that is a :class:`CallFailingMachine`."""
+    fails: CallPlace | None = None
+    """The place whose first call is to fail; with ``tells_calls``."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +199,14 @@ class DirectMachine(Protocol):
     def start_direct(self, boot: BootOptions, port: DebugPort) -> DirectBoot:
         """Boot. What the kernel would tell a debugger it tells ``port``, in the middle of what the guest is
         asked to do; ``port`` may raise, which ends that."""
+
+
+@runtime_checkable
+class CallFailingMachine(DirectMachine, Protocol):
+    """The capability to let a driver's call of the kernel fail."""
+
+    def called_places(self) -> CalledPlaces:
+        """Where drivers called what may fail since the last boot, which was told to record that."""
 
 
 @runtime_checkable

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 import harness
+from harness.callplaces import CalledPlaces
 from harness.connection import NetConnection, free_connection
 from harness.errors import ProcnotifyError, TargetLost, UsageError
 from harness.events import Event
@@ -27,6 +28,7 @@ from harness.virtual.dispatcher.policies import POLICIES, check_policy, make_pol
 from harness.virtual.dispatcher.policy import Policy
 from harness.virtual.dispatcher.schedule import REPLAY, RecordingPolicy, ReplayPolicy
 from harness.virtual.interfaces import MAX_PROCESSORS, DebugPort
+from harness.virtual.kernel.callfailures import CallFailures
 from harness.virtual.kernel.loader import check_driver_file
 from harness.virtual.nt.profile import profile_names
 from harness.virtual.target import PROCESSORS
@@ -64,6 +66,8 @@ class VirtualMachine:
         """Of the targets in this process."""
         self._direct: CallLog | None = None
         """Of the last boot, where that was in this process."""
+        self._failures: CallFailures | None = None
+        """The same, where it records the calls that may fail."""
         self._running_profile, self._running_policy = profile, POLICIES[0]
         self._running_masks = ""
 
@@ -114,6 +118,7 @@ class VirtualMachine:
         self._direct = None
         chooser: Policy
         chooser = make_policy(policy, boot.seed) if boot.choices is None else ReplayPolicy(boot.choices)
+        self._failures = CallFailures(boot.fails) if boot.tells_calls else None
         recording = RecordingPolicy(chooser) if boot.keeps_schedule else None
         booted = boot_target(
             port,
@@ -123,6 +128,7 @@ class VirtualMachine:
             processors=processors,
             print_masks=boot.print_masks,
             hardware=self._hardware,
+            call_failures=self._failures,
         )
         self._running_profile, self._running_policy = profile, policy
         self._running_masks = print_masks_words(boot.print_masks)
@@ -158,6 +164,10 @@ class VirtualMachine:
         :meth:`calls` will tell it but for its end and its index; None: none does."""
         call = None if self._direct is None else self._direct.under_way()
         return None if call is None else next(iter(callback_events([call], driver)), None)
+
+    def called_places(self) -> CalledPlaces:
+        """See :class:`harness.machines.base.CallFailingMachine`."""
+        return CalledPlaces((), 0, None) if self._failures is None else self._failures.called
 
     @property
     def calls_entered(self) -> int:

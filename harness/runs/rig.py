@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from harness.callplaces import CallPlace
 from harness.connection import Connection
 from harness.debuggers.base import Debugger
 from harness.events import WitnessName
@@ -89,6 +90,10 @@ class Rig:
     """See :class:`~harness.machines.base.BootOptions`."""
     keeps_schedules: bool = False
     """The result of a run without a debugger has the schedule."""
+    tells_calls: bool = False
+    """See :class:`~harness.machines.base.BootOptions`."""
+    fails: CallPlace | None = None
+    """The same."""
     interrupted: Callable[[], bool] = lambda: False
     """Asked now and then in a run without a debugger: True ends it as Ctrl-C does."""
 
@@ -130,6 +135,8 @@ class Rig:
             {**scenario.print_masks, **self.print_masks},
             self.choices,
             self.keeps_schedules,
+            self.tells_calls,
+            self.fails,
         )
 
     def driver_sha256(self) -> str:

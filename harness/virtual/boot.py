@@ -10,6 +10,7 @@ from harness.virtual.cpu.hardware import Hardware
 from harness.virtual.dispatcher.policies import POLICIES
 from harness.virtual.dispatcher.policy import Policy
 from harness.virtual.interfaces import DebugPort
+from harness.virtual.kernel.callfailures import CallFailures
 from harness.virtual.kernel.kernel import Kernel
 from harness.virtual.kernel.printfilter import PrintFilter
 from harness.virtual.target import DEFAULT_PROFILE, PROCESSORS, VirtualTarget
@@ -34,6 +35,7 @@ def boot(
     processors: int = PROCESSORS,
     print_masks: PrintMasks | None = None,
     hardware: Hardware | None = None,
+    call_failures: CallFailures | None = None,
 ) -> Booted:
     """Boot; nothing of an earlier boot is left in what comes out, whatever the hardware was used for.
 
@@ -44,11 +46,17 @@ def boot(
     :param port: the debugger.
     :param policy: who goes first where the order is open: a name, or a policy of this boot alone.
     :param print_masks: of components whose mask is not Windows' own.
+    :param call_failures: see :class:`~harness.virtual.kernel.kernel.Kernel`.
     :param hardware: what to boot on; a target that ran on it before is dead then. None: new hardware.
     """
     clock = Clock()
     kernel = Kernel(
-        port, clock, processors=processors, print_filter=PrintFilter(print_masks), hardware=hardware
+        port,
+        clock,
+        processors=processors,
+        print_filter=PrintFilter(print_masks),
+        hardware=hardware,
+        call_failures=call_failures,
     )
     target = VirtualTarget(
         kernel, port, clock, seed=seed, profile=profile, processors=processors, policy=policy

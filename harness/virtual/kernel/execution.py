@@ -63,6 +63,8 @@ class Execution:
     stack: Stack
     callback: CallbackKey | None = None
     """Which notify routine it is, if it is one."""
+    kind: str = ""
+    """Of a notify routine, which of :data:`harness.callbacks.CALLBACK_KINDS` it is called for."""
     holds_up: HeldUp | None = None
     """What a notify routine reports the beginning of, and what cannot go on before it has returned."""
     awaited: bool = True

@@ -64,6 +64,7 @@ class Executor:
         *,
         what: str,
         callback: CallbackKey | None = None,
+        kind: str = "",
         holds_up: HeldUp | None = None,
         awaited: bool = True,
         leaves_irql: int | None = None,
@@ -71,6 +72,7 @@ class Executor:
         """Call ``routine`` in that thread at that IRQL; its RAX, or what PsTerminateSystemThread was given.
 
         :param what: ``DriverEntry``, ``a DPC`` ...
+        :param kind: of a notify routine, which of :data:`harness.callbacks.CALLBACK_KINDS` it is called for.
         :param holds_up: what cannot go on before it returns.
         :param awaited: somebody waits for its end: it may not wait for ever.
         :param leaves_irql: at which it has to return; None: the one that it was called at.
@@ -88,6 +90,7 @@ class Executor:
             context,
             cpu.stacks.take(context.cpu),
             callback=callback,
+            kind=kind,
             holds_up=holds_up,
             awaited=awaited,
             began=system.clock.now,

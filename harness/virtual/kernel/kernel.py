@@ -2,8 +2,7 @@
 
 The NT model reports what happens through :class:`~harness.virtual.interfaces.NotifyRoutines`; every
 registered callback runs in the right thread's context; prints, image loads, exceptions and bugchecks go
-out through
-:class:`~harness.virtual.interfaces.DebugPort`; the KD stub looks in through
+out through :class:`~harness.virtual.interfaces.DebugPort`; the KD stub looks in through
 :class:`~harness.virtual.interfaces.KernelView`.
 """
 
@@ -23,6 +22,7 @@ from harness.virtual.cpu.traps import BugcheckRaised, TrapError
 from harness.virtual.dispatcher.dispatcher import Dispatcher
 from harness.virtual.dispatcher.program import Program, ThreadWait, begin
 from harness.virtual.interfaces import MAX_PROCESSORS, DebugPort, ImageModule, NewThread, ThreadContext
+from harness.virtual.kernel.callfailures import CallFailures
 from harness.virtual.kernel.exceptions.handlers import ExceptionHandlers
 from harness.virtual.kernel.executor import Executor
 from harness.virtual.kernel.exporteddata import fill_exported_data
@@ -67,6 +67,7 @@ class Kernel:
     :param verifier: Driver Verifier is on: pool faults are reported as such (0xD5, 0xD6); a driver that
         leaves pool behind is a bugcheck (0xC4, 0x62), and so is freed memory with a timer, a DPC (0xC7) or a
         work item (0xE4) in it.
+    :param call_failures: records drivers' calls that may fail, and lets one fail.
     :param hardware: what to boot on, a kernel that ran on it before being dead then; None: on new hardware.
     """
 
@@ -79,6 +80,7 @@ class Kernel:
         print_filter: PrintFilter | None = None,
         verifier: bool = False,
         hardware: Hardware | None = None,
+        call_failures: CallFailures | None = None,
     ) -> None:
         if not 1 <= processors <= MAX_PROCESSORS:
             raise ValueError(f"1 to {MAX_PROCESSORS} processors, not {processors}")
@@ -98,6 +100,7 @@ class Kernel:
             verifier=verifier,
             hardware=hardware or Hardware(),
         )
+        self._system.call_failures = call_failures
         self._system.cpu.connect(ServiceTable(self._system).serve)
         self._faults = Faults(self._system)
         self._executor = Executor(self._system, self._faults)

@@ -152,6 +152,7 @@ class Notifications:
             context.irql,
             what=_CALLBACK_WORDS[group],
             callback=CallbackKey(group, routine),
+            kind=kind,
             holds_up=held_up,
         )
         system.calls.leave(call, None if answer is None else answer())

@@ -27,6 +27,7 @@ from harness.virtual.kernel.apcs import Apcs
 from harness.virtual.kernel.belongings import Belonging, Belongings, CallSite
 from harness.virtual.kernel.brokenrules import BrokenRules
 from harness.virtual.kernel.callbacks import Callbacks
+from harness.virtual.kernel.callfailures import CallFailures
 from harness.virtual.kernel.configuration import Registry, RegistryKey
 from harness.virtual.kernel.dbgprint import Format
 from harness.virtual.kernel.deferred import Dpcs, Timers, WorkQueue
@@ -111,6 +112,7 @@ class Enter(Protocol):
         *,
         what: str,
         callback: CallbackKey | None = None,
+        kind: str = "",
         holds_up: HeldUp | None = None,
         awaited: bool = True,
         leaves_irql: int | None = None,
@@ -189,6 +191,8 @@ class System:
         """All that were entered and have not returned, oldest first."""
         self.preemptive = False
         """The dispatcher's policy is asked at every call into the kernel whether others go first."""
+        self.call_failures: CallFailures | None = None
+        """Records the drivers' calls that may fail, and lets one fail."""
         self.enter: Enter
         self.threads: SystemThreads
         self.kernel_code: Callable[[Program[None]], Program[None]]

@@ -15,6 +15,7 @@ from harness.virtual.kernel.callrules import (
 )
 from harness.virtual.kernel.execution import Execution
 from harness.virtual.kernel.exports.registry import EXPORTS
+from harness.virtual.kernel.failures import FAILURES
 from harness.virtual.kernel.system import System
 from harness.virtual.kernel.varargs import VarArgs
 from harness.virtual.kernel.waits import stand
@@ -40,6 +41,7 @@ class ServiceTable:
                 export.variadic,
                 IRQL_LIMITS.get(export.name),
                 NOT_IN_CALLBACKS.get(export.name),
+                FAILURES.get(export.name),
             )
             for export in (EXPORTS[name] for name in system.image.functions)
         ]
@@ -48,7 +50,7 @@ class ServiceTable:
         """Call handler ``number``; its result, 0 for none."""
         system = self._system
         system.service, system.service_rsp = number, rsp
-        handler, count, variadic, limit, forbidden = self._services[number]
+        handler, count, variadic, limit, forbidden, failure = self._services[number]
         if limit is not None and system.cpu.irql > limit.highest:
             report_irql(system, limit)
         if forbidden is not None and system.current is not None:
@@ -56,6 +58,10 @@ class ServiceTable:
             if callback is not None and callback.group in forbidden.groups:
                 report_in_callback(system, forbidden.rule, callback.group)
         registers = (rcx, rdx, r8, r9)
+        if failure is not None and system.call_failures is not None:
+            answer = system.call_failures.answer(system, failure, registers)
+            if answer is not None:
+                return answer
         if variadic:
             # No export has more than four named arguments before its variable ones.
             rest = VarArgs(self._memory, registers[count:], rsp + _STACK_ARGUMENTS)

@@ -9,6 +9,7 @@ is for Windows: the recorded data and pykd.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -154,6 +155,14 @@ def pyarrow() -> ModuleType:
     except ImportError:
         skip_or_fail("columns", "the optional extra columns is not installed")
         raise
+
+
+@pytest.fixture(scope="session")
+def import_extra() -> None:
+    """The libraries that read other tools' files, of the optional extra import."""
+    for name in ("evtx", "procmon_parser"):
+        if importlib.util.find_spec(name) is None:
+            skip_or_fail("import", "the optional extra import is not installed")
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from harness.errors import TraceError
 from harness.events import Event, ImageLoad, ProcessCreate, ProcessExit, ThreadCreate, ThreadExit
 from harness.trace.sources import open_trace
 
+pytestmark = pytest.mark.usefixtures("import_extra")
 T = 134_000_000_000_000_000
 IMAGE = "C:\\Windows\\a.exe"
 FILE = pml_file(

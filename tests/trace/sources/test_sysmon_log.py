@@ -48,7 +48,6 @@ FORMS = {
     "flat": lines(flat),
     "nested": lines(nested),
     "winlogbeat": lines(winlogbeat),
-    "evtx": evtx_file(LOG),
     "gzip": gzip.compress(lines(flat)),
     "xml without a root": lines(xml),
     "xml": rooted(),
@@ -56,10 +55,24 @@ FORMS = {
 }
 
 
+EVTX = evtx_file(LOG)
+
+
 @pytest.mark.parametrize("data", FORMS.values(), ids=FORMS)
 def test_each_form_has_the_same_events(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "any name"
     path.write_bytes(data)
+    holds_the_log(path)
+
+
+@pytest.mark.usefixtures("import_extra")
+def test_an_event_log_has_the_same_events(tmp_path: Path) -> None:
+    path = tmp_path / "any name"
+    path.write_bytes(EVTX)
+    holds_the_log(path)
+
+
+def holds_the_log(path: Path) -> None:
     source = open_trace(path)
     assert isinstance(source, SysmonTrace)
     for _ in range(2):
@@ -96,8 +109,23 @@ def test_noise_never_raises_what_nobody_foresaw(
     assert [event.index for event in events] == list(range(len(events)))
 
 
+@pytest.mark.usefixtures("import_extra")
+@given(noise=st.binary(min_size=1, max_size=40), place=st.integers(8, 9000))
+def test_noise_in_an_event_log_never_raises_what_nobody_foresaw(
+    noise: bytes, place: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("noise") / "x"
+    path.write_bytes(EVTX[:place] + noise + EVTX[place + len(noise) :])
+    try:
+        events = list(open_trace(path))
+    except TraceError:
+        return
+    assert [event.index for event in events] == list(range(len(events)))
+
+
+@pytest.mark.usefixtures("import_extra")
 def test_an_event_log_that_is_cut_or_damaged_is_no_whole_one(tmp_path: Path) -> None:
-    data = FORMS["evtx"]
+    data = EVTX
     path = tmp_path / "x"
     for size in (5000, 6000):
         path.write_bytes(data[:size])
@@ -113,7 +141,7 @@ def test_an_event_log_that_is_cut_or_damaged_is_no_whole_one(tmp_path: Path) -> 
 
 def test_a_library_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x"
-    path.write_bytes(FORMS["evtx"])
+    path.write_bytes(EVTX)
     monkeypatch.setitem(sys.modules, "evtx", None)
     with pytest.raises(TraceError, match=r"evtx, which is not installed; .* 'procnotify\[import\]'"):
         list(open_trace(path))

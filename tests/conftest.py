@@ -160,7 +160,7 @@ def pyarrow() -> ModuleType:
 @pytest.fixture(scope="session")
 def import_extra() -> None:
     """The libraries that read other tools' files, of the optional extra import."""
-    for name in ("evtx", "procmon_parser"):
+    for name in ("evtx", "procmon_parser", "dissect.etl"):
         if importlib.util.find_spec(name) is None:
             skip_or_fail("import", "the optional extra import is not installed")
 

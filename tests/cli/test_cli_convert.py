@@ -108,6 +108,16 @@ def test_what_is_damaged_is_written_up_to_there_and_check_says_so(recording: Pat
         assert "the recording cannot be read to its end" in checked.output
 
 
+def test_a_capture_of_kdnet_wants_its_key(shared_data: Path, tmp_path: Path) -> None:
+    capture = shared_data / "kdnet" / "windbg-win10-key-8.8.8.8.pcapng.gz"
+    out = tmp_path / "t.jsonl"
+    for words in ((), ("--key", "8.8.8.9"), ("--key", "8.8")):
+        assert isinstance(call("convert", capture, out, *words).exception, UsageError)
+        assert list(tmp_path.iterdir()) == []
+    assert call("convert", capture, out, "--key", "8.8.8.8").return_value == 0
+    assert next(event.line for event in TraceReader(out)) == "BD: Boot Debugger Initialized"
+
+
 def test_nothing_is_left_of_what_cannot_be_read(tmp_path: Path) -> None:
     there = tmp_path / "x"
     there.write_text("hello", encoding="utf-8")

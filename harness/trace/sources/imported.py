@@ -117,10 +117,10 @@ class ImportedTrace(ABC):
             left_out=self._left_out,
         )
 
-    def leave_out(self, kind: str) -> None:
-        """Count a record that is no event here."""
+    def leave_out(self, kind: str, count: int = 1) -> None:
+        """Count records that are no events here."""
         known = kind in self._left_out or len(self._left_out) < MAX_LEFT_OUT
-        self._left_out[kind if known else _OTHERS] += 1
+        self._left_out[kind if known else _OTHERS] += count
 
     @abstractmethod
     def _seen(self) -> Iterator[Seen]:

@@ -17,6 +17,7 @@ from harness.trace.columns import ColumnTrace
 from harness.trace.format import Footer, Header
 from harness.trace.reader import TraceReader
 from harness.trace.sources.capture import KdnetCapture, claims_capture
+from harness.trace.sources.etl import KernelProcessEtl, claims_etl
 from harness.trace.sources.imported import Damaged
 from harness.trace.sources.logforms import DEBUGVIEW, form_of
 from harness.trace.sources.procmon import ProcmonCsv, ProcmonLog, claims_csv
@@ -75,6 +76,9 @@ def open_trace(path: Path, grammar: Grammar | None = None, key: Key | None = Non
     if head.startswith(b"PML_"):
         _refuse_packed(path, "a Process Monitor log (PML)", compression)
         return ProcmonLog(path)
+    if claims_etl(head):
+        _refuse_packed(path, "an event trace log (ETL)", compression)
+        return KernelProcessEtl(path)
     if claims_capture(head):
         if key is None:
             raise UsageError(

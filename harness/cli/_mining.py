@@ -10,6 +10,7 @@ import click
 from harness.errors import UsageError
 from harness.events import WitnessName
 from harness.files import cannot_write, write_whole
+from harness.kd.kdnet import Key
 from harness.lines import Grammar
 from harness.mining.instances import Instance
 from harness.mining.relations import Miner, Relations
@@ -68,10 +69,12 @@ def mine_traces(
     grammar: Grammar | None,
     witness: WitnessName | None,
     partial: bool,
+    key: Key | None = None,
     take: Callable[[Path, Instance, list[NamedEvent]], None] | None = None,
 ) -> tuple[Relations, Instances]:
     """Mine traces, one after the other, and say on standard error how far it is.
 
+    :param key: of the KDNET sessions in network captures.
     :param take: is given each instance besides.
     :raises UsageError: they hold no instance.
     """
@@ -82,7 +85,7 @@ def mine_traces(
     for number, path in enumerate(every, 1):
         if len(every) > 1 and number % _TOLD_EVERY == 0:
             click.echo(f"procnotify: {number} of {len(every)} traces, {found.count} instances", err=True)
-        for instance in found.of(open_trace(path, grammar)):
+        for instance in found.of(open_trace(path, grammar, key)):
             events, beyond = named(instance.events, instance.pid)
             outside += beyond
             miner.add([(event.name, event.by) for event in events])

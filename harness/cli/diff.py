@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 
 from harness.cli._mining import mine_traces, partial_option, select_option, write_file
-from harness.cli._options import json_option, lines_option, print_json, witness_option
+from harness.cli._options import json_option, key_option, lines_option, print_json, witness_option
 from harness.errors import UsageError
 from harness.events import WitnessName
+from harness.kd.kdnet import Key
 from harness.lines import Grammar
 from harness.mining.changes import find_changes
 from harness.mining.selection import Selection
@@ -48,6 +49,7 @@ _DIFFER = 1
     "--markdown", type=_FILE, metavar="F", help="Write the differences to F, for a pull request's comment."
 )
 @lines_option
+@key_option
 @witness_option
 @partial_option
 @json_option
@@ -58,6 +60,7 @@ def command(
     level: float,
     markdown: Path | None,
     lines: Grammar | None,
+    key: Key | None,
     witness: WitnessName | None,
     partial: bool,
     as_json: bool,
@@ -82,8 +85,10 @@ def command(
       5  the sets are too small for any difference to be significant at this level
     """
     first, second = _sets(traces, against)
-    one, found_one = mine_traces(first, selection, grammar=lines, witness=witness, partial=partial)
-    other, found_other = mine_traces(second, selection, grammar=lines, witness=witness, partial=partial)
+    one, found_one = mine_traces(first, selection, grammar=lines, witness=witness, partial=partial, key=key)
+    other, found_other = mine_traces(
+        second, selection, grammar=lines, witness=witness, partial=partial, key=key
+    )
     found = find_changes(one, other, level)
     code = _DIFFER if found.found else 0 if found.able else int(Outcome.SKIPPED)
     if markdown is not None:

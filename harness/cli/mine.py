@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from harness.cli._mining import mine_traces, partial_option, select_option, write_file
-from harness.cli._options import lines_option, witness_option
+from harness.cli._options import key_option, lines_option, witness_option
 from harness.events import WitnessName
+from harness.kd.kdnet import Key
 from harness.lines import Grammar
 from harness.mining.instances import Instance
 from harness.mining.roles import NamedEvent
@@ -43,6 +44,7 @@ _STANDARD_OUTPUT = Path("-")
 @click.option("--scenario", type=_FILE, metavar="F", help="Write a scenario file with what was found.")
 @click.option("--ocel", type=_FILE, metavar="F", help="Write the instances as an OCEL 2.0 log (JSON) to F.")
 @lines_option
+@key_option
 @witness_option
 @partial_option
 def command(
@@ -53,6 +55,7 @@ def command(
     scenario: Path | None,
     ocel: Path | None,
     lines: Grammar | None,
+    key: Key | None,
     witness: WitnessName | None,
     partial: bool,
 ) -> int:
@@ -86,7 +89,7 @@ def command(
             log.add(str(path), instance, events)
 
     relations, found = mine_traces(
-        traces, selection, grammar=lines, witness=witness, partial=partial, take=take
+        traces, selection, grammar=lines, witness=witness, partial=partial, key=key, take=take
     )
     if scenario is not None:
         text = scenario_text(relations, selection, longest=longest)

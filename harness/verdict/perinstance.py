@@ -22,16 +22,15 @@ from harness.events import (
 from harness.lines import Grammar
 from harness.mining.instances import MAX_HELD, Instance
 from harness.mining.selection import Selection, base_name
-from harness.order import Observation
 from harness.outcome import Outcome, worst
 from harness.scenario import Scenario
 from harness.scenario.model import ActorStep, Pattern, Variable
 from harness.scenario.rules import RULES
-from harness.scenario.unreported import FACT, unreported_of
 from harness.trace.sources import TraceSource
 from harness.trace.witness import SeenBy, witness_of
 from harness.verdict.instances import Instances
 from harness.verdict.judge import Verdict, judge
+from harness.verdict.observing import observation_of
 from harness.verdict.part import bound_by_hand
 from harness.verdict.recording import judge_recording
 from harness.verdict.survey import Survey
@@ -125,8 +124,7 @@ def judge_instances(
         return PerInstance(recording, (), found)
     chosen = witness or witness_of(source.header, source.footer)
     seen = SeenBy(source, chosen)
-    told = source.header.machine.get(FACT)
-    observation = Observation(scenario, () if told is None else unreported_of(source.path, told), chosen)
+    observation = observation_of(source, scenario, chosen, {**recorded, **by_hand})
     observation.feed(seen)
     alone = replace(scenario, lifecycle_off=frozenset(RULES))  # the recording as a whole was held to them
     scoped = _scope_of_all(scenario)

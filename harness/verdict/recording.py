@@ -10,15 +10,15 @@ from harness.errors import TraceError
 from harness.events import WitnessName, kind_of
 from harness.grammars import recorded_grammar
 from harness.lines import Grammar
-from harness.order import Check, Observation
+from harness.order import Check
 from harness.scenario import Scenario
-from harness.scenario.unreported import FACT, unreported_of
 from harness.trace.format import Footer
 from harness.trace.sources import TraceSource
 from harness.trace.witness import SeenBy, is_seen_by, witness_of
 from harness.verdict.agreement import hold_witnesses
 from harness.verdict.ending import Ending
 from harness.verdict.judge import Verdict
+from harness.verdict.observing import observation_of
 from harness.verdict.part import bound_by_hand, judge_part
 from harness.verdict.survey import Survey
 from harness.witness import Agreement
@@ -58,18 +58,9 @@ def judge_recording(
     survey = Survey(grammar or recorded_grammar(source.header.lines, source.path))
     foretold = _bindings(source.footer, by_hand)
     # The one pass that most recordings need: counted and checked together.
-    told = source.header.machine.get(FACT)
-    unreported = () if told is None else unreported_of(source.path, told)
     chosen = witness or witness_of(source.header, source.footer)
     seen = SeenBy(source, chosen)
-    observation = Observation(
-        scenario,
-        unreported,
-        chosen,
-        unordered=source.header.unordered,
-        foreign_threads=source.header.foreign_threads,
-        bindings=foretold,
-    )
+    observation = observation_of(source, scenario, chosen, foretold)
     checking = Check(scenario, foretold, observation) if first is None and last is None else None
     beside: Counter[str] = Counter()
     has_targets = chosen == "target"

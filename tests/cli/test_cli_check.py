@@ -274,7 +274,9 @@ def test_select_judges_each_launch_by_itself_and_shows_the_first_that_fails(tmp_
     scenario = tmp_path / "order.yaml"
     scenario.write_text(
         "scenario: order\nsummary: b before c.\nsteps:\n  - launch: {image: a.exe, as: p}\n"
-        "expect:\n  - scope: {pid: $p}\n    order: [image_load: {image: b.dll}, image_load: {image: c.dll}]\n"
+        "expect:\n  - scope: {pid: $p}\n"
+        "    order: [image_load: {image: b.dll}, image_load: {image: c.dll}]\n",
+        encoding="utf-8",
     )
     words = ["check", str(trace), str(scenario), "--select", "image=a.exe"]
     done = CliRunner().invoke(cli, words, standalone_mode=False)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sysmon_records import SYSMON, flat
 
 from harness.events import ImageLoad, ProcessCreate, ThreadCreate
+from harness.mining.selection import parse_selections
 from harness.outcome import Outcome
 from harness.scenario import Scenario, parse
 from harness.trace.sources import open_trace
+from harness.verdict.perinstance import judge_instances
 from harness.verdict.recording import judge_recording
 
 INJECT = Path(__file__).resolve().parents[2] / "scenarios" / "inject.yaml"
@@ -82,3 +85,29 @@ def test_an_injector_that_did_not_do_it_is_not_passed(recording: Path) -> None:
     wrong = [*PIDS[:2], "injector=3904"]
     verdict = judge_recording(open_trace(recording), injected(ends=False), bind=wrong)
     assert verdict.outcome is Outcome.BROKEN
+
+
+def test_instance_by_instance_no_order_among_images_is_judged_either(tmp_path: Path) -> None:
+    at = "2026-03-01 12:00:0"
+    rows = [
+        (
+            SYSMON,
+            1,
+            1,
+            {"UtcTime": f"{at}0.000", "ProcessId": "8", "ParentProcessId": "4", "Image": "C:\\x.exe"},
+        ),
+        (SYSMON, 7, 2, {"UtcTime": f"{at}0.000", "ProcessId": "8", "ImageLoaded": "C:\\b.dll"}),
+        (SYSMON, 7, 3, {"UtcTime": f"{at}0.000", "ProcessId": "8", "ImageLoaded": "C:\\a.dll"}),
+        (SYSMON, 5, 4, {"UtcTime": f"{at}1.000", "ProcessId": "8", "Image": "C:\\x.exe"}),
+    ]
+    log = tmp_path / "log"
+    log.write_text("".join(flat(row) + "\n" for row in rows), encoding="utf-8")
+    scenario = parse(
+        "scenario: s\nsummary: s.\nsteps:\n  - launch: {image: x.exe, as: p}\nexpect:\n  - scope: {pid: $p}\n"
+        "    order: [image_load: {image: a.dll}, image_load: {image: b.dll}, process_exit: any]\n",
+        Path("s.yaml"),
+    )
+    found = judge_instances(open_trace(log), scenario, parse_selections(["image=x.exe"]))
+    (instance,) = found.instances
+    assert instance.verdict.outcome is Outcome.PASSED, instance.verdict.reason
+    assert "which of two image_load" in "\n".join(instance.verdict.not_judged_lines)

@@ -128,9 +128,7 @@ def test_the_log_has_the_shape_of_ocel(three: Path, tmp_path: Path) -> None:
     times = [each["time"] for each in log["events"]]
     assert times == sorted(times)
     assert times[1] == "1970-01-01T00:00:00.0000010Z"
-    (image,) = (
-        each for each in log["events"] if {"name": "event", "value": "image_load:d.dll"} in each["attributes"]
-    )
+    (image,) = (each for each in log["events"] if each["type"] == "image_load:d.dll")
     assert {relation["qualifier"]: relation["objectId"] for relation in image["relationships"]} == {
         "instance": "instance 3",
         "process": "instance 3/process",

@@ -91,9 +91,13 @@ def binomial(runs: int, failures: int, chance: float) -> float:
     return sum(comb(runs, k) * chance**k * (1 - chance) ** (runs - k) for k in range(failures, runs + 1))
 
 
-def power(runs: int, level: float, chance: float) -> float:
-    """How often an order that was always one way and now is the other way with that chance is found."""
-    least = next(k for k in range(runs + 1) if significant([Table(runs, 0, runs - k, k)], level))
+def power(runs: int, level: float, chance: float, before: int | None = None) -> float:
+    """How often an order that was always one way and now is the other way with that chance is found.
+
+    :param before: runs in which it was always one way; None: as many.
+    """
+    old = before or runs
+    least = next(k for k in range(runs + 1) if significant([Table(old, 0, runs - k, k)], level))
     return binomial(runs, least, chance)
 
 
@@ -106,6 +110,7 @@ def test_a_shift_of_five_points_in_two_hundred_runs() -> None:
     assert power(200, 0.1, 0.05) > 0.95
     assert power(210, 0.05, 0.05) > 0.95
     assert power(270, 0.01, 0.05) > 0.95
+    assert power(200, 0.01, 0.05, before=310) == pytest.approx(0.974, abs=0.005)
     # From 50 to 55 % nothing of the kind can be seen with 200 runs.
     assert not significant([Table(100, 100, 110, 90)], 0.05)
 

@@ -23,7 +23,7 @@ MAX_OCEL_EVENTS: Final = 1_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_SECONDS: Final = 250_000_000_000
 """Before the year 9,000; a clock that a trace made up is cut there."""
-_EVENT_ATTRIBUTES: Final = (("event", "string"), ("index", "integer"), ("by", "string"))
+_EVENT_ATTRIBUTES: Final = (("kind", "string"), ("index", "integer"), ("by", "string"))
 
 
 class OcelLog:
@@ -32,7 +32,7 @@ class OcelLog:
     def __init__(self) -> None:
         self._events: list[str] = []
         self._objects: dict[str, dict[str, object]] = {}
-        self._kinds: set[str] = set()
+        self._types: set[str] = set()
         self._instances = 0
 
     def add(self, recording: str, instance: Instance, events: list[NamedEvent]) -> None:
@@ -57,7 +57,7 @@ class OcelLog:
         for named in events:
             name, number = named.name, len(self._events) + 1
             attributes: list[dict[str, object]] = [
-                {"name": "event", "value": _text(str(name))},
+                {"name": "kind", "value": name.kind},
                 {"name": "index", "value": named.event.index},
             ]
             if named.by is not None:
@@ -66,12 +66,12 @@ class OcelLog:
             for kind, object_id, qualifier in _related(own, name, named.by):
                 self._objects.setdefault(object_id, _object(object_id, kind, []))
                 relationships.append({"objectId": object_id, "qualifier": qualifier})
-            self._kinds.add(name.kind)
+            self._types.add(_text(str(name)))
             self._events.append(
                 json.dumps(
                     {
                         "id": f"event {number}",
-                        "type": name.kind,
+                        "type": _text(str(name)),
                         "time": _time(named, timed),
                         "attributes": attributes,
                         "relationships": relationships,
@@ -82,8 +82,8 @@ class OcelLog:
     def document(self) -> bytes:
         """The log, ASCII, one event and one object a line."""
         types = [
-            {"name": kind, "attributes": [{"name": name, "type": what} for name, what in _EVENT_ATTRIBUTES]}
-            for kind in sorted(self._kinds)
+            {"name": each, "attributes": [{"name": name, "type": what} for name, what in _EVENT_ATTRIBUTES]}
+            for each in sorted(self._types)
         ]
         objects = [
             {

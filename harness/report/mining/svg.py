@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Final
+from itertools import pairwise
+from typing import Final, TypeAlias
 
 from harness.mining.partialorder import PartialOrder
 from harness.mining.relations import Relations
@@ -11,7 +12,10 @@ from harness.mining.roles import EventName
 from harness.report.mining.words import count_of, percent
 from harness.report.text import one_line
 
-__all__ = ["MAX_LABEL", "order_svg"]
+__all__ = ["MAX_CROSSINGS", "MAX_LABEL", "order_svg"]
+
+MAX_CROSSINGS: Final = 20_000
+"""Places where a line passes a layer that are kept free of boxes; further lines go behind the boxes."""
 
 MAX_LABEL: Final = 48
 """Characters of a name that a box shows; the whole name is its tooltip."""
@@ -27,35 +31,32 @@ _COLOURS: Final = {
 }
 
 
+_Place: TypeAlias = EventName | tuple[int, int]
+"""What stands in a layer: an event, or a line that passes (its number, and the layer's)."""
+
+
 def order_svg(relations: Relations, title: str) -> str:
     """A file of its own: no script, no font, no link to elsewhere. Time runs downward; an event comes after
     all from which a line leads down to it."""
     order = PartialOrder(relations)
-    layers = _arranged(order)
-    labels = {name: _label(name) for layer in layers for name in layer}
-    widths = {name: len(label) * _CHARACTER + 20 for name, label in labels.items()}
-    rows = [sum(widths[name] for name in layer) + _GAP * (len(layer) - 1) for layer in layers]
+    lines, layers = _lines(order)
+    labels = {name: _label(name) for name in order.events}
+    widths: dict[_Place, float] = {name: len(label) * _CHARACTER + 20 for name, label in labels.items()}
+    rows = [sum(widths.get(place, 0) for place in layer) + _GAP * (len(layer) - 1) for layer in layers]
     subtitle = _subtitle(order, relations)
     head = max(len(one_line(title)), len(subtitle)) * _CHARACTER
     width = max([*rows, head]) + 2 * _MARGIN
     height = _HEAD + _ROW * len(layers) + _MARGIN
-    middle: dict[EventName, tuple[float, float]] = {}
+    middle: dict[_Place, tuple[float, float]] = {}
     for depth, (layer, row) in enumerate(zip(layers, rows, strict=True)):
         x = (width - row) / 2
-        for name in layer:
-            middle[name] = (x + widths[name] / 2, _HEAD + depth * _ROW + _BOX / 2)
-            x += widths[name] + _GAP
-    shapes = []
-    for a, b in order.edges:
-        (x1, y1), (x2, y2) = middle[a], middle[b]
-        y1, y2 = y1 + _BOX / 2, y2 - _BOX / 2
-        bend = (y2 - y1) / 2
-        shapes.append(
-            f'<path d="M{x1:.1f} {y1:.1f}C{x1:.1f} {y1 + bend:.1f}'
-            f' {x2:.1f} {y2 - bend:.1f} {x2:.1f} {y2:.1f}"/>'
-        )
+        for place in layer:
+            middle[place] = (x + widths.get(place, 0) / 2, _HEAD + depth * _ROW + _BOX / 2)
+            x += widths.get(place, 0) + _GAP
+    shapes = [f'<path d="{_path([middle[place] for place in line])}"/>' for line in lines]
     boxes = []
-    for name, (x, y) in middle.items():
+    for name in order.events:
+        x, y = middle[name]
         colour = _COLOURS.get(name.kind, "#ffffff")
         boxes.append(
             f'<g><title>{_text(str(name))}</title><rect x="{x - widths[name] / 2:.1f}" y="{y - _BOX / 2:.1f}"'
@@ -86,22 +87,54 @@ def _subtitle(order: PartialOrder, relations: Relations) -> str:
     return f"{events} that all share; one more instance shows something new with at most {percent(bound)}"
 
 
-def _arranged(order: PartialOrder) -> list[list[EventName]]:
+def _lines(order: PartialOrder) -> tuple[list[list[_Place]], list[list[_Place]]]:
+    """The lines, each from its event through the layers that it crosses to the other, and the layers."""
+    layers: list[list[_Place]] = [list(layer) for layer in order.layers]
+    depth = {name: number for number, layer in enumerate(order.layers) for name in layer}
+    lines: list[list[_Place]] = []
+    crossings = 0
+    for number, (a, b) in enumerate(order.edges):
+        line: list[_Place] = [a]
+        between = range(depth[a] + 1, depth[b])
+        crossings += len(between)
+        if crossings <= MAX_CROSSINGS:
+            for layer in between:
+                layers[layer].append((number, layer))
+                line.append((number, layer))
+        lines.append([*line, b])
+    return lines, _arranged(lines, layers)
+
+
+def _arranged(lines: list[list[_Place]], layers: list[list[_Place]]) -> list[list[_Place]]:
     """The layers, each in the order of what leads to it, so that few lines cross."""
-    above: dict[EventName, list[EventName]] = {}
-    for a, b in order.edges:
-        above.setdefault(b, []).append(a)
-    place: dict[EventName, float] = {}
-    layers = []
-    for layer in order.layers:
-        key = {
-            name: sum(place[each] for each in above[name]) / len(above[name]) if name in above else 0.5
-            for name in layer
+    above: dict[_Place, list[_Place]] = {}
+    for line in lines:
+        for one, other in pairwise(line):
+            above.setdefault(other, []).append(one)
+    at: dict[_Place, float] = {}
+    arranged = []
+    for layer in layers:
+        wanted = {
+            place: sum(at[each] for each in above[place]) / len(above[place]) if place in above else 0.5
+            for place in layer
         }
-        arranged = sorted(layer, key=lambda name: (key[name], str(name)))
-        place |= {name: (index + 0.5) / len(arranged) for index, name in enumerate(arranged)}
-        layers.append(arranged)
-    return layers
+        row = sorted(layer, key=lambda place: (wanted[place], isinstance(place, EventName), str(place)))
+        at |= {place: (index + 0.5) / len(row) for index, place in enumerate(row)}
+        arranged.append(row)
+    return arranged
+
+
+def _path(points: list[tuple[float, float]]) -> str:
+    """From the lower edge of the first box to the upper edge of the last, straight down in every layer."""
+    x, y = points[0]
+    parts = [f"M{x:.1f} {y + _BOX / 2:.1f}"]
+    for (x1, y1), (x2, y2) in pairwise(points):
+        y1, y2 = y1 + _BOX / 2, y2 - _BOX / 2
+        bend = (y2 - y1) / 2
+        parts.append(f"C{x1:.1f} {y1 + bend:.1f} {x2:.1f} {y2 - bend:.1f} {x2:.1f} {y2:.1f}")
+        if (x2, y2 + _BOX / 2) != points[-1]:
+            parts.append(f"L{x2:.1f} {y2 + _BOX:.1f}")
+    return "".join(parts)
 
 
 def _label(name: EventName) -> str:

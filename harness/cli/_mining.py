@@ -23,8 +23,8 @@ from harness.verdict.instances import Instances
 
 __all__ = ["instances_option", "mine_traces", "partial_option", "select_option", "write_file"]
 
-_TOLD_EVERY = 100
-"""After so many traces it is said how far it is."""
+_TRACES_TOLD, _INSTANCES_TOLD = 100, 10_000
+"""After so many it is said how far it is."""
 
 
 def _selection(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> Selection:
@@ -83,11 +83,13 @@ def mine_traces(
     outside = 0
     every = _trace_files(paths)
     for number, path in enumerate(every, 1):
-        if len(every) > 1 and number % _TOLD_EVERY == 0:
+        if number % _TRACES_TOLD == 0:
             click.echo(f"procnotify: {number} of {len(every)} traces, {found.count} instances", err=True)
         for instance in found.of(open_trace(path, grammar, key)):
             events, beyond = named(instance.events, instance.pid)
             outside += beyond
+            if found.count % _INSTANCES_TOLD == 0:
+                click.echo(f"procnotify: {found.count} instances", err=True)
             miner.add([(event.name, event.by) for event in events])
             if take is not None:
                 take(path, instance, events)

@@ -62,14 +62,15 @@ def command(
     """Find what always, sometimes and never holds between the events of many instances: launches of a
     program, runs of a scenario, windows between two lines.
 
-    TRACES are recordings of any make that `check` takes. Process and thread IDs become roles; an instance
-    that a recording does not hold from its beginning to its end is left out, and that is said.
+    TRACES are recordings of any make that `check` takes, or folders with traces. Process and thread IDs
+    become roles; an instance that a recording does not hold from its beginning to its end is left out, and
+    that is said.
 
     \b
     Examples:
       procnotify run scenarios/notepad-launch.yaml --debugger none --seeds 1-60 --keep-traces all
-      procnotify mine traces/latest/*.jsonl --select image=notepad.exe
-      procnotify mine traces/latest/*.jsonl --select scenario=notepad-launch --svg order.svg
+      procnotify mine traces/latest --select image=notepad.exe
+      procnotify mine traces/latest --select scenario=notepad-launch --svg order.svg
       procnotify mine recording.csv --select image=notepad.exe --json order.json --scenario mined.yaml
       procnotify mine run.jsonl --select "marker=begin launch id=1...end terminate id=2"
 

@@ -25,9 +25,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from harness.events import (
+    KINDS,
     Event,
     ImageLoad,
     Marker,
@@ -35,7 +37,6 @@ from harness.events import (
     ProcessExit,
     ThreadCreate,
     ThreadExit,
-    kind_of,
 )
 from harness.mining.selection import base_name
 
@@ -47,6 +48,9 @@ MAX_NAME: Final = 255
 """Characters of an image's base name that are looked at, as many as a component of a path may have."""
 UNKNOWN: Final = "unknown"
 """The program of a process of which no image was seen."""
+
+
+_KINDS: Final = {cls: kind for kind, cls in KINDS.items()}
 
 
 class EventName(NamedTuple):
@@ -125,7 +129,7 @@ def named(events: Iterable[Event], root: int | None) -> tuple[list[NamedEvent], 
             continue
         what = ""
         if isinstance(event, ImageLoad):
-            what = base_name(event.image)[:MAX_NAME].replace("#", "%23") if event.image else UNKNOWN
+            what = _image(event.image) if event.image else UNKNOWN
             known.program = known.program or what
         elif isinstance(event, ThreadCreate):
             known.count += 1
@@ -144,7 +148,7 @@ def named(events: Iterable[Event], root: int | None) -> tuple[list[NamedEvent], 
     result: list[NamedEvent] = []
     again: Counter[tuple[str, str, str]] = Counter()
     for event, of, what, by in found:
-        key = (kind_of(event), of.name if of is not None else "", what)
+        key = (_KINDS[type(event)], of.name if of is not None else "", what)
         again[key] += 1
         if again[key] <= MAX_AGAIN:
             result.append(NamedEvent(EventName(*key, again[key]), str(by) if by is not None else None, event))
@@ -159,6 +163,12 @@ class _Actor(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.process.name}/{self.thread}" if self.process.name else self.thread
+
+
+@lru_cache(maxsize=4096)
+def _image(path: str) -> str:
+    """An image by its base name; a # in it is not that of a second time."""
+    return base_name(path)[:MAX_NAME].replace("#", "%23")
 
 
 def _actor(

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from launches import launch, write_trace
 
+import harness.report.mining.svg as svg
 from harness.cli import cli
 from harness.errors import LinesLost, TraceError, UsageError
 from harness.events import Driver, Event
@@ -226,3 +227,23 @@ def test_a_recording_of_windows(shared_data: Path, tmp_path: Path) -> None:
     assert ("process_create", "thread_create:thread1") in always
     assert all(("thread_create:thread1", image) in always for image in images)
     assert load(scenario).name == "mined-notepad-exe"
+
+
+def test_lines_go_around_boxes_as_far_as_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lives = ("t b.dll c.dll d.dll", "b.dll c.dll d.dll t", "b.dll t c.dll d.dll")
+    events = [e for n, life in enumerate(lives) for e in launch(f"+ t a.exe {life} -", 1000 * (n + 1))]
+    path = write_trace(tmp_path / "t.jsonl", events)
+
+    def drawn() -> list[str]:
+        out = tmp_path / "order.svg"
+        assert mine(path, "--select", "image=a.exe", "--svg", out).exception is None
+        return [
+            str(path.get("d")) for path in ElementTree.parse(out).iter("{http://www.w3.org/2000/svg}path")
+        ]
+
+    around = [path for path in drawn() if "L" in path]
+    assert len(around) == 1  # from the second thread to the exit, past two images
+    monkeypatch.setattr(svg, "MAX_CROSSINGS", 1)
+    assert [path for path in drawn() if "L" in path] == []

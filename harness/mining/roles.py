@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from harness.events import (
     KINDS,
@@ -40,16 +40,14 @@ from harness.events import (
 )
 from harness.mining.selection import base_name
 
-__all__ = ["MAX_AGAIN", "MAX_NAME", "EventName", "NamedEvent", "named"]
+__all__ = ["MAX_AGAIN", "MAX_NAME", "UNKNOWN", "EventName", "NamedEvent", "image_named", "named"]
 
 MAX_AGAIN: Final = 16
 """Events of one name in one instance that are told apart; the later ones are left out."""
 MAX_NAME: Final = 255
 """Characters of an image's base name that are looked at, as many as a component of a path may have."""
 UNKNOWN: Final = "unknown"
-"""The program of a process of which no image was seen."""
-
-
+"""An image without a name, and the program of a process of which no image was seen."""
 _KINDS: Final = {cls: kind for kind, cls in KINDS.items()}
 
 
@@ -91,9 +89,8 @@ class _Process:
     def __init__(self, own: bool) -> None:
         self.own = own
         self.program: str | None = None
-        self.threads: dict[int, int] = {}
-        """TID → which thread of the process it is, from 1; of a TID that came back the latest."""
-        self.count = 0
+        self.threads = 0
+        """How many were created in it."""
         self.name = ""
 
 
@@ -105,6 +102,7 @@ def named(events: Iterable[Event], root: int | None) -> tuple[list[NamedEvent], 
         program.
     """
     processes: dict[int, _Process] = {}
+    threads: _Threads = {}
     order: list[_Process] = []
     creator: tuple[int | None, int | None] = None, None
     found: list[tuple[Event, _Process | None, str, str | _Actor | None]] = []
@@ -117,7 +115,7 @@ def named(events: Iterable[Event], root: int | None) -> tuple[list[NamedEvent], 
             continue
         if isinstance(event, ProcessCreate):
             process = _Process(own=root is not None and event.pid == root and not order)
-            process.program = base_name(event.image)[:MAX_NAME] if event.image else None
+            process.program = _image(event.image) if event.image else None
             processes[event.pid] = process
             order.append(process)
             if process.own:
@@ -132,13 +130,11 @@ def named(events: Iterable[Event], root: int | None) -> tuple[list[NamedEvent], 
             what = _image(event.image) if event.image else UNKNOWN
             known.program = known.program or what
         elif isinstance(event, ThreadCreate):
-            known.count += 1
-            known.threads[event.tid] = known.count
-            what = f"thread{known.count}"
+            known.threads += 1
+            threads[event.tid] = (known, what := f"thread{known.threads}")
         elif isinstance(event, ThreadExit):
-            number = known.threads.get(event.tid)
-            what = "other" if number is None else f"thread{number}"
-        found.append((event, known, what, _actor(event, processes, creator)))
+            what = _thread_of(known, event.tid, threads)
+        found.append((event, known, what, _actor(event, processes, threads, creator)))
     programs: Counter[str] = Counter()
     for process in order:
         if not process.own:
@@ -165,14 +161,31 @@ class _Actor(NamedTuple):
         return f"{self.process.name}/{self.thread}" if self.process.name else self.thread
 
 
+_Threads: TypeAlias = dict[int, tuple[_Process, str]]
+"""TID → its process and which thread of that it is; of a TID that came back the latest."""
+
+
+def _thread_of(process: _Process, tid: int | None, threads: _Threads) -> str:
+    known = None if tid is None else threads.get(tid)
+    return known[1] if known is not None and known[0] is process else "other"
+
+
 @lru_cache(maxsize=4096)
 def _image(path: str) -> str:
     """An image by its base name; a # in it is not that of a second time."""
-    return base_name(path)[:MAX_NAME].replace("#", "%23")
+    return base_name(path)[:MAX_NAME].replace("%", "%25").replace("#", "%23")
+
+
+def image_named(what: str) -> str | None:
+    """The base name that an image goes by in an :class:`EventName`; None: it has none, or is not told."""
+    return None if what == UNKNOWN else what.replace("%23", "#").replace("%25", "%")
 
 
 def _actor(
-    event: Event, processes: dict[int, _Process], creator: tuple[int | None, int | None]
+    event: Event,
+    processes: dict[int, _Process],
+    threads: _Threads,
+    creator: tuple[int | None, int | None],
 ) -> str | _Actor | None:
     """Who did it.
 
@@ -188,14 +201,10 @@ def _actor(
         if tid is None:
             return None
         # A recording may tell the thread alone, and a TID stands for one thread of the whole system.
-        among = (process for process in processes.values() if tid in process.threads)
-        process = next(among, None)
-        if process is None:
-            return "parent" if tid == creator[1] else "other"
-    else:
-        known = processes.get(pid)
-        if known is None:
-            return "parent" if pid == creator[0] else "other"
-        process = known
-    number = None if tid is None else process.threads.get(tid)
-    return _Actor(process, "other" if number is None else f"thread{number}")
+        if tid in threads:
+            return _Actor(*threads[tid])
+        return "parent" if tid == creator[1] else "other"
+    process = processes.get(pid)
+    if process is None:
+        return "parent" if pid == creator[0] else "other"
+    return _Actor(process, _thread_of(process, tid, threads))

@@ -11,7 +11,7 @@ from typing import Final
 
 from harness.mining.partialorder import Chain, Events, PartialOrder, Together
 from harness.mining.relations import Pair, Relations
-from harness.mining.roles import EventName
+from harness.mining.roles import MAX_AGAIN, MAX_NAME, UNKNOWN, EventName, image_named
 from harness.mining.selection import Selection
 from harness.mining.statistics import at_most
 
@@ -142,7 +142,7 @@ class _Writer:
             if self._uses[variable] > 1:
                 fields.append(f"{field}: ${variable}")
         if name.kind == "image_load":
-            fields.append(f"image: {_text(_unescaped(name.what))}")
+            fields += _image_field(name)
         if own and name in self._shared:
             fields += self._context(name)
         return f"{name.kind}: {{{', '.join(fields)}}}" if fields else f"{name.kind}: any"
@@ -162,14 +162,14 @@ class _Writer:
         """Any event that goes by the name, however often it came before."""
         own = self._of_process and not name.process
         pid = f"${PROCESS}" if own else "any"
-        return f"image_load: {{pid: {pid}, image: {_text(_unescaped(name.what))}}}"
+        return f"image_load: {{{', '.join([f'pid: {pid}', *_image_field(name)])}}}"
 
     # --- how often, and what only some instances hold ---
 
     def _times(self) -> Iterator[str]:
         """For each shared image how often it comes, and which of the others it comes before or after."""
         relations = self._relations
-        own = [name for name in self._order.events if name.kind == "image_load" and not name.process]
+        own = filter(_own_image, self._order.events)
         some = [name for name in relations.occasional if _plain_image(name)]
         once = [name for name in some if relations.multiplicity(name)[1] == 1]
         yield "  # how often these come, and on which side of them what only some instances hold"
@@ -180,7 +180,10 @@ class _Writer:
             ahead = [other for other in some if self._always(name, other) and other.first != name.first]
             behind = [other for other in once if self._always(other, name) and other.first != name.first]
             not_before = [name, *self._nearest(ahead, name, later=True)]
-            not_after = [*self._nearest(behind, name, later=False), *([name] if least == most else [])]
+            not_after = [
+                *self._nearest(behind, name, later=False),
+                *([name] if least == most < MAX_AGAIN else []),
+            ]
             before = f"{{never: [{', '.join(f'{{{self._any_such(each)}}}' for each in not_before)}]}}"
             after = f", {{never: [{', '.join(f'{{{self._any_such(each)}}}' for each in not_after)}]}}"
             each_time = f"{before}, {{{self._any_such(name)}}}"
@@ -243,7 +246,11 @@ class _Writer:
 
 def _plain_image(name: EventName) -> bool:
     """An image of the process itself, the first time."""
-    return name.kind == "image_load" and not name.process and name.nth == 1
+    return _own_image(name) and name.nth == 1
+
+
+def _own_image(name: EventName) -> bool:
+    return name.kind == "image_load" and not name.process and name.what != UNKNOWN
 
 
 def _names(parts: Iterable[Events]) -> Iterator[EventName]:
@@ -254,29 +261,39 @@ def _names(parts: Iterable[Events]) -> Iterator[EventName]:
             yield from _names(part.parts)
 
 
-def _unescaped(what: str) -> str:
-    return what.replace("%23", "#")
+def _image_field(name: EventName) -> list[str]:
+    """The field that says which image it is; none of one that has no name."""
+    image = image_named(name.what)
+    return [] if image is None else [f"image: {_text(image, cut=len(image) >= MAX_NAME)}"]
 
 
-def _text(value: str) -> str:
-    """A text that means itself: no glob, no variable, no word of the language."""
-    if _SAFE.fullmatch(value) and value not in (
-        "any",
-        "null",
-        "true",
-        "false",
-        "yes",
-        "no",
-        "on",
-        "off",
-        "y",
-        "n",
+def _text(value: str, *, cut: bool = False) -> str:
+    """A text that means itself: no glob, no variable, no word of the language.
+
+    :param cut: it may go on.
+    """
+    if (
+        not cut
+        and _SAFE.fullmatch(value)
+        and value
+        not in (
+            "any",
+            "null",
+            "true",
+            "false",
+            "yes",
+            "no",
+            "on",
+            "off",
+            "y",
+            "n",
+        )
     ):
         return value if not re.fullmatch(r"[0-9_.+-]*(e[0-9+-]*)?|0[xob].*", value) else json.dumps(value)
     escaped = re.sub(r"[*?\[]", lambda found: f"[{found[0]}]", value)
     if escaped[:1] == "$" or escaped == "any":
         escaped = f"[{escaped[0]}]{escaped[1:]}"
-    return json.dumps(escaped)
+    return json.dumps(f"{escaped}*" if cut else escaped)
 
 
 def _variable(process: str, thread: str = "") -> str:

@@ -43,8 +43,8 @@ class Selection:
 
 
 def base_name(image: str) -> str:
-    """The last component of a path, in lower case."""
-    return image.replace("/", "\\").rpartition("\\")[2].lower()
+    """The last component of an NT path, in lower case."""
+    return image.rpartition("\\")[2].lower()
 
 
 def parse_selections(texts: Sequence[str]) -> Selection:
@@ -73,7 +73,7 @@ def parse_selections(texts: Sequence[str]) -> Selection:
                 )
             cuts.append((text, Selection("marker", first=first, last=last)))
         else:
-            name = base_name(value)
+            name = base_name(value.replace("/", "\\"))
             if not name:
                 raise UsageError(f"{text!r} names no program", hint="write image=notepad.exe")
             cuts.append((text, Selection("image" if key == "image" else "tree", name)))

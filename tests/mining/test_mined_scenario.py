@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from launches import launch, write_trace
 
+from harness.events import ImageLoad
 from harness.mining.relations import Miner, Relations
 from harness.mining.roles import named
 from harness.mining.scenariofile import scenario_text
@@ -125,8 +126,38 @@ def test_a_partial_order_that_no_list_shows_is_said_in_full() -> None:
     assert outcomes(scenario, [*lives, *broken]) == [Outcome.PASSED] * 4 + [Outcome.BROKEN] * 3
 
 
+def test_what_comes_very_often_may_come_more_often() -> None:
+    lives = [f"+ t a.exe {'b.dll ' * count} x1 -" for count in (20, 20)]
+    assert outcomes(mined(lives), [*lives, f"+ t a.exe {'b.dll ' * 30} x1 -"]) == [Outcome.PASSED] * 3
+    assert outcomes(mined(lives), [f"+ t a.exe {'b.dll ' * 15} x1 -"]) == [Outcome.BROKEN]
+
+
+def test_an_image_without_a_name_is_any_image(tmp_path: Path) -> None:
+    events = launch("+ t a.exe b.dll c.dll x1 -")
+    events[3] = ImageLoad(index=3, pid=1000, image=None, context_pid=1000, context_tid=1001)
+    miner = Miner()
+    found, _ = named(events, 1000)
+    miner.add([(event.name, event.by) for event in found])
+    scenario = read(miner.relations(), IMAGE)
+    path = write_trace(tmp_path / "t.jsonl", events)
+    assert judge_instances(open_trace(path), scenario, IMAGE).outcome is Outcome.PASSED
+
+
 @pytest.mark.parametrize(
-    "name", ["$x.dll", "any", "null", "[a]*?.dll", "x y\"'.dll", "1e5", "0x10", "#.dll", "ü\x01.dll"]
+    "name",
+    [
+        "y" * 300 + ".dll",
+        "a%23.dll",
+        "$x.dll",
+        "any",
+        "null",
+        "[a]*?.dll",
+        "x y\"'.dll",
+        "1e5",
+        "0x10",
+        "#.dll",
+        "ü\x01.dll",
+    ],
 )
 def test_a_hostile_name_means_itself(name: str) -> None:
     words = ["+", "t", "a.exe", name, "b.dll", "x1", "-"]

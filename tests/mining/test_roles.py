@@ -97,8 +97,13 @@ def test_a_thread_id_alone_tells_a_thread_of_the_process() -> None:
 
 
 def test_names_that_look_like_a_second_time_are_kept_apart() -> None:
-    events = launch("+ x.dll x.dll x.dll#2")
-    assert names(events, 1000)[1:] == ["image_load:x.dll", "image_load:x.dll#2", "image_load:x.dll%232"]
+    events = launch("+ x.dll x.dll x.dll#2 x.dll%232")
+    assert names(events, 1000)[1:] == [
+        "image_load:x.dll",
+        "image_load:x.dll#2",
+        "image_load:x.dll%232",
+        "image_load:x.dll%25232",
+    ]
 
 
 def test_a_name_that_comes_too_often_is_left_out_and_a_long_one_is_cut() -> None:

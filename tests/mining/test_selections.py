@@ -14,6 +14,7 @@ from harness.mining.selection import MAX_TEXT, Selection, base_name, parse_selec
         ([], Selection()),
         (["image=Notepad.EXE"], Selection("image", "notepad.exe")),
         (["image=C:\\Windows\\notepad.exe"], Selection("image", "notepad.exe")),
+        (["image=C:/Windows/notepad.exe"], Selection("image", "notepad.exe")),
         (["tree=setup.exe"], Selection("tree", "setup.exe")),
         (["scenario=inject"], Selection(scenario="inject")),
         (["image=a.exe", "scenario=inject"], Selection("image", "a.exe", scenario="inject")),
@@ -46,5 +47,5 @@ def test_texts_that_mean_nothing_or_contradict_each_other(texts: list[str], says
         parse_selections(texts)
 
 
-def test_a_base_name_is_the_last_component_whatever_the_slashes() -> None:
-    assert base_name("\\Device\\x\\A.Dll") == base_name("C:/x/a.dll") == base_name("A.DLL") == "a.dll"
+def test_a_base_name_is_the_last_component() -> None:
+    assert base_name("\\Device\\x\\A.Dll") == base_name("A.DLL") == "a.dll"

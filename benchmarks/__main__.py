@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import breakpoints, callbacks, check, seeds, stall
+from benchmarks import breakpoints, callbacks, check, scale, seeds, stall
 from benchmarks.notifybench import command as notifybench
 from benchmarks.target import MAX_LINES, Series
 from harness.errors import ProcnotifyError
@@ -68,6 +68,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=2,
         metavar="N",
         help="seeds: processes (%(default)s)",
+    )
+    parser.add_argument(
+        "--events",
+        type=_between(1000, 1_000_000_000),
+        default=1_000_000,
+        metavar="N",
+        help="scale: events of the trace (%(default)s)",
     )
     options = parser.parse_args(words)
     try:
@@ -189,6 +196,26 @@ def _breakpoints(options: argparse.Namespace) -> bool:
     return True
 
 
+def _scale(options: argparse.Namespace) -> bool:
+    events = options.events // scale.LIFE * scale.LIFE
+    print(f"a trace of {events:,} events in columns, a task a process")
+    print(f"{'':<12} | {'events':>13} {'seconds':>9} {'events/s':>11} {'peak MiB':>9}")
+    with tempfile.TemporaryDirectory() as folder:
+        for task in scale.TASKS:
+            of = min(events, scale.PM4PY_EVENTS) if task == "log skeleton" else events
+            _progress(f"scale, {task} {of:,} events")
+            found = scale.measure(task, Path(folder), of)
+            if found.missing:
+                print(f"{task:<12} | left out: {found.missing}", flush=True)
+                continue
+            print(
+                f"{task:<12} | {of:>13,} {found.seconds:>9.1f} {of / found.seconds:>11,.0f}"
+                f" {found.peak / 2**20:>9.1f}",
+                flush=True,
+            )
+    return True
+
+
 _MEASUREMENTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "stall": _stall,
     "callbacks": _callbacks,
@@ -196,6 +223,7 @@ _MEASUREMENTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "seeds": _seeds,
     "check": _check,
     "orders": _orders,
+    "scale": _scale,
 }
 """By name, in the order in which they run; each says whether it could be done."""
 

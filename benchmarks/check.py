@@ -26,7 +26,7 @@ from harness.trace import Header, TraceWriter
 from harness.trace.sources import open_trace
 from harness.verdict.recording import judge_recording
 
-__all__ = ["ORDERS", "Measured", "file_check", "measure", "measure_orders"]
+__all__ = ["NEEDLE", "ORDERS", "SCENARIO", "Measured", "file_check", "lives", "measure", "measure_orders"]
 
 SCENARIO = """\
 scenario: needle
@@ -112,7 +112,7 @@ def _trace(folder: Path, events: int) -> Path:
         (folder / LINES).open("w", encoding="utf-8", newline="\n") as lines,
         TraceWriter(trace, Header(scenario="needle")) as writer,
     ):
-        for event in _lives(events):
+        for event in lives(events):
             lines.write(f"{event.line}\n")
             writer.write((event,))
         writer.finish(outcome="passed", bindings={"notepad": NEEDLE, "notepad.tid": NEEDLE + 1})
@@ -143,15 +143,18 @@ def _probe(number: int) -> str:
     return f"probe-{number:05}.dll"
 
 
-def _lives(events: int) -> Iterator[Event]:
-    """Whole lives of processes, ten events each; the one looked for is the last."""
-    every = events // 10 // PROBES or 1
+def lives(events: int, probes: int = PROBES) -> Iterator[Event]:
+    """Whole lives of processes, ten events each; the one looked for is the last.
+
+    :param probes: of so many lives, spread evenly, the last image is one that no other maps.
+    """
+    every = events // 10 // max(probes, 1) or 1
     for index in range(0, events, 10):
         pid = NEEDLE if index + 10 >= events else 4 * (index // 10 % POOL + 1)
         tid = pid + 1
         where = {"context_pid": pid, "context_tid": tid}
         number, rest = divmod(index // 10, every)
-        images = (*IMAGES[:-1], IMAGES[-1] if rest or number >= PROBES else _probe(number))
+        images = (*IMAGES[:-1], IMAGES[-1] if rest or number >= probes else _probe(number))
         life: list[Event] = [
             ProcessCreate(index=index, pid=pid, parent_pid=4, seq=index + 1, time=index, line="created")
         ]

@@ -148,6 +148,17 @@ ACTIONS: dict[str, Action] = {
             binds_words="`$NAME` its PID, `$NAME.tid` its first TID",
         ),
         Action(
+            "launch_for",
+            (
+                _PROCESS,
+                ActionField("image", FieldType.PROGRAM, "IMAGE"),
+                ActionField("args", FieldType.ARGUMENTS, "[ARGUMENTS]", required=False),
+            ),
+            "starts a program as another process's child, as PROC_THREAD_ATTRIBUTE_PARENT_PROCESS does",
+            binds=(("", "child_pid"), (".tid", "child_tid")),
+            binds_words="`$NAME` its PID, `$NAME.tid` its first TID",
+        ),
+        Action(
             "run",
             (
                 ActionField(

@@ -90,6 +90,12 @@ BUGS: Final[dict[str, Bug]] = {
         (_C,),
         r"0x000000ce(.*\n)*.*UnloadThreads: .*PsCreateSystemThread at .*DriverEntry",
     ),
+    "trusts-parent-id": Bug(
+        "JKornev/hidden#2",
+        "identity",
+        (_B,),
+        r"process_create .*: creating_pid \d+ is printed, \d+ was told",
+    ),
     "appends-images-twice": Bug(
         "HydraDragonAntivirus/HydraDragonAntivirus#878",
         "duplicates",

@@ -17,21 +17,50 @@ static DWORD WaitForEnd(HANDLE Object)
     }
 }
 
+/* What Windows Vista brought: STARTUPINFOEXW, and the attribute that says whose child a process is. */
+#define WITH_ATTRIBUTES 0x00080000
+#define PARENT_ATTRIBUTE 0x00020000
+
+typedef struct STARTUP {
+    STARTUPINFOW Info;
+    PVOID Attributes;
+} STARTUP;
+
+typedef BOOL(WINAPI *INITIALIZE_LIST)(PVOID List, DWORD Count, DWORD Flags, PSIZE_T Size);
+typedef BOOL(WINAPI *UPDATE_ATTRIBUTE)(
+    PVOID List, DWORD Flags, DWORD_PTR Attribute, PVOID Value, SIZE_T Size, PVOID Before, PSIZE_T Returned);
+
+/* FALSE with a last error; *Parent has to stay where it is. */
+static BOOL NameParent(STARTUP *Startup, PHANDLE Parent)
+{
+    static ULONG_PTR Room[16];
+    const HMODULE Kernel = GetModuleHandleW(L"kernel32.dll");
+    const INITIALIZE_LIST Initialize =
+        (INITIALIZE_LIST)(ULONG_PTR)GetProcAddress(Kernel, "InitializeProcThreadAttributeList");
+    const UPDATE_ATTRIBUTE Update = (UPDATE_ATTRIBUTE)(ULONG_PTR)GetProcAddress(Kernel, "UpdateProcThreadAttribute");
+    SIZE_T Size = sizeof(Room);
+
+    if (Initialize == NULL || Update == NULL)
+        return FALSE;
+    Startup->Info.cb = sizeof(*Startup);
+    Startup->Attributes = Room;
+    return Initialize(Room, 1, 0, &Size) && Update(Room, 0, PARENT_ATTRIBUTE, Parent, sizeof(*Parent), NULL, NULL);
+}
+
 /*
  * The child gets no handle and no console of ours: one that inherited our standard output would keep whoever
  * waits for its end waiting, and a console of its own would bring a conhost.exe into the trace.
  */
-static BOOL Launch(ARGUMENTS *Arguments, RESULT *Result)
+static BOOL Start(ARGUMENTS *Arguments, STARTUP *Startup, RESULT *Result)
 {
     static WCHAR CommandLine[ARGUMENT_CAPACITY];
-    STARTUPINFOW Startup = {.cb = sizeof(Startup)};
+    const DWORD Flags = DETACHED_PROCESS | (Startup->Attributes != NULL ? WITH_ATTRIBUTES : 0);
     PROCESS_INFORMATION Child;
 
     if (*Arguments->Rest == L'\0')
         return FALSE;
     lstrcpynW(CommandLine, Arguments->Rest, ARGUMENT_CAPACITY);
-    if (!CreateProcessW(
-            NULL, CommandLine, NULL, NULL, FALSE, DETACHED_PROCESS, NULL, NULL, &Startup, &Child)) {
+    if (!CreateProcessW(NULL, CommandLine, NULL, NULL, FALSE, Flags, NULL, NULL, &Startup->Info, &Child)) {
         Result->Status = GetLastError();
         return TRUE;
     }
@@ -40,6 +69,35 @@ static BOOL Launch(ARGUMENTS *Arguments, RESULT *Result)
     CloseHandle(Child.hThread);
     CloseHandle(Child.hProcess);
     return TRUE;
+}
+
+static BOOL Launch(ARGUMENTS *Arguments, RESULT *Result)
+{
+    STARTUP Startup = {.Info.cb = sizeof(Startup.Info)};
+
+    return Start(Arguments, &Startup, Result);
+}
+
+static BOOL LaunchFor(ARGUMENTS *Arguments, RESULT *Result)
+{
+    STARTUP Startup = {.Attributes = NULL};
+    BOOL Understood = TRUE;
+    DWORD ProcessId;
+    HANDLE Parent;
+
+    if (!TakeNumber(Arguments, &ProcessId))
+        return FALSE;
+    Parent = OpenProcess(PROCESS_CREATE_PROCESS, FALSE, ProcessId);
+    if (Parent == NULL) {
+        Result->Status = GetLastError();
+        return TRUE;
+    }
+    if (NameParent(&Startup, &Parent))
+        Understood = Start(Arguments, &Startup, Result);
+    else
+        Result->Status = GetLastError();
+    CloseHandle(Parent);
+    return Understood;
 }
 
 /* Waits for the end of the program, which is ended where that takes too long. */
@@ -245,6 +303,7 @@ static BOOL Exit(ARGUMENTS *Arguments, RESULT *Result)
 
 const ACTION_ENTRY Actions[] = {
     {L"launch", "launch", Launch},
+    {L"launch-for", "launch-for", LaunchFor},
     {L"run", "run", Run},
     {L"terminate", "terminate", Terminate},
     {L"create-thread", "create-thread", CreateOwnThread},

@@ -19,7 +19,8 @@
 #define OUTPUT_PIECE 64
 
 static PCSTR Usage =
-    "usage: actor.exe [--id N] launch IMAGE [ARGUMENTS] | run MS IMAGE [ARGUMENTS] | terminate PID [CODE] | create-thread | "
+    "usage: actor.exe [--id N] launch IMAGE [ARGUMENTS] | launch-for PID IMAGE [ARGUMENTS] | "
+    "run MS IMAGE [ARGUMENTS] | terminate PID [CODE] | create-thread | "
     "create-remote-thread PID | load-library PATH [TIMES] | free-library PATH | inject PID PATH | sleep MS | "
     "exit CODE | open-device NAME | ioctl PID CODE INPUT LENGTH BUFFER PENDING | "
     "read-device PID LENGTH OFFSET PENDING | write-device PID INPUT OFFSET PENDING | await-io PID | "

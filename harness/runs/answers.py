@@ -14,6 +14,7 @@ __all__ = ["note_of_answer", "require_answer"]
 
 _FILE_NOT_FOUND = 2
 _ACCESS_DENIED = 5
+_LAUNCHES = ("launch", "launch_for")
 """What a program that a driver's callback refused usually fails to start with."""
 _IO_PENDING = 997
 """What an overlapped request ends with that is not completed yet."""
@@ -80,9 +81,9 @@ def _refuse_status(step: ActorStep, result: ActionResult, wanted: int, what: str
         raise DriverFault(f"{what} {ended}{words}", hint=_device_hint(step, status))
     if status == 0:
         raise DriverFault(f"{what} succeeded{words}", hint="what should have refused it did not")
-    refused = step.action.key == "launch" and status == _ACCESS_DENIED and not words
+    refused = step.action.key in _LAUNCHES and status == _ACCESS_DENIED and not words
     hint = f"where a driver is to refuse it, write status: {status} in the step" if refused else ""
-    if step.action.key == "launch" and status == _FILE_NOT_FOUND:
+    if step.action.key in _LAUNCHES and status == _FILE_NOT_FOUND:
         hint = _programs_hint(step, result)
     raise GuestError(f"{what} did not happen: {win32_words(status)}{words}", hint=hint)
 

@@ -34,6 +34,11 @@ COMMAND_LINES = [
         ["launch", r"C:\procnotify\actor.exe", "sleep", "20"],
         "launch actor.exe sleep 20",
     ),
+    (
+        "launch_for: {process: $a, image: notepad.exe, args: [x]}",
+        ["launch-for", "200", "notepad.exe", "x"],
+        "launch_for $a notepad.exe x",
+    ),
     ("terminate: $a", ["terminate", "200", "0"], "terminate $a"),
     ("terminate: {process: 8, code: 3}", ["terminate", "8", "3"], "terminate 8"),
     ("create_thread", ["create-thread"], "create_thread"),

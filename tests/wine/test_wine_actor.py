@@ -51,6 +51,13 @@ def test_launch_starts_the_program_with_its_arguments(prefix) -> None:
     assert begin < said.index(f"[actor] end launch id=3 pid={result['pid']} status=0\n")
 
 
+def test_launch_for_makes_another_process_the_parent(prefix, sleeper: int) -> None:
+    result = act(prefix, "launch-for", sleeper, ACTOR, "--id", 4, "exit", 9)
+    assert (result["action"], result["status"]) == ("launch-for", 0)
+    prefix.wait_for(f"[actor] end exit id=4 pid={result['child_pid']} status=0")
+    assert act(prefix, "launch-for", 999999, ACTOR, "exit", code=1)["status"] == ERROR_INVALID_PARAMETER
+
+
 def test_terminate_ends_the_process(prefix, sleeper: int) -> None:
     assert act(prefix, "create-remote-thread", sleeper)["status"] == 0
     assert act(prefix, "terminate", sleeper, 7)["status"] == 0

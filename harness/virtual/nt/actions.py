@@ -142,7 +142,13 @@ class Actor:
 
     def launch(self, thread: Thread, words: list[str]) -> Call:
         image = take_word(words)
-        started = yield from self.win32.create_process(thread, image, tuple(words))
+        return self._launched((yield from self.win32.create_process(thread, image, tuple(words))))
+
+    def launch_for(self, thread: Thread, words: list[str]) -> Call:
+        parent, image = take_number(words), take_word(words)
+        return self._launched((yield from self.win32.create_child_of(parent, thread, image, tuple(words))))
+
+    def _launched(self, started: Result) -> Result:
         if started.status == ERROR_FILE_NOT_FOUND:
             return Result(started.status, {"programs": " ".join(self._system.store.programs())})
         return started
@@ -234,6 +240,7 @@ class Actor:
 
 _DO: dict[str, _Do] = {
     "launch": Actor.launch,
+    "launch-for": Actor.launch_for,
     "run": Actor.run,
     "terminate": Actor.terminate,
     "create-thread": Actor.create_thread,

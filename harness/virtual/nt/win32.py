@@ -44,6 +44,7 @@ PROTECTED = frozenset(
 )
 """Processes that nobody may open for termination or for writing (protected processes)."""
 PROCESS_TERMINATE, SYNCHRONIZE = 0x1, 0x10_0000
+PROCESS_CREATE_PROCESS = 0x80
 INJECTION_ACCESS = 0x2 | 0x8 | 0x10 | 0x20 | 0x400
 """What the helper asks for to create a thread in a process: PROCESS_CREATE_THREAD, PROCESS_VM_OPERATION,
 PROCESS_VM_READ, PROCESS_VM_WRITE, PROCESS_QUERY_INFORMATION."""
@@ -116,6 +117,13 @@ class Win32:
         yield created
         caller.in_kernel = False
         return Result(0, {"child_pid": process.pid, "child_tid": process.threads[0].tid})
+
+    def create_child_of(self, pid: int, caller: Thread, name: str, arguments: tuple[str, ...]) -> Call:
+        """OpenProcess of the one that is to be the parent, and :meth:`create_process`."""
+        parent = yield from self._open(pid, PROCESS_CREATE_PROCESS)
+        if isinstance(parent, Result):
+            return parent
+        return (yield from self.create_process(caller, name, arguments, parent))
 
     def terminate_process(self, pid: int, code: int) -> Call:
         """OpenProcess, TerminateProcess, and the wait for its end."""

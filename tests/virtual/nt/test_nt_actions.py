@@ -35,6 +35,10 @@ def test_the_result_has_the_helpers_keys_in_the_helpers_order(target: VirtualTar
         (["launch", r"C:\Windows\System32\kernel32.dll"], 193),
         (["launch", "notes.exe"], 193),
         (["launch"], 160),
+        (["launch-for", "99996", "notepad.exe"], 87),
+        (["launch-for", "4", "notepad.exe"], 5),
+        (["launch-for", "x", "notepad.exe"], 160),
+        (["launch-for", "4"], 160),
         (["terminate", "99996"], 87),
         (["terminate", "4"], 5),
         (["terminate", "x"], 160),
@@ -80,7 +84,7 @@ def test_a_64_bit_helper_does_not_inject_into_a_32_bit_process(target: VirtualTa
 
 @pytest.mark.parametrize("argv", [[], ["dance"], ["--id", "3", "launch"]])
 def test_an_unknown_action_names_the_known_ones(target: VirtualTarget, argv: list[str]) -> None:
-    with pytest.raises(GuestError, match="its actions are launch, run, terminate"):
+    with pytest.raises(GuestError, match="its actions are launch, launch-for, run, terminate"):
         target.act(argv, 1)
 
 

@@ -19,7 +19,7 @@ from harness.order.judgeable import judgeable
 from harness.order.promises import count_promises
 from harness.scenario import parse
 
-CASES = int(os.environ.get("PROCNOTIFY_ORDER_CASES", "1200")) // 6
+CASES = int(os.environ.get("PROCNOTIFY_ORDER_CASES", "1200")) // 20
 
 
 def judged(expect: str, trace: list[Event], kind: str = "image_load") -> CheckResult:

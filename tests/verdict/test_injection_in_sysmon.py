@@ -11,6 +11,7 @@ from harness.events import ImageLoad, ProcessCreate, ThreadCreate
 from harness.mining.selection import parse_selections
 from harness.outcome import Outcome
 from harness.scenario import Scenario, parse
+from harness.trace.conversion import convert
 from harness.trace.sources import open_trace
 from harness.verdict.perinstance import judge_instances
 from harness.verdict.recording import judge_recording
@@ -85,6 +86,15 @@ def test_an_injector_that_did_not_do_it_is_not_passed(recording: Path) -> None:
     wrong = [*PIDS[:2], "injector=3904"]
     verdict = judge_recording(open_trace(recording), injected(ends=False), bind=wrong)
     assert verdict.outcome is Outcome.BROKEN
+
+
+def test_a_converted_log_proves_no_more(recording: Path, tmp_path: Path) -> None:
+    out = tmp_path / "t.jsonl"
+    convert(open_trace(recording), out)
+    whole = [judge_recording(open_trace(path), injected(ends=False), bind=PIDS) for path in (recording, out)]
+    assert whole[0].outcome is whole[1].outcome is Outcome.PASSED
+    assert whole[0].not_judged_lines == whole[1].not_judged_lines
+    assert whole[0].held == whole[1].held
 
 
 def test_instance_by_instance_no_order_among_images_is_judged_either(tmp_path: Path) -> None:

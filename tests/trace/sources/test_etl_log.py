@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from etl_file import BUFFER, START, EtlEvent, etl_file, image_load, process_start, thread
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import TraceError
@@ -113,6 +113,7 @@ def test_a_buffer_that_cannot_be_is_refused(tmp_path: Path, place: int, data: by
     assert words in source.damage
 
 
+@settings(max_examples=30)  # the library is slow
 @given(noise=st.binary(min_size=1, max_size=12), place=st.integers(0x50, BUFFER * 2 + 400))
 def test_noise_never_raises_what_nobody_foresaw(
     noise: bytes, place: int, tmp_path_factory: pytest.TempPathFactory

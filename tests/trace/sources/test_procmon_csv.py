@@ -15,6 +15,7 @@ from harness.errors import TraceError
 from harness.events import Event, ImageLoad, ProcessCreate, ProcessExit, ThreadCreate, ThreadExit
 from harness.trace.sources import open_trace
 from harness.trace.sources.procmon import ProcmonCsv
+from harness.trace.sources.procmon.rows import MAX_FIELD
 
 SECOND = 10_000_000
 LIFE = [
@@ -132,11 +133,21 @@ def test_a_damaged_row_ends_the_events_and_is_named(tmp_path: Path, good: str, b
     assert source.damage in source.footer.reason
 
 
+def test_a_field_longer_than_any_is_damage(tmp_path: Path) -> None:
+    whole = row("1:00:00.0000000 AM", 8, "ReadFile", detail="x" * MAX_FIELD)
+    source = ProcmonCsv(written(tmp_path / "x", export(whole)))
+    assert list(source) == []
+    assert source.damage == ""
+    source = ProcmonCsv(written(tmp_path / "x", export([*whole[:6], whole[6] + "x", *whole[7:]])))
+    assert list(source) == []
+    assert "field larger than field limit" in source.damage
+
+
 def test_cut_anywhere_it_gives_a_part_and_says_so(tmp_path: Path) -> None:
     data = export(*LIFE).encode("utf-8-sig")
     ends = [place + 1 for place in range(len(data)) if data[: place + 1].endswith(b'"4"\r\n')]
     header = data.index(b"\r\n") + 2
-    for size in range(header, len(data)):
+    for size in range(header, len(data), 3):
         path = tmp_path / "x"
         path.write_bytes(data[:size])
         source = ProcmonCsv(path)

@@ -91,8 +91,8 @@ def run(
     :param seed: of the first repetition; None for each scenario's own, or 1.
     :param repeat: run everything so often, with seed, seed+1, ...
     :param fail_fast: stop after the first run that does not pass.
-    :param policy: who goes first in the virtual target where the order is open: ``default`` or ``random``;
-        None for each scenario's own, or ``default``.
+    :param policy: who goes first in the virtual target where the order is open: ``default``,
+        ``random``, ``urw``, ``pct`` or ``pos``; None for each scenario's own, or ``default``.
     :param processors: how many the virtual target has, 1 to 8; None for each scenario's own, or 2.
     :param print_masks: which debug prints pass: component → mask, ``{"DEFAULT": 0xF}`` for a plain DbgPrint;
         None for Windows' own choice, errors alone. It comes before a scenario's own.

@@ -25,6 +25,7 @@ INTERRUPTED = 130
 COMMANDS = {
     "try": "load a driver on the virtual target and show what it does",
     "run": "run scenarios on a machine and check the callback order",
+    "explore": "look for the interleavings that break a driver",
     "matrix": "run scenarios on many machines, with many debuggers and drivers",
     "doctor": "find the broken link between a machine and a verdict",
     "check": "check a recorded trace against a scenario",

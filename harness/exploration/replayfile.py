@@ -228,7 +228,7 @@ def read_replay(path: Path) -> ReplayFile:
     except OSError as error:
         raise UsageError(
             f"cannot read the replay file {path}: {error.strerror or error}",
-            hint=f"give a *{SUFFIX} as it was written",
+            hint=f"give a *{SUFFIX} that `procnotify explore` wrote",
         ) from None
     try:
         version = msgspec.json.decode(data, type=_Versioned).replay
@@ -240,7 +240,7 @@ def read_replay(path: Path) -> ReplayFile:
         replay = msgspec.json.decode(data, type=ReplayFile)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(
-            f"{path} is no replay file: {error}", hint=f"give a *{SUFFIX} as it was written"
+            f"{path} is no replay file: {error}", hint=f"give a *{SUFFIX} that `procnotify explore` wrote"
         ) from None
     for mistake in _mistakes(replay):
         raise UsageError(f"{path} is no proper replay file: {mistake}", hint="take it as it was written")

@@ -11,7 +11,7 @@ from harness.runs.result import RunResult
 from harness.runs.rig import Rig
 from harness.runs.runner import run_scenario
 from harness.scenario import Scenario
-from harness.virtual.dispatcher.schedule import difference
+from harness.virtual.dispatcher.schedule import RecordingPolicy, difference
 
 __all__ = ["play_back", "replaying_rig", "require_repeated"]
 
@@ -27,7 +27,7 @@ def replaying_rig(rig: Rig, replay: ReplayFile) -> Rig:
         witness=replay.witness,
         strict=replay.strict,
         choices=replay.schedule.choices,
-        keeps_schedules=True,
+        scheduling=RecordingPolicy,
     )
 
 

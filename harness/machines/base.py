@@ -13,7 +13,8 @@ from harness.guests.base import Guest
 from harness.machines.access import GuestAccess
 from harness.printmasks import PrintMasks
 from harness.scenario.model import Pattern
-from harness.virtual.dispatcher.schedule import Schedule
+from harness.virtual.dispatcher.policy import Policy
+from harness.virtual.dispatcher.schedule import RecordingPolicy, Schedule
 from harness.virtual.interfaces import DebugPort, ImageModule
 
 __all__ = [
@@ -52,8 +53,8 @@ class BootOptions:
     choices: Mapping[int, int] | None = None
     """Of the schedule that is played back, whatever the policy
     (:attr:`harness.virtual.dispatcher.schedule.Schedule.choices`); None: the policy chooses."""
-    keeps_schedule: bool = False
-    """What the policy answers is recorded."""
+    scheduling: Callable[[Policy], RecordingPolicy] | None = None
+    """Has the policy's answers recorded, in a machine in this process; None: nobody does."""
     tells_calls: bool = False
     """Drivers' calls that may fail are recorded, of a machine that is a :class:`CallFailingMachine`."""
     fails: CallPlace | None = None

@@ -26,7 +26,7 @@ from harness.virtual.callbackevents import callback_events
 from harness.virtual.cpu.hardware import Hardware
 from harness.virtual.dispatcher.policies import POLICIES, check_policy, make_policy
 from harness.virtual.dispatcher.policy import Policy
-from harness.virtual.dispatcher.schedule import REPLAY, RecordingPolicy, ReplayPolicy
+from harness.virtual.dispatcher.schedule import REPLAY, ReplayPolicy
 from harness.virtual.interfaces import MAX_PROCESSORS, DebugPort
 from harness.virtual.kernel.callfailures import CallFailures
 from harness.virtual.kernel.loader import check_driver_file
@@ -119,7 +119,7 @@ class VirtualMachine:
         chooser: Policy
         chooser = make_policy(policy, boot.seed) if boot.choices is None else ReplayPolicy(boot.choices)
         self._failures = CallFailures(boot.fails) if boot.tells_calls else None
-        recording = RecordingPolicy(chooser) if boot.keeps_schedule else None
+        recording = None if boot.scheduling is None else boot.scheduling(chooser)
         booted = boot_target(
             port,
             seed=boot.seed,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.debuggers.base import Release
@@ -54,6 +55,8 @@ class RunResult:
     """The standing rules that a driver broke."""
     agreement: Agreement | None = None
     """How far the driver's lines agree with what the target saw; None: they were not held against that."""
+    bindings: Mapping[str, int] = field(default_factory=dict)
+    """What the steps bound: PIDs and TIDs."""
     schedule: Schedule | None = None
     """What the policy answered, where that is kept."""
     events_sha256: str = ""

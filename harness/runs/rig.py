@@ -21,6 +21,8 @@ from harness.runs.steps import GuestDriver
 from harness.runs.trace_folder import TraceFolder
 from harness.runs.watch import Watch
 from harness.scenario.model import Scenario
+from harness.virtual.dispatcher.policy import Policy
+from harness.virtual.dispatcher.schedule import RecordingPolicy
 
 __all__ = ["PROBE", "GuestFiles", "KeptTraces", "Rig"]
 
@@ -88,8 +90,8 @@ class Rig:
     """How often a run whose rig failed is begun anew from the machine's clean state."""
     choices: Mapping[int, int] | None = None
     """See :class:`~harness.machines.base.BootOptions`."""
-    keeps_schedules: bool = False
-    """The result of a run without a debugger has the schedule."""
+    scheduling: Callable[[Policy], RecordingPolicy] | None = None
+    """The same; the result of a run has the schedule then."""
     tells_calls: bool = False
     """See :class:`~harness.machines.base.BootOptions`."""
     fails: CallPlace | None = None
@@ -124,7 +126,7 @@ class Rig:
                 processors=self.processors,
                 print_masks=self.print_masks,
                 choices=self.choices,
-                keeps_schedule=self.keeps_schedules,
+                scheduling=self.scheduling,
             )
         return BootOptions(
             seed,
@@ -134,7 +136,7 @@ class Rig:
             self.processors or scenario.processors,
             {**scenario.print_masks, **self.print_masks},
             self.choices,
-            self.keeps_schedules,
+            self.scheduling,
             self.tells_calls,
             self.fails,
         )

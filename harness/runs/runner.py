@@ -80,7 +80,7 @@ def _run_once(rig: Rig, scenario: Scenario, seed: int) -> RunResult:
     rig.emit(RunStarted(scenario.name, scenario.path, seed, len(scenario.steps)))
     capture = (DirectCapture if rig.open_debugger is None else Capture)(rig, scenario, seed)
     started = monotonic()
-    repeatable = rig.keeps_schedules or rig.choices is not None
+    repeatable = rig.scheduling is not None or rig.choices is not None
 
     def result(verdict: Verdict, footer: str, *, complete: bool) -> RunResult:
         try:
@@ -112,6 +112,7 @@ def _run_once(rig: Rig, scenario: Scenario, seed: int) -> RunResult:
             release=capture.release,
             witness=capture.witness,
             agreement=verdict.agreement,
+            bindings=dict(capture.bindings),
             schedule=capture.schedule if isinstance(capture, DirectCapture) else None,
             events_sha256=events_sha256(capture.events) if repeatable else "",
         )

@@ -36,7 +36,7 @@ def run(program: Program, policy: Policy) -> Interleaving:
         order = [running, *(other for other, rest in enumerate(left) if rest and other != running)]
         threads = [ThreadContext(4, 8 + 4 * number, 0) for number in order]
         if looking is not None:
-            looking.look(*left[running][0])
+            looking.look(threads[0].tid, *left[running][0], str)
         running = order[policy.choose(Point.MEMORY_ACCESS, partial(list, threads))]
         left[running].pop(0)
         made.append(running)

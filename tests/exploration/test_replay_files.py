@@ -30,6 +30,7 @@ from harness.runs.opening import open_rig
 from harness.runs.rig import KeptTraces, Rig
 from harness.runs.runner import run_scenario
 from harness.scenario import parse
+from harness.virtual.dispatcher.schedule import RecordingPolicy
 
 TEXT = """\
 scenario: one-program
@@ -60,7 +61,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 @pytest.fixture(scope="module")
 def recorded(rig: Rig) -> ReplayFile:
     """A run under ``random`` in which something was preempted."""
-    keeping = replace(rig, keeps_schedules=True)
+    keeping = replace(rig, scheduling=RecordingPolicy)
     scenario = parse(TEXT, Path("one-program.yaml"))
     result = run_scenario(keeping, scenario, seed=SEED)
     replay = replay_of(keeping, scenario, TEXT, result, policy="random", without_rules=frozenset())
@@ -84,7 +85,9 @@ def test_a_run_is_played_back_bit_for_bit(rig: Rig, recorded: ReplayFile, kept: 
     assert (result.events, result.events_sha256) == (recorded.found.events, recorded.found.sha256)
     assert result.schedule == recorded.schedule
     plain = run_scenario(
-        replace(rig, policy="default", keeps_schedules=True), parse(TEXT, kept), seed=recorded.machine.seed
+        replace(rig, policy="default", scheduling=RecordingPolicy),
+        parse(TEXT, kept),
+        seed=recorded.machine.seed,
     )
     assert plain.events_sha256 != recorded.found.sha256, "the schedule decides nothing here"
 

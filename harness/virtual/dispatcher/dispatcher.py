@@ -174,14 +174,17 @@ class Dispatcher:
         """Let ``thread`` execute ``program``, beginning in ``delay`` (100 ns units)."""
         self.call(delay, thread, lambda: program, activity)
 
-    def stand_aside(self, point: Point, word: int = 0, *, write: bool = True) -> int:
+    def stand_aside(
+        self, point: Point, word: int = 0, *, write: bool = True, at: Callable[[], str] = str
+    ) -> int:
         """How long (100 ns units) the policy makes what runs now stand aside, so that others begin first.
 
         :param word: number of the 8-byte word in memory that it is about to use; 0: it is none.
         :param write: it is about to write there.
+        :param at: tells where the code is, ``driver.sys+0x1234``.
         """
         if self._looking is not None:
-            self._looking.look(word, write)
+            self._looking.look(self.context.tid, word, write, at)
         chosen = self.policy.choose(point, self._able)
         return max(self._soonest()[chosen - 1][0] - self.clock.now, 1) if chosen else 0
 

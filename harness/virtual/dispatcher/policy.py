@@ -47,11 +47,13 @@ class Policy(Protocol):
 class LookingPolicy(Protocol):
     """A policy that is told what each question is about, before it is asked."""
 
-    def look(self, word: int, write: bool) -> None:
+    def look(self, thread: int, word: int, write: bool, at: Callable[[], str]) -> None:
         """The access that the question is about.
 
+        :param thread: TID of the thread that runs.
         :param word: number of the 8-byte word in memory; 0 for a call into the kernel.
         :param write: it writes there.
+        :param at: tells where the code is, ``driver.sys+0x1234``; empty for a call.
         """
 
 

@@ -125,7 +125,7 @@ class PartialOrderSampling:
         self._uses: dict[int, tuple[int, bool]] = {}
         self._about = (0, True)
 
-    def look(self, word: int, write: bool) -> None:
+    def look(self, thread: int, word: int, write: bool, at: Callable[[], str]) -> None:
         """See :class:`~harness.virtual.dispatcher.policy.LookingPolicy`."""
         self._about = (word, write)
 

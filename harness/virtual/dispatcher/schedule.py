@@ -72,10 +72,10 @@ class RecordingPolicy:
         self._points = hashlib.sha256()
         self._looking = policy if isinstance(policy, LookingPolicy) else None
 
-    def look(self, word: int, write: bool) -> None:
+    def look(self, thread: int, word: int, write: bool, at: Callable[[], str]) -> None:
         """See :class:`~harness.virtual.dispatcher.policy.LookingPolicy`."""
         if self._looking is not None:
-            self._looking.look(word, write)
+            self._looking.look(thread, word, write, at)
 
     def choose(self, point: Point, able: Callable[[], Sequence[ThreadContext]]) -> int:
         """See :class:`~harness.virtual.dispatcher.policy.Policy`."""
@@ -88,6 +88,11 @@ class RecordingPolicy:
         self._steps += 1
         self._points.update(_CODES[point])
         return chosen
+
+    @property
+    def steps(self) -> int:
+        """How many questions were asked by now."""
+        return self._steps
 
     def schedule(self) -> Schedule:
         """What was answered by now."""

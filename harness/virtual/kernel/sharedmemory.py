@@ -43,6 +43,7 @@ class SharedMemory:
         """By number of the word; None: by several."""
         self._pause = 0
         self._behind_read = False
+        self._places: dict[int, str] = {}
 
     def watch(self, bases: Iterable[int]) -> None:
         """Ask the dispatcher's policy from now on, at accesses to the 4 GB above each of the addresses."""
@@ -73,11 +74,22 @@ class SharedMemory:
         if not system.memory.is_writable(address):
             return False
         self._behind_read = False
-        self._pause = pause = system.dispatcher.stand_aside(Point.MEMORY_ACCESS, word, write=write)
+        self._pause = pause = system.dispatcher.stand_aside(
+            Point.MEMORY_ACCESS, word, write=write, at=self._place
+        )
         if not pause and not write and system.processors > 1:
-            self._pause = pause = system.dispatcher.stand_aside(Point.MEMORY_READ, word, write=False)
+            self._pause = pause = system.dispatcher.stand_aside(
+                Point.MEMORY_READ, word, write=False, at=self._place
+            )
             self._behind_read = pause > 0 and not self._locked()
         return pause > 0
+
+    def _place(self) -> str:
+        """Where the code is that stops."""
+        address = self._system.cpu.registers["rip"]
+        if address not in self._places:
+            self._places[address] = self._system.place(address)
+        return self._places[address]
 
     def _locked(self) -> bool:
         code = self._system.memory.read(self._system.cpu.registers["rip"], _INSTRUCTION)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import Final
 
+from harness.errors import UsageError
 from harness.mining.partialorder import Chain, Events, PartialOrder, Together
 from harness.mining.relations import Pair, Relations
 from harness.mining.roles import MAX_AGAIN, MAX_NAME, UNKNOWN, EventName, image_named
@@ -35,7 +36,10 @@ def scenario_text(relations: Relations, selection: Selection, *, longest: int | 
     terminated. Other instances have no steps, so the file holds for recordings alone.
 
     :param longest: target time of the longest instance, in 100 ns units; None: not told.
+    :raises UsageError: the instances share no event.
     """
+    if not relations.shared:
+        raise UsageError(f"the instances of {selection} share no event", hint="a scenario has to promise one")
     return "".join(line + "\n" for line in _Writer(relations, selection).lines(longest))
 
 

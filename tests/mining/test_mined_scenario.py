@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from launches import launch, write_trace
 
+from harness.errors import UsageError
 from harness.events import ImageLoad
 from harness.mining.relations import Miner, Relations
 from harness.mining.roles import named
@@ -197,6 +198,15 @@ def test_many_images_in_any_order_are_more_than_one_list_may_hold() -> None:
     names = [f"i{n:03}.dll" for n in range(70)]
     lives = [f"+ t a.exe {' '.join(order)} x1 -" for order in (names, names[::-1])]
     assert outcomes(mined(lives), lives) == [Outcome.PASSED] * 2
+
+
+def test_instances_that_share_nothing_give_no_scenario() -> None:
+    miner = Miner()
+    for words in ("+ a.exe", "+ b.exe"):
+        events, _ = named(launch(words), None)
+        miner.add([(event.name, event.by) for event in events])
+    with pytest.raises(UsageError, match="share no event"):
+        scenario_text(miner.relations(), parse_selections(["marker=a...b"]), longest=None)
 
 
 def test_a_run_of_a_scenario_gives_an_order_without_steps(tmp_path: Path) -> None:

@@ -194,5 +194,7 @@ def test_every_failure_is_of_an_export_and_looks_at_arguments_that_it_has() -> N
         assert failure.routine < EXPORTS[name].arguments, name
     registration = FAILURES["PsSetCreateProcessNotifyRoutine"]
     assert registration.may_fail((1, 0, 0, 0)) and not registration.may_fail((1, 1, 0, 0))
+    converts = FAILURES["RtlAnsiStringToUnicodeString"]
+    assert converts.may_fail((1, 2, 1, 0)) and not converts.may_fail((1, 2, 0, 0))
     raises = FAILURES["ExAllocatePool2"]
     assert raises.may_fail((0x42, 64, 0, 0)) and not raises.may_fail((0x62, 64, 0, 0))

@@ -60,6 +60,10 @@ def _does_not_raise_2(arguments: Arguments) -> bool:
     return not arguments[0] & _FLAG_RAISE_ON_FAILURE
 
 
+def _allocates_destination(arguments: Arguments) -> bool:
+    return bool(arguments[2] & 0xFF)
+
+
 def _registers(arguments: Arguments) -> bool:
     return not arguments[1] & 0xFF
 
@@ -108,9 +112,14 @@ _ROUTINES: Final[Mapping[CallFailure, tuple[str, ...]]] = {
         *("ZwReadFile", "ZwSetValueKey"),
     ),
     CallFailure(STATUS_DISK_FULL): ("ZwWriteFile",),
+    CallFailure(STATUS_NO_MEMORY, _allocates_destination): (
+        "RtlAnsiStringToUnicodeString",
+        "RtlUnicodeStringToAnsiString",
+    ),
     CallFailure(STATUS_NO_MEMORY): (
-        *("RtlAnsiStringToUnicodeString", "RtlDuplicateUnicodeString", "RtlStringFromGUID"),
-        *("RtlUnicodeStringToAnsiString", "ZwAllocateVirtualMemory"),
+        "RtlDuplicateUnicodeString",
+        "RtlStringFromGUID",
+        "ZwAllocateVirtualMemory",
     ),
 }
 

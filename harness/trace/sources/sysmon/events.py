@@ -92,21 +92,26 @@ class SysmonTrace(ImportedTrace):
     def _event(self, record: LogRecord) -> Seen | None:
         match record.event_id:
             case 1:
-                pids = {"pid": _pid(record, "ProcessId"), "parent_pid": _pid(record, "ParentProcessId")}
+                pids = {
+                    "pid": _number_of(record, "ProcessId"),
+                    "parent_pid": _number_of(record, "ParentProcessId"),
+                }
                 return Seen(ProcessCreate, {**pids, "image": _text(record, "Image")})
             case 5:
-                return Seen(ProcessExit, {"pid": _pid(record, "ProcessId"), "image": _text(record, "Image")})
+                return Seen(
+                    ProcessExit, {"pid": _number_of(record, "ProcessId"), "image": _text(record, "Image")}
+                )
             case 7:
                 return Seen(
-                    ImageLoad, {"pid": _pid(record, "ProcessId"), "image": _text(record, "ImageLoaded")}
+                    ImageLoad, {"pid": _number_of(record, "ProcessId"), "image": _text(record, "ImageLoaded")}
                 )
             case 8:
                 return Seen(
                     ThreadCreate,
                     {
-                        "pid": _pid(record, "TargetProcessId"),
-                        "tid": _pid(record, "NewThreadId"),
-                        "creating_pid": _pid(record, "SourceProcessId"),
+                        "pid": _number_of(record, "TargetProcessId"),
+                        "tid": _number_of(record, "NewThreadId"),
+                        "creating_pid": _number_of(record, "SourceProcessId"),
                     },
                 )
             case _:
@@ -120,7 +125,7 @@ def _text(record: LogRecord, name: str) -> str:
     return text
 
 
-def _pid(record: LogRecord, name: str) -> int:
+def _number_of(record: LogRecord, name: str) -> int:
     text = _text(record, name)
     if _NUMBER.fullmatch(text) is None:
         raise Damaged(f"{record.where}: {name} is {text[:40]!r}, which is no number")

@@ -40,7 +40,7 @@ BUGS: Final[dict[str, Bug]] = {
         "sandboxie-plus/Sandboxie#5329",
         "teardown race",
         (_C,),
-        r"(NullCheck|SpecialPool): .*OnImage",
+        r"(NullCheck|SpecialPool): .*OnImage|0x000000e3 RESOURCE_NOT_OWNED",
     ),
     "reads-global-twice": Bug(
         "yardenshafir/DpcWait#3",

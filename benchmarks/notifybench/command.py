@@ -17,7 +17,7 @@ from harness.virtual.dispatcher.policies import POLICIES
 
 __all__ = ["main"]
 
-_WIDTH: Final = 26
+_WIDTH: Final = max(map(len, BUGS))
 _EPILOG: Final = """\
 example:
   python -m benchmarks notifybench --only removes-itself --only forgets-image-callback

@@ -83,6 +83,11 @@ class CallLog:
         self.hidden = 0
         """How many prints of drivers the print filter kept back."""
 
+    @property
+    def remembered(self) -> int:
+        """How many calls and lines it remembers by now."""
+        return len(self._entries)
+
     def enter(self, kind: str, driver: str, routine: int, told: Told, context: ThreadContext) -> CallbackCall:
         """A routine is called; the call, for :meth:`leave`."""
         call = CallbackCall(kind, driver, routine, told, context, self._clock.now)

@@ -19,9 +19,9 @@ from harness.printmasks import PrintMasks
 from harness.standingrules import BrokenRule
 from harness.virtual.boot import boot
 from harness.virtual.callbackcalls import CallLog
-from harness.virtual.clock import Clock
 from harness.virtual.dispatcher.policies import POLICIES
 from harness.virtual.dispatcher.policy import Policy
+from harness.virtual.interfaces import KernelClock
 from harness.virtual.kernel.structures.shareddata import TICK
 from harness.virtual.stub.link import TargetLink
 from harness.virtual.stub.stub import KdStub
@@ -29,17 +29,20 @@ from harness.virtual.stub.view import DebuggerView, Times
 from harness.virtual.stub.wire import LinkWire
 from harness.virtual.target import DEFAULT_PROFILE, PROCESSORS, TargetStatus
 
-__all__ = ["ServedTarget"]
+__all__ = ["DebuggerClock", "ServedTarget"]
 
 _IDLE_SLEEP: Final = 1.0
 """Longest sleep of an idle target; only a bound, whatever arrives ends it."""
 
 
-class _DebuggerClock:
+class DebuggerClock:
     """What a debugger sees in KUSER_SHARED_DATA: the model's time and the idle time; never less than at the
-    last look."""
+    last look.
 
-    def __init__(self, clock: Clock, stub: KdStub, idle_clock: Callable[[], int]) -> None:
+    :param idle_clock: see :class:`ServedTarget`.
+    """
+
+    def __init__(self, clock: KernelClock, stub: KdStub, idle_clock: Callable[[], int] = lambda: 0) -> None:
         self._clock = clock
         self._stub = stub
         self._idle_clock = idle_clock
@@ -47,7 +50,7 @@ class _DebuggerClock:
 
     def __call__(self) -> Times:
         self._last = max(self._last, self._clock.now + self._stub.stops * TICK + self._idle_clock())
-        return Times(self._last, self._clock.boot_system_time + self._last)
+        return Times(self._last, self._clock.system_time - self._clock.now + self._last)
 
 
 class ServedTarget:
@@ -85,7 +88,7 @@ class ServedTarget:
             processors=processors,
             print_masks=print_masks,
         )
-        shown_times = _DebuggerClock(clock, self.stub, idle_clock)
+        shown_times = DebuggerClock(clock, self.stub, idle_clock)
         self.stub.attach(self._kernel, DebuggerView(self._kernel, shown_times))
 
     @property

@@ -13,6 +13,7 @@ from typing import Final
 
 __all__ = [
     "BREAK_INSTRUCTION",
+    "CALL_GATE_INSTRUCTIONS",
     "STUB_SIZE",
     "TRANSFER_SIZE",
     "Transfer",
@@ -24,6 +25,8 @@ __all__ = [
 
 BREAK_INSTRUCTION: Final = b"\xcc"
 STUB_SIZE: Final = 16
+CALL_GATE_INSTRUCTIONS: Final = 6
+"""Of :func:`call_gate`, up to the call and with it."""
 _GUARD_ICALL_CHECK_FAILURE: Final = 10
 """FAST_FAIL_GUARD_ICALL_CHECK_FAILURE (winnt.h)."""
 

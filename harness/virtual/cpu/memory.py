@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import struct
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -36,6 +37,8 @@ _WORD: Final = struct.Struct("<H")
 _DWORD: Final = struct.Struct("<I")
 _QWORD: Final = struct.Struct("<Q")
 _ADDRESS_MASK: Final = (1 << 64) - 1
+_OWN: Final[dict[str, int]] = {} if sys.platform == "win32" else {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANON}
+"""Memory that a forked process has to itself, as the rest of its memory."""
 
 
 def page_ceiling(size: int) -> int:
@@ -61,7 +64,7 @@ class _Region:
         self.end = base + size
         self.protection = protection
         self.writable = "w" in protection
-        self.host = mmap.mmap(-1, size)
+        self.host = mmap.mmap(-1, size, **_OWN)
         self.view = memoryview(self.host)
 
     def holds(self, content: bytes) -> bool:

@@ -16,6 +16,7 @@ __all__ = [
     "Continued",
     "Hung",
     "MemoryFault",
+    "ServedAgain",
     "StatusRaised",
     "ThreadEnded",
     "TrapError",
@@ -93,6 +94,14 @@ class Continued(TrapError):
     def __init__(self, program: Program[int]) -> None:
         super().__init__("the export goes on later")
         self.program = program
+
+
+class ServedAgain(TrapError):
+    """The debugger stops the target before the export, which has done nothing and is called again from its
+    entry when the target goes on."""
+
+    def __init__(self) -> None:
+        super().__init__("the export is served again")
 
 
 class ThreadEnded(TrapError):

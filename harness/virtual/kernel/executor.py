@@ -11,6 +11,7 @@ from typing import Final
 
 from harness.virtual.clock import MICROSECOND
 from harness.virtual.cpu.cpu import ProcessorContext
+from harness.virtual.cpu.machine_code import CALL_GATE_INSTRUCTIONS
 from harness.virtual.cpu.stacks import Stack
 from harness.virtual.cpu.stops import Exhausted, IrqlLowered, Stop, Trapped
 from harness.virtual.cpu.traps import (
@@ -139,7 +140,13 @@ class Executor:
     ) -> Program[int]:
         """Call ``routine`` on ``stack`` and let it run to its end; RAX."""
         cpu = self._system.cpu
-        stop = cpu.call(routine, arguments, stack=stack, budget=_SLICE_BUDGET)
+        budget = _SLICE_BUDGET
+        if stops_at_entry := self._system.stops_at_entry:
+            self._system.stops_at_entry, budget = False, CALL_GATE_INSTRUCTIONS
+        stop = cpu.call(routine, arguments, stack=stack, budget=budget)
+        if stops_at_entry and isinstance(stop, Exhausted):
+            self._faults.stop_here()
+            stop = cpu.resume(budget=_SLICE_BUDGET)
         slices = 1
         while stop is not None:
             if isinstance(stop, Exhausted) and slices < _SLICES:
@@ -219,8 +226,9 @@ class Executor:
 
     def break_in(self, routine: int) -> None:
         """Stop in nt!DbgBreakPointWithStatus(1) at ``routine`` between two executions. Nothing changes that a
-        driver could see."""
+        driver could see, nor in the processor."""
         system, cpu = self._system, self._system.cpu
+        saved = cpu.save()
         system.shared_data.refresh()
         stack = cpu.stacks.take(system.context.cpu)
         stop = cpu.call(routine, (_CONTROL_C,), stack=stack, budget=_SLICE_BUDGET)
@@ -229,6 +237,7 @@ class Executor:
                 self._faults.unhandled(raised)
             stop = cpu.resume(budget=_SLICE_BUDGET)
         cpu.stacks.give_back(stack)
+        cpu.restore(saved)
 
     def _aside(self, execution: Execution, program: Program[int] | Program[None]) -> Program[int]:
         """Run ``program`` while the execution stands still; what it ended with, 0 for nothing."""

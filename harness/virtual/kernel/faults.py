@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 
 from harness.errors import DriverBugcheck, DriverFault, DriverHang, MissingImport
 from harness.virtual.cpu.stops import Exhausted, Faulted, Interrupted, Stop, Trapped
-from harness.virtual.cpu.traps import BugcheckRaised, Hung, MemoryFault, StatusRaised, TrapError
+from harness.virtual.cpu.traps import BugcheckRaised, Hung, MemoryFault, ServedAgain, StatusRaised, TrapError
 from harness.virtual.kernel.bugcheck import (
     Culprit,
     RaisedException,
@@ -36,6 +36,7 @@ from harness.virtual.windows.irql import DISPATCH_LEVEL
 from harness.virtual.windows.status import (
     STATUS_ASSERTION_FAILURE,
     STATUS_STACK_BUFFER_OVERRUN,
+    STATUS_WAKE_SYSTEM_DEBUGGER,
 )
 
 __all__ = ["INSTRUCTION_BUDGET", "Faults"]
@@ -86,6 +87,8 @@ class Faults:
         :raises DriverBugcheck: always.
         """
         system = self._system
+        if system.before_bugcheck():
+            self.stop_here()
         code, parameters = raised.code, raised.parameters
         if (code, parameters[0]) == _LOCK_HIERARCHY and module is not None:
             message = f"{module} takes locks in more than one order: {raised.story}"
@@ -133,16 +136,30 @@ class Faults:
             self.die(reason, pc=stop.caller)
         elif isinstance(reason, Hung):
             self.hang(reason.reason, stop.caller)
+        elif isinstance(reason, ServedAgain):
+            # Its entry changes nothing but RAX, so that the export can be executed again from there.
+            registers["rip"] = self._system.symbol(self._system.image.functions[stop.service])
+            self.stop_here()
+            return None
         elif isinstance(reason, StatusRaised):
             # ExRaiseStatus returns to its caller when the debugger continues.
             registers["rip"], registers["rsp"] = stop.caller, registers["rsp"] + _RETURN_ADDRESS
             return self.raised(reason.status, stop.caller)
         elif isinstance(reason, MemoryFault):
             # The export itself is where Windows would fault; its name says more than the gate's address.
-            # Its entry changes nothing but RAX, so that the export can be executed again from there.
+            # It can be executed again from there, see above.
             registers["rip"] = pc = self._system.symbol(self._system.image.functions[stop.service])
             return self._fault(Faulted(reason.address, reason.access, reason.present, pc), caller=stop.caller)
         raise reason
+
+    def stop_here(self) -> None:
+        """Stop in the debugger where the code stands, for nothing that it did."""
+        system = self._system
+        pc = system.cpu.registers["rip"]
+        system.shared_data.refresh()
+        system.port.exception(
+            STATUS_WAKE_SYSTEM_DEBUGGER, pc, information=(), first_chance=True, cpu=system.context.cpu
+        )
 
     def raised(self, status: int, pc: int) -> RaisedException | None:
         """ExRaiseStatus, called at ``pc``."""

@@ -35,6 +35,7 @@ from harness.virtual.kernel.loader import DRIVER_UNLOAD, DRIVERS_BASE, Loader, c
 from harness.virtual.kernel.notifications import Notifications
 from harness.virtual.kernel.pool import POOL_BASE
 from harness.virtual.kernel.printfilter import PrintFilter
+from harness.virtual.kernel.stopping import Stopping
 from harness.virtual.kernel.system import LoadedDriver, System
 from harness.virtual.kernel.systemthreads import LoneThreads, SystemThreads, run_alone
 from harness.virtual.kernel.userprints import print_from_user_mode
@@ -109,6 +110,8 @@ class Kernel:
         self._system.hang = lambda reason, who: self._faults.hang(reason, who.place, routine=who.routine)
         self._system.place = self._faults.place
         self._system.kernel_code = self._kernel_code
+        self.stopping = Stopping(self._system, self.break_in)
+        """Stops it where nobody in it asks for that."""
         self._loader = Loader(self._system)
         self._notifications = Notifications(self._system, self._change)
         self.io = IoManager(self._system, self._run, self._faults.hang)

@@ -145,6 +145,7 @@ class Notifications:
         driver = system.module_at(routine)
         base = 0 if driver is None else driver.module.base
         call = system.calls.enter(kind, callback.driver, routine - base, told, context)
+        system.stops_at_entry = system.before_callback()
         yield from system.enter(
             routine,
             arguments,

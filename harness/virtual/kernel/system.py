@@ -189,6 +189,13 @@ class System:
         """The driver code that the processor executes; None between two of them."""
         self.executions: list[Execution] = []
         """All that were entered and have not returned, oldest first."""
+        self.before_callback: Callable[[], bool] = lambda: False
+        """Asked when a notify routine is about to be called: whether the debugger stops the target at its
+        first instruction."""
+        self.before_bugcheck: Callable[[], bool] = lambda: False
+        """Asked when the machine is about to stop for good: whether the debugger stops it first."""
+        self.stops_at_entry = False
+        """The next entry into driver code is such a stop."""
         self.preemptive = False
         """The dispatcher's policy is asked at every call into the kernel whether others go first."""
         self.call_failures: CallFailures | None = None

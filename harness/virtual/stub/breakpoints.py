@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from harness.virtual.interfaces import KernelMemory
@@ -60,6 +61,19 @@ class BreakpointTable:
         """Remove all of them."""
         for handle in range(1, MAX_BREAKPOINTS + 1):
             self.remove(handle)
+
+    @property
+    def slots(self) -> tuple[int | None, ...]:
+        """The address that each slot holds; None: it is free."""
+        return tuple(None if slot is None else slot[0] for slot in self._slots)
+
+    def take_over(self, slots: Sequence[int | None]) -> None:
+        """Plant the breakpoints of another table, under the same handles, in this empty one. One whose memory
+        is not there, or not yet, has a handle and nothing planted."""
+        for index, address in enumerate(slots[:MAX_BREAKPOINTS]):
+            if address is not None:
+                self._slots[index] = (address, self._memory.read(address, 1))
+                self._memory.write(address, _INT3)
 
     @property
     def addresses(self) -> tuple[int, ...]:

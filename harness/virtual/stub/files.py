@@ -8,7 +8,7 @@ from harness.kd.errors import ProtocolError
 from harness.kd.fileio import CloseFile, CreateFile, FileIo, ReadFile, decode_file_io
 from harness.kd.packets import PacketType
 from harness.kd.status import STATUS_SUCCESS
-from harness.virtual.stub.link import TargetLink
+from harness.virtual.stub.link import DebuggerLink
 
 __all__ = ["MAX_FILE", "READ_SIZE", "fetch_file"]
 
@@ -27,7 +27,7 @@ _OPEN: Final = 1
 _F = TypeVar("_F", CreateFile, ReadFile, CloseFile)
 
 
-def fetch_file(link: TargetLink, path: str) -> bytes | None:
+def fetch_file(link: DebuggerLink, path: str) -> bytes | None:
     """The debugger's file for ``path``; None: not mapped, no debugger, or an answer that makes no sense."""
     opened = _ask(
         link,
@@ -52,7 +52,7 @@ def fetch_file(link: TargetLink, path: str) -> bytes | None:
     return content if len(content) == opened.length else None
 
 
-def _ask(link: TargetLink, request: _F) -> _F | None:
+def _ask(link: DebuggerLink, request: _F) -> _F | None:
     """Send one request; its successful answer."""
     link.flush_packets()
     if not link.deliver(PacketType.FILE_IO, request.encode()):
@@ -63,7 +63,7 @@ def _ask(link: TargetLink, request: _F) -> _F | None:
     return None
 
 
-def _answer(link: TargetLink) -> FileIo | None:
+def _answer(link: DebuggerLink) -> FileIo | None:
     waited = 0
     while link.present and waited < _PATIENCE:
         packet = link.next_packet(1.0)

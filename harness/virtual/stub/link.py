@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from harness.kd.packets import PacketType
 from harness.kd.session import Session
@@ -21,7 +21,7 @@ from harness.kd.session_events import (
 )
 from harness.virtual.stub.wire import LinkWire
 
-__all__ = ["MAX_TRIES", "SPIN", "TargetLink"]
+__all__ = ["MAX_TRIES", "SPIN", "DebuggerLink", "TargetLink"]
 
 MAX_TRIES: Final = 20
 """Sends of one packet before the debugger counts as gone (ReactOS, drivers/base/kdcom: MAX_RETRIES)."""
@@ -29,6 +29,35 @@ SPIN: Final = 0.0003
 """Seconds to look for an answer without sleeping: an ACK on loopback takes less, waking up alone 50 us."""
 _POLL_EVERY: Final = 0.002
 """Seconds between two looks at the socket while the target runs."""
+
+
+class DebuggerLink(Protocol):
+    """What the stub needs of a link; :class:`TargetLink` says what each does."""
+
+    @property
+    def present(self) -> bool: ...
+
+    @property
+    def reconnects(self) -> int: ...
+
+    @property
+    def knows_newcomers(self) -> bool: ...
+
+    break_in_wanted: bool
+
+    def poll(self) -> None: ...
+
+    def deliver(self, packet_type: PacketType, payload: bytes) -> bool: ...
+
+    def send(self, packet_type: PacketType, payload: bytes) -> None: ...
+
+    def post(self, packet_type: PacketType, payload: bytes) -> int: ...
+
+    def outcome(self, token: int) -> bool | None: ...
+
+    def next_packet(self, timeout: float) -> PacketReceived | None: ...
+
+    def flush_packets(self) -> None: ...
 
 
 class TargetLink:

@@ -55,6 +55,10 @@ class SerialWire:
         """See :class:`harness.virtual.stub.wire.WatchingWire`."""
         self._selector.register(source, selectors.EVENT_READ, callback)
 
+    def unwatch(self, source: Any) -> None:
+        """See :class:`harness.virtual.stub.wire.WatchingWire`."""
+        self._selector.unregister(source)
+
     def send(self, data: bytes) -> None:
         """See :class:`harness.virtual.stub.wire.LinkWire`. Who takes no bytes now misses these."""
         transport = self._transport

@@ -29,7 +29,7 @@ from harness.virtual.banner import MANUALLY_INITIATED_CRASH, bugcheck_banner
 from harness.virtual.interfaces import ImageModule, KernelView
 from harness.virtual.stub.files import fetch_file
 from harness.virtual.stub.halted import CrashTarget, RebootTarget, Resume, SwitchTo
-from harness.virtual.stub.link import TargetLink
+from harness.virtual.stub.link import DebuggerLink
 from harness.virtual.stub.requests import answer
 from harness.virtual.stub.view import DebuggerView
 
@@ -64,11 +64,16 @@ class KdStub:
     """One boot's stub. Make it, make the kernel with it as debug port, then :meth:`attach` the two.
 
     :param now: a monotonic clock in seconds.
+    :param let_go: called when the debugger has let the target go, before that does anything; may raise what
+        ends the boot.
     """
 
-    def __init__(self, link: TargetLink, now: Callable[[], float]) -> None:
+    def __init__(
+        self, link: DebuggerLink, now: Callable[[], float], *, let_go: Callable[[], None] = lambda: None
+    ) -> None:
         self._link = link
         self._now = now
+        self._let_go = let_go
         self._view: DebuggerView | None = None
         self._kernel: KernelView | None = None
         self.halted = False
@@ -116,6 +121,13 @@ class KdStub:
         enters its debugger for every exception that is one's, whether anybody is there."""
         if self._view is None or not (self._link.present or self._is_a_debuggers(code, address)):
             return False
+        return self.stop(code, address, information=information, first_chance=first_chance, cpu=cpu)
+
+    def stop(
+        self, code: int, address: int, *, information: tuple[int, ...], first_chance: bool, cpu: int
+    ) -> bool:
+        """:meth:`exception`, which waits for a debugger in any case."""
+        assert self._view is not None, "the kernel has booted"
         self._view.capture(cpu)
         return self._halt_for_exception(code, address, information, first_chance=first_chance)
 
@@ -218,6 +230,7 @@ class KdStub:
         else:
             view.release(trace=resume.trace, dr7=resume.dr7)
         self.stops += 1
+        self._let_go()
         return resume
 
     def _serve(

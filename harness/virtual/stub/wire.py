@@ -38,6 +38,9 @@ class WatchingWire(LinkWire, Protocol):
     def watch(self, source: Any, callback: Callable[[], None]) -> None:
         """Call ``callback`` from :meth:`wait` whenever ``source`` (a socket) is readable."""
 
+    def unwatch(self, source: Any) -> None:
+        """No more :meth:`watch`, before ``source`` is closed."""
+
     def close(self) -> None:
         """Free what it holds."""
 
@@ -70,6 +73,10 @@ class UdpWire:
     def watch(self, source: Any, callback: Callable[[], None]) -> None:
         """See :class:`WatchingWire`."""
         self._selector.register(source, selectors.EVENT_READ, callback)
+
+    def unwatch(self, source: Any) -> None:
+        """See :class:`WatchingWire`."""
+        self._selector.unregister(source)
 
     def send(self, data: bytes) -> None:
         """See :class:`LinkWire`. Nobody listening there (yet) is no error: the link sends again."""

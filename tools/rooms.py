@@ -41,7 +41,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("runs", "recorder"),
     ("report", "recording", "recipes"),
     ("exploration",),
-    ("pytest_plugin", "api"),
+    ("pytest_plugin", "api", "timetravel"),
     ("cli",),
     ("__main__",),
 )

@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 
 import click
+import msgspec
 
 from harness.cli._options import (
     connection_argument,
+    drivers_option,
     duration,
     json_option,
     log_options,
@@ -24,6 +26,9 @@ from harness.report.runs_json import release_as_json
 from harness.report.text import one_line, printable
 from harness.runs.inspection import Inspection, inspect_target, inspect_virtual
 from harness.runs.opening import open_rig
+from harness.timetravel.loading import Wanted
+from harness.timetravel.session import Visit, inspect_played_back
+from harness.timetravel.visits import Visits
 from harness.toolchain import default_driver
 
 __all__ = ["command"]
@@ -38,11 +43,28 @@ __all__ = ["command"]
     help=f"Whose commands. Without it the first that is set up here: {', '.join(COMMANDING)}.",
 )
 @click.option(
-    "--driver",
+    "--replay",
     type=click.Path(path_type=Path),
-    metavar="FILE.sys",
-    help="Loaded into the virtual target first. Without it the project's own.",
+    metavar="FILE",
+    help="Stop the run of a replay file before events of it, forward and back (docs/replay.md).",
 )
+@click.option(
+    "--at",
+    "events",
+    type=click.IntRange(min=0),
+    multiple=True,
+    metavar="EVENT",
+    help="With --replay: which, by its index in the trace; once or several times. Without it the bugcheck, or"
+    " else the last one.",
+)
+@click.option(
+    "--back",
+    type=click.IntRange(min=1),
+    multiple=True,
+    metavar="N",
+    help="With --replay: then so many events back from there; once or several times.",
+)
+@drivers_option("Loaded into the virtual target first. Without it the project's own.")
 @click.option(
     "--pdb",
     type=click.Path(path_type=Path),
@@ -64,7 +86,10 @@ def command(
     connection: str | None,
     commands: tuple[str, ...],
     debugger: str | None,
-    driver: Path | None,
+    replay: Path | None,
+    events: tuple[int, ...],
+    back: tuple[int, ...],
+    drivers: tuple[Path, ...],
     pdb: Path | None,
     wait: float,
     timeout: float,
@@ -79,17 +104,23 @@ def command(
     commands and reads the driver's symbols, once `procnotify wine setup` (on Windows `procnotify pykd setup`)
     was done.
 
+    With --replay the virtual target does the run of that file again, and stands still before the event that
+    --at names: its line is about to be printed, or the notify routine is about to be entered. The commands
+    are run there, and again at every further --at and --back, in this order.
+
     \b
     Examples:
       procnotify debug -c lm -c "r rip"
       procnotify debug --debugger pykd -c k -c "bp nt!DbgPrintEx" -c g
       procnotify debug "net:port=50000,key=1.2.3.4" --debugger ntoseye -c r
+      procnotify debug --replay lost-update.replay.json --at 812 --back 3 -c r -c k
 
     \b
     Exit codes:
       0  the target runs on
-      2  the debugger refuses a command (those behind it are not run), or the command line is wrong
-      3  the rig failed, or the target is not known to run
+      2  the debugger refuses a command (those behind it are not run), or the command line is wrong, the
+         replay file, its driver or an event
+      3  the rig failed, the target is not known to run, or the run did not repeat itself
       4  a command crashed the target
     """
     if debugger is None:
@@ -99,47 +130,103 @@ def command(
         click.echo(f"procnotify: the debugger is {debugger}", err=True)
     if pdb is not None and not pdb.is_file():
         raise UsageError(f"there is no file {pdb}", hint="--pdb takes the .pdb that was made with the driver")
-    symbols = pdb
+    if replay is None and (events or back):
+        raise click.UsageError("--at and --back go with --replay")
+    if connection is not None and (drivers or replay is not None):
+        raise click.UsageError("--driver and --replay go with the virtual target, not with a CONNECTION")
+    symbols = pdb if connection is not None else pdb or _beside(drivers)
     released: list[Release] = []
-    answers: list[dict[str, object]] = []
+    session = _Session(debugger, commands, timeout, as_json)
     with ExitStack() as stack:
         stack.callback(_tell, released)
-        inspecting: AbstractContextManager[Inspection]
-        if connection is not None:
-            if driver is not None:
-                raise click.UsageError("--driver goes with the virtual target, not with a CONNECTION")
-            opened = debugger_factory(debugger)(connection)
-            inspecting = inspect_target(opened, timeout=wait, released=released.append)
-        else:
-            rig = stack.enter_context(
-                open_rig(
-                    machine="virtual",
-                    debugger=debugger,
-                    driver=driver,
-                    trace_folder=Path(),
-                    building=partial(click.echo, err=True),
+        if replay is not None:
+            wanted = Wanted(replay=str(replay), drivers=[str(driver) for driver in drivers])
+            visits = Visits(events, back)
+            click.echo(f"procnotify: playing the run of {one_line(str(replay))}", err=True)
+            travelling = stack.enter_context(
+                inspect_played_back(
+                    wanted,
+                    debugger_factory(debugger),
+                    visits.first,
+                    timeout=wait,
+                    released=released.append,
                 )
             )
-            symbols = pdb or _beside(driver or default_driver().path)
-            inspecting = inspect_virtual(rig, timeout=wait, released=released.append)
-        with inspecting as inspection:
-            if symbols is not None and not inspection.use_symbols(symbols) and pdb is not None:
-                raise UsageError(f"{debugger} reads no symbols of drivers", hint="--debugger pykd does")
-            for words in commands:
-                click.echo(f"kd> {one_line(words)}", err=as_json)
-                output = inspection.execute(words, timeout=timeout).rstrip("\n")
-                click.echo(printable(output), err=as_json)
-                answers.append({"command": words, "output": output})
+            session.use_symbols(travelling.inspection, symbols, required=pdb is not None)
+            for visit in visits.of(travelling):
+                session.run(travelling.inspection, visit)
+        else:
+            inspecting: AbstractContextManager[Inspection]
+            if connection is not None:
+                opened = debugger_factory(debugger)(connection)
+                inspecting = inspect_target(opened, timeout=wait, released=released.append)
+            else:
+                rig = stack.enter_context(
+                    open_rig(
+                        machine="virtual",
+                        debugger=debugger,
+                        driver=_only(drivers),
+                        trace_folder=Path(),
+                        building=partial(click.echo, err=True),
+                    )
+                )
+                inspecting = inspect_virtual(rig, timeout=wait, released=released.append)
+            inspection = stack.enter_context(inspecting)
+            session.use_symbols(inspection, symbols, required=pdb is not None)
+            session.run(inspection)
     (release,) = released
     code = _exit_code(release)
     if as_json:
-        print_json(exit_code=code, debugger=debugger, commands=answers, release=release_as_json(release))
+        print_json(
+            exit_code=code,
+            debugger=debugger,
+            commands=session.answers,
+            visits=None if replay is None else session.visits,
+            release=release_as_json(release),
+        )
     return code
 
 
-def _beside(driver: Path) -> Path | None:
+class _Session:
+    """The commands, run at one stop after the other."""
+
+    def __init__(self, debugger: str, commands: tuple[str, ...], timeout: float, as_json: bool) -> None:
+        self._debugger = debugger
+        self._commands = commands
+        self._timeout = timeout
+        self._as_json = as_json
+        self.answers: list[dict[str, object]] = []
+        self.visits: list[dict[str, object]] = []
+
+    def use_symbols(self, inspection: Inspection, pdb: Path | None, *, required: bool) -> None:
+        """Have the debugger read the driver's symbols."""
+        if pdb is not None and not inspection.use_symbols(pdb) and required:
+            raise UsageError(f"{self._debugger} reads no symbols of drivers", hint="--debugger pykd does")
+
+    def run(self, inspection: Inspection, visit: Visit | None = None) -> None:
+        """Run them, and print what they say."""
+        where: dict[str, object] = {}
+        if visit is not None:
+            line = one_line(f"before event {visit.event}: {visit.kind}: {visit.line}")
+            click.echo(f"procnotify: {line}", err=True)
+            self.visits.append(msgspec.to_builtins(visit))
+            where = {"event": visit.event}
+        for words in self._commands:
+            click.echo(f"kd> {one_line(words)}", err=self._as_json)
+            output = inspection.execute(words, timeout=self._timeout).rstrip("\n")
+            click.echo(printable(output), err=self._as_json)
+            self.answers.append({**where, "command": words, "output": output})
+
+
+def _only(drivers: tuple[Path, ...]) -> Path | None:
+    if len(drivers) > 1:
+        raise UsageError("one driver is loaded, and here are several", hint="give one --driver")
+    return drivers[0] if drivers else None
+
+
+def _beside(drivers: tuple[Path, ...]) -> Path | None:
     """The .pdb that was made with the driver, where it still is beside it."""
-    pdb = driver.with_suffix(".pdb")
+    pdb = (drivers[-1] if drivers else default_driver().path).with_suffix(".pdb")
     return pdb if pdb.is_file() else None
 
 

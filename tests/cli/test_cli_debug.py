@@ -117,6 +117,24 @@ def test_a_refused_command_is_the_last(other_debugger: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--at", "3"), "--at and --back go with --replay"),
+        (("net:port=50000,key=1.2.3.4", "--replay", "x.json"), "not with a CONNECTION"),
+        (("--driver", "a.sys", "--driver", "b.sys"), "one driver is loaded, and here are several"),
+        (("--replay", "nowhere.replay.json"), "cannot read the replay file nowhere.replay.json"),
+        (("--replay", __file__), "is no replay file"),
+    ],
+    ids=["without a replay", "with a connection", "several drivers", "no such file", "no replay file"],
+)
+def test_what_goes_not_together_is_refused(words: tuple[str, ...], said: str) -> None:
+    result = CliRunner().invoke(command, [*words, "--debugger", "native", "-c", "r"])
+    error = result.exception
+    assert said in (error.message if isinstance(error, UsageError) else result.output)
+    assert isinstance(error, UsageError) or result.exit_code == 2
+
+
 def test_a_crash_asked_for_is_a_bugcheck(pykd: str) -> None:
     done = debug("--debugger", "pykd", "-c", ".crash")
     assert done.returncode == 4, done.stderr

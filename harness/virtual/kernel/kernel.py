@@ -64,10 +64,9 @@ class Kernel:
     :param port: the debugger.
     :param clock: the target's time.
     :param processors: 1 to :data:`MAX_PROCESSORS`.
-    :param print_filter: which debug prints pass; by default those that Windows lets pass, errors.
-    :param verifier: Driver Verifier is on: pool faults are reported as such (0xD5, 0xD6); a driver that
-        leaves pool behind is a bugcheck (0xC4, 0x62), and so is freed memory with a timer, a DPC (0xC7) or a
-        work item (0xE4) in it.
+    :param print_filter: which debug prints pass; by default errors, as in Windows.
+    :param verifier: Driver Verifier is on: pool faults are reported as such (0xD5, 0xD6); pool that a driver
+        leaves is a bugcheck (0xC4, 0x62), and so is a timer, DPC (0xC7) or work item (0xE4) in freed memory.
     :param call_failures: records drivers' calls that may fail, and lets one fail.
     :param hardware: what to boot on, a kernel that ran on it before being dead then; None: on new hardware.
     """
@@ -111,7 +110,6 @@ class Kernel:
         self._system.place = self._faults.place
         self._system.kernel_code = self._kernel_code
         self.stopping = Stopping(self._system, self.break_in)
-        """Stops it where nobody in it asks for that."""
         self._loader = Loader(self._system)
         self._notifications = Notifications(self._system, self._change)
         self.io = IoManager(self._system, self._run, self._faults.hang)
@@ -237,8 +235,7 @@ class Kernel:
         return self._run(self._load_driver(path, data, context))
 
     def unload_driver(self, *, name: str, context: ThreadContext) -> int | Program[int]:
-        """Call DriverUnload and unmap; STATUS_INVALID_DEVICE_REQUEST without an unload routine,
-        STATUS_OBJECT_NAME_NOT_FOUND for a driver that is not loaded."""
+        """See NotifyRoutines; STATUS_OBJECT_NAME_NOT_FOUND for a driver that is not loaded."""
         return self._run(self._unload_driver(name, context))
 
     def debug_print(self, text: str, context: ThreadContext) -> None:

@@ -24,6 +24,7 @@ from this_system import under_wine
 
 from harness.debuggers.pykd.debugger import require
 from harness.errors import RigError
+from harness.resources import CACHE_VARIABLE, cache_dir
 
 # How long an example takes says nothing of it: the machine may have other things to do.
 settings.register_profile("procnotify", deadline=None)
@@ -212,3 +213,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def update(request: pytest.FixtureRequest) -> bool:
     """True when golden files are to be rewritten."""
     return bool(request.config.getoption("--update"))
+
+
+@pytest.fixture(scope="session")
+def user_cache() -> Path:
+    """Where this user's builds of driver and guest helper are kept."""
+    return cache_dir()
+
+
+@pytest.fixture
+def pytester(user_cache: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """pytest's own, which gives each test a home of its own: what the user has built is not built again."""
+    monkeypatch.setenv(CACHE_VARIABLE, str(user_cache))
+    return pytester

@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
+from tried_policies import POLICIES_TRIED
 
 from harness.errors import UsageError
 from harness.outcome import Outcome
@@ -17,7 +18,6 @@ from harness.runs.runner import run_scenario
 from harness.runs.watch import Watch
 from harness.scenario import load
 from harness.toolchain import Arch, build_driver
-from harness.virtual.dispatcher.policies import POLICIES
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -50,7 +50,7 @@ def body(result: RunResult) -> list[bytes]:
     return result.trace.read_bytes().splitlines()[1:-1]
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", POLICIES_TRIED)
 @pytest.mark.parametrize("name", ["notepad-launch", "driver-load-unload", "wow64-process"])
 def test_the_trace_is_what_a_debugger_hears(name: str, policy: str, tmp_path: Path) -> None:
     scenario = ROOT / "scenarios" / f"{name}.yaml"
@@ -80,7 +80,7 @@ def test_a_driver_that_prints_without_end_is_found_where_it_prints(tmp_path: Pat
     assert "(prints_without_end.sys+0x" in result.reason
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", POLICIES_TRIED)
 def test_a_boot_after_others_is_like_a_first_one(policy: str, tmp_path: Path) -> None:
     runs = [(path, seed) for path in SCENARIOS for seed in range(1, SEEDS + 1)]
     with open_rig(

@@ -26,7 +26,7 @@ def folder(pytester: pytest.Pytester) -> Path:
 
 def test_a_folder_of_scenarios_is_collected_and_passes(pytester: pytest.Pytester, folder: Path) -> None:
     (folder / "compose.yaml").write_text("services: {}\n", encoding="utf-8")
-    result = pytester.runpytest_subprocess("scenarios", "-v", "--junitxml=junit.xml")
+    result = pytester.runpytest_inprocess("scenarios", "-v", "--junitxml=junit.xml")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["scenarios/good.yaml::create-thread PASSED*"])
     assert 'property name="trace"' in (pytester.path / "junit.xml").read_text(encoding="utf-8")
@@ -36,7 +36,7 @@ def test_a_folder_of_scenarios_is_collected_and_passes(pytester: pytest.Pytester
 def test_a_broken_promise_is_a_failure_with_the_explanation(pytester: pytest.Pytester, folder: Path) -> None:
     driver = pytester.path / "swaps.sys"
     build_driver(ROOT / "tests" / "drivers" / "never_prints_thread_exits", Arch.X64, driver)
-    result = pytester.runpytest_subprocess("scenarios", f"--procnotify-driver={driver}")
+    result = pytester.runpytest_inprocess("scenarios", f"--procnotify-driver={driver}")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*OnThreadNotify TID(*) was created in PID(*", "*trace: *good-1.jsonl"])
     result.stdout.no_fnmatch_line("*Traceback*")
@@ -44,7 +44,7 @@ def test_a_broken_promise_is_a_failure_with_the_explanation(pytester: pytest.Pyt
 
 def test_a_rig_that_fails_is_an_error_for_every_scenario(pytester: pytest.Pytester, folder: Path) -> None:
     (folder / "other.yaml").write_text(GOOD.replace("create-thread\n", "other\n", 1), encoding="utf-8")
-    result = pytester.runpytest_subprocess("scenarios", "--procnotify-debugger=gdb")
+    result = pytester.runpytest_inprocess("scenarios", "--procnotify-debugger=gdb")
     result.assert_outcomes(errors=2)
     result.stdout.fnmatch_lines(["*there is no debugger named 'gdb'; known: native*"])
 
@@ -52,7 +52,7 @@ def test_a_rig_that_fails_is_an_error_for_every_scenario(pytester: pytest.Pytest
 def test_lost_lines_are_an_error_not_a_failure(pytester: pytest.Pytester, folder: Path) -> None:
     driver = pytester.path / "drops.sys"
     build_driver(ROOT / "tests" / "drivers" / "drops_every_tenth_line", Arch.X64, driver)
-    result = pytester.runpytest_subprocess("scenarios/good.yaml", f"--procnotify-driver={driver}")
+    result = pytester.runpytest_inprocess("scenarios/good.yaml", f"--procnotify-driver={driver}")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*never arrived (seq 10*"])
 
@@ -61,7 +61,7 @@ def test_a_wrong_scenario_is_a_collection_error_with_its_place(
     pytester: pytest.Pytester, folder: Path
 ) -> None:
     (folder / "good.yaml").write_text(GOOD.replace("steps:", "stepps:"), encoding="utf-8")
-    result = pytester.runpytest_subprocess("scenarios")
+    result = pytester.runpytest_inprocess("scenarios")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*good.yaml:*stepps*"])
 
@@ -69,12 +69,12 @@ def test_a_wrong_scenario_is_a_collection_error_with_its_place(
 def test_a_session_that_names_no_scenario_is_left_alone(pytester: pytest.Pytester, folder: Path) -> None:
     pytester.makepyfile(test_own="def test_own(): pass")
     pytester.makeini("[pytest]\ntestpaths = .\n")
-    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
 
 
 def test_the_options_of_run_have_their_twins(pytester: pytest.Pytester, folder: Path) -> None:
     (folder / "good.yaml").rename(folder / "good.yml")
-    result = pytester.runpytest_subprocess(
+    result = pytester.runpytest_inprocess(
         "scenarios",
         "-v",
         "--procnotify-seed=5",
@@ -87,7 +87,7 @@ def test_the_options_of_run_have_their_twins(pytester: pytest.Pytester, folder: 
     result.stdout.fnmatch_lines(["*good.yml::create-thread[[]seed=5[]] PASSED*", "*seed=6[]] PASSED*"])
     names = {path.name for path in through_latest(pytester.path / "kept" / "latest" / "any").parent.iterdir()}
     assert names == {"good-5.jsonl", "good-6.jsonl", "outcome.txt"}
-    refused = pytester.runpytest_subprocess("scenarios", "--procnotify-connection=net:port=1")
+    refused = pytester.runpytest_inprocess("scenarios", "--procnotify-connection=net:port=1")
     refused.assert_outcomes(errors=1)
     refused.stdout.fnmatch_lines(["*the connection is not understood*"])
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from device_machine import DeviceMachine
+from tried_policies import POLICIES_TRIED
 
 from harness.errors import DriverBugcheck, DriverHang
 from harness.toolchain import Arch, build_driver
@@ -116,7 +117,7 @@ def test_paths_that_lead_nowhere_and_drivers_that_refuse(image: bytes) -> None:
     ]
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", POLICIES_TRIED)
 @pytest.mark.parametrize(
     ("name", "said", "information", "waited"),
     [("by-work-item", "completing in 4", 3, 20), ("by-dpc", "completing at irql 2", 1, 30)],
@@ -141,7 +142,7 @@ def test_a_pending_request_keeps_its_caller_until_it_is_completed(
     assert said in machine.lines()
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", POLICIES_TRIED)
 def test_requests_of_several_threads_overlap(image: bytes, policy: str) -> None:
     machine, done = booted(image, policy=policy), list[int]()
 

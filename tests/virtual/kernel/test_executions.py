@@ -6,9 +6,9 @@ import re
 
 import pytest
 from driver_lives import live
+from tried_policies import POLICIES_TRIED
 
 from harness.errors import DriverBugcheck, DriverHang
-from harness.virtual.dispatcher.policies import POLICIES
 
 PRINTS = {
     "waits-for-work-item": ["work item in 4 at irql 0", "waited 0 for 2. ms", "unloaded"],
@@ -137,9 +137,14 @@ HANGS = {
     ),
 }
 
+SPINS = ("spins-for-ever", "random")
 
-@pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("case", HANGS)
+
+@pytest.mark.parametrize(
+    ("case", "policy"),
+    # 20 million instructions are as many, whoever may go first: once is enough
+    [(case, policy) for case in HANGS for policy in POLICIES_TRIED if (case, policy) != SPINS],
+)
 def test_a_wait_that_nobody_can_end_is_a_hang_with_who_waits_for_what(
     executions: bytes, case: str, policy: str
 ) -> None:
@@ -221,7 +226,7 @@ def test_the_verifier_lets_pass_what_was_cancelled_before(executions: bytes) -> 
     assert live(executions, "cancels-before-freeing", verifier=True).end is None
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", POLICIES_TRIED)
 @pytest.mark.parametrize("case", ["shares-mutex", "ends-its-thread", "takes-in-either-order"])
 def test_the_same_seed_and_policy_give_the_same_run(executions: bytes, case: str, policy: str) -> None:
     lives = [live(executions, case, seed=7, policy=policy) for _ in range(2)]
@@ -249,7 +254,7 @@ def test_what_is_right_is_right_on_any_number_of_processors(
     assert live(executions, case, processors=processors, policy="random").end is None
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", POLICIES_TRIED)
 @pytest.mark.parametrize("case", ["shares-mutex", "ends-its-thread", "waits-for-timer", "counts-often"])
 def test_a_debugger_that_breaks_in_changes_nothing(executions: bytes, case: str, policy: str) -> None:
     alone = live(executions, case, seed=5, policy=policy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from functools import partial as applied
 from pathlib import Path
 from typing import NoReturn
@@ -165,20 +166,23 @@ def _say(trace: Path, scenario: Scenario, verdict: Verdict, verbose: bool, *, to
 
 
 def _say_instances(trace: Path, scenario: Scenario, judged: PerInstance, *, to_stderr: bool) -> None:
-    """How many kept the promises, and at length the first that did not."""
+    """How many kept the promises, and at length the first of those that decide the exit code."""
     for line in left_out_lines(judged.found):
         click.echo(f"procnotify: {one_line(line)}", err=True)
     if not judged.instances:
         _say(trace, scenario, judged.recording, False, to_stderr=to_stderr)
         return
-    passed = sum(not each.verdict.outcome.failed for each in judged.instances)
-    what = f"{passed} of {len(judged.instances)} instances of {judged.found.selection}"
-    click.echo(one_line(f"{trace}: {what} keep the promises of {scenario.name}"), err=to_stderr)
-    shown = [each for each in judged.instances if each.verdict.outcome is not Outcome.PASSED][:1]
-    for each in shown or judged.instances[:1]:
-        of = "" if each.pid is None else f", PID {each.pid}"
-        where = f"{trace}: instance {each.number}{of}, events {each.first} to {each.last}"
-        _say(Path(where), scenario, each.verdict, False, to_stderr=to_stderr)
+    for note in judged.recording.notes:
+        click.echo(f"procnotify: {printable(note)}", err=True)
+    counts = Counter(each.verdict.outcome for each in judged.instances)
+    what = f"{counts[Outcome.PASSED]} of {len(judged.instances)} instances of {judged.found.selection}"
+    skipped = counts[Outcome.SKIPPED]
+    unjudged = f"; of {skipped} nothing can be judged" if skipped else ""
+    click.echo(one_line(f"{trace}: {what} keep the promises of {scenario.name}{unjudged}"), err=to_stderr)
+    shown = next(each for each in judged.instances if each.verdict.outcome is judged.outcome)
+    of = "" if shown.pid is None else f", PID {shown.pid}"
+    where = f"{trace}: instance {shown.number}{of}, events {shown.first} to {shown.last}"
+    _say(Path(where), scenario, shown.verdict, False, to_stderr=to_stderr)
 
 
 def _show_witnesses(scenario: Scenario, verdict: Verdict, *, to_stderr: bool) -> None:

@@ -13,6 +13,7 @@ from harness.errors import TraceError, UsageError
 from harness.events import (
     Event,
     ImageLoad,
+    Marker,
     ProcessCreate,
     ProcessExit,
     ThreadCreate,
@@ -39,7 +40,7 @@ __all__ = ["MAX_JUDGED", "InstanceVerdict", "PerInstance", "judge_instances"]
 
 MAX_JUDGED: Final = 10_000
 """Instances of one recording that are judged one by one."""
-_OF_PROCESSES = (ProcessCreate, ProcessExit, ThreadCreate, ThreadExit, ImageLoad)
+_WITH_PID = (ProcessCreate, ProcessExit, ThreadCreate, ThreadExit, ImageLoad, Marker)
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class InstanceVerdict:
     """Index of its first event in the recording."""
     last: int
     verdict: Verdict
+    """Lost lines and notes are the recording's."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,6 @@ def judge_instances(
     *,
     grammar: Grammar | None = None,
     bind: Iterable[str] = (),
-    partial: bool = False,
     strict: bool = False,
     witness: WitnessName | None = None,
 ) -> PerInstance:
@@ -132,7 +133,7 @@ def judge_instances(
     for window, events in _events_of(seen, windows):
         if scoped in window.bindings:  # no block looks at another process, and there may be many of them
             pid = window.bindings[scoped]
-            events = [event for event in events if isinstance(event, _OF_PROCESSES) and event.pid == pid]
+            events = [event for event in events if isinstance(event, _WITH_PID) and event.pid == pid]
         survey = Survey(grammar)
         survey.feed(events)
         verdict = judge(
@@ -144,6 +145,8 @@ def judge_instances(
             strict=strict,
             witness=chosen,
         )
+        # Lines are counted over the recording: the few that are an instance's say nothing of those between.
+        verdict = replace(verdict, loss=recording.loss, notes=())
         verdicts.append(InstanceVerdict(window.number, window.pid, window.first, window.last, verdict))
     return PerInstance(recording, tuple(verdicts), found)
 

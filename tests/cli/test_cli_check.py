@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from launches import launch, write_trace
+from launches import indexed, launch, write_trace
 from this_system import NO_SUCH_FILE
 
 from harness.cli import cli, main
@@ -290,3 +290,20 @@ def test_select_judges_each_launch_by_itself_and_shows_the_first_that_fails(tmp_
     done = CliRunner().invoke(cli, [*words, "--from", "x"], standalone_mode=False)
     assert isinstance(done.exception, UsageError)
     assert "cut the trace in two ways" in str(done.exception)
+
+
+def test_instances_of_which_nothing_can_be_judged_keep_no_promise(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(
+        "scenario: ends\nsummary: A thread exits.\nsteps:\n  - launch: {image: a.exe, as: p}\n"
+        "expect:\n  - order: [thread_exit: {pid: $p}]\n",
+        encoding="utf-8",
+    )
+    machine = {"type": "recorded", "reports_not": '[{"thread_exit": "any"}]'}
+    with TraceWriter(tmp_path / "t.jsonl", Header(machine=machine)) as writer:
+        writer.write(indexed([*launch("+ t a.exe -"), *launch("+ t a.exe -", 2000)]))
+        writer.finish(complete=True)
+    words = ["check", str(tmp_path / "t.jsonl"), str(tmp_path / "s.yaml"), "--select", "image=a.exe"]
+    done = CliRunner().invoke(cli, words, standalone_mode=False)
+    assert done.exit_code == 5
+    said = "0 of 2 instances of image=a.exe keep the promises of ends; of 2 nothing can be judged"
+    assert done.stdout.splitlines()[0] == f"{tmp_path / 't.jsonl'}: {said}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from launches import interleaved, launch, write_trace
 
@@ -80,6 +81,16 @@ def test_a_recording_without_an_end_is_judged_as_far_as_instances_are_whole(tmp_
     found = judged(trace, "image=a.exe")
     assert (found.outcome, len(found.instances)) == (Outcome.PASSED, 1)
     assert sum(found.found.left_out.values()) == 1
+
+
+def test_lines_of_other_processes_are_not_lost(tmp_path: Path) -> None:
+    events = interleaved(launch(LIFE, 1000), launch(LIFE, 2000), launch("+ z.exe -", 3000))
+    numbered = [msgspec.structs.replace(event, seq=event.index) for event in events]
+    found = judged(write_trace(tmp_path / "t.jsonl", numbered), "image=a.exe")
+    assert outcomes(found) == [Outcome.PASSED, Outcome.PASSED]
+    for each in found.instances:
+        assert (each.verdict.loss, each.verdict.notes) == (found.recording.loss, ())
+    assert found.recording.loss.complete
 
 
 def test_what_the_whole_recording_breaks_outweighs_the_instances(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -14,6 +13,7 @@ from typing import Final
 
 import click
 
+import harness
 from harness.cli import INTERRUPTED
 from harness.cli._again import shown_words
 from harness.cli._options import (
@@ -33,7 +33,7 @@ from harness.exploration.account import account_lines, exploration_as_json
 from harness.exploration.exploring import EXHAUSTIVE, Exploration, Explorer, Plan, RunTrials
 from harness.exploration.journal import Journal
 from harness.exploration.keeping import keep_replay
-from harness.exploration.replayfile import text_sha256
+from harness.exploration.replayfile import FileDigest, ingredients, text_sha256
 from harness.exploration.trials import do_trial, forget_encounters
 from harness.report.text import one_line
 from harness.runs.opening import NO_DEBUGGER, open_rig
@@ -253,9 +253,14 @@ def _decides(
 ) -> dict[str, str]:
     """What decides which runs there are and what comes of each."""
     boot = rig.boot(plan.seeds.start, scenario)
+    parts = ingredients(rig, scenario)
+    guest: tuple[FileDigest, ...] = (parts["helper"], parts["probe"], *parts["files"])
     return {
+        "procnotify": harness.__version__,
         "scenario": text_sha256(text),
-        "drivers": " ".join(hashlib.sha256(driver.image).hexdigest() for driver in rig.drivers),
+        "drivers": " ".join(driver.sha256 for driver in parts["drivers"]),
+        "files for the guest": " ".join(file.sha256 for file in guest),
+        "lines": parts["lines"]["sha256"],
         "policy": plan.policy,
         "first seed": str(plan.seeds.start),
         "processors": str(boot.processors),

@@ -13,7 +13,7 @@ from harness.exploration.enumerating import Choices, extensions
 from harness.exploration.journal import Journal
 from harness.exploration.shrinking import shrink
 from harness.exploration.trials import ScheduleTrial, TrialRecord
-from harness.exploration.watching import Anchor, Encounter
+from harness.exploration.watching import MAX_DECISIONS, Anchor, Encounter
 from harness.outcome import Outcome, worst
 from harness.virtual.dispatcher.policies import with_estimates
 from harness.virtual.dispatcher.schedule import difference
@@ -169,6 +169,7 @@ class Explorer:
 
     def _enumerate(self) -> bool:
         plan, found = self._plan, self.exploration
+        remembered = True
         for seed in plan.seeds:
             level: list[Choices] = [()]
             for depth in range(plan.preemptions + 1):
@@ -177,12 +178,14 @@ class Explorer:
                 for record in self._run(ScheduleTrial(seed, choices=choices) for choices in level[:room]):
                     if plan.fail_fast and found.failed:
                         return False
+                    if depth < plan.preemptions:
+                        remembered = remembered and len(record.decisions) < MAX_DECISIONS
                     if depth < plan.preemptions and len(further) <= plan.schedules:
                         further += extensions(record.choices or (), record.decisions)
                 if len(level) > room:
                     return False
                 level = further
-        return True
+        return remembered
 
     def _run(self, trials: Iterable[ScheduleTrial]) -> Iterator[TrialRecord]:
         """Do those that the journal does not know, and take down all."""

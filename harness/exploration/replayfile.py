@@ -38,6 +38,7 @@ __all__ = [
     "RecordedOutcome",
     "ReplayFile",
     "ScenarioText",
+    "ingredients",
     "read_replay",
     "replay_of",
     "require_same",
@@ -161,7 +162,7 @@ def replay_of(
     return ReplayFile(
         procnotify=harness.__version__,
         scenario=ScenarioText(file=scenario.path.name, sha256=text_sha256(text), text=text),
-        **_ingredients(rig, scenario),
+        **ingredients(rig, scenario),
         machine=MachineSettings(
             seed=result.seed,
             profile=boot.profile,
@@ -183,8 +184,11 @@ def replay_of(
     )
 
 
-def _ingredients(rig: Rig, scenario: Scenario) -> dict[str, Any]:
-    """What decides the run and lies in files, as :class:`ReplayFile` has it."""
+def ingredients(rig: Rig, scenario: Scenario) -> dict[str, Any]:
+    """What decides the run and lies in files, as :class:`ReplayFile` has it.
+
+    :raises UsageError: a file for the guest cannot be read.
+    """
     return {
         "drivers": tuple(_digest(driver.file, driver.image) for driver in rig.drivers),
         "helper": _digest("actor.exe", rig.files.actor),
@@ -289,7 +293,7 @@ def require_same(replay: ReplayFile, rig: Rig, scenario: Scenario) -> None:
 
     :raises UsageError: a driver, the helper, a file or the grammar is not the one of the replay file; which.
     """
-    mine = _ingredients(rig, scenario)
+    mine = ingredients(rig, scenario)
     _compare_drivers(replay.drivers, mine["drivers"])
     for what, before, now in (
         ("the guest helper", (replay.helper,), (mine["helper"],)),

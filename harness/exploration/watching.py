@@ -10,12 +10,21 @@ from harness.virtual.dispatcher.policy import Point, Policy
 from harness.virtual.dispatcher.schedule import RecordingPolicy
 from harness.virtual.interfaces import ThreadContext
 
-__all__ = ["NOTHING_SEEN", "Anchor", "AnchoredPolicy", "Decision", "Encounter", "Sights", "WatchingPolicy"]
+__all__ = [
+    "MAX_DECISIONS",
+    "NOTHING_SEEN",
+    "Anchor",
+    "AnchoredPolicy",
+    "Decision",
+    "Encounter",
+    "Sights",
+    "WatchingPolicy",
+]
 
 MAX_WORDS: Final = 100_000
 """Words of memory of which is remembered who used them last; then it begins anew."""
 MAX_DECISIONS: Final = 100_000
-"""Decisions that are remembered."""
+"""Decisions that are remembered; of a run with so many it is not known whether there were more."""
 
 
 class Decision(NamedTuple):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from small_programs import PROGRAMS, Interleaving, Program, interleavings
 
 from harness.errors import InternalError, UsageError
+from harness.exploration import exploring
 from harness.exploration.account import account_lines, exploration_as_json
 from harness.exploration.exploring import EXHAUSTIVE, Explorer, Plan
 from harness.exploration.journal import Journal
@@ -88,6 +89,17 @@ def test_as_many_schedules_as_there_may_be_are_all() -> None:
     assert Explorer(runner(TWO_BY_THREE)[0], Plan(ONE_SEED, EXHAUSTIVE, 2, schedules=count)).explore().proved
     short = Plan(ONE_SEED, EXHAUSTIVE, 2, schedules=count - 1)
     assert not Explorer(runner(TWO_BY_THREE)[0], short).explore().proved
+
+
+def test_a_run_with_more_decisions_than_are_remembered_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = Explorer(runner(TWO_BY_THREE)[0], Plan(ONE_SEED, EXHAUSTIVE, 1)).explore()
+    assert whole.proved
+    monkeypatch.setattr(exploring, "MAX_DECISIONS", 1)
+    found = Explorer(runner(TWO_BY_THREE)[0], Plan(ONE_SEED, EXHAUSTIVE, 1)).explore()
+    assert (found.schedules, found.complete, found.proved) == (whole.schedules, False, False)
+    assert Explorer(runner(TWO_BY_THREE)[0], Plan(ONE_SEED, EXHAUSTIVE, 0)).explore().proved
 
 
 # Sampling

@@ -153,10 +153,6 @@ class _Clock:
         return self._base + self._scaled(int(ticks))
 
 
-def _is_ours(header: Any) -> bool:
-    return bytes(header.header.ProviderId) == _PROVIDER
-
-
 def _event(header: Any) -> Seen | None:
     payload = _payload(header)
     pointer = 8 if header.is_64bit else 4

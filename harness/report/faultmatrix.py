@@ -20,7 +20,9 @@ def matrix_lines(matrix: FaultMatrix) -> Iterator[str]:
     The lines hold what the target printed: hand them to :func:`harness.report.text.printable`.
     """
     if matrix.unharmed.outcome is not Outcome.PASSED:
-        yield f"{matrix.scenario} (seed {matrix.seed}): no call failed, and the driver is at fault already:"
+        rig = matrix.unharmed.outcome is Outcome.RIG
+        what = "the run without a failure cannot be judged" if rig else "the driver is at fault already"
+        yield f"{matrix.scenario} (seed {matrix.seed}): no call failed, and {what}:"
         yield from (f"    {line}" for line in matrix.unharmed.followed)
         return
     rows = [_HEAD, *(_cells(call) for call in matrix.calls)]

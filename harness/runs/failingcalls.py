@@ -106,7 +106,7 @@ def fail_each_call(
 
     :param rig: without a debugger.
     :param begins: told of each failing run: its number from 1, how many there are, and what fails.
-    :raises UsageError: the machine cannot let calls fail, or the run without a failure needs what it lacks.
+    :raises UsageError: the machine cannot let calls fail, or the input of the run without a failure is wrong.
     """
     if not isinstance(rig.machine, CallFailingMachine):
         raise UsageError(f"the machine {rig.machine.name} cannot let calls of a driver fail")
@@ -131,11 +131,11 @@ def _run(rig: Rig, scenario: Scenario, seed: int, place: CallPlace | None) -> Fa
     try:
         capture.run()
     except (DriverHang, MissingImport) as error:
-        if place is None and isinstance(error, MissingImport):
-            raise
         ended = with_sources(error, rig.drivers)
     except ProcnotifyError as error:
         ended = error
+    if place is None and isinstance(ended, UsageError):
+        raise ended
     assert isinstance(rig.machine, CallFailingMachine)
     failed = rig.machine.called_places().failed
     broken = [event for event in capture.events if isinstance(event, RuleBroken)]

@@ -34,6 +34,15 @@ def test_the_table_tells_what_followed_where_the_driver_is_at_fault() -> None:
     ]
 
 
+def test_a_rig_that_fails_is_no_fault_of_the_driver() -> None:
+    lost = FailedCall(None, "", None, Happened.NOT_JUDGED, ("the target is lost",))
+    lines = list(matrix_lines(FaultMatrix("short", 7, lost, (), 0)))
+    assert lines == [
+        "short (seed 7): no call failed, and the run without a failure cannot be judged:",
+        "    the target is lost",
+    ]
+
+
 def test_the_document_has_every_call_and_the_worst_exit_code() -> None:
     document = matrix_as_json(FaultMatrix("short", 7, UNHARMED, (REFUSED, CRASH), 3))
     assert (document["exit_code"], document["places_beyond"]) == (4, 3)

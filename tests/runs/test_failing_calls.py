@@ -15,6 +15,7 @@ from harness.callplaces import CallPlace
 from harness.errors import UsageError
 from harness.outcome import Outcome
 from harness.report.faultmatrix import matrix_lines
+from harness.runs import failingcalls
 from harness.runs.failingcalls import FaultMatrix, Happened, fail_each_call
 from harness.runs.opening import open_rig
 from harness.scenario import Scenario
@@ -164,6 +165,20 @@ def test_places_beyond_the_limit_are_counted(unchecked: Matrices, monkeypatch: p
     matrix = unchecked("queues-work-checked")
     assert (len(matrix.calls), matrix.beyond) == (1, 1)
     assert list(matrix_lines(matrix))[-1] == "1 calls at further places: there are more than are tried"
+
+
+def test_wrong_input_of_the_run_without_a_failure_is_the_user_s(
+    scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(_capture: object) -> None:
+        raise UsageError("cannot read notes.txt for the guest")
+
+    monkeypatch.setattr(failingcalls.DirectCapture, "run", refuses)
+    with (
+        open_rig(machine="virtual", debugger="none", driver=None, trace_folder=tmp_path) as rig,
+        pytest.raises(UsageError, match=r"cannot read notes\.txt"),
+    ):
+        fail_each_call(rig, scenario, 1)
 
 
 def test_ctrl_c_leaves_what_was_found(unchecked: Matrices) -> None:

@@ -23,9 +23,12 @@ from harness.events import (
 from harness.lines import Grammar
 from harness.mining.instances import MAX_HELD, Instance
 from harness.mining.selection import Selection, base_name
+from harness.order.patterns import Value
+from harness.order.result import Failure
 from harness.outcome import Outcome, worst
 from harness.scenario import Scenario
-from harness.scenario.model import ActorStep, Pattern, Variable
+from harness.scenario.expect import patterns_of
+from harness.scenario.model import ActorStep, Constraint, Pattern, Variable
 from harness.scenario.rules import RULES
 from harness.trace.sources import TraceSource
 from harness.trace.witness import SeenBy, witness_of
@@ -83,6 +86,8 @@ class _Window:
     first: int
     last: int
     bindings: Mapping[str, int]
+    members: frozenset[int]
+    """The processes whose life the window is; empty: it is cut by lines."""
 
 
 def judge_instances(
@@ -115,7 +120,9 @@ def judge_instances(
         if len(windows) == MAX_JUDGED:
             raise UsageError(f"more than {MAX_JUDGED} instances of {selection}", hint="select less")
         names = {**recorded, **_names_of(instance, launching), **by_hand}
-        window = _Window(len(windows) + 1, instance.pid, instance.first, instance.last, names)
+        window = _Window(
+            len(windows) + 1, instance.pid, instance.first, instance.last, names, _members(instance)
+        )
         windows.append(window)
     if not windows:
         raise UsageError(found.explain_none([source.path]), hint="see --select in docs/mining.md")
@@ -147,8 +154,53 @@ def judge_instances(
         )
         # Lines are counted over the recording: the few that are an instance's say nothing of those between.
         verdict = replace(verdict, loss=recording.loss, notes=())
+        verdict = _of_its_own(verdict, window.members)
         verdicts.append(InstanceVerdict(window.number, window.pid, window.first, window.last, verdict))
     return PerInstance(recording, tuple(verdicts), found)
+
+
+def _members(instance: Instance) -> frozenset[int]:
+    if instance.pid is None:
+        return frozenset()
+    pids = (event.pid for event in instance.events if isinstance(event, _WITH_PID))
+    return frozenset(pid for pid in pids if pid is not None)
+
+
+def _of_its_own(verdict: Verdict, members: frozenset[int]) -> Verdict:
+    """The verdict without what only waits for an event of another process: the instance is over before that
+    one need be, so that nothing proves that it never comes."""
+    failures = () if verdict.check is None else verdict.check.failures
+    if not members or verdict.outcome is not Outcome.BROKEN or not failures:
+        return verdict
+    certain = [failure for failure in failures if not _waits_for_another(failure, members)]
+    if certain:
+        return replace(verdict, reason=certain[0].reason)
+    return replace(
+        verdict,
+        outcome=Outcome.RIG,
+        reason=f"not judged: {failures[0].reason}",
+        hint="it is an event of another process, which the end of the instance does not end: leave it out of "
+        "the scenario, or judge the recording as a whole, without --select",
+    )
+
+
+def _waits_for_another(failure: Failure, members: frozenset[int]) -> bool:
+    """Whether the order came to the end of the instance while it waited for an event of another process."""
+    if not failure.waited or failure.stop is not None or failure.expectation is None or failure.place is None:
+        return False
+    lines = {failure.place.line, *(awaited.line for awaited in failure.awaited)}
+    of = {
+        _number(dict(pattern.fields).get("pid"), failure.bindings)
+        for pattern in patterns_of(failure.expectation)
+        if pattern.line in lines
+    }
+    return bool(of - {None} - members)
+
+
+def _number(value: Constraint | None, bindings: Mapping[str, Value]) -> int | None:
+    """The process ID that a pattern asks for; None: not one alone."""
+    found = bindings.get(value.name) if isinstance(value, Variable) else value
+    return found if isinstance(found, int) else None
 
 
 def _scope_of_all(scenario: Scenario) -> str:

@@ -76,6 +76,41 @@ def test_events_of_others_belong_to_the_window(tmp_path: Path) -> None:
     assert judged(within, "image=a.exe", text=text).outcome is Outcome.BROKEN
 
 
+OF_OTHERS = """
+  - order:
+      - process_create: {pid: $program}
+      - process_exit: {pid: $launcher}
+      - process_exit: {pid: $program}
+"""
+
+
+def test_what_another_process_did_not_do_while_the_instance_lived_is_not_judged(tmp_path: Path) -> None:
+    """The launcher of a recording lives on, and the end of the instance proves nothing about it."""
+    text = ORDER + OF_OTHERS
+    found = judged(write_trace(tmp_path / "t.jsonl", launch(LIFE)), "image=a.exe", text=text)
+    assert found.outcome is Outcome.RIG
+    (verdict,) = [each.verdict for each in found.instances]
+    assert verdict.reason.startswith("not judged: ordered.yaml:")
+    assert "not found: process_exit {pid: $launcher = 4}" in verdict.reason
+    assert "an event of another process" in verdict.hint
+
+
+def test_what_the_instance_itself_breaks_outweighs_what_another_process_did_not_do(tmp_path: Path) -> None:
+    before, order = ORDER.split("expect:")
+    text = f"{before}expect:{OF_OTHERS.rstrip()}{order}"
+    found = judged(write_trace(tmp_path / "t.jsonl", launch(SWAPPED)), "image=a.exe", text=text)
+    assert found.outcome is Outcome.BROKEN
+    assert "not found: image_load {image: c.dll}" in found.instances[0].verdict.reason
+
+
+def test_what_the_instance_forbids_is_broken_while_another_process_is_waited_for(tmp_path: Path) -> None:
+    text = ORDER + OF_OTHERS.replace(
+        "      - process_exit: {pid: $launcher}", "      - next: {process_exit: {pid: $launcher}}"
+    )
+    found = judged(write_trace(tmp_path / "t.jsonl", launch(LIFE)), "image=a.exe", text=text)
+    assert found.outcome is Outcome.BROKEN
+
+
 def test_a_recording_without_an_end_is_judged_as_far_as_instances_are_whole(tmp_path: Path) -> None:
     trace = write_trace(tmp_path / "t.jsonl", [*launch(LIFE), *launch(LIFE, 2000)[:4]], complete=False)
     found = judged(trace, "image=a.exe")

@@ -9,13 +9,14 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from harness.errors import ProcnotifyError, RigError, UsageError
 
-__all__ = ["cannot_write", "patiently", "read_file", "write_whole"]
+__all__ = ["cannot_write", "patiently", "read_file", "whole_file", "write_whole"]
 
 _PAUSES = (0.02, 0.04, 0.08, 0.16, 0.3, 0.6, 0.8)
 """Seconds before each further try of what was refused: two in all."""
@@ -85,12 +86,24 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     :param mode: its permissions, where the system has such.
     :raises OSError: the place cannot be written, or the disk is full.
     """
+    with whole_file(path, mode=mode) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextmanager
+def whole_file(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
+    """An empty file beside ``path``, to be written: at the end of the ``with`` block it takes that name, and
+    it is deleted instead where the block raises. Folders are made.
+
+    :param mode: its permissions, where the system has such.
+    :raises OSError: the place cannot be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        yield temporary
         temporary.chmod(mode)
         patiently(partial(temporary.replace, path))
     finally:

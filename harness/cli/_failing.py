@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import click
-from click.core import ParameterSource
 
 from harness.callplaces import CallPlace
 from harness.cli import INTERRUPTED
-from harness.cli._options import print_json
+from harness.cli._options import given_beside, print_json
 from harness.errors import UsageError
 from harness.outcome import worst
 from harness.report.faultmatrix import matrix_as_json, matrix_lines
@@ -41,16 +40,13 @@ def refuse_beside_fail_calls(debugger: str) -> None:
 
     :raises UsageError: an option that means nothing with ``--fail-calls``.
     """
-    ctx = click.get_current_context()
-    for param in ctx.command.params:
-        name = param.name or ""
-        given = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if given and param.expose_value and name not in _TAKEN:
-            raise UsageError(
-                f"--fail-calls runs each scenario with one seed and keeps no traces: {param.opts[0]} has no"
-                " meaning beside it",
-                hint="leave out the one or the other",
-            )
+    other = given_beside(_TAKEN)
+    if other is not None:
+        raise UsageError(
+            f"--fail-calls runs each scenario with one seed and keeps no traces: {other} has no meaning"
+            " beside it",
+            hint="leave out the one or the other",
+        )
     if debugger != NO_DEBUGGER:
         raise UsageError(
             f"--fail-calls has no use for the debugger {debugger}", hint=f"add --debugger {NO_DEBUGGER}"

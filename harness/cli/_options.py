@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from harness.cli._logging import Command, log_options
 from harness.connection import parse_connection
@@ -29,6 +30,7 @@ __all__ = [
     "debugger_option",
     "drivers_option",
     "duration",
+    "given_beside",
     "json_asked",
     "json_option",
     "kdfiles_option",
@@ -259,6 +261,21 @@ _to = click.option(
 def part_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--bind``, ``--from`` and ``--to``: which part of a recording is judged, and what names mean in it."""
     return _bind(_from(_to(command)))
+
+
+def given_beside(taken: Collection[str]) -> str | None:
+    """The first option of the command that runs now which was given and is not ``taken``, as it is written;
+    None: there is none.
+
+    :param taken: names of parameters.
+    """
+    ctx = click.get_current_context()
+    for param in ctx.command.params:
+        name = param.name or ""
+        given = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if given and param.expose_value and name not in taken:
+            return param.opts[0]
+    return None
 
 
 class _Json:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Final
 
 import click
-from click.core import ParameterSource
 
 from harness.cli import INTERRUPTED
-from harness.cli._options import print_json
+from harness.cli._options import given_beside, print_json
 from harness.errors import ScenarioError, UsageError
 from harness.exploration.replayfile import ReplayFile, read_replay, scenario_of, text_sha256
 from harness.exploration.replaying import play_back
@@ -50,7 +49,9 @@ def run_replay(
     :raises UsageError: an option that contradicts the file, or something is not what was recorded.
     :raises InternalError: the run did not repeat.
     """
-    _refuse_others()
+    other = given_beside(_TAKEN)
+    if other is not None:
+        raise UsageError(f"--replay says already what {other} does", hint="leave out the one or the other")
     say = partial(click.echo, err=True)
     replay = read_replay(path)
     scenario = scenario_of(replay, _place(path, paths, replay))
@@ -87,17 +88,6 @@ def run_replay(
             interrupted=None,
         )
     return result.outcome
-
-
-def _refuse_others() -> None:
-    ctx = click.get_current_context()
-    for param in ctx.command.params:
-        name = param.name or ""
-        given = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if given and param.expose_value and name not in _TAKEN:
-            raise UsageError(
-                f"--replay says already what {param.opts[0]} does", hint="leave out the one or the other"
-            )
 
 
 def _place(path: Path, paths: Sequence[Path], replay: ReplayFile) -> Path:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -15,7 +12,7 @@ import msgspec
 
 from harness.errors import TraceError, UsageError
 from harness.events import Event
-from harness.files import cannot_write, patiently
+from harness.files import cannot_write, whole_file
 from harness.trace.columns import SUFFIX, ColumnStore
 from harness.trace.format import FORMAT, Footer, Header
 from harness.trace.reader import TraceReader
@@ -79,24 +76,12 @@ def convert(
         raise UsageError(f"{out} is no file", hint="name the trace to be written")
     if out.exists() and not force:
         raise UsageError(f"{out} is there already", hint="replace it with --force, or choose another file")
+    store = ColumnStore if out.suffix.lower() == SUFFIX else JsonLines
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
-        os.close(handle)
-    except OSError as error:
+        with whole_file(out) as beside:
+            return _write(source, beside, store, progress or (lambda events: None))
+    except OSError as error:  # of the place: what cannot be read is a TraceError
         raise cannot_write(out, error) from None
-    beside = Path(name)
-    try:
-        store = ColumnStore if out.suffix.lower() == SUFFIX else JsonLines
-        done = _write(source, beside, store, progress or (lambda events: None))
-        try:
-            beside.chmod(0o644)
-            patiently(partial(beside.replace, out))
-        except OSError as error:
-            raise cannot_write(out, error) from None
-    finally:
-        beside.unlink(missing_ok=True)
-    return done
 
 
 def _write(

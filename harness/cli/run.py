@@ -29,18 +29,17 @@ from harness.cli._options import (
     witness_option,
 )
 from harness.cli._replaying import run_replay
+from harness.cli._reports import begin_junit, finish_junit, tell_ci_service
 from harness.cli._seeds import first_and_number, seed_range
 from harness.debuggers import DEBUGGERS
 from harness.errors import ProcnotifyError, UsageError
 from harness.events import WitnessName
-from harness.files import cannot_write
 from harness.internal import internal_error
 from harness.lines import Grammar
 from harness.machines import MACHINES
 from harness.outcome import Outcome, worst
 from harness.report.causes import by_cause
 from harness.report.console import make_console
-from harness.report.junit import write_junit
 from harness.report.runs_json import result_as_json
 from harness.report.terminal import TerminalReport
 from harness.report.text import one_line
@@ -206,6 +205,9 @@ def command(
     The traces go into a folder of their own, TRACE_DIR/TIME-ID. Of calls in which everything passed the
     newest 20 folders are kept, of all others every one.
 
+    On GitHub Actions and Azure Pipelines each cause of a failure is also an annotation at the scenario's
+    line, and all runs are a table in the summary (docs/ci.md).
+
     \b
     Examples:
       procnotify run scenarios
@@ -266,7 +268,7 @@ def command(
             print_json(exit_code=Outcome.USAGE, error=one_line(str(errors[0])))
         return Outcome.USAGE
     if junit is not None:
-        _begin_junit(junit)
+        begin_junit(junit)
     scenarios = [scenario.without_rules(rules_off) for scenario in scenarios]
     runs = len(scenarios) * repeat
     report = TerminalReport(make_console(stderr=as_json), runs=runs, quiet=quiet, passing=seeds is None)
@@ -334,9 +336,10 @@ def command(
     if rig.traces.path is not None:
         click.echo(f"traces: {one_line(str(rig.traces.path))}", err=as_json)
     if junit is not None:
-        failed += _finish_junit(junit, series)
+        failed += finish_junit(junit, series.results)
     for failure in failed:
         say(f"procnotify: {one_line(str(failure))}")
+    tell_ci_service(series.results, to_stderr=as_json)
     code = INTERRUPTED if series.interrupted is not None else _code(series, failed)
     if as_json:
         _print_json(series, code, rig.traces.path, failed)
@@ -371,22 +374,3 @@ def _print_json(series: Series, code: int, traces: Path | None, failed: Sequence
         results=[result_as_json(result) for result in series.results],
         interrupted=None if interrupted is None else result_as_json(interrupted),
     )
-
-
-def _begin_junit(path: Path) -> None:
-    """Find out whether the report can be written before anything runs; what an earlier call wrote is gone,
-    so that nobody takes it for this one's."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.open("wb").close()
-    except OSError as error:
-        raise cannot_write(path, error, hint="choose another --junit") from None
-
-
-def _finish_junit(path: Path, series: Series) -> list[ProcnotifyError]:
-    """Write the report; why it cannot be written."""
-    try:
-        write_junit(path, series.results)
-    except OSError as error:
-        return [cannot_write(path, error, hint="choose another --junit")]
-    return []

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from junitparser import Error, Failure, JUnitXml, Property, Skipped, TestCase, TestSuite
+from junitparser import Attr, Error, Failure, IntAttr, JUnitXml, Property, Skipped, TestCase, TestSuite
 from junitparser.junitparser import Properties
 
 from harness.outcome import Outcome
 from harness.report.explanation import account_text
+from harness.report.place import place_of
 from harness.report.text import printable
 from harness.runs.result import RunResult
 
@@ -22,7 +23,8 @@ def junit_xml(results: Sequence[RunResult]) -> JUnitXml:
 
     A broken promise and a bugcheck are failures; a failed rig is an error, for it says nothing about the
     driver. Where nothing could be judged the case is skipped. Of a scenario that ran more than once each
-    case's name has its seed.
+    case's name has its seed. ``file`` and ``line`` of a case are the scenario's file, and the line of the
+    promise that was broken, as pytest and its readers have them.
     """
     times_run = Counter((result.path, result.scenario) for result in results)
     suite = TestSuite("procnotify")
@@ -44,9 +46,14 @@ def write_junit(path: Path, results: Sequence[RunResult]) -> None:
     junit_xml(results).write(str(path), pretty=True)
 
 
+class _PlacedCase(TestCase):
+    file = Attr()
+    line = IntAttr()
+
+
 def _case(result: RunResult, *, with_seed: bool) -> TestCase:
     name = f"{result.scenario}[seed={result.seed}]" if with_seed else result.scenario
-    case = TestCase(printable(name), classname=_class_name(result.path), time=result.seconds)
+    case = _placed_case(printable(name), result)
     if result.outcome is Outcome.SKIPPED:
         case.result = [Skipped(printable(result.reason), result.outcome.words)]
     elif result.outcome.failed:
@@ -63,6 +70,13 @@ def _case(result: RunResult, *, with_seed: bool) -> TestCase:
         said.append(f"trace: {result.trace}")
     if said:
         case.system_out = printable("\n".join(said))
+    return case
+
+
+def _placed_case(name: str, result: RunResult) -> TestCase:
+    case = _PlacedCase(name, classname=_class_name(result.path), time=result.seconds)
+    place = place_of(result)
+    case.file, case.line = printable(place.path.as_posix()), place.line
     return case
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -17,6 +17,7 @@ from harness.report.causes import Cause, by_cause, cause_of
 from harness.report.console import is_live
 from harness.report.explanation import account_text
 from harness.report.text import one_line, printable
+from harness.report.totals import scenario_rows, totals_words
 from harness.runs.progress import (
     EventCaptured,
     PhaseEntered,
@@ -239,37 +240,20 @@ def _table(results: Sequence[RunResult]) -> Table:
     table.add_column("result")
     for name in ("runs", "passed", "held", "not judged", "seconds", "events"):
         table.add_column(name, justify="right")
-    by_scenario: dict[tuple[str, str], list[RunResult]] = {}
-    for result in results:
-        by_scenario.setdefault((str(result.path), result.scenario), []).append(result)
-    for (_, scenario), runs in by_scenario.items():
-        outcome = worst(run.outcome for run in runs)
+    for row in scenario_rows(results):
         table.add_row(
-            scenario,
-            Text(outcome.words, style=OUTCOME_STYLES[outcome]),
-            str(len(runs)),
-            str(sum(run.outcome is Outcome.PASSED for run in runs)),
-            _range(run.held for run in runs),
-            _range(run.not_judged for run in runs),
-            f"{sum(run.seconds for run in runs):.2f}",
-            str(sum(run.events for run in runs)),
+            row.scenario,
+            Text(row.outcome.words, style=OUTCOME_STYLES[row.outcome]),
+            str(row.runs),
+            str(row.passed),
+            row.held,
+            row.not_judged,
+            f"{row.seconds:.2f}",
+            str(row.events),
         )
     return table
 
 
-def _range(numbers: Iterable[int]) -> str:
-    """``12``, or ``3-12`` where runs differ."""
-    found = sorted(set(numbers))
-    return str(found[0]) if len(found) == 1 else f"{found[0]}-{found[-1]}"
-
-
 def _totals(results: Sequence[RunResult]) -> Text:
     outcome = worst(result.outcome for result in results)
-    parts = []
-    for kind in Outcome:
-        if count := sum(result.outcome is kind for result in results):
-            parts.append(f"{count} {kind.words}")
-    if retried := sum(result.retries > 0 for result in results):
-        parts.append(f"{retried} begun anew")
-    seconds = sum(result.seconds for result in results)
-    return Text(f"{', '.join(parts) or 'nothing ran'} in {seconds:.2f} s", style=OUTCOME_STYLES[outcome])
+    return Text(totals_words(results), style=OUTCOME_STYLES[outcome])

@@ -123,6 +123,27 @@ def test_wrong_input_that_the_first_run_finds_out_is_raised() -> None:
     assert "ran" not in result.stdout
 
 
+def test_a_ci_service_is_told_and_the_document_stays_alone(
+    runs: ScriptedRuns, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    runs.broken = {2}
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    command = "::error file=s.yaml,line=1,title=broken promise%3A s (seed 2)::"
+    result = run("--repeat", "2")
+    assert result.return_value == Outcome.BROKEN
+    assert [line[: len(command)] for line in result.stdout.splitlines() if "::" in line] == [command]
+    assert (tmp_path / "summary.md").read_text(encoding="utf-8").count("### broken promise") == 1
+    result = run("--repeat", "2", "--json")
+    assert json.loads(result.stdout)["exit_code"] == 1
+    assert command in result.stderr
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "none" / "summary.md"))
+    result = run("--repeat", "2")
+    assert result.return_value == Outcome.BROKEN
+    assert "procnotify: warning: the step summary cannot be written to" in result.stderr
+
+
 def test_python_hears_of_the_runs_before(runs: ScriptedRuns) -> None:
     heard: list[Progress] = []
     with pytest.raises(UsageError, match="no such profile"):

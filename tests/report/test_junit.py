@@ -72,6 +72,18 @@ def test_each_run_is_a_case_and_faults_are_kept_apart(tmp_path: Path) -> None:
     }
 
 
+def test_each_case_has_file_and_line(tmp_path: Path) -> None:
+    cases = written(
+        tmp_path / "junit.xml",
+        result(Outcome.PASSED, name="a"),
+        result(Outcome.RIG, name="b", reason=f"{Path('scenarios/b.yaml')}:7: launch: no such file"),
+    ).iter("testcase")
+    assert [(case.get("file"), case.get("line")) for case in cases] == [
+        ("scenarios/a.yaml", "1"),
+        ("scenarios/b.yaml", "7"),
+    ]
+
+
 def test_runs_of_one_scenario_are_told_apart_by_seed(tmp_path: Path) -> None:
     root = written(tmp_path / "junit.xml", *(result(Outcome.PASSED, seed=seed) for seed in (1, 2)))
     names = [case.get("name") for case in root.iter("testcase")]
@@ -90,6 +102,7 @@ def test_names_that_are_no_text_are_written_out(tmp_path: Path) -> None:
     )
     (case,) = written(tmp_path / "junit.xml", run).iter("testcase")
     shown = "caf\\udce9\\x07\\x1b[2J"
+    assert case.get("file") == f"folder\\x01/{shown}.yaml"
     assert case.get("classname") == f"folder\\x01.{shown}"
     assert case.findtext("system-out") == f"trace: traces{os.sep}{shown}-1.jsonl"
     error = case.find("error")

@@ -1,0 +1,52 @@
+"""Annotations: what a CI service shows at a line of a file, one a cause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.order.result import Place
+from harness.report.causes import by_cause
+from harness.report.explanation import account_text
+from harness.report.place import place_of
+from harness.report.text import one_line, printable, shortened
+from harness.runs.result import RunResult
+
+__all__ = ["MESSAGE_LENGTH", "TITLE_LENGTH", "Annotation", "alike_words", "annotations_of"]
+
+TITLE_LENGTH = 200
+"""Characters of a title at most; GitHub takes 255."""
+MESSAGE_LENGTH = 4000
+"""Characters of a message at most; GitHub takes 64 KiB."""
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """Text at a line of a file. Title and message are printable and short enough to be shown."""
+
+    place: Place
+    title: str
+    message: str
+    """In lines, the reason first."""
+
+
+def annotations_of(results: Iterable[RunResult]) -> list[Annotation]:
+    """One a cause of the runs that failed, at the line of the first of them."""
+    return [_annotation(alike) for alike in by_cause(results)]
+
+
+def alike_words(alike: Sequence[RunResult]) -> str:
+    """``the same in 3 more run(s)``; empty where it is one run."""
+    return f"the same in {len(alike) - 1} more run(s)" if len(alike) > 1 else ""
+
+
+def _annotation(alike: Sequence[RunResult]) -> Annotation:
+    first = alike[0]
+    reason, _, more = account_text(first).partition("\n")
+    message = "\n".join(line for line in (reason, alike_words(alike), more) if line)
+    title = f"{first.outcome.words}: {first.scenario} (seed {first.seed})"
+    return Annotation(
+        place_of(first),
+        one_line(shortened(title, TITLE_LENGTH)),
+        printable(shortened(message, MESSAGE_LENGTH)),
+    )

@@ -55,7 +55,7 @@ def test_two_swapped_imports_are_named_and_nothing_else(main: Path, mine: Path, 
         "flipped: image_load:b.dll and image_load:c.dll: 20 before, 0 after; now 0 before, 20 after (p "
     )
     assert len(rest) == 1
-    table = comment.read_text().splitlines()
+    table = comment.read_text(encoding="utf-8").splitlines()
     assert [line for line in table if line.startswith("| flipped")] == [
         "| flipped | `image_load:b.dll` before `image_load:c.dll` | 20 of 20 | 0 of 20 | 1e-11 |"
     ]
@@ -95,7 +95,7 @@ def test_too_few_instances_are_no_pass(tmp_path: Path) -> None:
     assert lines[1].endswith("takes 5 and 5")
     assert lines[2].startswith("1 difference (1 of order) without exception in either set")
     assert lines[3].startswith("  flipped: image_load:b.dll and image_load:c.dll")
-    assert "nothing can be proved" in comment.read_text()
+    assert "nothing can be proved" in comment.read_text(encoding="utf-8")
     assert diff(one, other, "--select", "image=a.exe", "--level", "0.2").return_value == 1
 
 
@@ -104,7 +104,7 @@ def test_a_name_in_a_comment_is_only_a_name(tmp_path: Path) -> None:
     mine = recording(tmp_path / "mine.jsonl", *["+ t a.exe @you`|[x](y)\x01.dll -"] * 20)
     comment = tmp_path / "comment.md"
     assert diff(main, mine, "--select", "image=a.exe", "--markdown", comment).return_value == 1
-    (row,) = (line for line in comment.read_text().splitlines() if line.startswith("| new"))
+    (row,) = (line for line in comment.read_text(encoding="utf-8").splitlines() if line.startswith("| new"))
     assert row.startswith("| new | `image_load:@you'\\|[x](y)\\x01.dll` | 0 | 20 |")
 
 

@@ -60,7 +60,7 @@ def test_the_summary_says_the_order_and_how_sure_it_is(three: Path) -> None:
 def test_the_document_has_all_pairs(three: Path, tmp_path: Path) -> None:
     out = tmp_path / "order.json"
     assert mine(three, "--select", "image=a.exe", "--json", out).exception is None
-    found = json.loads(out.read_text())
+    found = json.loads(out.read_text(encoding="utf-8"))
     assert (found["format"], found["command"], found["instances"], found["exit_code"]) == (1, "mine", 3, 0)
     assert found["events"]["image_load:b.dll"] == {
         "instances": 3,
@@ -90,7 +90,7 @@ def test_the_picture_is_a_file_of_its_own_and_hostile_names_are_harmless(tmp_pat
     out = tmp_path / "order.svg"
     done = mine(write_trace(tmp_path / "a.jsonl", events), "--select", "image=a.exe", "--svg", out)
     assert "\x1b" not in done.stdout
-    text = out.read_text()
+    text = out.read_text(encoding="utf-8")
     tree = ElementTree.fromstring(text)
     space = "{http://www.w3.org/2000/svg}"
     titles = [title.text for title in tree.iter(f"{space}title")]
@@ -103,7 +103,7 @@ def test_the_picture_is_a_file_of_its_own_and_hostile_names_are_harmless(tmp_pat
 def test_the_log_has_the_shape_of_ocel(three: Path, tmp_path: Path) -> None:
     out = tmp_path / "log.json"
     assert mine(three, "--select", "image=a.exe", "--ocel", out).exception is None
-    log = json.loads(out.read_text())
+    log = json.loads(out.read_text(encoding="utf-8"))
     assert set(log) == {"objectTypes", "eventTypes", "objects", "events"}
     declared = {
         side: {each["name"]: {a["name"]: a["type"] for a in each["attributes"]} for each in log[side]}
@@ -199,7 +199,7 @@ def test_missing_lines_are_not_mined(tmp_path: Path) -> None:
 
 def test_what_is_no_trace_and_what_cannot_be_written_is_said(three: Path, tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
-    text.write_text("nothing\n")
+    text.write_text("nothing\n", encoding="utf-8", newline="\n")
     assert isinstance(mine(text, "--select", "image=a.exe").exception, TraceError)
     assert isinstance(mine(tmp_path / "none.jsonl").exception, TraceError)
     nowhere = three / "order.svg"
@@ -213,7 +213,7 @@ def test_a_recording_of_windows(shared_data: Path, tmp_path: Path) -> None:
     out, scenario = tmp_path / "order.json", tmp_path / "mined.yaml"
     done = mine(recording, "--select", "image=notepad.exe", "--json", out, "--scenario", scenario)
     assert done.exception is None
-    found = json.loads(out.read_text())
+    found = json.loads(out.read_text(encoding="utf-8"))
     assert found["instances"] == 30
     images = {name for name in found["events"] if name.startswith("image_load:")}
     assert len(images) == 40

@@ -62,7 +62,7 @@ class Cluster:
 
     def _text_of_file(self) -> str:
         wait_until(self._file.exists, "the scheduler did not write its file")
-        return self._file.read_text()
+        return self._file.read_text(encoding="utf-8")
 
     def have(self, workers: int, resources: str = f"{RESOURCE}=1") -> None:
         """See that so many workers are there."""

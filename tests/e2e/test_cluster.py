@@ -45,7 +45,8 @@ class Cluster:
         self._file = folder / "scheduler.json"
         self._scheduler = self._started("scheduler", "--host", "127.0.0.1", "--port", "0")
         self.workers: list[subprocess.Popen[bytes]] = []
-        self.address = json.loads(self._text_of_file())["address"]
+        self.address = ""
+        wait_until(self._found_address, "the scheduler does not say where it listens")
 
     def _started(self, *words: str) -> subprocess.Popen[bytes]:
         command = [
@@ -60,9 +61,12 @@ class Cluster:
         with (self._folder / "log.txt").open("ab") as log:
             return subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=log)
 
-    def _text_of_file(self) -> str:
-        wait_until(self._file.exists, "the scheduler did not write its file")
-        return self._file.read_text(encoding="utf-8")
+    def _found_address(self) -> bool:
+        try:
+            self.address = json.loads(self._file.read_text(encoding="utf-8"))["address"]
+        except (FileNotFoundError, json.JSONDecodeError):  # not there yet, or not whole
+            return False
+        return True
 
     def have(self, workers: int, resources: str = f"{RESOURCE}=1") -> None:
         """See that so many workers are there."""

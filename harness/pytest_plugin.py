@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["ScenarioFile", "ScenarioItem"]
 
 _SUFFIXES = (".yaml", ".yml")
-"""Those of :data:`harness.runs.scenarios.SUFFIXES`, not imported for every file of other projects."""
+"""Those of :data:`harness.yamlfile.finding.SUFFIXES`, not imported for every file of other projects."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -35,6 +35,7 @@ COMMANDS = {
     "diff": "say what changed in the order between two sets of traces",
     "learn": "write the line grammar of a driver from what it prints",
     "lines": "show what a line grammar understands of a log",
+    "lint": "say every mistake in scenario, line grammar and machine files",
     "record": "attach to a target that is already there and record what its driver prints",
     "debug": "run debugger commands on a halted target",
     "serve": "the virtual target alone, for a debugger of any make",

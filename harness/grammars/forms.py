@@ -25,22 +25,33 @@ from harness.lines.template import (
 )
 from harness.yamlfile.nodes import MapNode, Node, ScalarNode, Source
 
-__all__ = ["MAX_LINES", "FormReader", "template"]
+__all__ = [
+    "EVENT",
+    "MAX_LINES",
+    "MAX_NUMBER",
+    "OPTIONS",
+    "REPORTED",
+    "FormReader",
+    "fields_of",
+    "template",
+]
 
 MAX_LINES: Final = 16
 """Lines of a record, besides the first."""
 
-_READ: Final = {
+REPORTED: Final = {
     **{str(kind.event.__struct_config__.tag): kind.event for kind in CALLBACK_KINDS.values()},
     "driver": Driver,
 }
 """The kinds of events that a driver's lines report."""
-_EVENT: Final = "event"
+EVENT: Final = "event"
 """The key of a form in which a word says what kind it is."""
-_OPTIONS: Final = ("tail", "constants", "then")
+OPTIONS: Final = ("tail", "constants", "then")
+"""Keys of a form beside its kind."""
 _BESIDE: Final = ("index", "line", "host_time", "witness", "call")
 """Fields of an event that no line gives."""
-_U64: Final = (1 << 64) - 1
+MAX_NUMBER: Final = (1 << 64) - 1
+"""Of a field that is a constant."""
 
 
 def template(source: Source, node: Node, what: str, known: Collection[str]) -> tuple[Piece, ...]:
@@ -77,19 +88,19 @@ class FormReader:
         source = self._source
         if not isinstance(node, MapNode):
             source.fail(node, "a form must be a mapping", hint='- process_exit: "Process {pid:d} has gone"')
-        kinds = [key for key in node.entries if key in (_EVENT, *_READ)]
+        kinds = [key for key in node.entries if key in (EVENT, *REPORTED)]
         if len(kinds) != 1:
             for key in node.entries:
-                if key not in (*_OPTIONS, *kinds):
-                    known = (_EVENT, *_READ, *_OPTIONS)
+                if key not in (*OPTIONS, *kinds):
+                    known = (EVENT, *REPORTED, *OPTIONS)
                     source.fail(
                         node.key_lines[key], f"unknown kind of event '{key}'", hint=source.suggest(key, known)
                     )
-            source.fail(node, "a form must say one kind of event", hint=f"known are {', '.join(_READ)}")
+            source.fail(node, "a form must say one kind of event", hint=f"known are {', '.join(REPORTED)}")
         (kind,) = kinds
-        entries = source.mapping(node, "form", required=(kind,), optional=_OPTIONS)
-        if kind != _EVENT:
-            return (self._form(_READ[kind], entries, entries[kind]),)
+        entries = source.mapping(node, "form", required=(kind,), optional=OPTIONS)
+        if kind != EVENT:
+            return (self._form(REPORTED[kind], entries, entries[kind]),)
         return self._by_word(entries)
 
     def ignored(self, node: Node) -> Form:
@@ -100,9 +111,9 @@ class FormReader:
 
     def _by_word(self, entries: Mapping[str, Node]) -> tuple[Form, ...]:
         """A form for each word that ``{kind:...}`` lists."""
-        source, node = self._source, entries[_EVENT]
-        known = sorted({name for event in _READ.values() for name in _fields(event)})
-        pieces = template(source, node, _EVENT, ("kind", *known))
+        source, node = self._source, entries[EVENT]
+        known = sorted({name for event in REPORTED.values() for name in fields_of(event)})
+        pieces = template(source, node, EVENT, ("kind", *known))
         place = next((n for n, item in enumerate(pieces) if _name(item) == "kind"), None)
         table = values_of(pieces[place]) if place is not None else {}
         if place is None or not table:
@@ -113,11 +124,11 @@ class FormReader:
             )
         forms = []
         for word, kind in ((word, str(kind)) for word, kind in table.items()):
-            if kind not in _READ:
-                source.fail(node, f"unknown kind of event '{kind}'", hint=source.suggest(kind, _READ))
-            event = _READ[kind]
+            if kind not in REPORTED:
+                source.fail(node, f"unknown kind of event '{kind}'", hint=source.suggest(kind, REPORTED))
+            event = REPORTED[kind]
             for item in pieces:
-                if _name(item) not in ("", "kind", *_fields(event)):
+                if _name(item) not in ("", "kind", *fields_of(event)):
                     source.fail(
                         node,
                         f"{kind} has no field '{_name(item)}'",
@@ -130,7 +141,7 @@ class FormReader:
     def _form(self, event: type[Event], entries: Mapping[str, Node], node: Node) -> Form:
         if isinstance(node, MapNode):
             return self._by_regex(event, node, entries)
-        return self._of_pieces(event, node, template(self._source, node, "form", _fields(event)), entries)
+        return self._of_pieces(event, node, template(self._source, node, "form", fields_of(event)), entries)
 
     def _of_pieces(
         self,
@@ -145,7 +156,7 @@ class FormReader:
         source, entries = self._source, entries or {}
         tail = self._tail if first and event is not Print else ()
         if "tail" in entries:
-            tail = template(source, entries["tail"], "tail", _fields(event))
+            tail = template(source, entries["tail"], "tail", fields_of(event))
         whole = _merged(((*self._prefix,) if first else ()) + pieces)
         names = [name for name in map(_name, (*whole, *tail)) if name]
         for name in names:
@@ -175,7 +186,7 @@ class FormReader:
             pattern = check_regex(text)
         except RegexError as error:
             source.fail(given["regex"], str(error), hint=error.hint)
-        known = _fields(event) if event is not Print else ()
+        known = fields_of(event) if event is not Print else ()
         for name in pattern.groupindex:
             if name not in known:
                 source.fail(
@@ -219,13 +230,13 @@ class FormReader:
         source = self._source
         if "constants" not in entries:
             return {}
-        known = [name for name in _fields(event) if name != "totals"]
+        known = [name for name in fields_of(event) if name != "totals"]
         given = source.mapping(entries["constants"], "constants", optional=known)
 
         def value(name: str) -> tuple[str, object]:
             if name in TEXT_FIELDS:
                 return name, source.text(given[name], name)
-            return name, source.integer(given[name], name, minimum=0, maximum=_U64)
+            return name, source.integer(given[name], name, minimum=0, maximum=MAX_NUMBER)
 
         return dict(source.each(given, value))
 
@@ -261,11 +272,11 @@ class FormReader:
         source, optional = self._source, isinstance(node, MapNode)
         if isinstance(node, MapNode):
             node = source.mapping(node, "line", required=("optional",))["optional"]
-        pieces = template(source, node, "line", _fields(event))
+        pieces = template(source, node, "line", fields_of(event))
         return Continuation(self._of_pieces(event, node, pieces, first=False), optional)
 
 
-def _fields(event: type[Event]) -> list[str]:
+def fields_of(event: type[Event]) -> list[str]:
     """The fields of an event that a line can give."""
     return [name for name in event.__struct_fields__ if name not in _BESIDE]
 

@@ -15,7 +15,16 @@ from harness.lines.grammar import Piece, pattern_of
 from harness.yamlfile.nodes import Node, Source
 from harness.yamlfile.parse import parse_yaml
 
-__all__ = ["ENCODINGS", "MAX_FORMS", "MAX_GRAMMAR", "parse_grammar"]
+__all__ = [
+    "ENCODINGS",
+    "MAX_FORMS",
+    "MAX_GRAMMAR",
+    "NAME",
+    "OPTIONAL_KEYS",
+    "REQUIRED_KEYS",
+    "UNITS",
+    "parse_grammar",
+]
 
 MAX_GRAMMAR: Final = 32 << 10
 """Bytes of a grammar file; the header of a trace holds it whole."""
@@ -29,8 +38,12 @@ ENCODINGS: Final = (
 )
 """What a driver may print in: 8-bit, as a DbgPrint call is."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
-_KEYS = ("summary", "prefix", "tail", "parts", "unit", "encoding", "ignore", "complete")
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
+"""Of a line grammar."""
+REQUIRED_KEYS = ("lines", "forms")
+OPTIONAL_KEYS = ("summary", "prefix", "tail", "parts", "unit", "encoding", "ignore", "complete")
+UNITS = ("line", "print")
+"""What is held to the forms."""
 _NUMBERS = ("seq", "time", "cpu")
 """Fields that every event has."""
 _NOTHING: tuple[Piece, ...] = ()
@@ -51,7 +64,7 @@ def _read(source: Source, text: str) -> Grammar:
     if len(text.encode("utf-8", "replace")) > MAX_GRAMMAR:
         source.fail(1, f"a line grammar of more than {MAX_GRAMMAR} bytes")
     entries = source.mapping(
-        parse_yaml(text, source), "line grammar", required=("lines", "forms"), optional=_KEYS
+        parse_yaml(text, source), "line grammar", required=REQUIRED_KEYS, optional=OPTIONAL_KEYS
     )
     name = source.entry(entries, "lines", lambda node: _name(source, node), "")
     source.entry(entries, "summary", lambda node: source.text(node, "summary"), "")
@@ -82,7 +95,7 @@ def _read(source: Source, text: str) -> Grammar:
 
 def _name(source: Source, node: Node) -> str:
     name = source.text(node, "lines")
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         source.fail(node, f"'{name}' is not a name for a line grammar", hint="small letters, digits and -")
     return name
 
@@ -96,7 +109,7 @@ def _encoding(source: Source, node: Node) -> str:
 
 def _unit(source: Source, node: Node) -> str:
     unit = source.text(node, "unit")
-    if unit not in ("line", "print"):
+    if unit not in UNITS:
         source.fail(node, f"unknown unit '{unit}'", hint="line: what ends with a line end; print: a DbgPrint")
     return unit
 

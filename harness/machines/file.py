@@ -26,7 +26,7 @@ from harness.scenario.unreported import read_unreported
 from harness.yamlfile.nodes import MapNode, Node, Source
 from harness.yamlfile.parse import parse_yaml, read_text
 
-__all__ = ["MACHINE_TYPES", "load_machine", "parse_machine"]
+__all__ = ["COMMON_OPTIONAL_KEYS", "HEAD_KEYS", "MACHINE_TYPES", "NAME", "load_machine", "parse_machine"]
 
 MACHINE_TYPES: Final[dict[str, MachineType]] = {
     "existing": MachineType(read_existing, *EXISTING_KEYS),
@@ -42,8 +42,12 @@ if sys.platform != "win32":
 
     MACHINE_TYPES["qemu"] = MachineType(read_qemu, *QEMU_KEYS)
     MACHINE_TYPES["libvirt"] = MachineType(read_libvirt, *LIBVIRT_KEYS)
-_HEAD: Final = ("machine", "type")
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
+HEAD_KEYS: Final = ("machine", "type")
+"""Required of every type."""
+COMMON_OPTIONAL_KEYS: Final = ("reports",)
+"""What every type may have."""
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
+"""Of a machine."""
 
 
 def load_machine(path: Path) -> Machine:
@@ -71,8 +75,8 @@ def _read(source: Source, root: Node) -> Machine | None:
     entries = source.mapping(
         root,
         f"a machine of type {kind}",
-        required=(*_HEAD, *MACHINE_TYPES[kind].required),
-        optional=(*MACHINE_TYPES[kind].optional, "reports"),
+        required=(*HEAD_KEYS, *MACHINE_TYPES[kind].required),
+        optional=(*MACHINE_TYPES[kind].optional, *COMMON_OPTIONAL_KEYS),
     )
     unreported: tuple[Pattern, ...] = ()
     if "reports" in entries:
@@ -88,11 +92,11 @@ def _head(source: Source, root: Node) -> tuple[str, str]:
     if not isinstance(root, MapNode):
         source.mapping(root, "machine file")
     assert isinstance(root, MapNode)
-    for key in _HEAD:
+    for key in HEAD_KEYS:
         if key not in root.entries:
             source.fail(root, f"machine file lacks '{key}'", hint=MachineFileError.documentation)
-    name, kind = (source.text(root.entries[key], key) for key in _HEAD)
-    if not _NAME.fullmatch(name):
+    name, kind = (source.text(root.entries[key], key) for key in HEAD_KEYS)
+    if not NAME.fullmatch(name):
         source.fail(
             root.entries["machine"],
             f"'{name}' is not a name for a machine",

@@ -10,7 +10,15 @@ from harness.errors import UsageError
 from harness.machines.base import BootOptions, Machine
 from harness.yamlfile.nodes import Node, Source
 
-__all__ = ["COMMON_KEYS", "MachineType", "check_boot", "read_connection", "read_seconds", "read_words"]
+__all__ = [
+    "COMMON_KEYS",
+    "MAX_WORDS",
+    "MachineType",
+    "check_boot",
+    "read_connection",
+    "read_seconds",
+    "read_words",
+]
 
 COMMON_KEYS: Final = ("connection", "guest")
 """Every type needs them, beside ``machine`` and ``type``."""

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 
 from harness.errors import ScenarioError, UsageError, UserFileError
 from harness.scenario import Scenario, load
+from harness.yamlfile.finding import is_begun_by, yaml_files_below
 
-__all__ = ["SUFFIXES", "Found", "find_scenarios", "is_scenario", "load_scenarios"]
-
-SUFFIXES = frozenset({".yaml", ".yml"})
-"""How the name of a scenario file ends."""
-SKIPPED_FOLDERS = ("*.egg", ".*", "_darcs", "build", "CVS", "dist", "node_modules", "venv", "{arch}")
-"""Folders that are not looked into unless they are named: pytest's list (its setting ``norecursedirs``)."""
-HEAD_BYTES = 64 * 1024
-"""How far into a file its first key is looked for."""
+__all__ = ["Found", "find_scenarios", "is_scenario", "load_scenarios"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +32,7 @@ def find_scenarios(paths: Sequence[Path]) -> Found:
     aside: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            inside = list(_below(path))
+            inside = list(yaml_files_below(path))
             scenarios = [file for file in inside if is_scenario(file)]
             aside |= dict.fromkeys(file for file in inside if file not in scenarios)
             if not scenarios:
@@ -75,23 +67,6 @@ def is_scenario(path: Path) -> bool:
     """Whether the first key of a YAML file is ``scenario``. One that cannot be read is taken for a scenario,
     so that reading it says why not."""
     try:
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
+        return is_begun_by(path, "scenario")
     except OSError:
         return True
-    for line in head.removeprefix(b"\xef\xbb\xbf").splitlines():
-        if line.strip() and not line.startswith((b"#", b"---", b"%")):
-            return line.startswith(b"scenario:")
-    return False
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """The YAML files in and below ``folder``, sorted; a link to a folder is not followed."""
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(
-            name for name in folders if not any(fnmatch(name, skipped) for skipped in SKIPPED_FOLDERS)
-        )
-        for name in sorted(files):
-            path = Path(place, name)
-            if path.suffix.lower() in SUFFIXES and path.is_file():
-                yield path

@@ -17,14 +17,15 @@ from harness.actions import MAX_BUFFER, NO_BUFFER
 from harness.scenario.model import ExpectedBytes
 from harness.yamlfile.nodes import ListNode, MapNode, Node, ScalarNode, Source
 
-__all__ = ["FORMS", "read_buffer", "read_expected_bytes"]
+__all__ = ["FORMS", "MAX_ADDRESS", "WIDTHS", "read_buffer", "read_expected_bytes"]
 
-_WIDTHS: Final = {"u8": 1, "u16": 2, "u32": 4, "u64": 8}
-FORMS: Final = ("hex", "text", "utf16", *_WIDTHS, "zeros")
+WIDTHS: Final = {"u8": 1, "u16": 2, "u32": 4, "u64": 8}
+"""Form → bytes of such a number."""
+FORMS: Final = ("hex", "text", "utf16", *WIDTHS, "zeros")
 """The keys that such a mapping may have."""
 _DIGITS: Final = re.compile(r"(?:[0-9a-fA-F]{2})*", re.ASCII)
 _DIGITS_OR_ANY: Final = re.compile(r"(?:[0-9a-fA-F]{2}|\?\?)*", re.ASCII)
-_MAX_ADDRESS: Final = (1 << 64) - 1
+MAX_ADDRESS: Final = (1 << 64) - 1
 _HEX_HINT: Final = 'write two digits a byte, in quotation marks: {hex: "01 00 ff"}'
 
 
@@ -34,7 +35,7 @@ def read_buffer(source: Source, node: Node | None, what: str) -> str:
         return NO_BUFFER
     if isinstance(node, MapNode) and "address" in node.entries:
         entries = source.mapping(node, what, required=("address", "length"))
-        address = source.integer(entries["address"], "address", minimum=0, maximum=_MAX_ADDRESS)
+        address = source.integer(entries["address"], "address", minimum=0, maximum=MAX_ADDRESS)
         length = source.integer(entries["length"], "length", minimum=0, maximum=MAX_BUFFER)
         return f"@{address}:{length}"
     data = _read(source, node, what, any_byte=False)
@@ -61,8 +62,8 @@ def _part(source: Source, node: Node, what: str, *, any_byte: bool) -> ExpectedB
             node, f"{what} must say what kind of bytes it has", hint='{hex: "01 ff"} or {text: hello}'
         )
     form, value = source.single(node, what, FORMS)
-    if form in _WIDTHS:
-        width = _WIDTHS[form]
+    if form in WIDTHS:
+        width = WIDTHS[form]
         number = source.integer(value, form, minimum=-(1 << 8 * width - 1), maximum=(1 << 8 * width) - 1)
         return _exactly((number % (1 << 8 * width)).to_bytes(width, "little"))
     if form == "zeros":

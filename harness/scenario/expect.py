@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from harness.events import KINDS
 from harness.scenario.fields import FIELDS, all_fields, kinds_with
+from harness.scenario.keys import EXPECT_KEYS
 from harness.scenario.model import (
     AnyOrder,
     AnyValue,
@@ -32,6 +33,7 @@ from harness.yamlfile.nodes import ListNode, MapNode, Node, ScalarNode, Source, 
 __all__ = [
     "ITEMS",
     "MAX_BRANCHES",
+    "MAX_NUMBER",
     "MAX_ROUNDS",
     "has_limit",
     "may_be_missing",
@@ -50,7 +52,7 @@ MAX_BRANCHES = 64
 MAX_ROUNDS = 1_000_000
 """``min`` and ``max`` of a ``repeat``."""
 
-_MAX_NUMBER = (1 << 64) - 1
+MAX_NUMBER = (1 << 64) - 1
 
 
 def read_expectations(source: Source, node: Node, names: Names) -> tuple[Expectation, ...]:
@@ -64,7 +66,7 @@ def read_expectations(source: Source, node: Node, names: Names) -> tuple[Expecta
 
 def _block(source: Source, node: Node, names: Names) -> Expectation:
     noted = len(source.mistakes)
-    entries = source.mapping(node, "expect", optional=("requires", "scope", "free", "order", "never", "only"))
+    entries = source.mapping(node, "expect", optional=EXPECT_KEYS)
     sound = len(source.mistakes) == noted
     if sound and "order" not in entries and "never" not in entries:
         source.fail(node, "expect promises nothing", hint="give it an 'order' or a 'never'")
@@ -393,5 +395,5 @@ def _literal(source: Source, node: Node, name: str, wanted: type) -> Literal:
     if wanted is bool:
         return source.boolean(node, name)
     if wanted is int:
-        return source.integer(node, name, minimum=0, maximum=_MAX_NUMBER)
+        return source.integer(node, name, minimum=0, maximum=MAX_NUMBER)
     return source.text(node, name)

@@ -12,6 +12,7 @@ from harness.grammars import load_grammar
 from harness.lines import Grammar
 from harness.printmasks import COMPONENTS, DEFAULT, MAX_MASK, check_mask, component_of
 from harness.scenario.expect import read_expectations, read_requires
+from harness.scenario.keys import OPTIONAL_KEYS, REQUIRED_KEYS
 from harness.scenario.model import Scenario, Step, names_of
 from harness.scenario.rules import RULES
 from harness.scenario.steps import StepReader
@@ -20,10 +21,11 @@ from harness.standingrules import STANDING_RULES
 from harness.yamlfile.nodes import MapNode, Node, Source
 from harness.yamlfile.parse import parse_yaml, read_text
 
-__all__ = ["MAX_PROCESSORS", "load", "parse"]
+__all__ = ["MAX_PROCESSORS", "MAX_SEED", "NAME", "load", "parse"]
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
-_MAX_SEED = (1 << 63) - 1
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
+"""Of a scenario."""
+MAX_SEED = (1 << 63) - 1
 
 
 def load(path: Path) -> Scenario:
@@ -46,27 +48,13 @@ def parse(text: str, path: Path) -> Scenario:
 
 MAX_PROCESSORS: Final = 8
 """As many as the virtual target can have."""
-_REQUIRED = ("scenario", "summary", "expect")
-_OPTIONAL = (
-    "observe",
-    "steps",
-    "lifecycle",
-    "seed",
-    "profile",
-    "policy",
-    "processors",
-    "print_mask",
-    "lines",
-    "requires",
-    "rules",
-)
 
 
 def _read(source: Source, text: str) -> Scenario:
     root = parse_yaml(text, source)
-    entries = source.mapping(root, "scenario", optional=(*_REQUIRED, *_OPTIONAL))
+    entries = source.mapping(root, "scenario", optional=(*REQUIRED_KEYS, *OPTIONAL_KEYS))
     if not source.mistakes:  # else a key that is unknown may well stand for it
-        for key in _REQUIRED:
+        for key in REQUIRED_KEYS:
             if key not in entries and not (key == "expect" and "observe" in entries):
                 source.note(root, f"scenario lacks '{key}'")
     reader = StepReader(source)
@@ -106,7 +94,7 @@ def _lines(source: Source, node: Node) -> Grammar:
 
 def _name(source: Source, node: Node) -> str:
     name = source.text(node, "scenario")
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         source.fail(node, f"'{name}' is not a name for a scenario", hint="small letters, digits and -")
     return name
 
@@ -120,7 +108,7 @@ def _observe(source: Source, node: Node, entries: Mapping[str, Node]) -> bool:
 
 
 def _seed(source: Source, node: Node) -> int:
-    return source.integer(node, "seed", minimum=0, maximum=_MAX_SEED)
+    return source.integer(node, "seed", minimum=0, maximum=MAX_SEED)
 
 
 def _processors(source: Source, node: Node) -> int:

@@ -23,14 +23,15 @@ from harness.scenario.model import (
 )
 from harness.yamlfile.nodes import ListNode, MapNode, Node, ScalarNode, Source
 
-__all__ = ["HARNESS_STEPS", "MAX_STEPS", "STEPS", "StepReader", "read_variable"]
+__all__ = ["HARNESS_STEPS", "MAX_STEPS", "NAME", "STEPS", "VARIABLE", "StepReader", "read_variable"]
 
 MAX_STEPS = 100_000
 """Steps of a scenario, repetitions counted."""
 
 _OWN_FILES = ("actor.exe", "probe.dll")
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_VARIABLE = re.compile(r"\$([a-z][a-z0-9_]*(?:\.tid)?)")
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+"""What ``as:`` and ``by:`` bind."""
+VARIABLE = re.compile(r"\$([a-z][a-z0-9_]*(?:\.tid)?)")
 
 HARNESS_STEPS: dict[str, tuple[str, str]] = {
     "settle": ("{quiet: 300ms, max: 10s}", "waits until the guest has been quiet"),
@@ -46,7 +47,7 @@ STEPS = (*ACTIONS, *HARNESS_STEPS)
 
 def read_variable(source: Source, node: Node, text: str) -> Variable:
     """The variable that a text beginning with ``$`` names."""
-    match = _VARIABLE.fullmatch(text)
+    match = VARIABLE.fullmatch(text)
     if match is None:
         source.fail(
             node, f"'{text}' is not a variable", hint="write $name or $name.tid: small letters, digits and _"
@@ -227,7 +228,7 @@ class StepReader:
             return None
         node = entries[key]
         name = self._source.text(node, key).removeprefix("$")
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             self._source.fail(
                 node, f"'{name}' is not a name", hint="small letters, digits and _, a letter first"
             )

@@ -13,6 +13,7 @@ from typing import NoReturn, TypeAlias, TypeVar
 from harness.errors import UserFileError
 
 __all__ = [
+    "DURATION",
     "MAX_MISTAKES",
     "ListNode",
     "MapNode",
@@ -26,7 +27,8 @@ MAX_MISTAKES = 20
 
 _LONGEST_MESSAGE = 300
 
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?(us|ms|s|m)")
+DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?(us|ms|s|m)")
+"""How a duration is written."""
 _UNITS = {"us": 10, "ms": 10_000, "s": 10_000_000, "m": 600_000_000}
 _LONGEST = 24 * 60 * _UNITS["m"]
 
@@ -224,7 +226,7 @@ class Source:
     def duration(self, node: Node, what: str) -> int:
         """``300ms``, ``2s``, ``1.5s``, ``50us``; in 100 ns units."""
         text = node.value if isinstance(node, ScalarNode) else None
-        match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+        match = DURATION.fullmatch(text) if isinstance(text, str) else None
         if match is None:
             self.fail(
                 node,

@@ -23,6 +23,7 @@ _ROOM_TESTS: dict[str, tuple[str, ...]] = {
     "recording": ("tests/verdict/test_doors.py",),
     "recorder": ("tests/debuggers/test_record.py",),
     "errors": ("tests/runs", "tests/cli"),
+    "linting": ("tests/cli/test_cli_lint.py",),
     "events": ("tests/lines", "tests/trace"),
     "guests": ("tests/machines", "tests/runs"),
     "yamlfile": ("tests/scenario", "tests/machines/test_machine_files.py"),

@@ -12,12 +12,26 @@ from harness.machines.access import CHANNELS, GuestAccess, read_guest
 from harness.machines.reading import read_connection, read_seconds, read_words
 from harness.yamlfile.nodes import Node, ScalarNode, Source
 
-__all__ = ["DISKS", "HV_SYNDBG", "NETWORK_CARDS", "QEMU_KEYS", "QemuSettings", "read_settings"]
+__all__ = [
+    "ACCELERATORS",
+    "DEBUG_DEVICES",
+    "DISKS",
+    "HV_SYNDBG",
+    "MAX_MEMORY",
+    "MAX_PROCESSORS",
+    "MIN_MEMORY",
+    "NETWORK_CARDS",
+    "QEMU_KEYS",
+    "QemuSettings",
+    "read_settings",
+]
 
 NETWORK_CARDS: Final = ("e1000e", "e1000", "virtio-net-pci", "rtl8139", "pcnet", "none")
 """Of QEMU's. KDNET knows the first two (Microsoft, Supported Ethernet NICs for network kernel debugging)."""
 HV_SYNDBG: Final = "hv-syndbg"
 """Hyper-V's synthetic debug device: KDNET without a network card (QEMU, Hyper-V Enlightenments)."""
+DEBUG_DEVICES: Final = (*NETWORK_CARDS[:-1], HV_SYNDBG, NETWORK_CARDS[-1])
+"""What KDNET may own."""
 DISKS: Final = ("sata", "virtio", "nvme", "ide")
 """How the disk is attached; Windows knows all but virtio by itself."""
 SERIAL_PORT: Final = "serial"
@@ -28,6 +42,8 @@ DEFAULT_MEMORY: Final = 4096
 DEFAULT_PROCESSORS: Final = 2
 BOOT_SECONDS: Final = 600.0
 """How long a machine may take from cold until its guest answers, where its file says nothing."""
+MIN_MEMORY: Final = 16
+"""In MiB, as the largest."""
 MAX_MEMORY: Final = 1 << 20
 MAX_PROCESSORS: Final = 255
 
@@ -111,10 +127,10 @@ def read_settings(source: Source, name: str, entries: Mapping[str, Node]) -> Qem
         image=image,
         connection=connection,
         access=access,
-        kdnet=choice("kdnet", (*NETWORK_CARDS[:-1], HV_SYNDBG, NETWORK_CARDS[-1])),
+        kdnet=choice("kdnet", DEBUG_DEVICES),
         command_network=choice("command_network", NETWORK_CARDS),
         disk=choice("disk", DISKS),
-        memory=number("memory", DEFAULT_MEMORY, MAX_MEMORY, minimum=16),
+        memory=number("memory", DEFAULT_MEMORY, MAX_MEMORY, minimum=MIN_MEMORY),
         processors=number("processors", DEFAULT_PROCESSORS, MAX_PROCESSORS),
         program=text("program", DEFAULT_PROGRAM),
         accelerator=choice("accelerator", ACCELERATORS),

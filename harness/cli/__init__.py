@@ -29,6 +29,7 @@ COMMANDS = {
     "matrix": "run scenarios on many machines, with many debuggers and drivers",
     "doctor": "find the broken link between a machine and a verdict",
     "check": "check a recorded trace against a scenario",
+    "show": "show a recording: its processes as a tree, its events as a table or a timeline",
     "convert": "write a recording of another tool as a trace",
     "compare": "hold two recordings of one run against one another",
     "mine": "find the order that all instances of something share",

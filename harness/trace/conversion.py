@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -10,12 +10,11 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from harness.errors import TraceError, UsageError
-from harness.events import Event
+from harness.errors import UsageError
 from harness.files import cannot_write, whole_file
 from harness.trace.columns import SUFFIX, ColumnStore
 from harness.trace.format import FORMAT, Footer, Header
-from harness.trace.reader import TraceReader
+from harness.trace.readable import Readable
 from harness.trace.sources import TraceSource
 from harness.trace.writer import JsonLines, RecordStore, TraceWriter
 
@@ -35,28 +34,6 @@ class Conversion:
     """Events of each kind that occurred."""
     damage: str
     """Where the recording is damaged, so that what follows is missing; empty: nowhere."""
-
-
-class _Readable:
-    """The events of a source up to where it is damaged."""
-
-    def __init__(self, source: TraceSource) -> None:
-        self._source = source
-        self.damage = ""
-
-    def __iter__(self) -> Iterator[Event]:
-        begun = False
-        try:
-            for event in self._source:
-                begun = True
-                yield event
-        except TraceError as error:
-            if not begun:
-                raise
-            self.damage = str(error)
-        self.damage = self.damage or self._source.damage
-        if not self.damage and isinstance(self._source, TraceReader) and self._source.footer is None:
-            self.damage = "it has no footer, so it was cut off"
 
 
 def convert(
@@ -91,7 +68,7 @@ def _write(
     progress: Callable[[int], None],
 ) -> Conversion:
     header = msgspec.structs.replace(source.header, format=FORMAT)
-    readable = _Readable(source)
+    readable = Readable(source)
     events = iter(readable)
     written = 0
     with TraceWriter(path, header, store) as writer:

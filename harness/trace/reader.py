@@ -47,36 +47,44 @@ class TraceReader:
             yield from chunk
 
     def chunks(self) -> Iterator[list[Event]]:
-        """The events in lists of some hundreds: as they come from the file, for whoever is in a hurry."""
+        """The events in lists of some hundreds: as they come from the file, for whoever is in a hurry. Those
+        before a damaged place come before it is said."""
         self.footer = None
         index = 0
         for line, records in self._records():
             if self.footer is not None:
                 raise self._error(line, "there is more after the footer")
             footer = records.pop() if isinstance(records[-1], Footer) else None
-            events = self._events(records, line, index)
+            events, damage = self._events(records, line, index)
             index += len(events)
-            if isinstance(footer, Footer):
-                if footer.events != index:
-                    raise self._error(
+            if isinstance(footer, Footer) and damage is None:
+                if footer.events == index:
+                    self.footer = footer
+                else:
+                    damage = self._error(
                         line + len(records),
                         f"the footer counts {footer.events} events, the file holds {index}",
                     )
-                self.footer = footer
             yield events
+            if damage is not None:
+                raise damage
 
-    def _events(self, records: list[Record], line: int, index: int) -> list[Event]:
+    def _events(self, records: list[Record], line: int, index: int) -> tuple[list[Event], TraceError | None]:
+        """Those before a record that stands in a wrong place, and what is wrong there."""
+        damage = None
         if Footer in map(type, records):
             place = next(n for n, record in enumerate(records) if isinstance(record, Footer))
-            raise self._error(line + place + 1, "there is more after the footer")
+            damage = self._error(line + place + 1, "there is more after the footer")
+            records = records[:place]
         events = cast(list[Event], records)
         found = list(map(_index, events))
         if found != list(range(index, index + len(events))):
             place = next(n for n, number in enumerate(found) if number != index + n)
-            raise self._error(
+            damage = self._error(
                 line + place, f"event {found[place]} stands where event {index + place} is expected"
             )
-        return events
+            events = events[:place]
+        return events, damage
 
     def _read_header(self) -> Header:
         try:
@@ -120,14 +128,17 @@ class TraceReader:
             for block, whole in _blocks(file):
                 if len(block) > MAX_RECORD + _CHUNK:
                     raise self._error(line, f"a line of more than {MAX_RECORD} bytes")
-                records = self._decode(block, line, whole)
+                records, damage = self._decode(block, line, whole)
                 if records:
                     yield line, records
+                if damage is not None:
+                    raise damage
                 line += block.count(b"\n") + 1
 
-    def _decode(self, block: bytes, line: int, whole: bool) -> list[Record]:
+    def _decode(self, block: bytes, line: int, whole: bool) -> tuple[list[Record], TraceError | None]:
+        """The records that stand before a damaged line, and what is wrong with it."""
         try:
-            return _decoder.decode_lines(block)
+            return _decoder.decode_lines(block), None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # found again below, with its place
         records: list[Record] = []
@@ -138,9 +149,9 @@ class TraceReader:
                 records.append(_decoder.decode(text))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 if not whole and not isinstance(error, UnicodeDecodeError):
-                    return records  # the last line of a file that was cut off
-                raise self._error(number, f"damaged: {error}: {_quote(text)}") from None
-        return records
+                    return records, None  # the last line of a file that was cut off
+                return records, self._error(number, f"damaged: {error}: {_quote(text)}")
+        return records, None
 
     def _error(self, line: int, message: str, *, hint: str = "") -> TraceError:
         # A value of the file may stand in the message, whatever characters it is made of.

@@ -1,0 +1,181 @@
+"""``procnotify show``: what is in a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from harness.cli._mining import write_file
+from harness.cli._options import json_option, key_option, lines_option, print_json, witness_option
+from harness.errors import UsageError
+from harness.events import KINDS, WitnessName
+from harness.kd.kdnet import Key
+from harness.lines import Grammar
+from harness.outcome import Outcome
+from harness.report.console import make_console
+from harness.report.origin import origin_lines
+from harness.report.showing.perfetto import PerfettoTimeline
+from harness.report.showing.table import HEADING, event_line
+from harness.report.showing.tree import ProcessTree
+from harness.report.showing.words import Segments, plain
+from harness.report.text import one_line
+from harness.runs.trace_folder import through_latest
+from harness.trace.choice import Bound, Choice, parse_bound
+from harness.trace.lives import MAX_LIVES, Lives
+from harness.trace.readable import Readable
+from harness.trace.sources import open_trace
+from harness.trace.witness import SeenBy, witness_of
+
+__all__ = ["command"]
+
+_FILE = click.Path(path_type=Path)
+
+
+def _bound(ctx: click.Context, param: click.Parameter, value: str | None) -> Bound | None:
+    return None if value is None else parse_bound(value)
+
+
+@click.command(short_help="show a recording: its processes as a tree, its events as a table or a timeline")
+@click.argument("trace", type=_FILE)
+@click.option("--table", is_flag=True, help="A line an event, not a tree of the processes.")
+@click.option(
+    "-v", "--verbose", is_flag=True, help="List threads and images in the tree, not only their number."
+)
+@click.option(
+    "--process",
+    "processes",
+    multiple=True,
+    metavar="NAME|PID",
+    help="Only events about this process. More than once: of these processes.",
+)
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(list(KINDS)),
+    help="Only events of this kind; so, too.",
+)
+@click.option(
+    "--image",
+    default="",
+    metavar="GLOB",
+    help="Only events with an image or program whose path or file name fits.",
+)
+@click.option(
+    "--from",
+    "first",
+    callback=_bound,
+    metavar="TIME|INDEX",
+    help="Only events from this index (812) or target time (30.5s, 500ms, 5m) on.",
+)
+@click.option("--to", "last", callback=_bound, metavar="TIME|INDEX", help="Only events up to it, and at it.")
+@click.option(
+    "--perfetto", type=_FILE, metavar="F", help="Write a timeline to F that https://ui.perfetto.dev opens."
+)
+@lines_option
+@key_option
+@witness_option
+@json_option
+def command(
+    trace: Path,
+    table: bool,
+    verbose: bool,
+    processes: tuple[str, ...],
+    kinds: tuple[str, ...],
+    image: str,
+    first: Bound | None,
+    last: Bound | None,
+    perfetto: Path | None,
+    lines: Grammar | None,
+    key: Key | None,
+    witness: WitnessName | None,
+    as_json: bool,
+) -> int:
+    """Show what is in TRACE, any file that check reads: the processes as a tree, each with how many threads
+    and images it had, when it was created and how long it lived (target time).
+
+    A filter leaves events out. The tree has the processes that the events left are about, and those above
+    them. There are colours on a terminal only.
+
+    \b
+    Examples:
+      procnotify show traces/latest/notepad-launch-1.jsonl
+      procnotify show Logfile.CSV --process notepad.exe -v
+      procnotify show run.jsonl --table --kind image_load --image "*.dll" --from 30.5s
+      procnotify show sysmon.evtx --perfetto timeline.json
+
+    \b
+    Exit codes:
+      0  shown, also where no event passes the filters
+      2  the command line is wrong, or F cannot be written or would be too large
+      3  TRACE cannot be read, or is damaged: what stands before that is shown
+    """
+    if table and as_json:
+        raise UsageError("--json is of the tree, not of the table", hint="leave --table out")
+    source = open_trace(through_latest(trace), lines, key)
+    readable = Readable(source)
+    seen = SeenBy(readable, witness or witness_of(source.header, source.footer))
+    choice = Choice(processes, kinds, image, first, last)
+    lives, tree = Lives(), ProcessTree(lists=verbose)
+    timeline = PerfettoTimeline() if perfetto is not None else None
+    console = make_console()
+
+    def say(line: Segments) -> None:
+        if as_json or console.color_system is None:
+            click.echo(plain(line), err=as_json)
+        else:
+            console.print(Text.assemble(*line), soft_wrap=True)
+
+    for event, life in choice.of(seen, lives):
+        if table:
+            if not tree.counts:
+                say([(HEADING, "bold")])
+            say(event_line(event))
+        tree.take(event, life)
+        if timeline is not None:
+            timeline.take(event, life)
+    if not table and not as_json:
+        for line in tree.lines(lives):
+            say(line)
+    if timeline is not None and perfetto is not None:
+        write_file(perfetto, timeline.file(lives), "--perfetto")
+    about = chain(_summary(tree, lives, choice), origin_lines(source.header, source.footer))
+    for text in about:
+        click.echo(one_line(text), err=as_json or table)
+    if readable.damage:
+        click.echo(f"procnotify: {one_line(f'{trace}: not read to its end: {readable.damage}')}", err=True)
+    code = Outcome.RIG if readable.damage else Outcome.PASSED
+    if as_json:
+        print_json(
+            exit_code=int(code),
+            recording=trace,
+            source=source.header.machine.get("source"),
+            events=tree.counts.total(),
+            counts=dict(tree.counts),
+            boots=lives.boots,
+            processes=tree.document(lives),
+            unlisted=tree.unlisted,
+            beyond=lives.beyond,
+            order=source.header.order,
+            unordered=source.header.unordered,
+            left_out=source.footer.left_out if source.footer is not None else {},
+            damage=readable.damage,
+        )
+    return int(code)
+
+
+def _summary(tree: ProcessTree, lives: Lives, choice: Choice) -> Iterator[str]:
+    events = tree.counts.total()
+    if events:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(tree.counts.items()))
+        yield f"{events} events: {kinds}"
+    else:
+        yield "no event passes the filters" if choice else "there is no event in it"
+    if tree.unlisted:
+        yield f"{tree.unlisted} further threads and images are not listed"
+    if lives.beyond:
+        yield f"{lives.beyond} events about processes after the first {MAX_LIVES} are in no process"

@@ -210,7 +210,7 @@ def test_wrong_words_are_refused_in_a_line(words: list[str], code: int, said: st
 def test_a_driver_goes_with_the_virtual_target_only() -> None:
     done = debug(str(free_connection()), "-c", "r", "--debugger", "native", "--driver", "x.sys")
     assert done.returncode == 2
-    assert "--driver goes with the virtual target" in done.stderr
+    assert "--driver and --replay go with the virtual target" in done.stderr
 
 
 def test_what_is_missing_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -254,11 +254,11 @@ PROCMON_HEAD = '"Time of Day","Process Name","PID","Operation","Path","Detail","
 
 
 def launch_rows(pid: int, images: list[str]) -> str:
-    """Procmon rows of one launch of ``x.exe`` with one thread."""
+    """Procmon rows of one launch of ``x.exe`` with one thread, in the second after 7 that its PID says."""
     rows = [("Process Start", "", ""), ("Thread Create", "", f"Thread ID: {pid}1")]
     rows += [("Load Image", rf"C:\{name}", "Image Base: 0x1000, Image Size: 0x1000") for name in images]
     rows += [("Thread Exit", "", f"Thread ID: {pid}1, User Time: 0"), ("Process Exit", "", "Exit Status: 0")]
     return "".join(
-        f'"7:00:00.{number:07} AM","x.exe","{pid}","{operation}","{path}","{detail}","{pid}1","4"\n'
+        f'"7:00:{pid:02}.{number:07} AM","x.exe","{pid}","{operation}","{path}","{detail}","{pid}1","4"\n'
         for number, (operation, path, detail) in enumerate(rows)
     )

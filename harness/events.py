@@ -7,14 +7,13 @@ Field names are those of Microsoft's documentation of ``PsSetCreateProcessNotify
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 import msgspec
 
 __all__ = [
     "KINDS",
     "RUN_WITNESSES",
-    "WITNESSES",
     "Bugcheck",
     "Call",
     "Disconnect",
@@ -40,8 +39,6 @@ WitnessName: TypeAlias = Literal["print", "target", "breakpoint", "monitor"]
 """Who saw an event: ``print``, a line that was printed; ``target``, the virtual kernel, which called the
 callback; ``breakpoint``, a debugger that stopped there; ``monitor``, another tool (Process Monitor, Sysmon,
 the kernel's own event provider), whose recording was imported."""
-WITNESSES: tuple[WitnessName, ...] = get_args(WitnessName)
-"""All of them."""
 RUN_WITNESSES: tuple[WitnessName, ...] = ("print", "target", "breakpoint")
 """Those whom a run can ask."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import PureWindowsPath
 from typing import Final, NamedTuple
 
 import msgspec
@@ -20,6 +19,7 @@ from harness.exploration.watching import (
     Encounter,
     WatchingPolicy,
 )
+from harness.ntpaths import base_name
 from harness.outcome import Outcome
 from harness.report.causes import cause_of
 from harness.runs.progress import EventCaptured, Progress
@@ -163,6 +163,6 @@ def order_of(events: Iterable[Event], pids: Iterable[int]) -> str:
         if isinstance(event, ThreadCreate | ThreadExit):
             told.append(str(roles.setdefault(("tid", event.tid), len(roles))))
         if isinstance(event, ImageLoad):
-            told.append(PureWindowsPath(event.image or "").name.lower())
+            told.append(base_name(event.image or "").lower())
         digest.update("\0".join(told).encode() + b"\n")
     return digest.hexdigest()

@@ -19,7 +19,8 @@ from harness.events import (
     ThreadCreate,
     ThreadExit,
 )
-from harness.mining.selection import Selection, base_name
+from harness.mining.selection import Selection
+from harness.ntpaths import base_name
 
 __all__ = ["MAX_HELD", "MAX_INSTANCE_EVENTS", "Cutter", "Instance"]
 
@@ -236,7 +237,7 @@ class Cutter:
 
     def _decide(self, life: _Life, image: str) -> None:
         """Its program is known now."""
-        life.selected = base_name(image) == self._selection.image
+        life.selected = base_name(image).lower() == self._selection.image
         if not life.selected:
             self._forget(life)
 
@@ -271,7 +272,7 @@ class Cutter:
         if (
             pid is not None
             and image
-            and base_name(image) == self._selection.image
+            and base_name(image).lower() == self._selection.image
             and pid not in self._before
         ):
             self.left_out[BEGINNING] += 1

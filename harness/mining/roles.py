@@ -38,7 +38,7 @@ from harness.events import (
     ThreadCreate,
     ThreadExit,
 )
-from harness.mining.selection import base_name
+from harness.ntpaths import base_name
 
 __all__ = ["MAX_AGAIN", "MAX_NAME", "UNKNOWN", "EventName", "NamedEvent", "image_named", "named"]
 
@@ -173,7 +173,7 @@ def _thread_of(process: _Process, tid: int | None, threads: _Threads) -> str:
 @lru_cache(maxsize=4096)
 def _image(path: str) -> str:
     """An image by its base name; a # in it is not that of a second time."""
-    return base_name(path)[:MAX_NAME].replace("%", "%25").replace("#", "%23")
+    return base_name(path).lower()[:MAX_NAME].replace("%", "%25").replace("#", "%23")
 
 
 def image_named(what: str) -> str | None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from harness.errors import UsageError
+from harness.ntpaths import base_name
 
-__all__ = ["FORMS", "Selection", "base_name", "parse_selections"]
+__all__ = ["FORMS", "Selection", "parse_selections"]
 
 _Windows: TypeAlias = Literal["image", "tree", "marker"]
 
@@ -42,11 +43,6 @@ class Selection:
         return " ".join(parts) or "each scenario run"
 
 
-def base_name(image: str) -> str:
-    """The last component of an NT path, in lower case."""
-    return image.rpartition("\\")[2].lower()
-
-
 def parse_selections(texts: Sequence[str]) -> Selection:
     """The selection that all the texts together make: ``scenario=`` may stand beside one of the others.
 
@@ -73,7 +69,7 @@ def parse_selections(texts: Sequence[str]) -> Selection:
                 )
             cuts.append((text, Selection("marker", first=first, last=last)))
         else:
-            name = base_name(value.replace("/", "\\"))
+            name = base_name(value.replace("/", "\\")).lower()
             if not name:
                 raise UsageError(f"{text!r} names no program", hint="write image=notepad.exe")
             cuts.append((text, Selection("image" if key == "image" else "tree", name)))

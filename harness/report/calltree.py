@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from harness.events import Event, ImageLoad, Marker, ProcessCreate, ProcessExit, ThreadCreate, ThreadExit
+from harness.ntpaths import base_name
 from harness.runs.trial import TrialPrint
 
 __all__ = ["TreeRow", "call_tree", "tree_as_json", "tree_lines"]
@@ -111,7 +112,7 @@ class _Tree:
 
 
 def _base(image: str | None) -> str:
-    return (image or "").rpartition("\\")[2]
+    return base_name(image or "")
 
 
 def _by(pid: int | None, tid: int | None) -> str:

@@ -22,7 +22,8 @@ from harness.events import (
 )
 from harness.lines import Grammar
 from harness.mining.instances import MAX_HELD, Instance
-from harness.mining.selection import Selection, base_name
+from harness.mining.selection import Selection
+from harness.ntpaths import base_name
 from harness.order.patterns import Value
 from harness.order.result import Failure
 from harness.outcome import Outcome, worst
@@ -235,7 +236,7 @@ def _program(step: ActorStep) -> str:
     if ("", "child_pid") not in step.action.binds:
         return ""
     programs = step.values_of(FieldType.PROGRAM, FieldType.FILE)
-    return next((base_name(value) for value in programs if isinstance(value, str)), "")
+    return next((base_name(value).lower() for value in programs if isinstance(value, str)), "")
 
 
 def _names_of(instance: Instance, launching: ActorStep | None) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import UsageError
-from harness.mining.selection import MAX_TEXT, Selection, base_name, parse_selections
+from harness.mining.selection import MAX_TEXT, Selection, parse_selections
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,3 @@ def test_what_texts_mean(texts: list[str], selection: Selection) -> None:
 def test_texts_that_mean_nothing_or_contradict_each_other(texts: list[str], says: str) -> None:
     with pytest.raises(UsageError, match=says.replace(".", r"\.")):
         parse_selections(texts)
-
-
-def test_a_base_name_is_the_last_component() -> None:
-    assert base_name("\\Device\\x\\A.Dll") == base_name("A.DLL") == "a.dll"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from harness.actions import ACTIONS, MAX_DWORD
 from harness.errors import GuestError
+from harness.ntpaths import base_name
 from harness.toolchain.windows_errors import win32_words
 from harness.virtual.clock import MICROSECOND, MILLISECOND
 from harness.virtual.dispatcher.dispatcher import Activity
@@ -17,7 +18,7 @@ from harness.virtual.dispatcher.program import Program, Signal
 from harness.virtual.interfaces import DeviceRequests
 from harness.virtual.nt.arguments import BadArgumentsError, take_number, take_word
 from harness.virtual.nt.devicekeepers import DEVICE_ACTIONS, KEEP_DEVICE, DeviceKeepers
-from harness.virtual.nt.images import WORK_FOLDER, base_name
+from harness.virtual.nt.images import WORK_FOLDER
 from harness.virtual.nt.noise import start_noise
 from harness.virtual.nt.objects import Process, Thread
 from harness.virtual.nt.system import NtSystem

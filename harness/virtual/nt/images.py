@@ -17,10 +17,11 @@ import msgspec
 import pefile
 
 from harness.errors import GuestError
+from harness.ntpaths import base_name
 from harness.trace.sources.procmon import DEVICE
 from harness.virtual.nt.profile import Profile
 
-__all__ = ["WORK_FOLDER", "ImageFile", "ImageStore", "base_name", "win32_path"]
+__all__ = ["WORK_FOLDER", "ImageFile", "ImageStore", "win32_path"]
 
 WORK_FOLDER = r"C:\procnotify"
 SYSTEM32 = rf"{DEVICE}\Windows\System32"
@@ -69,11 +70,6 @@ class ImageFile:
     library: bool = False
     imports: tuple[str, ...] = ()
     """Base names, in the order of the import table."""
-
-
-def base_name(path: str) -> str:
-    """The last component."""
-    return path.rpartition("\\")[2]
 
 
 def win32_path(nt_path: str) -> str:

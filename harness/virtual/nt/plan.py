@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.ntpaths import base_name
 from harness.virtual.nt.images import (
     SYSTEM32,
     SYSWOW64,
     WOW64_LIBRARIES,
     ImageFile,
     ImageStore,
-    base_name,
     path_32_bit,
 )
 from harness.virtual.nt.profile import Delay, Launch, Node, Profile, Variant

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from random import Random
 from subprocess import list2cmdline
 
+from harness.ntpaths import base_name
 from harness.virtual.clock import MICROSECOND
 from harness.virtual.dispatcher.dispatcher import Activity, Dispatcher
 from harness.virtual.dispatcher.program import Program, ThreadWait, ended
 from harness.virtual.interfaces import NewThread, NotifyRoutines
 from harness.virtual.nt.ids import CidTable
-from harness.virtual.nt.images import ImageFile, ImageStore, base_name, win32_path
+from harness.virtual.nt.images import ImageFile, ImageStore, win32_path
 from harness.virtual.nt.objects import Mapping, Process, Thread
 from harness.virtual.nt.profile import Profile, load_boot
 from harness.virtual.windows.irql import APC_LEVEL

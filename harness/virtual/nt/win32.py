@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from harness.errors import GuestError
+from harness.ntpaths import base_name
 from harness.virtual.clock import MICROSECOND
 from harness.virtual.dispatcher.program import Program, Signal
-from harness.virtual.nt.images import ImageFile, base_name
+from harness.virtual.nt.images import ImageFile
 from harness.virtual.nt.objects import Process, Thread
 from harness.virtual.nt.plan import PROCESS_EXIT, imports_in_load_order, plan_launch
 from harness.virtual.nt.profile import Launch, Variant

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from harness.ntpaths import base_name
 from harness.trace.sources.procmon.events import image_place, thread_of
 from harness.trace.sources.procmon.rows import ProcmonRow, csv_rows
 
@@ -74,7 +75,7 @@ class _Collector:
             case "Load Image":
                 base, size = image_place(row)
                 path = nt_path(row.path)
-                name = path.rpartition("\\")[2]
+                name = base_name(path)
                 self._event(f"load {name}", "load", by, since, image=path, base=base, size=size)
             case "Process Exit" if self.events:
                 image_path = next((e.image for e in self.events if e.image), None)

@@ -1,0 +1,16 @@
+"""Paths of Windows as text."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.ntpaths import base_name
+
+
+@pytest.mark.parametrize("path", ["\\Device\\HarddiskVolume3\\x\\A.Dll", "C:\\x\\A.Dll", "A.Dll"])
+def test_a_base_name_is_the_last_component_as_it_is_spelt(path: str) -> None:
+    assert base_name(path) == "A.Dll"
+
+
+def test_of_a_folder_there_is_none() -> None:
+    assert base_name("\\SystemRoot\\") == ""

@@ -88,11 +88,15 @@ def text_encoding(head: bytes) -> str | None:
     """The encoding of a text file that begins so; None: it is no text.
 
     UTF-8 with or without a byte order mark, or UTF-16 with one, as WinDbg's ``.logopen /u`` writes, or UTF-16
-    without one, where half of its bytes say so.
+    without one, where half of its bytes say so. One that goes on in another encoding behind whole lines is
+    text as far as these go.
     """
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
+    text, zero, _ = head.partition(b"\x00")
+    if not zero or text.rfind(b"\n") >= _SHORT:
+        return "utf-8-sig"
     for encoding, high, low in (("utf-16-le", head[1::2], head[0::2]), ("utf-16-be", head[0::2], head[1::2])):
         if len(head) >= _SHORT and high.count(0) * 2 > len(high) and not low.count(0):
             return encoding
-    return None if b"\x00" in head else "utf-8-sig"
+    return None

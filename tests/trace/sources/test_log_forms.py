@@ -107,6 +107,16 @@ def test_an_encoding_that_changes_is_said(tmp_path: Path) -> None:
     assert "66003: from here on it is another encoding than utf-8-sig; convert it to one" in source.damage
 
 
+@pytest.mark.parametrize("other", [f"{LINE}\n".encode("utf-16"), f"{LINE}\n".encode("utf-16-le"), bytes(9)])
+def test_an_encoding_that_changes_at_the_beginning_is_said(tmp_path: Path, other: bytes) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(f"{LINE}\n".encode() + other)
+    source = open_trace(path)
+    assert type(next(iter(source))) is ProcessExit
+    assert len(list(source)) <= 2
+    assert "from here on it is another encoding than utf-8-sig; convert it to one" in source.damage
+
+
 def test_a_line_longer_than_any_keeps_its_row_s_columns_off(tmp_path: Path) -> None:
     _, found = read(tmp_path / "x", f"1\t0.0\t{'x' * 200_000}\t\n2\t0.1\t{LINE}\t\n")
     (_, flood), last = found

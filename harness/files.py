@@ -16,7 +16,7 @@ from pathlib import Path
 
 from harness.errors import ProcnotifyError, RigError, UsageError
 
-__all__ = ["cannot_write", "patiently", "read_file", "whole_file", "write_whole"]
+__all__ = ["cannot_write", "patiently", "read_file", "same_file", "whole_file", "write_whole"]
 
 _PAUSES = (0.02, 0.04, 0.08, 0.16, 0.3, 0.6, 0.8)
 """Seconds before each further try of what was refused: two in all."""
@@ -60,6 +60,14 @@ def read_file(path: Path, *, limit: int) -> bytes:
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"it is larger than {limit} bytes", str(path))
     return data
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether two names are of one file, by any way that leads to it, also where it is yet to be written."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return one.resolve() == other.resolve()
 
 
 def patiently(work: Callable[[], object], *, sleep: Callable[[float], None] = time.sleep) -> None:

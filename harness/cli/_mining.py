@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from itertools import combinations
 from pathlib import Path
 
 import click
 
 from harness.errors import UsageError
 from harness.events import WitnessName
-from harness.files import cannot_write, write_whole
+from harness.files import cannot_write, same_file, write_whole
 from harness.kd.kdnet import Key
 from harness.lines import Grammar
 from harness.mining.instances import Instance
@@ -21,7 +22,14 @@ from harness.runs.trace_folder import through_latest
 from harness.trace.sources import open_trace
 from harness.verdict.instances import Instances
 
-__all__ = ["instances_option", "mine_traces", "partial_option", "select_option", "write_file"]
+__all__ = [
+    "instances_option",
+    "mine_traces",
+    "partial_option",
+    "refuse_to_overwrite",
+    "select_option",
+    "write_file",
+]
 
 _TRACES_TOLD, _INSTANCES_TOLD = 100, 10_000
 """After so many it is said how far it is."""
@@ -115,6 +123,25 @@ def _trace_files(paths: Iterable[Path]) -> list[Path]:
             raise UsageError(f"the folder {path} holds no trace (*.jsonl)")
         found += inside
     return found
+
+
+def refuse_to_overwrite(written: Mapping[str, Path | None], paths: Iterable[Path]) -> None:
+    """See that no file is written over a trace that is read, nor two over one another.
+
+    :param written: option → the file that it asks for.
+    :raises UsageError: it would be.
+    """
+    asked = [(option, path) for option, path in written.items() if path is not None]
+    for (one, path), (other, second) in combinations(asked, 2):
+        if same_file(path, second):
+            raise UsageError(f"{one} and {other} both write {path}", hint="give each a file of its own")
+    every = _trace_files(paths) if asked else []
+    for option, path in asked:
+        if any(same_file(path, trace) for trace in every):
+            raise UsageError(
+                f"{option} would write over {path}, which is a trace to be read",
+                hint=f"choose another {option}",
+            )
 
 
 def write_file(path: Path, data: bytes, option: str) -> None:

@@ -50,7 +50,7 @@ def command(
     \b
     Exit codes:
       0  the recording was read to its end
-      2  OUT is there already or cannot be written, or the key opens nothing in a network capture
+      2  OUT is there already, is RECORDING or cannot be written; the key opens nothing in a network capture
       3  RECORDING cannot be read, or is damaged: what stands before that is in OUT
     """
     source = open_trace(through_latest(recording), lines, key)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli._mining import mine_traces, partial_option, select_option, write_file
+from harness.cli._mining import mine_traces, partial_option, refuse_to_overwrite, select_option, write_file
 from harness.cli._options import key_option, lines_option, witness_option
 from harness.events import WitnessName
 from harness.kd.kdnet import Key
@@ -80,6 +80,10 @@ def command(
       2  the command line is wrong, or the traces hold no whole instance of what was selected
       3  a trace cannot be read, or lines are missing in it
     """
+    document_file = None if json_file == _STANDARD_OUTPUT else json_file
+    refuse_to_overwrite(
+        {"--json": document_file, "--svg": svg, "--scenario": scenario, "--ocel": ocel}, traces
+    )
     log = OcelLog()
     longest = 0
 

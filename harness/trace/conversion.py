@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 import msgspec
 
 from harness.errors import UsageError
-from harness.files import cannot_write, whole_file
+from harness.files import cannot_write, same_file, whole_file
 from harness.trace.columns import SUFFIX, ColumnStore
 from harness.trace.format import FORMAT, Footer, Header
 from harness.trace.readable import Readable
@@ -46,11 +46,14 @@ def convert(
     :param out: a Parquet table (:mod:`harness.trace.columns`) where its name ends in ``.parquet``.
     :param force: replace a file that is there.
     :param progress: called with the number of events so far.
-    :raises UsageError: the file is there, or cannot be written, or is to be Parquet without pyarrow.
+    :raises UsageError: the file is there, is the recording itself or cannot be written, or is to be Parquet
+        without pyarrow.
     :raises TraceError: the disk is full.
     """
     if out.exists() and not out.is_file():
         raise UsageError(f"{out} is no file", hint="name the trace to be written")
+    if same_file(source.path, out):
+        raise UsageError(f"{out} is the recording itself", hint="choose another file")
     if out.exists() and not force:
         raise UsageError(f"{out} is there already", hint="replace it with --force, or choose another file")
     store = ColumnStore if out.suffix.lower() == SUFFIX else JsonLines

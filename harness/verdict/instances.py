@@ -105,4 +105,5 @@ class Instances:
             said.append(f"of the scenario {names}" if names else "not of a scenario run")
         if self.programs_unknown:
             said.append(f"{self.programs_unknown} processes without an image of theirs")
+        said += self.notes
         return f"{where}: no whole instance of {self.selection}" + (f" ({'; '.join(said)})" if said else "")

@@ -92,6 +92,11 @@ def test_a_file_that_is_there_stays_without_force(recording: Path, tmp_path: Pat
     assert call("convert", recording, out, "--force").return_value == 0
     assert len(list(TraceReader(out))) == 4
     assert isinstance(call("convert", recording, tmp_path, "--force").exception, UsageError)
+    was = recording.read_bytes()
+    done = call("convert", recording, recording.parent / "." / recording.name, "--force")
+    assert isinstance(done.exception, UsageError)
+    assert "is the recording itself" in str(done.exception)
+    assert recording.read_bytes() == was
 
 
 def test_what_is_damaged_is_written_up_to_there_and_check_says_so(recording: Path, tmp_path: Path) -> None:

@@ -127,3 +127,11 @@ def test_a_recording_of_windows_does_not_differ_from_itself(shared_data: Path) -
     done = diff(recorded, recorded, "--select", "image=notepad.exe")
     assert done.return_value == 0
     assert done.stdout.startswith("0 differences in ")
+
+
+def test_the_comment_is_not_written_over_a_trace(main: Path, mine: Path) -> None:
+    was = mine.read_bytes()
+    done = diff(main, mine, "--select", "image=a.exe", "--markdown", mine)
+    assert isinstance(done.exception, UsageError)
+    assert str(done.exception).startswith("--markdown would write over ")
+    assert mine.read_bytes() == was

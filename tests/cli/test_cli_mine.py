@@ -247,3 +247,32 @@ def test_lines_go_around_boxes_as_far_as_there_is_room(
     assert len(around) == 1  # from the second thread to the exit, past two images
     monkeypatch.setattr(svg, "MAX_CROSSINGS", 1)
     assert [path for path in drawn() if "L" in path] == []
+
+
+def test_nothing_is_written_over_a_trace_that_is_read_nor_over_another_result(
+    three: Path, tmp_path: Path
+) -> None:
+    was = three.read_bytes()
+    for option in ("--json", "--svg", "--scenario", "--ocel"):
+        done = mine(tmp_path, "--select", "image=a.exe", option, tmp_path / "." / three.name)
+        assert isinstance(done.exception, UsageError)
+        assert str(done.exception).startswith(f"{option} would write over ")
+    assert three.read_bytes() == was
+    one = tmp_path / "one"
+    done = mine(three, "--select", "image=a.exe", "--svg", one, "--scenario", one)
+    assert isinstance(done.exception, UsageError)
+    assert str(done.exception).startswith("--svg and --scenario both write ")
+    assert not one.exists()
+
+
+def test_a_damaged_recording_without_an_instance_says_where_it_ends(tmp_path: Path) -> None:
+    path = tmp_path / "cut.csv"
+    path.write_text(
+        '"Time of Day","Process Name","PID","Operation","Path","Result","Detail"\n'
+        '"7:37:19.0000001 AM","a.exe","8","Process Start","","SUCCESS","Parent PID: 4"\n'
+        '"7:37:19.0000002 AM","a.ex',
+        encoding="utf-8",
+    )
+    done = mine(path, "--select", "image=a.exe")
+    assert isinstance(done.exception, UsageError)
+    assert "only the events before a damage: " in str(done.exception)

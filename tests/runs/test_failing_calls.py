@@ -101,7 +101,7 @@ def scenario() -> Scenario:
 def unchecked(tmp_path_factory: pytest.TempPathFactory, scenario: Scenario) -> Iterator[Matrices]:
     """The matrix of a driver by its name: all are one file."""
     folder = tmp_path_factory.mktemp("unchecked")
-    built = build_driver(DRIVERS / "unchecked", Arch.X64, folder / "unchecked.sys").path
+    built = build_driver(DRIVERS / "unchecked_calls", Arch.X64, folder / "unchecked.sys").path
 
     def matrix(name: str, **options: Any) -> FaultMatrix:
         driver = folder / f"{name}.sys"

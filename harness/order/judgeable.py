@@ -30,10 +30,11 @@ from harness.order.promises import (
     count_promises,
     parts_of,
     patterns_to_come,
+    speaks_of_all,
 )
 from harness.order.result import Unobserved
 from harness.order.takenout import TakenOut
-from harness.order.unordered import without_order_among
+from harness.order.unordered import cannot_be_placed, why_unplaced, without_order_of
 from harness.scenario.expect import may_be_missing
 from harness.scenario.model import (
     AnyOrder,
@@ -78,7 +79,7 @@ def judgeable(expectation: Expectation, observation: Observation, bound: Collect
     spoken = kinds_spoken_of(expectation)
     for pattern in expectation.scope:
         kinds = kinds_of(pattern, spoken)
-        if not _speaks_of_all(expectation):
+        if not speaks_of_all(expectation):
             kinds = kinds & spoken or kinds
         for kind in sorted(kinds):
             for field, constraint in pattern.fields:
@@ -87,15 +88,6 @@ def judgeable(expectation: Expectation, observation: Observation, bound: Collect
                     count = count_promises(expectation)
                     return Judgeable(None, (Unobserved(field, why, pattern.line, count, expectation),))
     return _Reduction(expectation, observation, bound).result()
-
-
-def _speaks_of_all(expectation: Expectation) -> bool:
-    """Whether an event in scope of a kind that no pattern names makes a difference."""
-
-    def has_next(item: Item) -> bool:
-        return isinstance(item, Next) or any(map(has_next, parts_of(item)))
-
-    return expectation.only or (expectation.order is not None and has_next(expectation.order))
 
 
 class _Use(NamedTuple):
@@ -150,7 +142,7 @@ class _Reduction:
             self._say("only", "nothing of the order is judged", whole.line)
             only = False
         if order is not None:
-            order = without_order_among(order, self._observation.unordered, self._say)
+            order = without_order_of(order, self._observation.unordered, self._say)
         never = tuple(pattern for pattern in never if pattern not in self._out)
         said = tuple(sorted(self._said, key=lambda each: each.line or 0))
         if not said:
@@ -173,13 +165,20 @@ class _Reduction:
                 for pattern in patterns:
                     self._forbids(pattern)
                 return False
-            case OneOf() if any(self._unreported(pattern) for pattern in patterns_to_come(item)):
-                reason = next(filter(None, map(self._unreported, patterns_to_come(item))))
+            case OneOf() | Repeat() if reason := self._lost_as_a_whole(item):
                 self._take_all(item, reason)
                 return True
             case _:
                 found = [self._look_into(part) for part in parts_of(item)]
                 return any(found)
+
+    def _lost_as_a_whole(self, item: OneOf | Repeat) -> str:
+        """Why nothing of the item can be judged; empty: some of it can."""
+        kinds = self._observation.unordered
+        if cannot_be_placed(item, kinds):
+            return why_unplaced(kinds)
+        unreported = map(self._unreported, patterns_to_come(item))
+        return next(filter(None, unreported), "") if isinstance(item, OneOf) else ""
 
     def _unreported(self, pattern: Pattern) -> str:
         """Why an event of this pattern may not have been seen at all; empty: it would have been."""

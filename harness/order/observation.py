@@ -62,7 +62,7 @@ class Observation:
     :param unreported: events that the machine does not report, see
         :class:`harness.machines.base.LimitedMachine`.
     :param witness: whose events they are.
-    :param unordered: kinds of which the recording does not tell which of two events came first.
+    :param unordered: kinds of which the recording does not tell when an event came.
     :param foreign_threads: of the creation of threads only that of one which another process makes is
         recorded, and not that of the first of a process, which always another one makes.
     :param bindings: what the steps bound, as far as it is known.

@@ -23,7 +23,14 @@ from harness.scenario.model import (
     Within,
 )
 
-__all__ = ["count_of_item", "count_of_pattern", "count_promises", "parts_of", "patterns_to_come"]
+__all__ = [
+    "count_of_item",
+    "count_of_pattern",
+    "count_promises",
+    "parts_of",
+    "patterns_to_come",
+    "speaks_of_all",
+]
 
 
 def count_promises(expectation: Expectation) -> int:
@@ -67,3 +74,12 @@ def patterns_to_come(item: Item) -> Iterator[Pattern]:
         yield item
     for part in parts_of(item):
         yield from patterns_to_come(part)
+
+
+def speaks_of_all(expectation: Expectation) -> bool:
+    """Whether an event in scope of a kind that no pattern names makes a difference."""
+
+    def has_next(item: Item) -> bool:
+        return isinstance(item, Next) or any(map(has_next, parts_of(item)))
+
+    return expectation.only or (expectation.order is not None and has_next(expectation.order))

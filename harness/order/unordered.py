@@ -1,4 +1,4 @@
-"""An order without what it says of two neighbours of which the recording does not tell which came first."""
+"""An order without what it says of events of which the recording does not tell when they came."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from harness.order.promises import patterns_to_come
+from harness.order.promises import parts_of, patterns_to_come
 from harness.scenario.model import (
     AnyOrder,
     Item,
@@ -14,86 +14,113 @@ from harness.scenario.model import (
     Next,
     OneOf,
     Optional,
+    Pattern,
     Repeat,
     Sequence,
     Within,
 )
 
-__all__ = ["without_order_among"]
+__all__ = ["cannot_be_placed", "why_unplaced", "without_order_of"]
 
 Say: TypeAlias = Callable[[str, str, int, int], None]
 """Told what is not judged, why, the line, and how many promises it stands for."""
+Parted: TypeAlias = tuple[Item | None, list[Item]]
+"""What of an item keeps its place, None where nothing does, and what may come anywhere."""
 
 
-def without_order_among(order: Sequence, kinds: frozenset[str], say: Say) -> Sequence:
-    """``order`` with neighbours of these kinds in any order: it asks for less, and for nothing else.
+def why_unplaced(kinds: frozenset[str]) -> str:
+    """Why something about events of these kinds is not judged."""
+    return f"the recording does not tell when an event of the kind {' or '.join(sorted(kinds))} came"
 
-    What stands before all of them still does, and so does what stands behind. What lies between two of them
-    (``next``, ``never``, ``within``) goes.
+
+def cannot_be_placed(item: Item, kinds: frozenset[str]) -> bool:
+    """Whether the item is a ``repeat`` of more than one event, some of these kinds, or a ``one_of`` with such
+    a branch: which of them belong to which round nobody can tell."""
+    match item:
+        case Repeat():
+            return _has(item, kinds) and len(list(patterns_to_come(item))) > 1
+        case OneOf():
+            return any(cannot_be_placed(part, kinds) for part in _all_parts(item))
+        case _:
+            return False
+
+
+def without_order_of(order: Sequence, kinds: frozenset[str], say: Say) -> Sequence:
+    """``order`` with the events of these kinds at any place: it asks for less, and for nothing else.
+
+    They have to come, and all others in their order. Every ``next`` goes, for a record of such a kind may
+    stand anywhere in between, and what a ``never`` says of such a kind; and where the order asks for some,
+    everything that lies between neighbours goes (``never``, ``within``).
+
+    :param order: nothing in it :func:`cannot_be_placed`.
     """
     if not kinds:
         return order
-    why = f"the recording does not tell which of two {' or '.join(sorted(kinds))} events came first"
-    merging = _Merging(kinds, lambda what, line, promises: say(what, why, line, promises))
-    return replace(order, items=merging.merged(tuple(map(merging.inside, order.items))))
+    why = why_unplaced(kinds)
+    loosening = _Loosening(kinds, _has(order, kinds), lambda what, line, n=1: say(what, why, line, n))
+    return replace(order, items=(loosening.together(order),))
 
 
-class _Merging:
-    def __init__(self, kinds: frozenset[str], say: Callable[[str, int, int], None]) -> None:
+def _all_parts(item: Item) -> list[Item]:
+    return [each for part in parts_of(item) for each in (part, *_all_parts(part))]
+
+
+def _has(item: Item, kinds: frozenset[str]) -> bool:
+    return any(pattern.kind in kinds for pattern in patterns_to_come(item))
+
+
+class _Loosening:
+    """:param asked: the order asks for events of the kinds."""
+
+    def __init__(self, kinds: frozenset[str], asked: bool, say: Callable[..., None]) -> None:
         self._kinds = kinds
+        self._asked = asked
         self._say = say
 
-    def inside(self, item: Item) -> Item:
-        """The item with the lists in it merged."""
+    def together(self, item: Item) -> Item:
+        """The item with what may come anywhere in it beside the rest of it."""
+        stays, free = self._parted(item)
+        branches = (*(() if stays is None else (stays,)), *free)
+        return branches[0] if len(branches) == 1 else AnyOrder(branches, item.line)
+
+    def _parted(self, item: Item) -> Parted:
         match item:
-            case Sequence(items=items):
-                return replace(item, items=self.merged(tuple(map(self.inside, items))))
-            case AnyOrder(items=items) | OneOf(items=items):
-                return replace(item, items=tuple(map(self.inside, items)))
-            case Next(of=of) | Optional(of=of) | Repeat(of=of):
-                return replace(item, of=self.inside(of))
-            case _:
-                return item
-
-    def merged(self, items: tuple[Item, ...]) -> tuple[Item, ...]:
-        """The items of a list, neighbours of the kinds as one."""
-        done: list[Item] = []
-        group: list[Item] = []
-        gaps: list[Item] = []
-        for item in items:
-            if isinstance(item, Never | Within):
-                gaps.append(item)
-            elif not all(pattern.kind in self._kinds for pattern in patterns_to_come(item)):
-                done += [*_one(group), *gaps, item]
-                group, gaps = [], []
-            elif not group:
-                done += gaps
-                group, gaps = [item], []
-            else:
-                self._drop(gaps)
-                gaps = []
+            case Pattern(kind=kind):
+                if kind not in self._kinds:
+                    return item, []
                 self._say("order", item.line, 0)
-                group = [*(group if len(group) > 1 else map(self._loose, group)), self._loose(item)]
-        return (*done, *_one(group), *gaps)
+                return None, [item]
+            case Next(of=of):
+                self._say("next", item.line)
+                return self._parted(of)
+            case Sequence(items=items) | AnyOrder(items=items):
+                kept: list[Item] = []
+                free: list[Item] = []
+                for part in items:
+                    if isinstance(part, Never | Within):
+                        kept += self._gap(part)
+                        continue
+                    stays, out = self._parted(part)
+                    free += out
+                    if stays is not None:
+                        kept.append(stays)
+                return (replace(item, items=tuple(kept)) if kept else None), free
+            case OneOf(items=items):
+                loose: Item = replace(item, items=tuple(map(self.together, items)))
+            case Optional(of=of) | Repeat(of=of):
+                loose = replace(item, of=self.together(of))
+            case _:
+                raise AssertionError(f"{item} stands alone")
+        return (None, [loose]) if _has(item, self._kinds) else (loose, [])
 
-    def _drop(self, gaps: list[Item]) -> None:
-        for gap in gaps:
-            promises = len(gap.patterns) if isinstance(gap, Never) else 1
-            self._say(type(gap).__name__.lower(), gap.line, promises)
-
-    def _loose(self, item: Item) -> Item:
-        """Without the ``next`` around it: nobody knows what came next."""
-        if not isinstance(item, Next):
-            return item
-        self._say("next", item.line, 1)
-        return item.of
-
-
-def _one(group: list[Item]) -> list[Item]:
-    """A group as the item that it is."""
-    if len(group) < 2:
-        return group
-    branches: list[Item] = []
-    for item in group:
-        branches += item.items if isinstance(item, AnyOrder) else [item]
-    return [AnyOrder(tuple(branches), group[0].line)]
+    def _gap(self, gap: Never | Within) -> list[Item]:
+        """What of it is judged."""
+        if isinstance(gap, Within):
+            if not self._asked:
+                return [gap]
+            self._say("within", gap.line)
+            return []
+        judged = tuple(p for p in gap.patterns if not self._asked and p.kind not in self._kinds)
+        if lost := len(gap.patterns) - len(judged):
+            self._say("never", gap.line, lost)
+        return [replace(gap, patterns=judged)] if judged else []

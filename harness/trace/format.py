@@ -51,7 +51,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="h
     order: str = ""
     """Which order the events have, where another tool recorded them; empty: that of their capture."""
     unordered: tuple[str, ...] = ()
-    """Kinds of events of which that order does not tell which of two came first."""
+    """Kinds of events of which that order does not tell when they came."""
     foreign_threads: bool = False
     """Of the creation of threads only that of one which another process makes is told, and not that of the
     first of a process."""

@@ -50,7 +50,7 @@ class Instances:
         self.programs_unknown = 0
         """Processes of which nobody knows whether they were meant."""
         self.unordered: set[str] = set()
-        """Kinds of events of which a recording does not tell which of two came first."""
+        """Kinds of events of which a recording does not tell when they came."""
         self.notes: list[str] = []
         """What is to be told besides, a line each."""
         self._grammar = grammar

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -54,14 +55,16 @@ def test_the_order_holds_and_what_sysmon_does_not_tell_is_said(recording: Path) 
     assert verdict.outcome is Outcome.PASSED, verdict.reason
     assert verdict.check is not None
     first, second = verdict.check.witnesses
-    assert [match.pattern.kind for match in first.matches] == [
-        *("process_create", "image_load", "image_load", "thread_create", "image_load")
-    ]
-    assert [match.pattern.kind for match in second.matches] == ["thread_create", "image_load"]
+    assert Counter(match.pattern.kind for match in first.matches) == {
+        "process_create": 1,
+        "image_load": 3,
+        "thread_create": 1,
+    }
+    assert Counter(match.pattern.kind for match in second.matches) == {"thread_create": 1, "image_load": 1}
     said = "\n".join(verdict.not_judged_lines)
     for words in (
         "thread_create (line 21 of inject.yaml): the tool does not record it",
-        "order (line 23 of inject.yaml): the recording does not tell which of two image_load",
+        "order (4 lines of inject.yaml): the recording does not tell when an event of the kind image_load",
         "creating_pid (line 20 of inject.yaml): no process_create in this recording carries it",
         "nothing_after_process_exit (lifecycle rules): the recording does not tell when an image was loaded",
     ):
@@ -120,4 +123,4 @@ def test_instance_by_instance_no_order_among_images_is_judged_either(tmp_path: P
     found = judge_instances(open_trace(log), scenario, parse_selections(["image=x.exe"]))
     (instance,) = found.instances
     assert instance.verdict.outcome is Outcome.PASSED, instance.verdict.reason
-    assert "which of two image_load" in "\n".join(instance.verdict.not_judged_lines)
+    assert "tell when an event of the kind image_load came" in "\n".join(instance.verdict.not_judged_lines)

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Final
 
 import click
+from click.core import ParameterSource
 
 import harness
 from harness.cli import INTERRUPTED
@@ -27,7 +28,7 @@ from harness.cli._options import (
     without_rule_option,
     witness_option,
 )
-from harness.errors import RigError, ScenarioError
+from harness.errors import RigError, ScenarioError, UsageError
 from harness.events import WitnessName
 from harness.exploration.account import account_lines, exploration_as_json
 from harness.exploration.exploring import EXHAUSTIVE, Exploration, Explorer, Plan, RunTrials
@@ -188,6 +189,8 @@ def command(
       5  nothing could be judged
     After Ctrl-C it is 130; what was found by then is told.
     """
+    if policy != EXHAUSTIVE:
+        _check_bounds()
     say = partial(click.echo, err=True)
     text = read_text(Source(scenario, ScenarioError))
     explored = parse(text, scenario).without_rules(rules_off)
@@ -246,6 +249,17 @@ def command(
     if as_json:
         print_json(exit_code=code, scenario=explored.name, **exploration_as_json(found, plan, replays))
     return code
+
+
+def _check_bounds() -> None:
+    """The bounds are those of the exhaustive policy; elsewhere nobody would keep them."""
+    ctx = click.get_current_context()
+    for name in ("preemptions", "max_schedules"):
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise UsageError(
+                f"--{name.replace('_', '-')} is a bound of --policy {EXHAUSTIVE}",
+                hint=f"add --policy {EXHAUSTIVE}, or leave it out",
+            )
 
 
 def _decides(

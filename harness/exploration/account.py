@@ -43,6 +43,10 @@ def account_lines(found: Exploration, plan: Plan, replays: Mapping[str, Path]) -
         )
     if plan.policy == EXHAUSTIVE:
         yield _verdict(found, plan)
+    elif found.outcome is Outcome.SKIPPED:
+        yield "nothing of the scenario could be judged in any of them"
+    elif found.schedules and not found.failures:
+        yield "none of them failed; that proves nothing of the schedules that were not run"
 
 
 def _how_far(found: Exploration) -> str:

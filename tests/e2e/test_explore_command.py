@@ -97,3 +97,9 @@ def test_what_is_no_policy_or_no_scenario_is_refused(folder: Path) -> None:
     code, output = call(folder, "explore", folder / "none.yaml")
     assert code == 2
     assert "cannot be read" in output
+
+
+@pytest.mark.parametrize("option", ["--preemptions", "--max-schedules"])
+def test_a_bound_that_nobody_would_keep_is_refused(folder: Path, option: str) -> None:
+    code, said = call(folder, "explore", folder / "race.yaml", option, 2)
+    assert (code, f"{option} is a bound of --policy exhaustive" in said) == (2, True)

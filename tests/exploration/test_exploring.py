@@ -67,6 +67,17 @@ def test_it_says_that_all_hold_when_that_is_so() -> None:
     assert f"all {found.schedules} schedules with at most 2 preemptions hold" in lines(found, plan)
 
 
+def test_a_policy_that_samples_says_that_none_failed_and_that_it_is_no_proof() -> None:
+    plan = Plan(range(1, 4), "urw")
+    found = Explorer(runner(TWO_BY_THREE)[0], plan).explore()
+    assert "none of them failed; that proves nothing" in lines(found, plan)
+    found = Explorer(runner(TWO_BY_THREE, lambda order: True)[0], plan).explore()
+    assert "none of them failed" not in lines(found, plan)
+    found.failures.clear()
+    found.outcomes[:] = [Outcome.SKIPPED]
+    assert "nothing of the scenario could be judged" in lines(found, plan)
+
+
 def test_it_says_nothing_of_the_kind_when_some_were_not_run_or_fail() -> None:
     few = Plan(ONE_SEED, EXHAUSTIVE, 2, schedules=5)
     found = Explorer(runner(TWO_BY_THREE)[0], few).explore()

@@ -94,13 +94,13 @@ def test_input_that_a_run_finds_wrong_ends_it(tmp_path: Path) -> None:
 def test_a_process_that_dies_is_told_with_the_run_that_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.runs.parallel._do", _die)
+    monkeypatch.setattr("harness.runs.workers._do", _die)
     series, _ = series_of(tmp_path / "t", [load(CREATE_THREAD)], jobs=2, repeat=3)
     assert [result.outcome for result in series.results] == [Outcome.RIG]
     assert "run them with --jobs 1" in series.results[0].reason
 
 
-def _die(_tasks: object) -> None:
+def _die(_work: object, _question: object) -> None:
     os._exit(9)
 
 

@@ -35,7 +35,7 @@ from harness.scenario import load
 from harness.toolchain import Arch, build_driver, default_driver
 from harness.trace.format import Footer
 from harness.trace.reader import TraceReader
-from harness.trace.writer import TraceWriter
+from harness.trace.writer import JsonLines, TraceWriter
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = ROOT / "scenarios"
@@ -325,6 +325,7 @@ class FullDisk(TraceWriter):
         if FullDisk.room < 0 or any(isinstance(record, Footer) for record in written):
             self._file.close()
             self._file = Path("/dev/full").open("wb")  # noqa: SIM115  # the writer closes it
+            self._store = JsonLines(self._file)
         super()._write(written)
 
 

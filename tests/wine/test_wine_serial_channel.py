@@ -99,6 +99,7 @@ def test_every_action_and_command(channel: SerialChannel, prefix) -> None:
     prefix.wait_for(f"[actor] begin sleep id=7 pid={pid}", after=mark)
     assert act(channel, "create-remote-thread", pid)["new_tid"] != 0
     assert act(channel, "inject", pid, PROBE)["status"] == 0
+    assert act(channel, "launch-for", pid, ACTOR, "exit", 0)["status"] == 0
     assert act(channel, "terminate", pid)["status"] == 0
     assert act(channel, "create-thread")["new_tid"] != 0
     assert act(channel, "load-library", PROBE, 2)["base"] != 0

@@ -72,9 +72,17 @@ def test_a_break_point_stops_in_the_debugger_and_goes_on(booted, misbehave) -> N
 
 
 def test_break_in_between_callbacks(booted) -> None:
+    plain, statuses, before = booted.debugger.exception, [], booted.kernel.registers()
+
+    def stopped(*given, **named):
+        statuses.append(booted.kernel.registers()["rcx"])
+        return plain(*given, **named)
+
+    booted.debugger.exception = stopped
     booted.kernel.break_in()
     assert booted.debugger.exceptions == [(0x80000003, booted.kernel.symbol("DbgBreakPointWithStatus"))]
-    assert booted.kernel.registers()["rcx"] == 1
+    assert statuses == [1]
+    assert booted.kernel.registers() == before
 
 
 def test_break_in_during_a_print_waits_for_the_export_to_return(booted, misbehave) -> None:

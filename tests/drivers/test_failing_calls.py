@@ -25,7 +25,7 @@ from harness.virtual.kernel import callfailures
 from harness.virtual.kernel.exports import EXPORTS
 from harness.virtual.kernel.failures import FAILURES
 
-DRIVERS = Path(__file__).resolve().parents[1] / "drivers"
+DRIVERS = Path(__file__).resolve().parent
 SHORT = """\
 scenario: short
 summary: A process comes and goes.

@@ -156,6 +156,8 @@ def test_a_repository_that_is_named_through_a_link_is_the_same(tmp_path: Path) -
         (tmp_path / "link").symlink_to(tmp_path / "really", target_is_directory=True)
     except OSError as error:
         pytest.skip(f"no links here: {error}")
+    if (tmp_path / "link").resolve() != (tmp_path / "really").resolve():
+        pytest.skip("Wine says that it has made a link, and follows none")
     for file, workspace in (("link", "really"), ("really", "link")):
         annotation = Annotation(Place(tmp_path / file / "s.yaml", 3), "t", "m")
         assert github.error_command(annotation, tmp_path / workspace).startswith(

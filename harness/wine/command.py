@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import selectors
 import signal
@@ -34,6 +35,20 @@ class Finished(NamedTuple):
                 if line.startswith(prefix):
                     return line[len(prefix) :].strip()
         return lines[-1] if lines else ""
+
+    def json_object(self) -> dict[str, object] | None:
+        """The last line that is a JSON object; None where there is none.
+
+        It need not be the last line at all: a wineserver that ends with its last program may still report
+        there what that program left open.
+        """
+        for line in reversed(self.output.splitlines()):
+            if line.lstrip().startswith("{"):
+                with contextlib.suppress(ValueError, RecursionError):
+                    found = json.loads(line)
+                    if isinstance(found, dict):
+                        return found
+        return None
 
     def why(self, *prefixes: str) -> str:
         """Why it failed, in one line: what it said last, as :meth:`last_line`, or how it ended."""

@@ -15,7 +15,7 @@ from typing import Final
 from harness.wine import pieces
 from harness.wine.archives import unpack_zip
 from harness.wine.boot import make_prefix, wine_version
-from harness.wine.command import run_command
+from harness.wine.command import Finished, run_command
 from harness.wine.debian import fetch_debs
 from harness.wine.errors import DownloadError, PrefixError, WineMissing, one_line_errors
 from harness.wine.interpreter import unpack_interpreter
@@ -127,26 +127,29 @@ def _verify(prefix: WinePrefix, reporter: Reporter) -> dict[str, str]:
         # server that lets the next program wait for ever.
         with prefix.alone():
             prefix.end_programs()
-    command = prefix.python_command("-S", "-c", pieces.IMPORT_PYKD)
     try:
-        with prefix.use():
-            done = run_command(
-                command,
-                timeout=VERIFY_TIMEOUT,
-                environment=prefix.environment(os.environ),
-                cwd=prefix.python,
-            )
+        done = _import_pykd(prefix)
+        if done.json_object() is None:
+            # A server that was just ending may take with it the program that found it there.
+            done = _import_pykd(prefix)
     except BaseException:
         (prefix.stamps / "verified").unlink(missing_ok=True)
         raise
-    try:
-        facts = json.loads(done.last_line())
-    except ValueError:
-        facts = None
-    if done.code != 0 or not isinstance(facts, dict):
+    facts = done.json_object()
+    if done.code != 0 or facts is None:
         (prefix.stamps / "verified").unlink(missing_ok=True)
         raise PrefixError(
             f"pykd cannot be imported in {prefix.prefix}: {done.why()}",
             hint="run `procnotify wine remove`, then `procnotify wine setup`",
         )
     return {str(name): str(value) for name, value in facts.items()}
+
+
+def _import_pykd(prefix: WinePrefix) -> Finished:
+    with prefix.use():
+        return run_command(
+            prefix.python_command("-S", "-c", pieces.IMPORT_PYKD),
+            timeout=VERIFY_TIMEOUT,
+            environment=prefix.environment(os.environ),
+            cwd=prefix.python,
+        )

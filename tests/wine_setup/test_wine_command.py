@@ -81,3 +81,20 @@ WHY = [
 @pytest.mark.parametrize(("done", "expected"), WHY)
 def test_why_it_failed(done: Finished, expected: str) -> None:
     assert done.why("E: ") == expected
+
+
+@pytest.mark.parametrize(
+    ("output", "found"),
+    [
+        ('{"pykd": "0.3"}\n', {"pykd": "0.3"}),
+        ('{"pykd": "0.3"}\n0x5572ab3ffe60:1: Process id=0104 handles=(nil)\n', {"pykd": "0.3"}),
+        ('{"old": 1}\n{"new": 2}\n{torn', {"new": 2}),
+        ("[1]\nnothing\n", None),
+        ('{"a":' * 100_000, None),
+        ("", None),
+    ],
+)
+def test_the_last_json_object_is_found_whatever_is_said_after_it(
+    output: str, found: dict[str, object] | None
+) -> None:
+    assert Finished(0, output).json_object() == found

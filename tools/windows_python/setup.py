@@ -130,11 +130,8 @@ def _prove(prefix: WindowsPython, reporter: Reporter) -> dict[str, str]:
             environment=prefix.environment(os.environ),
             cwd=prefix.python,
         )
-    try:
-        facts = json.loads(done.last_line())
-    except ValueError:
-        facts = None
-    if done.code != 0 or not isinstance(facts, dict):
+    facts = done.json_object()
+    if done.code != 0 or facts is None:
         raise PrefixError(
             f"the Windows Python in {prefix.root} does not work: {done.why()}",
             hint=f"delete {prefix.root} and run the setup again",

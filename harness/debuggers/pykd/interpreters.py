@@ -233,11 +233,8 @@ def ask(
         raise NoAnswer(f"it cannot be started: {error.strerror or error}") from None
     if done.code != 0:
         raise NoAnswer(last_words(done, timeout))
-    try:
-        facts = json.loads(done.last_line())
-    except (ValueError, RecursionError):
-        facts = None
-    if not isinstance(facts, dict):
+    facts = done.json_object()
+    if facts is None:
         raise NoAnswer(f"it answers {_shortened(done.last_line())!r}, which is no answer")
     return facts
 

@@ -16,7 +16,7 @@ from harness.mining.roles import MAX_AGAIN, MAX_NAME, UNKNOWN, EventName, image_
 from harness.mining.selection import Selection
 from harness.mining.statistics import at_most
 
-__all__ = ["LAUNCHER", "PROCESS", "scenario_text"]
+__all__ = ["LAUNCHER", "PROCESS", "literal_text", "quoted_text", "scenario_text"]
 
 PROCESS: Final = "process"
 """The name that the steps bind to the process of an instance."""
@@ -26,6 +26,7 @@ _MAX_BRANCHES: Final = 64
 """Items of one ``any_order``, see docs/scenarios.md."""
 _SECOND: Final = 10_000_000
 _DAY: Final = 86_400
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SAFE = re.compile(r"[a-z0-9_][a-z0-9_.+-]*")
 
 
@@ -62,7 +63,7 @@ class _Writer:
         yield f"# What all of them share fails, with 95 % confidence, in at most {bound} of all others;"
         yield "# what holds for some of them says so itself."
         yield f"scenario: mined-{name}"
-        yield f"summary: {json.dumps(f'What {count} of {_comment(str(self._selection))} have in common.')}"
+        yield f"summary: {quoted_text(f'What {count} of {_comment(str(self._selection))} have in common.')}"
         if self._of_process:
             yield from self._steps(longest)
         yield "expect:"
@@ -76,7 +77,7 @@ class _Writer:
     def _steps(self, longest: int | None) -> Iterator[str]:
         yield "steps:"
         image = self._selection.image
-        yield f"  - launch: {{image: {json.dumps(image)}, as: {PROCESS}, by: {LAUNCHER}}}"
+        yield f"  - launch: {{image: {quoted_text(image)}, as: {PROCESS}, by: {LAUNCHER}}}"
         if longest:
             yield f"  - sleep: {min(-(-longest // _SECOND), _DAY)}s  # as long as the longest of them lived"
         yield "  - settle: {quiet: 300ms, max: 10s}"
@@ -138,7 +139,7 @@ class _Writer:
         own = self._of_process and not name.process
         if name.kind == "marker":
             action, _, phase = name.what.partition("/")
-            return f"marker: {{action: {_text(action)}, phase: {phase}}}"
+            return f"marker: {{action: {literal_text(action)}, phase: {phase}}}"
         fields = [f"pid: ${PROCESS}"] if own else []
         if name.kind.startswith("thread_") and own and name.what == "thread1":
             fields.append(f"tid: ${PROCESS}.tid")
@@ -268,10 +269,10 @@ def _names(parts: Iterable[Events]) -> Iterator[EventName]:
 def _image_field(name: EventName) -> list[str]:
     """The field that says which image it is; none of one that has no name."""
     image = image_named(name.what)
-    return [] if image is None else [f"image: {_text(image, cut=len(image) >= MAX_NAME)}"]
+    return [] if image is None else [f"image: {literal_text(image, cut=len(image) >= MAX_NAME)}"]
 
 
-def _text(value: str, *, cut: bool = False) -> str:
+def literal_text(value: str, *, cut: bool = False) -> str:
     """A text that means itself: no glob, no variable, no word of the language.
 
     :param cut: it may go on.
@@ -293,11 +294,17 @@ def _text(value: str, *, cut: bool = False) -> str:
             "n",
         )
     ):
-        return value if not re.fullmatch(r"[0-9_.+-]*(e[0-9+-]*)?|0[xob].*", value) else json.dumps(value)
-    escaped = re.sub(r"[*?\[]", lambda found: f"[{found[0]}]", value)
+        return value if not re.fullmatch(r"[0-9_.+-]*(e[0-9+-]*)?|0[xob].*", value) else quoted_text(value)
+    escaped = _SURROGATE.sub("?", re.sub(r"[*?\[]", lambda found: f"[{found[0]}]", value))
     if escaped[:1] == "$" or escaped == "any":
         escaped = f"[{escaped[0]}]{escaped[1:]}"
-    return json.dumps(f"{escaped}*" if cut else escaped)
+    return quoted_text(f"{escaped}*" if cut else escaped)
+
+
+def quoted_text(value: str) -> str:
+    """A text in quotation marks, in ASCII; YAML has no half of a surrogate pair, which becomes U+FFFD."""
+    text = json.dumps(_SURROGATE.sub("\ufffd", value), ensure_ascii=False)
+    return "".join(c if c.isascii() else f"\\U{ord(c):08x}" for c in text).replace("\x7f", "\\x7f")
 
 
 def _variable(process: str, thread: str = "") -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import secrets
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -31,16 +31,16 @@ from harness.cli._options import (
 from harness.errors import RigError, ScenarioError, UsageError
 from harness.events import WitnessName
 from harness.exploration.account import account_lines, exploration_as_json
-from harness.exploration.exploring import EXHAUSTIVE, Exploration, Explorer, Plan, RunTrials
+from harness.exploration.exploring import EXHAUSTIVE, Exploration, Explorer, Plan
 from harness.exploration.journal import Journal
 from harness.exploration.keeping import keep_replay
 from harness.exploration.replayfile import FileDigest, ingredients, text_sha256
-from harness.exploration.trials import do_trial, forget_encounters
+from harness.exploration.running import trials_here, trials_on_cluster
 from harness.report.text import one_line
+from harness.runs.batches import BatchLost
 from harness.runs.opening import NO_DEBUGGER, open_rig
 from harness.runs.rig import KeptTraces, Rig
 from harness.runs.runner import seed_of
-from harness.runs.workers import Workers
 from harness.scenario import Scenario, parse
 from harness.virtual.dispatcher.policies import POLICIES, check_policy
 from harness.yamlfile.nodes import Source
@@ -113,6 +113,12 @@ def _cpus() -> int:
     metavar="K",
     help="So many runs at a time, each in a process of its own. Without it one for each processor here.",
 )
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Have the workers of a Dask cluster do the runs (docs/cluster.md): the address of its scheduler,"
+    " tcp://HOST:8786.",
+)
 @drivers_option("The driver to test. Without it the project's own, built when the cache does not have it.")
 @processors_option
 @print_mask_option
@@ -154,6 +160,7 @@ def command(
     preemptions: int,
     max_schedules: int,
     cpus: int | None,
+    cluster: str | None,
     drivers: tuple[Path, ...],
     processors: int | None,
     print_masks: dict[str, int],
@@ -179,6 +186,7 @@ def command(
       procnotify explore race.yaml --driver mydriver.sys --policy pct:depth=2
       procnotify explore race.yaml --driver mydriver.sys --policy exhaustive --preemptions 1
       procnotify explore race.yaml --seeds 100000 --resume race.journal
+      procnotify explore race.yaml --seeds 1000000 --cluster tcp://lab:8786
 
     \b
     Exit code: 2 when the input is wrong; otherwise, of all schedules, the first of these that happened:
@@ -191,6 +199,8 @@ def command(
     """
     if policy != EXHAUSTIVE:
         _check_bounds()
+    if cluster is not None and cpus is not None:
+        raise UsageError("--cpus is for this computer, --cluster for others", hint="leave out one of them")
     say = partial(click.echo, err=True)
     text = read_text(Source(scenario, ScenarioError))
     explored = parse(text, scenario).without_rules(rules_off)
@@ -216,13 +226,18 @@ def command(
                 strict=strict,
                 witness=witness,
                 keep_traces=KeptTraces.FAILED,
+                elsewhere=cluster is not None,
                 building=say,
             )
         )
         journal = None
         if resume is not None:
             journal = stack.enter_context(Journal(resume, _decides(rig, explored, text, plan, rules_off)))
-        run = stack.enter_context(_runner(rig, explored, cpus or _cpus()))
+        run = stack.enter_context(
+            trials_here(rig, explored, cpus=cpus or _cpus())
+            if cluster is None
+            else trials_on_cluster(rig, explored, address=cluster, exploration=secrets.token_hex(8))
+        )
         explorer = Explorer(run, plan, journal=journal, told=(lambda _: None) if quiet else _Progress(plan))
         try:
             found = explorer.explore()
@@ -230,6 +245,8 @@ def command(
             raise RigError(
                 "a process that did a run ended without a word", hint="explore with --cpus 1 to see why"
             ) from None
+        except BatchLost as lost:
+            raise RigError(str(lost)) from None
         replays = {
             failure.cause: keep_replay(
                 rig, explored, text, failure, out, policy=found.policy, without_rules=rules_off
@@ -283,17 +300,6 @@ def _decides(
         "strict": str(rig.strict),
         "rules off": " ".join(sorted(rules_off)),
     }
-
-
-@contextmanager
-def _runner(rig: Rig, scenario: Scenario, cpus: int) -> Iterator[RunTrials]:
-    """Who does the runs: processes, or this one."""
-    if cpus == 1:
-        forget_encounters()
-        yield lambda trials: (do_trial(rig, (scenario,), trial) for trial in trials)
-        return
-    with Workers(rig, (scenario,), jobs=cpus) as workers:
-        yield lambda trials: workers.map(do_trial, trials)
 
 
 class _Progress:

@@ -162,6 +162,7 @@ class Explorer:
         plan, found = self._plan, self.exploration
         (alone,) = self._do([ScheduleTrial(plan.seeds.start, "default")])
         found.policy = with_estimates(plan.policy, decisions=len(alone.decisions), events=alone.threads)
+        found.encounters.update(alone.encounters)  # whoever did it does not tell of them again
         for _record in self._run(ScheduleTrial(seed, found.policy) for seed in plan.seeds):
             if plan.fail_fast and found.failed:
                 return False

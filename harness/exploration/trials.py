@@ -30,7 +30,15 @@ from harness.scenario import Scenario
 from harness.virtual.dispatcher.policy import Policy
 from harness.virtual.dispatcher.schedule import Schedule
 
-__all__ = ["ScheduleTrial", "TrialRecord", "do_trial", "forget_encounters", "order_of"]
+__all__ = [
+    "ScheduleTrial",
+    "TrialBatch",
+    "TrialRecord",
+    "do_trial",
+    "do_trials",
+    "forget_encounters",
+    "order_of",
+]
 
 _TOLD_OF: Final = (ProcessCreate, ProcessExit, ThreadCreate, ThreadExit, ImageLoad)
 
@@ -84,8 +92,27 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         return self.outcome in (Outcome.BROKEN, Outcome.BUGCHECK)
 
 
+class TrialBatch(NamedTuple):
+    """Runs to be done by whoever does those of other explorations, too."""
+
+    exploration: str
+    """Which this is; no two have the same."""
+    trials: Sequence[ScheduleTrial]
+
+
 _told: set[Encounter] = set()
 """Encounters that this process has told of."""
+_told_in = ""
+"""In which exploration."""
+
+
+def do_trials(rig: Rig, scenarios: Sequence[Scenario], batch: TrialBatch) -> list[TrialRecord]:
+    """Do them, one after the other, see :func:`do_trial`."""
+    global _told_in
+    if batch.exploration != _told_in:
+        forget_encounters()
+        _told_in = batch.exploration
+    return [do_trial(rig, scenarios, trial) for trial in batch.trials]
 
 
 def do_trial(rig: Rig, scenarios: Sequence[Scenario], trial: ScheduleTrial) -> TrialRecord:

@@ -14,6 +14,9 @@ from types import ModuleType
 import pytest
 from guest_servers import wait_until
 
+from harness.exploration import running
+from harness.exploration.exploring import Exploration, Explorer, Plan
+from harness.exploration.running import trials_here, trials_on_cluster
 from harness.outcome import Outcome
 from harness.runs import cluster
 from harness.runs.cluster import RESOURCE, ClusterError, run_cluster
@@ -169,6 +172,54 @@ def test_a_worker_killed_in_the_middle_loses_no_run(
     assert there.outcome is Outcome.BROKEN and len(here.results) == repeat
     assert [told(result) for result in there.results] == [told(result) for result in here.results]
     assert {result.trace.parent.parent for result in there.results if result.trace} == {tmp_path / "there"}
+
+
+def explored(
+    folder: Path, address: str | None, driver: Path, see: Callable[[Exploration], None] = lambda found: None
+) -> Exploration:
+    scenario = load(CREATE_THREAD)
+    with (
+        open_rig(
+            machine="virtual",
+            debugger="none",
+            driver=driver,
+            trace_folder=folder,
+            keep_traces=KeptTraces.FAILED,
+            elsewhere=address is not None,
+        ) as rig,
+        (
+            trials_here(rig, scenario, cpus=1)
+            if address is None
+            else trials_on_cluster(rig, scenario, address=address, exploration=folder.name)
+        ) as run,
+    ):
+        plan = Plan(range(5, 5 + 4 * BATCH), "random", shrink=False)
+        return Explorer(run, plan, told=see).explore()
+
+
+def test_an_exploration_finds_there_what_it_finds_here_whoever_is_lost(
+    tmp_path: Path, lab: Cluster, broken_driver: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "BATCH", BATCH)
+    lab.have(2)
+
+    def kill_one(found: Exploration) -> None:
+        lab.workers[0].kill()
+
+    there = explored(tmp_path / "there", lab.address, broken_driver, kill_one)
+    assert lab.workers[0].wait(PATIENCE_SECONDS) == -signal.SIGKILL
+    here = explored(tmp_path / "here", None, broken_driver)
+    assert here.schedules == here.failed == 4 * BATCH and here.encounters and here.complete
+    assert (there.orders, there.encounters, there.outcomes) == (here.orders, here.encounters, here.outcomes)
+    assert (there.schedules, there.failed, there.complete) == (here.schedules, here.failed, True)
+    (cause, failure), *_ = here.failures.items()
+    assert (there.failures[cause].first.schedule, there.failures[cause].count) == (
+        failure.first.schedule,
+        failure.count,
+    )
+    # Another exploration by the same processes is told of everything again.
+    lab.have(1)
+    assert explored(tmp_path / "again", lab.address, broken_driver).encounters == here.encounters
 
 
 def test_a_run_with_a_debugger_is_done_there_too(tmp_path: Path, lab: Cluster) -> None:

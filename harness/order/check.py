@@ -6,30 +6,26 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 
-from harness.callbacks import CALLBACK_KINDS
 from harness.errors import SearchBudgetError
-from harness.events import KINDS, Event
+from harness.events import Event
+from harness.order.block import Block, compile_block, scope_values, scope_variables, scoped_block
 from harness.order.explain import explain_order, explain_violations
 from harness.order.judgeable import judgeable
 from harness.order.lifecycle import Lifecycle
-from harness.order.observation import Observation, kinds_spoken_of
+from harness.order.observation import Observation
 from harness.order.observedrules import UnobservedRules
-from harness.order.ops import Compiler
 from harness.order.patterns import (
     Bindings,
-    CompiledPattern,
     compile_pattern,
     describe,
-    field_of,
     kinds_of,
 )
 from harness.order.promises import count_promises
 from harness.order.result import CheckResult, Match, Place, Unjudged, Unobserved, Witness
-from harness.order.search import Block, Search
+from harness.order.search import Search
 from harness.order.ways import Standing
-from harness.scenario.model import Expectation, Pattern, Repeat, Scenario
+from harness.scenario.model import Expectation, Pattern, Scenario
 from harness.scenario.rules import RULES
-from harness.scenario.variables import count_uses, local_variables
 
 __all__ = ["MAX_SCOPES", "Check", "check"]
 
@@ -163,9 +159,9 @@ class _Judged:
     ) -> None:
         self.part = judgeable(expectation, observation, {name.partition("[")[0] for name in constants})
         left = self.part.expectation
-        self.block = None if left is None else _compile(scenario, expectation, left, constants)
+        self.block = None if left is None else compile_block(scenario, expectation, left, constants)
         self.promises = 0 if left is None else count_promises(left)
-        scoped = self.block is None or bool(_scope_variables(self.block))
+        scoped = self.block is None or bool(scope_variables(self.block))
         self.search = None if self.block is None or scoped else Search(self.block, constants)
         """None where the scope has to be found first, or there is nothing to search."""
 
@@ -205,59 +201,23 @@ def _chunks(events: Iterable[Event]) -> Iterator[list[Event]]:
         yield chunk
 
 
-def _compile(scenario: Scenario, whole: Expectation, expectation: Expectation, constants: Bindings) -> Block:
-    """``expectation`` is what can be judged of ``whole``, which says what is in scope."""
-    names = scenario.names()
-    everywhere = count_uses(expectation)
-    spoken = kinds_spoken_of(whole)
-
-    def compiled(pattern: Pattern) -> CompiledPattern:
-        return compile_pattern(pattern, kinds_of(pattern, spoken), constants)
-
-    def promised(pattern: Pattern) -> CompiledPattern:
-        return compile_pattern(pattern, kinds_of(pattern, spoken), constants, promised=True)
-
-    def local(repeat: Repeat) -> frozenset[str]:
-        return local_variables(repeat, everywhere, names)
-
-    order = (
-        None
-        if expectation.order is None
-        else Compiler(promised, compiled, local, constants).list(expectation.order.items)
-    )
-    scope = tuple(map(compiled, expectation.scope))
-    kinds = frozenset(KINDS[kind] for kind in spoken | set(CALLBACK_KINDS))
-    types = frozenset().union(*(pattern.types for pattern in scope)) if scope else kinds
-    return Block(order, scope, types, tuple(map(compiled, expectation.never)), expectation.only)
-
-
-def _scope_variables(block: Block) -> list[str]:
-    return sorted({name for pattern in block.scope for _, name in (*pattern.variables, *pattern.differs)})
-
-
 def _search_scopes(block: Block, events: Iterable[Event], constants: Bindings) -> Search:
     """A scope that names what only the trace can tell is tried with every value the trace offers.
 
     The order must be found in one of them. What is forbidden beside it must come in none in which the order
     is found: that another one keeps it is no excuse.
     """
-    values: dict[frozenset[tuple[str, object]], Bindings] = {}
-    for event in events:
-        for pattern in block.scope:
-            if type(event) in pattern.types and pattern.may_match(event):
-                found: Bindings = {name: field_of(event, field) for field, name in pattern.variables}
-                values.setdefault(frozenset(found.items()), found)
-        if len(values) > MAX_SCOPES:
-            beyond = Search(block, constants)
-            beyond.exhausted = SearchBudgetError(
-                f"the scope fits more than {MAX_SCOPES} ways", hint="bind its variable in a step"
-            )
-            return beyond
+    values = scope_values(block, events, MAX_SCOPES)
+    if len(values) > MAX_SCOPES:
+        beyond = Search(block, constants)
+        beyond.exhausted = SearchBudgetError(
+            f"the scope fits more than {MAX_SCOPES} ways", hint="bind its variable in a step"
+        )
+        return beyond
     tried: list[Search] = []
-    for bound in values.values():
+    for bound in values:
         given = {**constants, **bound}
-        scope = tuple(compile_pattern(p.source, kinds_of(p.source, _kinds(p)), given) for p in block.scope)
-        search = Search(Block(block.order, scope, block.types, block.never, block.only), given)
+        search = Search(scoped_block(block, given), given)
         search.feed(events)
         if search.finished is None:
             search.forbidden = None  # forbidden where the order is, and it is not here
@@ -271,7 +231,3 @@ def _tells_most(search: Search) -> tuple[bool, bool, int]:
     """Of the scopes in which nothing forbidden is proved: one that is not judged, else one in which the order
     was found, else the one in which it came furthest."""
     return search.exhausted is not None, search.witness() is not None, search.furthest.claimed
-
-
-def _kinds(pattern: CompiledPattern) -> frozenset[str]:
-    return frozenset(kind for kind, cls in KINDS.items() if cls in pattern.types)

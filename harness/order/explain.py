@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from harness.events import Event, kind_of
+from harness.order.block import Block
 from harness.order.lifecycle import Violation
 from harness.order.patterns import Bindings, describe
 from harness.order.result import Awaited, Failure, Mark, Miss, Place, Row, WayEnd
-from harness.order.search import Block, Search
+from harness.order.search import Search
 from harness.order.standing import OpenWay, asked_of, forbidding, nearest, open_ways, stops_of
 from harness.order.terms import Done, outlook
 from harness.order.ways import Assigned, Standing

@@ -10,35 +10,21 @@ with that of the trace but with the trace's ambiguity, which has a limit.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import islice
 
 from harness.errors import SearchBudgetError
 from harness.events import Event, Reboot
+from harness.order.block import Block
 from harness.order.dominance import Position, given_names, keeps_all_of
 from harness.order.index import PatternIndex
-from harness.order.ops import ListOp
 from harness.order.patterns import Bindings, CompiledPattern, Value
 from harness.order.terms import Claim, Done, Term, begin, claims, may_skip, without_times
 from harness.order.ways import Assigned, Likeness, Standing, Way
 
-__all__ = ["MAX_WAYS", "Block", "Search"]
+__all__ = ["MAX_WAYS", "Search"]
 
 MAX_WAYS = 20_000
 """Ways followed at once; a trace that needs more is too ambiguous to be judged."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """One expectation, compiled."""
-
-    order: ListOp | None
-    scope: tuple[CompiledPattern, ...]
-    """Empty: every event whose type is in ``types``."""
-    types: frozenset[type[Event]]
-    """Types that can be in scope."""
-    never: tuple[CompiledPattern, ...]
-    only: bool
 
 
 class Search:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from harness.events import Event, kind_of
+from harness.order.block import Block
 from harness.order.ops import ChoiceOp
 from harness.order.patterns import Bindings, CompiledPattern, Mismatch
-from harness.order.search import Block
 from harness.order.terms import All, Done, One, Rest, Round, Term, begin, claims, may_skip, outlook
 from harness.order.ways import Assigned, Standing
 from harness.scenario.model import seconds
@@ -68,7 +68,7 @@ def open_ways(
             else not any(type(event) in p.types and p.may_match(event) for p in wanting)
         ):
             continue
-        if not _in_scope(block, event, standing.bindings):
+        if not block.has_in_scope(event, standing.bindings):
             continue
         found = [claim for term, bound in live for claim in islice(claims(term, event, bound), _MOST)]
         wanted = claimed.get(event.index) if event.index <= last else next((c[2] for c in found), None)
@@ -108,7 +108,7 @@ def stops_of(
     for event in islice(events, last + 1, None):
         if len(stops) == len(watched):
             break
-        if _in_scope(block, event, standing.bindings):
+        if block.has_in_scope(event, standing.bindings):
             for way in watched:
                 if way not in stops and (block.only or not may_skip(way.term, event, way.bindings)):
                     stops[way] = event
@@ -219,15 +219,9 @@ def _limit(term: Term) -> tuple[int | None, int | None]:
     return None, None
 
 
-def _in_scope(block: Block, event: Event, bindings: Bindings) -> bool:
-    if type(event) not in block.types:
-        return False
-    return not block.scope or any(pattern.match(event, bindings) is not None for pattern in block.scope)
-
-
 def _out_of_scope(block: Block, event: Event, bindings: Bindings) -> list[Mismatch]:
     """What keeps an event of a kind that the order asks for out of the scope."""
-    if _in_scope(block, event, bindings):
+    if block.has_in_scope(event, bindings):
         return []
     near = [list(p.mismatches(event, bindings)) for p in block.scope if type(event) in p.types]
     wrong = min(near, key=len, default=[Mismatch("its kind", "one of the scope", kind_of(event))])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from itertools import islice
 
 from harness.errors import SearchBudgetError
 from harness.events import Event
 from harness.order.block import Block, compile_block, scope_values, scope_variables, scoped_block
-from harness.order.explain import explain_order, explain_violations
+from harness.order.brokenrules import explain_violations
+from harness.order.explain import KnownBesides, explain_order
 from harness.order.judgeable import judgeable
 from harness.order.lifecycle import Lifecycle
 from harness.order.observation import Observation
@@ -114,8 +114,10 @@ class Check:
             elif search.exhausted is not None and search.forbidden is None:
                 unjudged.append(_too_ambiguous(scenario, expectation, search.exhausted))
             else:
-                failure = explain_order(scenario, expectation, block, search, events, self._bindings)
-                failures.append(replace(failure, expectation=expectation))
+                told = KnownBesides(judged.part.unobserved)
+                failures.append(
+                    explain_order(scenario, expectation, block, search, events, self._bindings, told)
+                )
         rules = self._rules.unobserved()
         broken = {violation.rule for violation in self._lifecycle.violations}
         return CheckResult(

@@ -13,22 +13,33 @@ from pathlib import Path
 from harness.events import Event
 from harness.order.lifecycle import Violation
 from harness.order.patterns import Mismatch, Value
+from harness.order.refutation import Proof
 from harness.scenario.model import Expectation, Pattern
 
 __all__ = [
+    "MAX_ROWS",
     "Awaited",
     "CheckResult",
+    "Explanation",
     "Failure",
+    "Lane",
+    "LaneRow",
     "Mark",
     "Match",
     "Miss",
     "Place",
+    "PromiseStatus",
     "Row",
+    "Status",
     "Unjudged",
     "Unobserved",
     "WayEnd",
     "Witness",
 ]
+
+
+MAX_ROWS = 8
+"""Events of an explanation at most, however long the trace is."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +124,88 @@ class Miss:
     wrong: tuple[Mismatch, ...]
 
 
+class Status(enum.Enum):
+    """What became of one promise of an order that is broken."""
+
+    HELD = "held"
+    """An event stands for it."""
+    NOT_FOUND = "not found"
+    """No event stands for it."""
+    MISPLACED = "found at the wrong place"
+    """An event fits it in all but its place or its time."""
+    CAME = "forbidden, but came"
+    """An event came that it forbids."""
+    NOT_REACHED = "not reached"
+    """The order broke before it."""
+    NOT_JUDGED = "not judged"
+    """Nothing was seen that could keep or break it."""
+
+
+@dataclass(frozen=True)
+class PromiseStatus:
+    """One promise and what became of it."""
+
+    line: int
+    """In the scenario file."""
+    words: str
+    """The promise, as the scenario has it, with the values that are known."""
+    status: Status
+    index: int | None = None
+    """The event that stands for it, came nearest to it, or is forbidden by it; None: there is none."""
+    why: str = ""
+    """What is wrong with that event, or why nothing is judged; may be empty."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A process, whose events stand below one another."""
+
+    pid: int | None
+    """None: what happens in no process."""
+    image: str = ""
+    """File name of its program, where the trace has it."""
+
+
+@dataclass(frozen=True)
+class LaneRow:
+    """An event that the proof uses, on the lane of its process."""
+
+    event: Event
+    lane: int
+    """Its place among the lanes of the explanation."""
+    mark: Mark
+    line: int | None
+    """The line of the scenario that it stands for, comes near to, or is forbidden by; None of a rule."""
+    folded: int
+    """Events of the trace between it and the row before, or the beginning, that are not shown."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a promise is broken, for somebody who wrote neither the driver nor the scenario. Rows and marks:
+    ``harness/report`` makes text and HTML of it."""
+
+    contradiction: str
+    """In one sentence: what must be, because of which line; and what was instead."""
+    callback: str
+    """The driver's function that printed the event at fault, as its line names it, or where the routine lies;
+    empty where nothing tells."""
+    promises: tuple[PromiseStatus, ...]
+    """Each promise of the block, in the order of the file; empty for a lifecycle rule."""
+    lanes: tuple[Lane, ...]
+    """The processes of the rows, in the order in which they come."""
+    rows: tuple[LaneRow, ...]
+    """In the order of the trace, at most :data:`MAX_ROWS`."""
+    folded_after: int
+    """Events of the trace after the last row; nothing is shown of them."""
+    irrelevant: tuple[str, ...] = ()
+    """What does not matter, a phrase each: with anything else there the trace breaks the promise as well."""
+    proof: Proof | None = None
+    """None: no proof was made, see :attr:`unproved`."""
+    unproved: str = ""
+    """Why there is no proof; empty where there is one."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """One promise that the trace breaks, and the proof."""
@@ -138,6 +231,8 @@ class Failure:
     """The order was waiting for something when the trace ended or stopped it."""
     expectation: Expectation | None = None
     """What is not kept; None for a lifecycle rule."""
+    explanation: Explanation | None = None
+    """The same for somebody who knows nothing of it; None where nobody made one."""
 
 
 @dataclass(frozen=True)

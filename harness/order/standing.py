@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -166,7 +166,7 @@ def nearest(
     block: Block,
     standing: Standing,
     asked: list[Head],
-    stops: dict[OpenWay, Event],
+    stops: Mapping[OpenWay, Event],
     events: Iterable[Event],
 ) -> NearMiss | None:
     """The event that fits best: one that fits but for its place, else in all but the fewest fields."""

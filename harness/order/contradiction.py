@@ -1,0 +1,78 @@
+"""The contradiction in one sentence: what must be, because of which line; but what was instead."""
+
+from __future__ import annotations
+
+from harness.order.lifecycle import Violation
+from harness.order.patterns import CompiledPattern, describe
+from harness.order.result import Miss, WayEnd
+from harness.order.standing import Head
+from harness.order.statuses import MISPLACED
+from harness.order.ways import Assigned, Standing
+from harness.scenario.rules import RULES
+
+__all__ = ["forbidden_sentence", "not_found_sentence", "rule_sentence", "unclaimed_sentence"]
+
+
+def not_found_sentence(head: Head, standing: Standing, stop: WayEnd | None, miss: Miss | None) -> str:
+    """For an order that waits for something in vain."""
+    words, line = describe(head.pattern), head.pattern.source.line
+    if standing.matches:
+        last = standing.matches[-1]
+        before = last.pattern.source.line
+        must = (
+            f"{words} must come after event {last.index}, because line {line} follows what that event stands"
+            f" for, line {before}"
+        )
+    else:
+        must = f"{words} must come, because line {line} asks for it"
+    return f"{must}; but {_instead(head, stop, miss)}"
+
+
+def _instead(head: Head, stop: WayEnd | None, miss: Miss | None) -> str:
+    """What was there in place of what was waited for."""
+    misplaced = miss is not None and all(wrong.field in MISPLACED for wrong in miss.wrong)
+    if miss is not None and misplaced and miss.line == head.pattern.source.line:
+        wrong = miss.wrong[0]
+        came = f"event {miss.index}, which fits, came {wrong.found}"
+        if wrong.field == "its time":
+            came = f"event {miss.index}, which fits, came {wrong.found}, and line {miss.line} allows"
+            return f"{came} {wrong.expected}"
+        return came if stop is None else f"{came}, and {_stopped(stop)}"
+    if stop is not None:
+        return _stopped(stop)
+    if miss is None:
+        return "no event of that kind came at all"
+    said = ", ".join(f"{wrong.field} {wrong.found}, not {wrong.expected}" for wrong in miss.wrong)
+    return f"no event fits: the nearest, event {miss.index}, has {said}"
+
+
+def _stopped(stop: WayEnd) -> str:
+    return f"event {stop.index} may not come before it: {stop.why}"
+
+
+def forbidden_sentence(forbidden: Assigned, everywhere: bool) -> str:
+    """For an event that a ``never`` forbids.
+
+    :param everywhere: from the first event of the trace to the last, and not at one place of an order.
+    """
+    pattern: CompiledPattern = forbidden.pattern
+    where = "anywhere" if everywhere else "after the order"
+    return (
+        f"{describe(pattern)} must not come {where}, because line {pattern.source.line} forbids it; but event"
+        f" {forbidden.index} is one"
+    )
+
+
+def unclaimed_sentence(line: int, index: int, kind: str) -> str:
+    """For an event that stands for nothing in an order with ``only``."""
+    return (
+        f"every event in scope must stand for something in the order, because line {line} says 'only'; but"
+        f" event {index} ({kind}) stands for nothing"
+    )
+
+
+def rule_sentence(violation: Violation, earlier: int | None) -> str:
+    """For a lifecycle rule."""
+    rule = RULES[violation.rule].sentence.rstrip(".")
+    since = "" if earlier is None else f", against event {earlier}"
+    return f"{rule}; but {violation.message} (event {violation.index}{since})"

@@ -1,0 +1,116 @@
+"""An explanation as values: the sentence, a status a promise, the lanes, and what is folded."""
+
+from __future__ import annotations
+
+import pytest
+from scenarios_of import judge
+
+from harness.events import Call, Driver, Event, Print, ThreadCreate, ThreadExit
+from harness.order.callbackname import callback_of, callback_of_kinds
+from harness.order.result import Explanation, Mark, Status
+
+
+def explained(expect: str, trace: str) -> Explanation:
+    (failure,) = judge(expect, trace).failures
+    assert failure.explanation is not None
+    return failure.explanation
+
+
+def statuses(explanation: Explanation) -> list[tuple[int, Status, int | None]]:
+    return [(said.line, said.status, said.index) for said in explanation.promises]
+
+
+ONE = "  - process_create: {pid: 1}\n  - process_exit: {pid: 1}\n"
+ORDER = """
+order:
+  - process_create: {pid: 1}
+  - never: {process_create: {pid: 3}}
+  - process_exit: {pid: 1}
+  - process_create: {pid: 2}
+"""
+
+
+def test_a_promise_held_one_found_too_early_and_one_not_reached() -> None:
+    said = explained(ORDER, "X1 C1 C2 X2")
+    assert statuses(said) == [
+        (8, Status.HELD, 1),
+        (9, Status.NOT_REACHED, None),
+        (10, Status.MISPLACED, 0),
+        (11, Status.NOT_REACHED, None),
+    ]
+    assert said.contradiction == (
+        "process_exit {pid: 1} must come after event 1, because line 10 follows what that event stands for,"
+        " line 8; but event 0, which fits, came before event 1"
+    )
+
+
+def test_a_gap_that_something_forbidden_came_in() -> None:
+    said = explained(ORDER, "C1 C3 X1 C2")
+    assert statuses(said)[:3] == [(8, Status.HELD, 0), (9, Status.CAME, 1), (10, Status.MISPLACED, 2)]
+    assert said.contradiction.endswith(
+        "event 1 may not come before it: line 9 forbids process_create {pid: 3}"
+    )
+    assert [(row.event.index, row.mark, row.line) for row in said.rows] == [
+        (0, Mark.CLAIMED, 8),
+        (1, Mark.BREAKING, 9),
+        (2, Mark.NEAREST, 10),
+    ]
+
+
+def test_what_may_be_missing_has_no_status_and_what_was_needed_has() -> None:
+    optional = "  - optional: {process_create: {pid: 2}}\n"
+    said = explained(
+        f"order:\n  - process_create: {{pid: 1}}\n{optional}  - process_exit: {{pid: 1}}\n", "C1 X3"
+    )
+    assert statuses(said) == [(8, Status.HELD, 0), (10, Status.NOT_FOUND, 1)]
+    assert said.promises[1].why == "pid is 3, expected 1"
+
+
+def test_everything_else_is_folded_and_counted() -> None:
+    said = explained(
+        "order:\n  - process_create: {pid: 1}\n  - process_exit: {pid: 1}\n", f"{'C2 X2 ' * 50}C1{' C3' * 9}"
+    )
+    assert [(row.event.index, row.folded) for row in said.rows] == [(1, 1), (100, 98)]
+    assert said.folded_after == 9
+    assert [lane.pid for lane in said.lanes] == [2, 1]
+
+
+def test_of_a_long_order_the_last_events_are_shown() -> None:
+    items = "".join(f"  - process_create: {{pid: {n}}}\n" for n in range(1, 21))
+    said = explained(
+        f"order:\n{items}  - process_exit: {{pid: 1}}\n", " ".join(f"C{n}" for n in range(1, 21))
+    )
+    assert [row.event.index for row in said.rows] == list(range(12, 20))
+    assert said.rows[0].folded == 12
+
+
+NAMED = {
+    "[procnotify] OnCreateProcess PID(4) was terminated {seq=1}": "OnCreateProcess",
+    "MyDriver!ProcessNotifyRoutineEx: 4": "ProcessNotifyRoutineEx",
+    "ThreadCallback(4)": "ThreadCallback",
+    "[ProcNotify] created 4": "",
+    "Only 4 processes": "",
+    r"loaded C:\NotifyMe.dll": "",
+}
+
+
+@pytest.mark.parametrize("line", NAMED)
+def test_the_function_that_a_line_names(line: str) -> None:
+    assert callback_of(Print(index=0, line=line)) == NAMED[line]
+
+
+def test_the_function_of_events_without_such_a_line() -> None:
+    assert callback_of(Driver(index=0, function="DriverEntry")) == "DriverEntry"
+    assert (
+        callback_of(ThreadExit(index=0, pid=1, tid=2, call=Call(driver="a.sys", routine=16))) == "a.sys+0x10"
+    )
+
+
+def test_what_never_came_is_of_the_function_that_tells_of_its_like() -> None:
+    events: list[Event] = [
+        Print(index=0, line="OnUnload"),
+        ThreadCreate(index=1, pid=1, tid=2, line="OnCreateThread TID(2)"),
+    ]
+    assert callback_of_kinds([ThreadExit], events) == "OnCreateThread"
+    events.append(ThreadExit(index=2, pid=1, tid=2, line="OnExitThread TID(2)"))
+    assert callback_of_kinds([ThreadExit], events) == "OnExitThread"

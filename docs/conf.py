@@ -20,6 +20,9 @@ source_suffix = {".md": "markdown"}
 # The anchors of headings are those that a forge makes.
 myst_heading_anchors = 4
 
+# An option begins with two hyphens, not with a dash.
+smartquotes = False
+
 html_theme = "furo"
 html_title = project
 html_copy_source = False

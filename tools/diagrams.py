@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from harness import errors
 from harness.actions import ACTIONS
@@ -19,13 +20,17 @@ from harness.scenario import RULES
 from harness.scenario.steps import HARNESS_STEPS
 from harness.standingrules import STANDING_RULES
 from harness.virtual.kernel.exports import DATA, EXPORTS, SUBSYSTEMS
+from tools.reference import draw_commands, draw_keys, draw_python
 from tools.rooms import PACKAGE, ROOMS, imports_of, room_of
 
 __all__ = ["DRAWINGS", "PAGES", "redraw"]
 
 PAGES = tuple(
-    PACKAGE.parent / "docs" / name
-    for name in ("architecture.md", "scenarios.md", "verdicts.md", "exports.md")
+    PACKAGE.parent / "docs" / f"{name}.md"
+    for name in (
+        *("architecture", "scenarios", "verdicts", "exports", "commands", "events", "python"),
+        *("scenario-keys", "grammar-keys", "machine-keys"),
+    )
 )
 
 
@@ -159,6 +164,11 @@ DRAWINGS: dict[str, Callable[[], str]] = {
     "rules": draw_rules,
     "standing": draw_standing,
     "exports": draw_exports,
+    "commands": draw_commands,
+    "scenario_keys": partial(draw_keys, "scenario"),
+    "grammar_keys": partial(draw_keys, "lines"),
+    "machine_keys": partial(draw_keys, "machine"),
+    "python": draw_python,
 }
 
 

@@ -90,14 +90,14 @@ def command(
 
     \b
     Examples:
-      procnotify serve net:port=50000,key=1.2.3.4 --hostip 192.168.0.10
-      windbg -k net:port=50000,key=1.2.3.4
+      procnotify serve "net:port=50000,key=1.2.3.4" --hostip 192.168.0.10
+      windbg -k "net:port=50000,key=1.2.3.4"
     \b
-      procnotify serve com:pipe,port=/tmp/kd1 --run scenarios/notepad-launch.yaml
-      procnotify record com:pipe,port=/tmp/kd1
+      procnotify serve "com:pipe,port=/tmp/kd1" --run scenarios/notepad-launch.yaml
+      procnotify record "com:pipe,port=/tmp/kd1"
     \b
-      procnotify serve com:ipport=5554,port=127.0.0.1
-      procnotify debug com:ipport=5554,port=127.0.0.1 --debugger pykd
+      procnotify serve "com:ipport=5554,port=127.0.0.1"
+      procnotify debug "com:ipport=5554,port=127.0.0.1" --debugger pykd
 
     \b
     Exit codes:

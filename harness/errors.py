@@ -7,7 +7,8 @@
     │   ├── UserFileError           ... with the file and line of what the user wrote
     │   │   ├── ScenarioError       ... in a scenario
     │   │   ├── GrammarError        ... in a line grammar
-    │   │   └── MachineFileError    ... in a machine file
+    │   │   ├── MachineFileError    ... in a machine file
+    │   │   └── ProjectFileError    ... in the project's file
     │   └── DriverFileError         ... a .sys that cannot be a driver for this machine
     │       └── MissingImport       ... or that called what this machine lacks
     ├── RigError          exit 3    the rig failed; nothing is said about the driver
@@ -52,6 +53,7 @@ __all__ = [
     "MachineFileError",
     "MissingImport",
     "ProcnotifyError",
+    "ProjectFileError",
     "RigError",
     "ScenarioError",
     "SearchBudgetError",
@@ -133,6 +135,12 @@ class MachineFileError(UserFileError):
     """A machine file is wrong."""
 
     documentation = "docs/machines.md shows whole machine files"
+
+
+class ProjectFileError(UserFileError):
+    """The project's file is wrong."""
+
+    documentation = "docs/project.md shows a whole file"
 
 
 class DriverFileError(UsageError):

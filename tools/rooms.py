@@ -31,7 +31,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "processes",
         "dbghelp",
     ),
-    ("lines", "kd", "toolchain", "channel", "symbols", "yamlfile", "signing"),
+    ("lines", "kd", "toolchain", "channel", "symbols", "yamlfile", "signing", "projectfile"),
     ("grammars", "breakpoints"),
     ("connection", "trace", "scenario", "learning", "mining"),
     ("ports",),

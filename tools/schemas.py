@@ -1,4 +1,4 @@
-"""Write the JSON Schemas of scenario, line grammar and machine files anew: ``python -m tools.schemas``.
+"""Write the JSON Schemas that the package publishes anew: ``python -m tools.schemas``.
 
 ``--check`` only says which of them are stale (exit code 1 when one is).
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from harness.files import write_whole
-from harness.schemas import SCHEMAS, schema_file, schema_text
+from harness.schemas import PUBLISHED, schema_file, schema_text
 
 __all__ = ["stale_schemas"]
 
@@ -17,7 +17,7 @@ def stale_schemas() -> list[str]:
     """The kinds of files whose schema is not what the readers' tables say."""
     return [
         kind
-        for kind in SCHEMAS
+        for kind in PUBLISHED
         if not schema_file(kind).is_file()
         or schema_file(kind).read_text(encoding="utf-8") != schema_text(kind)
     ]

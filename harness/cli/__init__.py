@@ -11,6 +11,7 @@ import click
 import harness
 from harness.cli._interrupts import hear_all_interrupts
 from harness.cli._options import json_asked, print_json
+from harness.cli._project import take_project_file
 from harness.cli._streams import StandardStreams
 from harness.errors import ProcnotifyError, UserFileError
 from harness.internal import internal_error, reserve_descriptor
@@ -81,7 +82,8 @@ class _LazyGroup(click.Group):
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(harness.__version__, prog_name="procnotify")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Drive a Windows target over KDNET, run scenarios, and check the order of a driver's notify callbacks.
 
     \b
@@ -95,7 +97,10 @@ def cli() -> None:
       2  the command line, a scenario or a driver file is wrong
       3  the rig failed (no connection, target lost, debugger died, lines lost)
       4  the target bugchecked
+
+    The defaults of a project are in its procnotify.toml or pyproject.toml (docs/project.md).
     """
+    take_project_file(ctx, ctx.invoked_subcommand or "")
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from harness.cli._project import project_file_of
 from harness.report.text import printable
 
 __all__ = ["log_options"]
@@ -82,6 +83,9 @@ def _log_to_stderr(ctx: click.Context, param: click.Parameter, value: int) -> No
 def _attach(ctx: click.Context, handler: logging.Handler, level: int) -> None:
     """Log to ``handler`` until the command ends."""
     handler.setLevel(level)
+    if (project := project_file_of(ctx)) is not None:
+        text = f"defaults from {project}"
+        handler.handle(logging.LogRecord("harness.project", logging.INFO, "", 0, text, None, None))
     before = LOGGER.level
     LOGGER.setLevel(min(level, before or level))
     LOGGER.addHandler(handler)

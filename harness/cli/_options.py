@@ -10,6 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from harness.cli._completion import names_or_files
 from harness.cli._logging import Command, log_options
 from harness.connection import parse_connection
 from harness.debuggers import DEBUGGERS, FILE_SERVING
@@ -104,6 +105,7 @@ policy_option = click.option(
     "--policy",
     callback=_policy,
     metavar="NAME",
+    shell_complete=names_or_files(POLICIES),
     help=f"Who goes first in the virtual target where the order is open: {', '.join(POLICIES)}. All but"
     " default let the driver's code stand aside, at calls into the kernel and at accesses to shared memory"
     " (docs/exploring.md). Without it the scenario's own, or default.",
@@ -168,6 +170,7 @@ debugger_option = click.option(
     "--debugger",
     default="native",
     show_default=True,
+    shell_complete=names_or_files(DEBUGGERS),
     metavar="NAME",
     help=f"Who listens: {', '.join(DEBUGGERS)}.",
 )

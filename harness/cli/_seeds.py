@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import re
-
 import click
+from click.core import ParameterSource
 
 from harness.errors import UsageError
+from harness.projectfile import SEEDS
 
 __all__ = ["first_and_number", "seed_range"]
 
 
 def seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -> range | None:
-    """``1-10000``, both included."""
-    if value is None:
+    """``1-10000``, both included. Those of the project's file give way to ``--seed`` and ``--repeat``."""
+    if value is None or (_of_project(ctx, param) and (_given(ctx, "seed") or _given(ctx, "repeat"))):
         return None
-    found = re.fullmatch(r"([0-9]{1,18})-([0-9]{1,18})", value.strip(), re.ASCII)
+    found = SEEDS.fullmatch(value.strip())
     if found is None or int(found[1]) > int(found[2]):
         raise click.BadParameter(f"{value!r} is no range of seeds; write 1-10000")
     return range(int(found[1]), int(found[2]) + 1)
+
+
+def _of_project(ctx: click.Context, param: click.Parameter) -> bool:
+    return ctx.get_parameter_source(param.name or "") is ParameterSource.DEFAULT_MAP
+
+
+def _given(ctx: click.Context, name: str) -> bool:
+    """Whether an option that has no default was given. The command line is read before the other options."""
+    return ctx.params.get(name) is not None
 
 
 def first_and_number(seed: int | None, repeat: int | None, seeds: range | None) -> tuple[int | None, int]:

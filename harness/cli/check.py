@@ -21,6 +21,7 @@ from harness.cli._options import (
     without_rule_option,
     witness_option,
 )
+from harness.cli._project import project_file_of
 from harness.errors import UsageError
 from harness.events import WitnessName
 from harness.kd.kdnet import Key
@@ -106,6 +107,9 @@ def command(
       4  the trace holds a bugcheck
       5  nothing of the scenario could be judged: the driver's lines tell nothing of it
     """
+    project = project_file_of(click.get_current_context())
+    if verbose and project is not None:
+        click.echo(f"procnotify: {one_line(f'defaults from {project}')}", err=True)
     promised = load(scenario).without_rules(rules_off)
     source = open_trace(through_latest(trace), lines or promised.lines, key)
     if selection is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from harness.cli._completion import names_or_files
 from harness.cli._options import (
     connection_argument,
     drivers_option,
@@ -40,6 +41,7 @@ __all__ = ["command"]
 @click.option(
     "--debugger",
     metavar="NAME",
+    shell_complete=names_or_files(COMMANDING),
     help=f"Whose commands. Without it the first that is set up here: {', '.join(COMMANDING)}.",
 )
 @click.option(

@@ -12,7 +12,7 @@ from harness.cli._options import json_option, print_json
 from harness.errors import UsageError
 from harness.linting import KINDS, lint
 from harness.report.text import one_line
-from harness.schemas import SCHEMAS, schema_file
+from harness.schemas import PUBLISHED, schema_file
 
 __all__ = ["command"]
 
@@ -24,7 +24,7 @@ _CALLED = {"scenario": "scenario", "machine": "machine file", "lines": "line gra
 @click.argument("paths", nargs=-1, metavar="PATH...", type=click.Path(path_type=Path))
 @click.option(
     "--schema",
-    type=click.Choice(list(SCHEMAS)),
+    type=click.Choice(list(PUBLISHED)),
     help="Read no file: print where the JSON Schema of such files is, for an editor.",
 )
 @json_option

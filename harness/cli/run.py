@@ -10,6 +10,7 @@ import click
 
 from harness.cli import INTERRUPTED
 from harness.cli._again import again, shown_words
+from harness.cli._completion import names_or_files
 from harness.cli._failing import fail_calls as fail_each
 from harness.cli._failing import fail_calls_option, refuse_beside_fail_calls
 from harness.cli._options import (
@@ -67,12 +68,14 @@ MAX_RETRIES = 100
     default=_VIRTUAL,
     show_default=True,
     metavar="NAME|FILE",
+    shell_complete=names_or_files(MACHINES, files=True),
     help=f"Where the driver runs: {', '.join(MACHINES)}, or the path of a machine file (lab.yaml).",
 )
 @click.option(
     "--debugger",
     default=_NATIVE,
     show_default=True,
+    shell_complete=names_or_files((*DEBUGGERS, NO_DEBUGGER)),
     metavar="NAME",
     help=f"Who listens: {', '.join(DEBUGGERS)}; or {NO_DEBUGGER}: the virtual target runs in this process,"
     " with the same events and verdicts, in a fraction of the time.",

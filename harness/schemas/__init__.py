@@ -13,13 +13,16 @@ from typing import Final
 
 from harness.schemas.grammar import grammar_schema
 from harness.schemas.machine import machine_schema
+from harness.schemas.project import project_schema
 from harness.schemas.scenario import scenario_schema
 
-__all__ = ["SCHEMAS", "schema_file", "schema_text"]
+__all__ = ["PUBLISHED", "SCHEMAS", "schema_file", "schema_text"]
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 SCHEMAS: Final = {"scenario": scenario_schema, "lines": grammar_schema, "machine": machine_schema}
 """The first key of a kind of file → what makes its schema."""
+PUBLISHED: Final = {**SCHEMAS, "project": project_schema}
+"""The same with what is no YAML file: a project's file."""
 
 
 def schema_file(kind: str) -> Path:
@@ -29,4 +32,4 @@ def schema_file(kind: str) -> Path:
 
 def schema_text(kind: str) -> str:
     """The schema of a kind of file as it is to be in :func:`schema_file`."""
-    return json.dumps({"$schema": _DIALECT, **SCHEMAS[kind]()}, indent=1) + "\n"
+    return json.dumps({"$schema": _DIALECT, **PUBLISHED[kind]()}, indent=1) + "\n"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 
 from harness.errors import SearchBudgetError
@@ -10,6 +11,7 @@ from harness.events import Event
 from harness.order.block import Block, compile_block, scope_values, scope_variables, scoped_block
 from harness.order.brokenrules import explain_violations
 from harness.order.explain import KnownBesides, explain_order
+from harness.order.irrelevant import MAX_EVENTS, irrelevant_to
 from harness.order.judgeable import judgeable
 from harness.order.lifecycle import Lifecycle
 from harness.order.observation import Observation
@@ -21,6 +23,8 @@ from harness.order.patterns import (
     kinds_of,
 )
 from harness.order.promises import count_promises
+from harness.order.refutation import ForbiddenCame
+from harness.order.refuting import refute
 from harness.order.result import CheckResult, Match, Place, Unjudged, Unobserved, Witness
 from harness.order.search import Search
 from harness.order.ways import Standing
@@ -105,7 +109,11 @@ class Check:
             block = judged.block
             if block is None:
                 continue
-            search = judged.search or _search_scopes(block, events, self._bindings)
+            scope: Bindings = {}
+            if judged.search is not None:
+                search = judged.search
+            else:
+                search, scope = _search_scopes(block, events, self._bindings)
             standing = search.witness()
             if standing is not None and search.nothing_in_scope:
                 unjudged.append(_nothing_in_scope(scenario, expectation))
@@ -114,9 +122,9 @@ class Check:
             elif search.exhausted is not None and search.forbidden is None:
                 unjudged.append(_too_ambiguous(scenario, expectation, search.exhausted))
             else:
-                told = KnownBesides(judged.part.unobserved)
+                known = self._known_besides(judged, block, search, scope, events)
                 failures.append(
-                    explain_order(scenario, expectation, block, search, events, self._bindings, told)
+                    explain_order(scenario, expectation, block, search, events, self._bindings, known)
                 )
         rules = self._rules.unobserved()
         broken = {violation.rule for violation in self._lifecycle.violations}
@@ -130,6 +138,28 @@ class Check:
             rules=len(RULES) - len(scenario.lifecycle_off) - len(rules) - len(broken),
             skipped=bool(self._count) and not scenario.observe and not (witnesses or failures or unjudged),
         )
+
+    def _known_besides(
+        self, judged: _Judged, block: Block, search: Search, scope: Bindings, events: Iterable[Event]
+    ) -> KnownBesides:
+        """What there is to tell of a broken block: its proof, and what does not matter."""
+        part = judged.part
+        scopes: Sequence[Bindings] = [scope]
+        if scope_variables(block):
+            if search.finished is None:
+                scopes = scope_values(block, events, MAX_SCOPES)
+        elif search.forbidden is not None:
+            came = ForbiddenCame(search.forbidden.pattern.source.line, search.forbidden.index)
+            return KnownBesides(part.unobserved, came)
+        proof, unproved = refute(block, self._bindings, events, scopes)
+
+        def irrelevant(pattern: Pattern) -> tuple[str, ...]:
+            left = part.expectation
+            if left is None or self._count > MAX_EVENTS or scope_variables(block):
+                return ()
+            return irrelevant_to(pattern, left, judged.compiled, events, self._bindings)
+
+        return KnownBesides(part.unobserved, proof, unproved, irrelevant)
 
 
 def check(
@@ -160,8 +190,10 @@ class _Judged:
         self, scenario: Scenario, expectation: Expectation, observation: Observation, constants: Bindings
     ) -> None:
         self.part = judgeable(expectation, observation, {name.partition("[")[0] for name in constants})
+        self.compiled = partial(compile_block, scenario, expectation, constants=constants)
+        """Readies what can be judged, or an order that asks for less."""
         left = self.part.expectation
-        self.block = None if left is None else compile_block(scenario, expectation, left, constants)
+        self.block = None if left is None else self.compiled(left)
         self.promises = 0 if left is None else count_promises(left)
         scoped = self.block is None or bool(scope_variables(self.block))
         self.search = None if self.block is None or scoped else Search(self.block, constants)
@@ -203,11 +235,11 @@ def _chunks(events: Iterable[Event]) -> Iterator[list[Event]]:
         yield chunk
 
 
-def _search_scopes(block: Block, events: Iterable[Event], constants: Bindings) -> Search:
+def _search_scopes(block: Block, events: Iterable[Event], constants: Bindings) -> tuple[Search, Bindings]:
     """A scope that names what only the trace can tell is tried with every value the trace offers.
 
     The order must be found in one of them. What is forbidden beside it must come in none in which the order
-    is found: that another one keeps it is no excuse.
+    is found: that another one keeps it is no excuse. Returned with the values of the scope that tells most.
     """
     values = scope_values(block, events, MAX_SCOPES)
     if len(values) > MAX_SCOPES:
@@ -215,8 +247,8 @@ def _search_scopes(block: Block, events: Iterable[Event], constants: Bindings) -
         beyond.exhausted = SearchBudgetError(
             f"the scope fits more than {MAX_SCOPES} ways", hint="bind its variable in a step"
         )
-        return beyond
-    tried: list[Search] = []
+        return beyond, {}
+    tried: list[tuple[Search, Bindings]] = []
     for bound in values:
         given = {**constants, **bound}
         search = Search(scoped_block(block, given), given)
@@ -224,12 +256,13 @@ def _search_scopes(block: Block, events: Iterable[Event], constants: Bindings) -
         if search.finished is None:
             search.forbidden = None  # forbidden where the order is, and it is not here
         elif search.witness() is None or not block.never:
-            return search
-        tried.append(search)
-    return max(tried, key=_tells_most, default=Search(block, constants))
+            return search, bound
+        tried.append((search, bound))
+    return max(tried, key=_tells_most, default=(Search(block, constants), {}))
 
 
-def _tells_most(search: Search) -> tuple[bool, bool, int]:
+def _tells_most(tried: tuple[Search, Bindings]) -> tuple[bool, bool, int]:
     """Of the scopes in which nothing forbidden is proved: one that is not judged, else one in which the order
     was found, else the one in which it came furthest."""
+    search, _ = tried
     return search.exhausted is not None, search.witness() is not None, search.furthest.claimed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.events import Event, kind_of
@@ -28,7 +28,7 @@ from harness.order.standing import Head, OpenWay, asked_of, forbidding, nearest,
 from harness.order.statuses import statuses_of
 from harness.order.terms import Done, outlook
 from harness.order.ways import Assigned, Standing
-from harness.scenario.model import Expectation, Scenario
+from harness.scenario.model import Expectation, Pattern, Scenario
 
 __all__ = ["KnownBesides", "explain_order"]
 
@@ -42,7 +42,8 @@ class KnownBesides:
     proof: Proof | None = None
     unproved: str = ""
     """Why there is no proof."""
-    irrelevant: tuple[str, ...] = ()
+    irrelevant: Callable[[Pattern], tuple[str, ...]] = lambda pattern: ()
+    """What does not matter of a pattern that was waited for in vain."""
 
 
 def explain_order(
@@ -52,13 +53,13 @@ def explain_order(
     search: Search,
     events: Iterable[Event],
     given: Bindings,
-    told: KnownBesides,
+    known: KnownBesides,
 ) -> Failure:
     """The failure of an expectation for which ``search`` found no witness.
 
     :param given: the values that the search was given beforehand.
     """
-    return _Order(scenario, expectation, block, events, told).failure(search, given)
+    return _Order(scenario, expectation, block, events, known).failure(search, given)
 
 
 class _Order:
@@ -70,13 +71,13 @@ class _Order:
         expectation: Expectation,
         block: Block,
         events: Iterable[Event],
-        told: KnownBesides,
+        known: KnownBesides,
     ) -> None:
         self._path = scenario.path
         self._expectation = expectation
         self._block = block
         self._events = events
-        self._told = told
+        self._known = known
 
     def failure(self, search: Search, given: Bindings) -> Failure:
         forbidden = search.forbidden
@@ -137,6 +138,7 @@ class _Order:
             miss=miss,
             waited=True,
             came=came,
+            irrelevant=self._known.irrelevant(first.pattern.source),
         )
 
     def _forbidden(
@@ -200,20 +202,21 @@ class _Order:
         miss: Miss | None = None,
         waited: bool = False,
         came: Assigned | None = None,
+        irrelevant: tuple[str, ...] = (),
     ) -> Failure:
-        told = self._told
+        known = self._known
         no_order = isinstance(standing.term, Done) and not standing.matches
         (lanes,) = lanes_of([marks], events_at(self._events, set(marks)), self._events)
         explanation = Explanation(
             contradiction=contradiction,
             callback=callback,
-            promises=statuses_of(self._block, standing, awaited or {}, miss, came, told.unobserved),
+            promises=statuses_of(self._block, standing, awaited or {}, miss, came, known.unobserved),
             lanes=lanes.lanes,
             rows=lanes.rows,
             folded_after=lanes.folded_after,
-            irrelevant=told.irrelevant,
-            proof=told.proof,
-            unproved=told.unproved,
+            irrelevant=irrelevant,
+            proof=known.proof,
+            unproved=known.unproved,
         )
         return Failure(
             reason,

@@ -1,0 +1,253 @@
+"""Does a trace break a lifecycle rule by these two events? Each rule by its definition, for one breach.
+
+What the rules follow of all processes and threads at once (:mod:`harness.order.lifecycle`) is asked here of
+one event: what was alive, registered and counted when it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import takewhile
+
+from harness.callbacks import group_of_event, group_of_routine
+from harness.events import (
+    Driver,
+    Event,
+    ImageLoad,
+    ProcessCreate,
+    ProcessExit,
+    Reboot,
+    ThreadCreate,
+    ThreadExit,
+)
+from harness.numbers import TIME_SLACK, Arrival, Numbers
+from harness.order.refutation import RuleBreach
+
+__all__ = ["refusal_of_breach"]
+
+
+def refusal_of_breach(breach: RuleBreach, events: Iterable[Event]) -> str:
+    """Why the events do not break the rule; empty where they do."""
+    breaks = _RULES.get(breach.rule)
+    if breaks is None:
+        return f"there is no rule {breach.rule!r} that two events break"
+    breaking = next((event for event in events if event.index == breach.index), None)
+    if breaking is None:
+        return f"there is no event {breach.index}"
+    past = _Past(breaking)
+    earlier: Event | None = None
+    for event in takewhile(lambda event: event.index < breach.index, events):
+        if event.index == breach.earlier:
+            earlier = event
+        if isinstance(event, Reboot):
+            past = _Past(breaking)  # another boot knows of nothing before it
+        else:
+            past.add(event)
+    if breach.earlier is not None and earlier is None:
+        return f"event {breach.earlier} does not come before event {breach.index}"
+    if not breaks(past, breaking, breach.earlier):
+        return f"event {breach.index} does not break the rule by event {breach.earlier}"
+    return ""
+
+
+@dataclass
+class _Process:
+    created: int | None
+    """None: alive before the trace began."""
+    seen: int
+    had_thread: bool = False
+
+
+@dataclass
+class _Thread:
+    pid: int
+    created: int
+    counted: bool
+    """It ends with its process at the latest."""
+
+
+@dataclass
+class _Past:
+    """What was before an event."""
+
+    of: Event
+    processes: dict[int, _Process] = field(default_factory=dict)
+    ended: dict[int, int] = field(default_factory=dict)
+    threads: dict[int, _Thread] = field(default_factory=dict)
+    registered: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, tuple[int, int | None]] = field(default_factory=dict)
+    numbers: Numbers = field(default_factory=Numbers)
+    highest: int = -1
+    latest: tuple[int, int] = 0, 0
+    """The latest time, and the event that has it."""
+    same: int | None = None
+    """The last event with the number of the one that is asked about."""
+
+    def alive(self, pid: int) -> bool:
+        return pid in self.processes or pid not in self.ended
+
+    def add(self, event: Event) -> None:
+        if event.seq is not None:
+            self._count(event, event.seq)
+        match event:
+            case ProcessCreate(pid=pid):
+                self.ended.pop(pid, None)
+                self.processes[pid] = _Process(event.index, event.index)
+                for thread in self.threads.values():
+                    thread.counted = thread.counted and thread.pid != pid
+            case ThreadCreate(pid=pid, tid=tid):
+                self.threads[tid] = _Thread(pid, event.index, self._touch(event, pid))
+                if pid in self.processes:
+                    self.processes[pid].had_thread = True
+            case ThreadExit(pid=pid, tid=tid):
+                self._touch(event, pid)
+                self.threads.pop(tid, None)
+            case ImageLoad(pid=int(pid)) if pid:
+                self._touch(event, pid)
+            case ProcessExit(pid=pid) if self._touch(event, pid):
+                over = [tid for tid, thread in self.threads.items() if thread.counted and thread.pid == pid]
+                for tid in over:
+                    del self.threads[tid]
+                del self.processes[pid]
+                self.ended[pid] = event.index
+            case Driver():
+                self._driver(event)
+        if event.seq is not None and event.time is not None and event.seq > self.highest:
+            self.highest = event.seq
+            if event.time > self.latest[0]:
+                self.latest = event.time, event.index
+
+    def _touch(self, event: Event, pid: int) -> bool:
+        """Something happens in a process; is it alive?"""
+        if not self.alive(pid):
+            return False
+        self.processes.setdefault(pid, _Process(None, event.index, had_thread=True))
+        return True
+
+    def _driver(self, event: Driver) -> None:
+        if event.totals is not None:
+            self.registered.clear()
+            self.refused.clear()
+            self.highest, self.latest = -1, (0, 0)
+            self.numbers.close()
+            return
+        group = group_of_routine(event.routine)
+        if group is None:
+            return
+        if event.function == "DriverEntry" and event.status:
+            self.refused[group.name] = event.index, None
+        elif event.function == "DriverEntry" and event.routine != group.remove:
+            self.registered[group.name] = event.index
+            self.refused.pop(group.name, None)
+        elif not event.status:
+            self.registered.pop(group.name, None)
+            if group.silent_after_removal:
+                self.refused[group.name] = event.index, event.seq
+
+    def _count(self, event: Event, seq: int) -> None:
+        if seq == self.of.seq:
+            self.same = event.index
+        if self.numbers.take(event, seq) in (Arrival.BEGINS, Arrival.WENT_BACK):
+            self.highest, self.latest = -1, (0, 0)
+
+
+_Rule = Callable[[_Past, Event, "int | None"], bool]
+
+
+def _created_once(past: _Past, event: Event, earlier: int | None) -> bool:
+    known = past.processes.get(event.pid) if isinstance(event, ProcessCreate) else None
+    return known is not None and known.created is not None and known.created == earlier
+
+
+def _created_first(past: _Past, event: Event, earlier: int | None) -> bool:
+    known = past.processes.get(event.pid) if isinstance(event, ProcessCreate) else None
+    return known is not None and known.created is None and known.seen == earlier
+
+
+def _nothing_after_exit(past: _Past, event: Event, earlier: int | None) -> bool:
+    if not isinstance(event, ThreadCreate | ThreadExit | ImageLoad | ProcessExit) or event.pid is None:
+        return False
+    if isinstance(event, ImageLoad) and not event.pid:
+        return False  # of the kernel
+    return not past.alive(event.pid) and past.ended[event.pid] == earlier
+
+
+def _thread_created_once(past: _Past, event: Event, earlier: int | None) -> bool:
+    known = past.threads.get(event.tid) if isinstance(event, ThreadCreate) else None
+    return known is not None and known.created == earlier
+
+
+def _thread_created_before(past: _Past, event: Event, earlier: int | None) -> bool:
+    if not isinstance(event, ThreadExit) or event.tid in past.threads:
+        return False
+    process = past.processes.get(event.pid)
+    return process is not None and process.created is not None and process.created == earlier
+
+
+def _thread_keeps_process(past: _Past, event: Event, earlier: int | None) -> bool:
+    known = past.threads.get(event.tid) if isinstance(event, ThreadExit) else None
+    return known is not None and known.created == earlier and known.pid != getattr(event, "pid", None)
+
+
+def _threads_exit_first(past: _Past, event: Event, earlier: int | None) -> bool:
+    if not isinstance(event, ProcessExit) or not past.alive(event.pid):
+        return False
+    living = (thread for thread in past.threads.values() if thread.counted and thread.pid == event.pid)
+    return earlier is not None and earlier in (thread.created for thread in living)
+
+
+def _thread_context(_past: _Past, event: Event, earlier: int | None) -> bool:
+    if not isinstance(event, ThreadExit) or earlier is not None:
+        return False
+    return event.context_tid is not None and event.context_tid != event.tid
+
+
+def _process_context(past: _Past, event: Event, earlier: int | None) -> bool:
+    if not isinstance(event, ProcessExit) or not past.alive(event.pid):
+        return False
+    if event.pid == 0:
+        return earlier is None
+    process = past.processes.get(event.pid, _Process(None, event.index, had_thread=True))
+    other = event.context_pid is not None and event.context_pid != event.pid
+    return other and process.had_thread and process.created == earlier
+
+
+def _registered(past: _Past, event: Event, earlier: int | None) -> bool:
+    index, seq = past.refused.get(group_of_event(event) or "", (None, None))
+    in_turn = seq is None or event.seq is None or event.seq > seq
+    return index is not None and index == earlier and in_turn
+
+
+def _unregisters(past: _Past, event: Event, earlier: int | None) -> bool:
+    unloads = isinstance(event, Driver) and event.totals is not None
+    return unloads and earlier is not None and earlier in past.registered.values()
+
+
+def _numbered_once(past: _Past, event: Event, earlier: int | None) -> bool:
+    if event.seq is None or earlier is None or past.same != earlier:
+        return False
+    return past.numbers.take(event, event.seq) is Arrival.REUSED
+
+
+def _time_follows(past: _Past, event: Event, earlier: int | None) -> bool:
+    if event.seq is None or event.time is None or event.seq <= past.highest:
+        return False
+    return event.time + TIME_SLACK < past.latest[0] and past.latest[1] == earlier
+
+
+_RULES: dict[str, _Rule] = {
+    "process_created_once": _created_once,
+    "process_created_first": _created_first,
+    "nothing_after_process_exit": _nothing_after_exit,
+    "thread_created_once": _thread_created_once,
+    "thread_created_before_exit": _thread_created_before,
+    "thread_keeps_its_process": _thread_keeps_process,
+    "threads_exit_before_process": _threads_exit_first,
+    "thread_exit_context": _thread_context,
+    "process_exit_context": _process_context,
+    "callbacks_only_while_registered": _registered,
+    "driver_unregisters": _unregisters,
+    "seq_unique": _numbered_once,
+    "time_follows_seq": _time_follows,
+}

@@ -50,6 +50,8 @@ def commands(group: click.Group, name: str = "") -> Iterator[tuple[str, click.Co
 
 ALL = dict(commands(cli))
 OPTIONS = {opt for command in ALL.values() for parameter in command.params for opt in parameter.opts}
+PYTEST_OPTIONS = (ROOT / "harness" / "pytest_plugin" / "options.py").read_text(encoding="utf-8")
+OPTIONS |= set(re.findall(r'"(--procnotify-[a-z-]+)"', PYTEST_OPTIONS))
 HINTS = list(texts())
 
 

@@ -63,6 +63,7 @@ def _read(source: Source, text: str) -> Scenario:
     return Scenario(
         path=source.path,
         name=source.entry(entries, "scenario", lambda node: _name(source, node), ""),
+        line=source.entry(entries, "scenario", lambda node: node.line, 1),
         summary=source.entry(entries, "summary", lambda node: source.text(node, "summary"), ""),
         steps=steps,
         expect=source.entry(entries, "expect", lambda node: read_expectations(source, node, names), ()),

@@ -349,6 +349,8 @@ class Scenario:
     """Nothing is expected; the lifecycle rules and the standing rules hold all the same."""
     rules_off: frozenset[str] = frozenset()
     """Names of standing rules (:mod:`harness.standingrules`) not to hold the drivers to."""
+    line: int = 1
+    """Where its name is written."""
 
     def without_rules(self, names: frozenset[str]) -> Scenario:
         """The same, with these standing rules switched off, too."""

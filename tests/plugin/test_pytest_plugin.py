@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import harness.api  # noqa: F401  # what is imported before an inner pytest is not imported anew in each
 from harness.runs.trace_folder import through_latest
 from harness.toolchain import Arch, build_driver, default_driver
 

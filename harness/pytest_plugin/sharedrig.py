@@ -1,0 +1,168 @@
+"""The rig that all tests of one process share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from harness.runs.result import RunResult
+    from harness.runs.rig import Rig
+    from harness.scenario import Scenario
+
+__all__ = ["SharedRig", "close_rig", "shared_rig"]
+
+
+class SharedRig:
+    """The rig of a session, opened for whoever wants it first. If that fails, it fails the same way for all.
+
+    :param config: with the options.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._stack = ExitStack()
+        self._rig: Rig | None = None
+        self._failure: Exception | None = None
+        self._held_by = ""
+        self._runs: dict[tuple[Path, int], RunResult] = {}
+
+    def rig(self) -> Rig:
+        """The rig.
+
+        :raises ProcnotifyError: it cannot be opened.
+        """
+        from harness.errors import ProcnotifyError
+        from harness.internal import internal_error
+
+        if self._failure is not None:
+            raise self._failure
+        if self._rig is None:
+            try:
+                self._rig = self._open()
+            except ProcnotifyError as error:
+                self._failure = error
+                raise
+            except Exception as error:
+                self._failure = internal_error(error)
+                raise self._failure from error
+        return self._rig
+
+    def rig_of_a_driver(self) -> Rig:
+        """The rig, for a test that is written for a driver of its own.
+
+        :raises UsageError: nobody said which driver that is.
+        """
+        from harness.errors import UsageError
+
+        if not self._config.getoption("--procnotify-driver"):
+            raise UsageError(
+                "there is no driver to test",
+                hint="give --procnotify-driver FILE.sys, in addopts of the project's pytest.ini for example",
+            )
+        return self.rig()
+
+    def run(self, rig: Rig, scenario: Scenario, seed: int | None) -> RunResult:
+        """One run of ``scenario``; a seed of None is that of the options, or the scenario's own.
+
+        :raises UsageError: the scenario or the driver is wrong, or a test holds the machine.
+        """
+        from harness.errors import UsageError
+        from harness.runs.runner import run_scenario, seed_of
+        from harness.standingrules import check_standing_rules
+
+        if self._held_by:
+            raise UsageError(
+                f"{self._held_by} holds the machine, so nothing else can run on it",
+                hint="use `debugger` in a test of its own",
+            )
+        option = self._config.getoption
+        rules_off = check_standing_rules(option("--procnotify-without-rule"))
+        wanted = seed_of(scenario, option("--procnotify-seed") if seed is None else seed)
+        return run_scenario(rig, scenario.without_rules(rules_off), seed=wanted)
+
+    def remembered_run(self, rig: Rig, scenario: Scenario, seed: int | None) -> RunResult:
+        """The same, done once for all tests that ask for this scenario with this seed."""
+        from harness.runs.runner import seed_of
+
+        option = self._config.getoption
+        wanted = seed_of(scenario, option("--procnotify-seed") if seed is None else seed)
+        key = (scenario.path, wanted)
+        if key not in self._runs:
+            self._runs[key] = self.run(rig, scenario, wanted)
+        return self._runs[key]
+
+    @contextmanager
+    def held(self, who: str) -> Iterator[None]:
+        """Meanwhile the machine is used by hand, and nothing is run on it.
+
+        :param who: the test, for the error of whoever wants to.
+        """
+        self._held_by = who
+        try:
+            yield
+        finally:
+            self._held_by = ""
+
+    def close(self) -> None:
+        """Free the rig, where there is one."""
+        self._stack.close()
+
+    def _open(self) -> Rig:
+        from harness.grammars import load_grammar
+        from harness.runs.opening import open_rig
+        from harness.runs.watch import Watch
+
+        option = self._config.getoption
+        lines = option("--procnotify-lines")
+        drivers = [Path(driver) for driver in option("--procnotify-driver")]
+        given = {
+            "silence": option("--procnotify-timeout"),
+            "printing": option("--procnotify-step-timeout"),
+        }
+        return self._stack.enter_context(
+            open_rig(
+                machine=option("--procnotify-machine"),
+                debugger=option("--procnotify-debugger"),
+                driver=drivers[-1] if drivers else None,
+                other_drivers=drivers[:-1],
+                trace_folder=Path(option("--procnotify-trace-dir")),
+                connection=option("--procnotify-connection"),
+                watch=Watch(**{name: seconds for name, seconds in given.items() if seconds is not None}),
+                policy=option("--procnotify-policy"),
+                processors=option("--procnotify-processors"),
+                print_masks=_print_masks(option("--procnotify-print-mask")),
+                kdfiles=option("--procnotify-kdfiles"),
+                lines=load_grammar(Path(lines)) if lines else None,
+                strict=option("--procnotify-strict"),
+                witness=option("--procnotify-witness"),
+            )
+        )
+
+
+_SHARED = pytest.StashKey[SharedRig]()
+
+
+def shared_rig(config: pytest.Config) -> SharedRig:
+    """The rig of this session."""
+    return config.stash.setdefault(_SHARED, SharedRig(config))
+
+
+def close_rig(config: pytest.Config) -> None:
+    """Free the session's rig, where a test used it."""
+    if (shared := config.stash.get(_SHARED, None)) is not None:
+        shared.close()
+
+
+def _print_masks(written: Iterable[str]) -> dict[str, int]:
+    from harness.errors import UsageError
+    from harness.printmasks import parse_print_mask
+
+    try:
+        return dict(map(parse_print_mask, written))
+    except ValueError as error:
+        raise UsageError(f"--procnotify-print-mask: {error}") from None

@@ -191,7 +191,7 @@ def cluster_workers(
     :param address: ``tcp://HOST:8786``.
     :param machine: a name, or the path of a machine file *on each worker's computer*.
     :param debugger: a name from :data:`harness.debuggers.DEBUGGERS`; None: nobody listens.
-    :raises ClusterError: nobody answers there, or no worker has a machine.
+    :raises ClusterError: Dask is not installed, nobody answers there, or no worker has a machine.
     """
     with _connected(address) as client:
         machines = _machines(client)
@@ -210,7 +210,7 @@ def _connected(address: str) -> Iterator[Client]:
     try:
         from distributed import Client
     except ImportError:
-        raise UsageError(
+        raise ClusterError(
             "--cluster needs Dask, which is not installed", hint="pip install 'procnotify[cluster]'"
         ) from None
     try:

@@ -305,3 +305,11 @@ def test_where_nobody_listens_is_said_in_a_line(tmp_path: Path, monkeypatch: pyt
 def test_an_address_that_is_none_is_said_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="no Dask scheduler answers at lab:what"):
         series_of(tmp_path, "lab:what")
+
+
+def test_without_dask_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(
+        ClusterError, match=r"Dask, which is not installed; pip install 'procnotify\[cluster\]'"
+    ):
+        series_of(tmp_path, "tcp://lab:8786")

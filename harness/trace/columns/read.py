@@ -37,7 +37,7 @@ _JSON = {column.name for column in COLUMNS if column.type == "json"}
 class ColumnTrace:
     """One pass over the table.
 
-    :raises UsageError: pyarrow is not installed.
+    :raises RigError: pyarrow is not installed.
     :raises TraceError: the file cannot be read, is damaged, or is not a trace.
     """
 

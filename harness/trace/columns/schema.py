@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args, get_ori
 
 import msgspec
 
-from harness.errors import UsageError
+from harness.errors import RigError
 from harness.events import KINDS
 
 __all__ = [
@@ -81,13 +81,13 @@ COLUMNS: Final = columns_of(KINDS)
 def parquet() -> tuple[ModuleType, ModuleType]:
     """The library, ``pyarrow``, and its part for Parquet files.
 
-    :raises UsageError: it is not installed.
+    :raises RigError: it is not installed.
     """
     try:
         import pyarrow
         from pyarrow import parquet
     except ImportError:
-        raise UsageError(
+        raise RigError(
             "Parquet needs pyarrow, which is not installed", hint="pip install 'procnotify[columns]'"
         ) from None
     return pyarrow, parquet

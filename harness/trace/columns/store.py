@@ -22,7 +22,7 @@ class ColumnStore:
     """A :class:`~harness.trace.writer.RecordStore` that is a Parquet file. It can be read only when it was
     closed after its footer: Parquet has its index at the end.
 
-    :raises UsageError: pyarrow is not installed.
+    :raises RigError: pyarrow is not installed.
     """
 
     def __init__(self, file: BinaryIO) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from harness.errors import TraceError, UsageError
+from harness.errors import RigError, TraceError
 from harness.events import KINDS, Call, Event, ImageLoad, Print, ProcessCreate
 from harness.trace import Header, TraceWriter
 from harness.trace.columns import COLUMNS, ColumnStore, ColumnTrace
@@ -227,7 +227,7 @@ def test_a_small_file_of_one_long_text_in_many_rows_stays_small(tmp_path: Path, 
 def test_without_the_library_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path / "t.parquet", [Print(index=0)])
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(UsageError, match=r"pip install 'procnotify\[columns\]'"):
+    with pytest.raises(RigError, match=r"pip install 'procnotify\[columns\]'"):
         open_trace(path)
 
 

@@ -1,4 +1,4 @@
-"""The reports of runs beside the terminal's: JUnit XML, and what a CI service shows."""
+"""The reports of runs beside the terminal's: JUnit XML, an HTML page, and what a CI service shows."""
 
 from __future__ import annotations
 
@@ -12,14 +12,24 @@ import click
 from harness.errors import ProcnotifyError
 from harness.files import cannot_write
 from harness.report.ci.telling import tell_ci
+from harness.report.html.reportedrun import ReportedRun
+from harness.report.html.writing import write_html
 from harness.report.junit import write_junit
 from harness.report.text import one_line
 from harness.runs.result import RunResult
 
-__all__ = ["begin_junit", "finish_junit", "tell_ci_service"]
+__all__ = ["begin_report", "finish_html", "finish_junit", "html_option", "tell_ci_service"]
+
+html_option = click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a report that a browser opens, without any network (docs/reports.md).",
+)
+"""``--html``: the command is called with ``html``, a path or None."""
 
 
-def begin_junit(path: Path) -> None:
+def begin_report(path: Path, option: str) -> None:
     """Find out whether the report can be written before anything runs; what an earlier call wrote is gone,
     so that nobody takes it for this one's.
 
@@ -29,7 +39,16 @@ def begin_junit(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.open("wb").close()
     except OSError as error:
-        raise cannot_write(path, error, hint="choose another --junit") from None
+        raise cannot_write(path, error, hint=f"choose another {option}") from None
+
+
+def finish_html(path: Path, runs: Sequence[ReportedRun]) -> list[ProcnotifyError]:
+    """Write the page; why it cannot be written."""
+    try:
+        write_html(path, runs)
+    except OSError as error:
+        return [cannot_write(path, error, hint="choose another --html")]
+    return []
 
 
 def finish_junit(path: Path, results: Sequence[RunResult]) -> list[ProcnotifyError]:

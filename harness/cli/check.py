@@ -22,12 +22,14 @@ from harness.cli._options import (
     witness_option,
 )
 from harness.cli._project import project_file_of
+from harness.cli._reports import begin_report, finish_html, html_option
 from harness.errors import UsageError
 from harness.events import WitnessName
 from harness.kd.kdnet import Key
 from harness.lines import Grammar
 from harness.mining.selection import Selection
-from harness.outcome import Outcome
+from harness.outcome import Outcome, worst
+from harness.report.html.reportedrun import ReportedRun
 from harness.report.mining.documents import per_instance_as_json
 from harness.report.mining.words import left_out_lines
 from harness.report.origin import origin_lines
@@ -62,6 +64,7 @@ _FILE = click.Path(path_type=Path)
 @without_rule_option
 @part_options
 @instances_option
+@html_option
 @json_option
 def command(
     trace: Path,
@@ -77,6 +80,7 @@ def command(
     first: str | None,
     last: str | None,
     selection: Selection | None,
+    html: Path | None,
     as_json: bool,
 ) -> NoReturn:
     """Check the order of a recorded TRACE against SCENARIO, without running anything.
@@ -111,6 +115,10 @@ def command(
     if verbose and project is not None:
         click.echo(f"procnotify: {one_line(f'defaults from {project}')}", err=True)
     promised = load(scenario).without_rules(rules_off)
+    if html is not None:
+        if selection is not None:
+            raise UsageError("--html is of one recording, not of its instances", hint="leave out --select")
+        begin_report(html, "--html")
     source = open_trace(through_latest(trace), lines or promised.lines, key)
     if selection is not None:
         if first is not None or last is not None:
@@ -137,7 +145,13 @@ def command(
             click.echo(printable(line), err=as_json)
     if as_json:
         print_json(trace=trace, scenario=promised.name, file=promised.path, **verdict_as_json(verdict))
-    sys.exit(int(verdict.outcome))
+    code = verdict.outcome
+    if html is not None:
+        run = ReportedRun.of_recording(through_latest(trace), promised.name, promised.path, verdict)
+        for failed in finish_html(html, [run]):
+            click.echo(f"procnotify: {one_line(str(failed))}", err=True)
+            code = worst((code, Outcome.of(failed)))
+    sys.exit(int(code))
 
 
 def _say(trace: Path, scenario: Scenario, verdict: Verdict, verbose: bool, *, to_stderr: bool) -> None:

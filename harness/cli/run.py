@@ -30,7 +30,7 @@ from harness.cli._options import (
     witness_option,
 )
 from harness.cli._replaying import run_replay
-from harness.cli._reports import begin_junit, finish_junit, tell_ci_service
+from harness.cli._reports import begin_report, finish_html, finish_junit, html_option, tell_ci_service
 from harness.cli._seeds import first_and_number, seed_range
 from harness.debuggers import DEBUGGERS
 from harness.errors import ProcnotifyError, UsageError
@@ -41,6 +41,7 @@ from harness.machines import MACHINES
 from harness.outcome import Outcome, worst
 from harness.report.causes import by_cause
 from harness.report.console import make_console
+from harness.report.html.reportedrun import ReportedRun
 from harness.report.runs_json import result_as_json
 from harness.report.terminal import TerminalReport
 from harness.report.text import one_line
@@ -142,6 +143,7 @@ MAX_RETRIES = 100
     help="Where the folder with this call's traces is made; `latest` beside it stands for the newest.",
 )
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")
+@html_option
 @click.option(
     "--retries",
     type=click.IntRange(min=0, max=MAX_RETRIES),
@@ -189,6 +191,7 @@ def command(
     step_timeout: float,
     trace_dir: Path,
     junit: Path | None,
+    html: Path | None,
     retries: int,
     replay: Path | None,
     kdfiles: bool,
@@ -224,6 +227,7 @@ def command(
       procnotify run scenarios --driver silent.sys --witness target
       procnotify run --replay lost-update.replay.json --driver mydriver.sys
       procnotify run scenarios --debugger none --driver mydriver.sys --fail-calls
+      procnotify run scenarios --html report.html
       procnotify run scenarios --json > results.json
 
     \b
@@ -271,7 +275,9 @@ def command(
             print_json(exit_code=Outcome.USAGE, error=one_line(str(errors[0])))
         return Outcome.USAGE
     if junit is not None:
-        begin_junit(junit)
+        begin_report(junit, "--junit")
+    if html is not None:
+        begin_report(html, "--html")
     scenarios = [scenario.without_rules(rules_off) for scenario in scenarios]
     runs = len(scenarios) * repeat
     report = TerminalReport(make_console(stderr=as_json), runs=runs, quiet=quiet, passing=seeds is None)
@@ -340,6 +346,8 @@ def command(
         click.echo(f"traces: {one_line(str(rig.traces.path))}", err=as_json)
     if junit is not None:
         failed += finish_junit(junit, series.results)
+    if html is not None:
+        failed += finish_html(html, [ReportedRun.of_run(result) for result in series.results])
     for failure in failed:
         say(f"procnotify: {one_line(str(failure))}")
     tell_ci_service(series.results, to_stderr=as_json)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TypeAlias
+from pathlib import Path
+from typing import Protocol, TypeAlias
 
+from harness.order import CheckResult
 from harness.outcome import Outcome
 from harness.runs.result import RunResult
 
@@ -17,7 +19,24 @@ Cause: TypeAlias = tuple[Outcome, str]
 _NUMBER = re.compile(r"\b(?:0x[0-9a-fA-F]+|[0-9]+(?:\.[0-9]+)?)\b")
 
 
-def cause_of(result: RunResult) -> Cause:
+class _Ended(Protocol):
+    """What a cause is made of."""
+
+    @property
+    def scenario(self) -> str: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def outcome(self) -> Outcome: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def check(self) -> CheckResult | None: ...
+    @property
+    def trace(self) -> Path | None: ...
+
+
+def cause_of(result: _Ended) -> Cause:
     """The cause of a run that did not pass.
 
     A broken rule is one cause wherever it shows. Otherwise the reason counts, without its numbers (process

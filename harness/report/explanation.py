@@ -11,7 +11,7 @@ from harness.runs.result import RunResult
 from harness.scenario.rules import RULES
 from harness.standingrules import STANDING_RULES
 
-__all__ = ["account_text", "broken_rules_text", "event_words", "explanation_text"]
+__all__ = ["account_text", "broken_rules_text", "event_words", "explanation_text", "failure_lines"]
 
 _WIDTH = 200
 """Characters of a line shown."""
@@ -72,9 +72,13 @@ def account_text(result: RunResult) -> str:
     return "\n".join(line for line in lines if line)
 
 
+def failure_lines(failure: Failure) -> list[str]:
+    """What is to be known of a broken promise besides its reason and the trace there."""
+    return _rule(failure) if failure.violation is not None else _order(failure)
+
+
 def _failure(failure: Failure) -> str:
-    lines = _rule(failure) if failure.violation is not None else _order(failure)
-    return "\n".join([*lines, *_trace(failure.rows)])
+    return "\n".join([*failure_lines(failure), *_trace(failure.rows)])
 
 
 def _rule(failure: Failure) -> list[str]:

@@ -1,0 +1,193 @@
+"""The part of the page that is about one run: what broke, the order beside what happened, the timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from xml.etree.ElementTree import Element
+
+from harness.order.result import Mark, Row
+from harness.report.explanation import broken_rules_text, event_words, failure_lines
+from harness.report.html.drawing import Drawing
+from harness.report.html.elements import add
+from harness.report.html.expected import ExpectedLine, LineState
+from harness.report.html.proofs import Proof
+from harness.report.html.reportedrun import ReportedRun
+
+__all__ = ["MAX_BROKEN", "add_run", "state_class"]
+
+MAX_BROKEN: Final = 20
+"""Broken promises of a run that are told at length."""
+MARK_WORDS: Final = {
+    Mark.CLAIMED: "stood for a line of the scenario",
+    Mark.NEAREST: "nearest miss",
+    Mark.EARLIER: "came first",
+    Mark.BREAKING: "breaks it",
+}
+_STATE_SIGNS: Final = {
+    LineState.KEPT: "✓",
+    LineState.BROKEN: "✗",
+    LineState.AWAITED: "?",
+    LineState.NOT_JUDGED: "-",
+    LineState.PLAIN: "",
+}
+
+
+def state_class(words: str) -> str:
+    """The class of an outcome or a state: ``broken-promise``."""
+    return words.replace(" ", "-")
+
+
+def add_run(
+    parent: Element,
+    number: int,
+    run: ReportedRun,
+    drawing: Drawing,
+    expected: Sequence[ExpectedLine],
+    *,
+    opened: bool,
+) -> None:
+    """The article of a run."""
+    outcome = run.outcome.words
+    article = add(
+        parent,
+        "article",
+        id=f"run-{number}",
+        class_=f"run {state_class(outcome)}",
+        aria_labelledby=f"run-{number}-title",
+        data_outcome=outcome,
+    )
+    details = add(article, "details", **({"open": "open"} if opened else {}))
+    summary = add(details, "summary")
+    heading = add(summary, "h2", id=f"run-{number}-title")
+    add(heading, "span", outcome, class_=f"badge {state_class(outcome)}").tail = " "
+    add(heading, "span", run.title)
+    facts = [f"{run.events} events", *([] if run.seconds is None else [f"{run.seconds:.2f} s"])]
+    facts.append(f"{run.held} promises held" + (f", {run.not_judged} not judged" if run.not_judged else ""))
+    add(summary, "p", " · ".join(facts), class_="facts")
+    broken = [proof for proof in drawing.proofs if proof.broken]
+    _add_reason(details, run, broken)
+    _add_timeline(details, number, drawing)
+    columns = add(details, "div", class_="columns")
+    _add_expected(columns, run, expected)
+    _add_happened(columns, number, broken)
+    _add_besides(details, run)
+
+
+def _add_reason(parent: Element, run: ReportedRun, broken: Sequence[Proof]) -> None:
+    if run.reason and (not broken or broken[0].words != run.reason):
+        add(parent, "p", run.reason, class_="reason")
+    text = broken_rules_text(run.broken_rules, run.reason)
+    for line in text.splitlines():
+        add(parent, "p", line.strip(), class_="aside")
+
+
+def _add_timeline(parent: Element, number: int, drawing: Drawing) -> None:
+    if drawing.left_out:
+        add(parent, "p", drawing.left_out, class_="left-out")
+    if not drawing.payload:
+        return
+    figure = add(parent, "figure", class_="timeline", data_run=str(number))
+    caption = add(figure, "figcaption")
+    add(caption, "strong", "Timeline").tail = " a lane a process, in the order of capture"
+    script = add(figure, "script", type="application/octet-stream")
+    script.text = drawing.payload
+    add(parent, "noscript").text = "The timeline needs JavaScript; everything else on this page does not."
+
+
+def _add_expected(parent: Element, run: ReportedRun, expected: Sequence[ExpectedLine]) -> None:
+    if not expected:
+        return
+    section = add(parent, "section", class_="expected")
+    add(section, "h3", "The expected order")
+    add(section, "p", str(run.path), class_="facts")
+    table = add(section, "table")
+    add(table, "caption", "Lines of the scenario, and what became of each", class_="unseen")
+    head = add(add(table, "thead"), "tr")
+    for words in ("line", "", "the scenario says", "event"):
+        add(head, "th", words, scope="col")
+    body = add(table, "tbody")
+    for line in expected:
+        row = add(body, "tr", class_=state_class(line.state.value) or "plain")
+        add(row, "th", str(line.number), scope="row")
+        sign = add(row, "td", class_="sign")
+        if line.state is not LineState.PLAIN:
+            add(sign, "span", _STATE_SIGNS[line.state], aria_hidden="true")
+            add(sign, "span", line.state.value, class_="unseen")
+        said = add(row, "td")
+        code = add(said, "code")
+        indent = len(line.text) - len(line.text.lstrip(" "))
+        code.text = "\u00a0" * min(indent, 40)
+        add(code, "span", line.text.strip())
+        if line.why:
+            add(said, "div", line.why, class_="why")
+        _add_events(add(row, "td", class_="events"), line.events)
+
+
+def _add_events(parent: Element, events: Sequence[int]) -> None:
+    for index in events[:3]:
+        _add_event_button(parent, index)
+    if len(events) > 3:
+        add(parent, "span", f"and {len(events) - 3} more")
+
+
+def _add_event_button(parent: Element, index: int) -> None:
+    button = add(parent, "button", str(index), type="button", class_="event", data_event=str(index))
+    button.set("aria-label", f"event {index}, show it in the timeline")
+    button.tail = " "
+
+
+def _add_happened(parent: Element, number: int, broken: Sequence[Proof]) -> None:
+    if not broken:
+        return
+    section = add(parent, "section", class_="happened")
+    add(section, "h3", "What happened")
+    for place, proof in enumerate(broken[:MAX_BROKEN]):
+        part = add(
+            section, "section", id=f"run-{number}-broken-{place + 1}", class_="broken-part", tabindex="-1"
+        )
+        add(part, "h4", proof.words)
+        if proof.failure is None:
+            if proof.place is not None:
+                _add_event_button(add(part, "p", "event "), proof.place)
+            continue
+        for line in failure_lines(proof.failure):
+            add(part, "p", line.strip(), class_="aside")
+        _add_rows(part, proof.failure.rows)
+    if len(broken) > MAX_BROKEN:
+        add(section, "p", f"{len(broken) - MAX_BROKEN} more promises were broken.", class_="left-out")
+
+
+def _add_rows(parent: Element, rows: Sequence[Row]) -> None:
+    """The trace around the places that matter."""
+    table = add(add(parent, "div", class_="wide"), "table", class_="trace")
+    add(table, "caption", "The trace there", class_="unseen")
+    body = add(table, "tbody")
+    previous: int | None = None
+    for row in rows:
+        event = row.event
+        if previous is not None and event.index != previous + 1:
+            skipped = add(body, "tr", class_="skipped")
+            add(skipped, "td", "...", colspan="3")
+        previous = event.index
+        line = add(body, "tr", class_="unmarked" if row.mark is None else row.mark.value)
+        _add_event_button(add(line, "th", scope="row"), event.index)
+        add(line, "td", "" if row.mark is None else MARK_WORDS[row.mark], class_="mark")
+        add(add(line, "td"), "code", event.line or event_words(event))
+
+
+def _add_besides(parent: Element, run: ReportedRun) -> None:
+    lines = [*run.not_judged_lines]
+    if lines:
+        section = add(parent, "section", class_="not-judged")
+        add(section, "h3", "Not judged")
+        listed = add(section, "ul")
+        for line in lines:
+            add(listed, "li", line.removeprefix("not judged: "))
+    besides = [*run.notes, *([run.left] if run.left else [])]
+    if run.trace is not None:
+        besides.append(f"trace: {run.trace}")
+    if besides:
+        aside = add(parent, "div", class_="besides")
+        for line in besides:
+            add(aside, "p", line)

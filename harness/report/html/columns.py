@@ -1,0 +1,76 @@
+"""Columns: many events in few bytes, as the page's script takes them apart again (``assets/events.js``).
+
+Numbers are the steps from one to the next. A line is its form, in which ``\\0`` stands for a number, and the
+numbers, those of one place of one form together: a driver prints few forms, and its numbers grow.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeAlias
+
+__all__ = ["LineColumns", "indexed", "packed", "steps"]
+
+Column: TypeAlias = list[int | None] | tuple[list[str], list[int]]
+"""Steps of numbers; or different texts, and which of them each is."""
+
+_NUMBER: Final = re.compile(r"(0x[0-9a-fA-F]+|[0-9]+)")
+_PLAIN: Final = re.compile(r"(?:0|[1-9][0-9]{0,14})\Z")
+"""A decimal number that JavaScript holds exactly, and writes as it was read."""
+
+
+def steps(values: Iterable[int | None]) -> list[int | None]:
+    """Each number less the one before it; what is not known stays so."""
+    last = 0
+    found: list[int | None] = []
+    for value in values:
+        found.append(None if value is None else value - last)
+        last = last if value is None else value
+    return found
+
+
+def indexed(values: Iterable[str]) -> tuple[list[str], list[int]]:
+    """The different texts in the order in which they came, and which of them each is."""
+    places: dict[str, int] = {}
+    numbers = [places.setdefault(value, len(places)) for value in values]
+    return list(places), numbers
+
+
+class LineColumns:
+    """Lines of text, of which many have the same form."""
+
+    def __init__(self) -> None:
+        self._forms: dict[str, int] = {}
+        self._of: list[int] = []
+        self._places: list[list[list[str]]] = []
+
+    def take(self, line: str) -> None:
+        """Take one line after the others."""
+        parts = _NUMBER.split(line.replace("\0", ""))
+        form = self._forms.setdefault("\0".join(parts[::2]), len(self._forms))
+        self._of.append(form)
+        if form == len(self._places):
+            self._places.append([[] for _ in parts[1::2]])
+        for place, text in zip(self._places[form], parts[1::2], strict=True):
+            place.append(text)
+
+    def document(self) -> dict[str, object]:
+        """``forms``, which of them each line has (``of``), and a list of columns a form (``places``)."""
+        places = [[_column(place) for place in form] for form in self._places]
+        return {"forms": list(self._forms), "of": self._of, "places": places}
+
+
+def _column(texts: Sequence[str]) -> Column:
+    if all(_PLAIN.match(text) for text in texts):
+        return steps(map(int, texts))
+    return indexed(texts)
+
+
+def packed(document: object) -> str:
+    """``document`` as JSON, deflated and in base64, whose characters end no element of a page."""
+    text = json.dumps(document, separators=(",", ":"), allow_nan=False)
+    return base64.b64encode(zlib.compress(text.encode("ascii"), 9)).decode("ascii")

@@ -1,0 +1,89 @@
+"""What the page has of a run to draw: its timeline and its proofs, as far as there is room for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from harness.events import Bugcheck, Event, Stop
+from harness.order.result import Mark
+from harness.report.html.columns import packed
+from harness.report.html.proofs import Proof, proofs_of
+from harness.report.html.reportedrun import ReportedRun
+from harness.report.html.selection import MAX_EVENTS
+from harness.report.html.timeline import Timeline
+from harness.trace.lives import Lives
+
+__all__ = ["Drawing", "draw"]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The drawn part of a run."""
+
+    proofs: tuple[Proof, ...]
+    """Those that are broken first."""
+    payload: str = ""
+    """For the page's script, see :func:`harness.report.html.columns.packed`; empty: there is no timeline."""
+    left_out: str = ""
+    """What is missing, in a sentence; may be empty."""
+    events: int = 0
+    """Of the timeline."""
+    faulty: Event | None = field(default=None, compare=False)
+    """The event that breaks the first broken promise; else the bugcheck, or the last event."""
+
+
+def draw(run: ReportedRun, events: Iterable[Event] | str, room: int) -> Drawing:
+    """Draw a run.
+
+    :param events: of its trace, to be iterated twice; or why there are none.
+    :param room: events that its timeline may have; where it has more, those around what broke are drawn.
+    """
+    proofs = proofs_of(run)
+    if isinstance(events, str):
+        return Drawing(tuple(proofs), left_out=events)
+    if room <= 0:
+        return Drawing(
+            tuple(proofs), left_out=f"No timeline: those of a page have {MAX_EVENTS} events at most."
+        )
+    wanted = next((proof.place for proof in proofs if proof.broken), None)
+    lives, total = Lives(), 0
+    faulty: Event | None = None
+    fatal: Event | None = None
+    last: Event | None = None
+    place = 0
+    for event in events:
+        lives.take(event)
+        if event.index == wanted:
+            faulty, place = event, total
+        if fatal is None and isinstance(event, Bugcheck | Stop):
+            fatal = event
+            place = total if wanted is None else place
+        last = event
+        total += 1
+    if wanted is None and run.outcome.failed:
+        faulty = fatal or last
+        if faulty is not None:
+            proofs.insert(0, Proof(run.reason, True, ((faulty.index, Mark.BREAKING),)))
+            place = place if fatal is not None else total - 1
+    first = max(0, min(place - room // 2, total - room))
+    timeline = _timeline(events, lives, first, room)
+    left_out = f"The timeline has {len(timeline)} of {total} events." if len(timeline) < total else ""
+    payload = packed(timeline.document() | {"proofs": list(_documents(proofs))})
+    return Drawing(tuple(proofs), payload, left_out, len(timeline), faulty)
+
+
+def _timeline(events: Iterable[Event], lives: Lives, first: int, room: int) -> Timeline:
+    """So many events from this one on; the lives are numbered anew, as they were before."""
+    timeline, again = Timeline(lives), Lives()
+    for number, event in enumerate(events):
+        life = again.take(event)
+        if first <= number < first + room:
+            timeline.take(event, life)
+    return timeline
+
+
+def _documents(proofs: Sequence[Proof]) -> Iterator[dict[str, object]]:
+    for proof in proofs:
+        at = [[index, mark.value] for index, mark in proof.at]
+        yield {"words": proof.shown, "broken": proof.broken, "at": at}

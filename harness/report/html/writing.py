@@ -1,0 +1,48 @@
+"""The report as a file: reads the traces and the scenario files, writes the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from harness.errors import ProcnotifyError
+from harness.events import Event
+from harness.files import read_file, write_whole
+from harness.report.html.page import html_page
+from harness.report.html.reportedrun import ReportedRun
+from harness.trace.readable import Readable
+from harness.trace.sources import open_trace
+from harness.trace.witness import SeenBy
+
+__all__ = ["write_html"]
+
+_MAX_SCENARIO: Final = 4 << 20
+"""Bytes of a scenario file that is shown."""
+
+
+def write_html(path: Path, runs: Sequence[ReportedRun]) -> None:
+    """Write the page about ``runs`` to ``path``, making its folder if need be.
+
+    :raises OSError: it cannot be written.
+    """
+    page = html_page(runs, recorded=_recorded, text_of=_text_of)
+    write_whole(path, page.encode("utf-8"))
+
+
+def _recorded(run: ReportedRun) -> Iterable[Event] | str:
+    if run.trace is None:
+        return "No timeline: this run has no trace."
+    try:
+        events = SeenBy(Readable(open_trace(run.trace)), run.witness)
+        # What is damaged before its first event says so now.
+        return events if any(True for _ in events) else "No timeline: the trace has no event."
+    except ProcnotifyError as error:
+        return f"No timeline: {error}"
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return read_file(path, limit=_MAX_SCENARIO).decode("utf-8", "replace")
+    except OSError:
+        return ""

@@ -1,0 +1,79 @@
+"""``--html`` of the commands that judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from launches import write_trace
+
+from harness.cli import cli
+from harness.events import ProcessCreate, ProcessExit
+
+SCENARIO = """\
+scenario: one
+summary: One process lives and dies.
+steps:
+  - sleep: 1ms
+expect:
+  - order:
+      - process_create: {pid: $p}
+      - process_exit: {pid: $p}
+"""
+BORN = ProcessCreate(index=0, pid=8, parent_pid=4, line="born <b>")
+
+
+@pytest.fixture
+def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = Path("one.yaml")
+    path.write_text(SCENARIO, encoding="utf-8", newline="\n")
+    return path
+
+
+def invoke(*words: str | Path) -> tuple[int, str]:
+    result = CliRunner().invoke(cli, [str(word) for word in words], standalone_mode=False)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        return int(getattr(result.exception, "exit_code", -1)), str(result.exception)
+    code = result.exit_code if result.return_value is None else result.return_value
+    return int(code), result.output
+
+
+def test_check_writes_what_it_found(scenario: Path) -> None:
+    write_trace(Path("t.jsonl"), [BORN])
+    code, _ = invoke("check", "t.jsonl", scenario, "--html", "new/report.html")
+    assert code == 1
+    page = Path("new/report.html").read_text(encoding="utf-8")
+    assert "1 broken promise" in page
+    assert "one.yaml:8: not found: process_exit {pid: $p}" in page
+    assert "born &lt;b&gt;" in page
+
+
+def test_check_writes_also_what_held(scenario: Path) -> None:
+    write_trace(Path("t.jsonl"), [BORN, ProcessExit(index=1, pid=8, line="gone")])
+    code, _ = invoke("check", "t.jsonl", scenario, "--html", "report.html")
+    assert code == 0
+    assert "<h1>1 passed</h1>" in Path("report.html").read_text(encoding="utf-8")
+
+
+def test_a_report_that_cannot_be_written_is_said_before_anything_runs(scenario: Path) -> None:
+    for words in (("check", "t.jsonl", scenario), ("run", scenario)):
+        code, said = invoke(*words, "--html", ".")
+        assert code == 2
+        assert said.startswith("cannot write .: ")
+        assert "choose another --html" in said
+
+
+def test_instances_have_no_report(scenario: Path) -> None:
+    code, said = invoke("check", "t.jsonl", scenario, "--select", "image=a.exe", "--html", "report.html")
+    assert code == 2
+    assert "leave out --select" in said
+
+
+def test_run_reports_every_run(scenario: Path) -> None:
+    words = ("run", scenario, "--debugger", "none", "--repeat", "2", "--html", "report.html", "-q")
+    code, _ = invoke(*words)
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert page.count("<article ") == {0: 1, 1: 2}[code]
+    assert 'title="' in page

@@ -1,0 +1,257 @@
+"""The page: its structure, what stands in it of runs, and that what a target says is text in it.
+
+``--update`` rewrites the golden file, which has what is packed unpacked, and the page's own script and style
+left out.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zlib
+from html.parser import HTMLParser
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recordings import HOSTILE, LIFE, events_of, generated, life, numbered, page_of, reported, skipped
+
+from harness.events import Bugcheck, Event, ImageLoad, Print
+from harness.outcome import Outcome
+from harness.report.html.page import html_page
+from harness.report.html.reportedrun import ReportedRun
+from harness.report.html.selection import MAX_EVENTS, MAX_ROWS, MAX_TIMELINES
+from harness.report.html.writing import write_html
+
+SHOWN = Path(__file__).with_name("shown")
+GOOD = numbered(life(200))
+BAD = numbered(life(200, exits=False))
+_VOID = frozenset({"meta", "input", "br"})
+_PAYLOAD = re.compile(r'(?<=<script type="application/octet-stream">)[^<]*')
+
+
+class Parsed(HTMLParser):
+    """The elements of a page; every one is closed, and in the order in which they were opened."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.comments: list[str] = []
+        self._open: list[str] = []
+        self.feed(page)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in _VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self._open or self._open[-1] not in ("script", "style"):
+            self.text.append(data)
+
+    def handle_comment(self, data: str) -> None:
+        self.comments.append(data)
+
+    def all(self, tag: str, **attributes: str) -> list[dict[str, str | None]]:
+        return [found for name, found in self.tags if name == tag and attributes.items() <= found.items()]
+
+
+def payloads(page: str) -> list[dict[str, Any]]:
+    """What the page's script reads, one for each timeline."""
+    return [json.loads(zlib.decompress(base64.b64decode(found))) for found in _PAYLOAD.findall(page)]
+
+
+def test_a_small_page(tmp_path: Path, update: bool) -> None:
+    page = page_of([reported(tmp_path, BAD), reported(tmp_path, GOOD, seed=2)], events_of(BAD))
+    shown = _PAYLOAD.sub(
+        lambda found: json.dumps(payloads(f'<script type="application/octet-stream">{found[0]}')[0]), page
+    )
+    shown = re.sub(r"(?s)(?<=<style>).*?(?=</style>)", "", shown)
+    shown = re.sub(r"(?s)(?<=<script>).*?(?=</script>)", "", shown)
+    shown = re.sub(r"'sha256-[^']*'", "'sha256-'", shown).replace("><", ">\n<")
+    golden = SHOWN / "small.html"
+    if update:
+        golden.write_text(shown, encoding="utf-8", newline="\n")
+    assert shown == golden.read_text(encoding="utf-8")
+
+
+def test_the_same_runs_give_the_same_page(tmp_path: Path) -> None:
+    run = reported(tmp_path, BAD)
+    assert page_of([run], events_of(BAD)) == page_of([run], events_of(BAD))
+
+
+def test_nothing_may_be_loaded(tmp_path: Path) -> None:
+    page = Parsed(page_of([reported(tmp_path, BAD)], events_of(BAD)))
+    (policy,) = page.all("meta", **{"http-equiv": "Content-Security-Policy"})
+    rules = dict(rule.strip().split(" ", 1) for rule in str(policy["content"]).split(";"))
+    assert rules["default-src"] == "'none'"
+    assert set(rules) == {"default-src", "script-src", "style-src", "base-uri", "form-action"}
+    for source in (rules["script-src"], rules["style-src"]):
+        assert re.fullmatch(r"'sha256-[A-Za-z0-9+/]{43}='", source)
+    for _, attributes in page.tags:
+        assert attributes.keys().isdisjoint({"src", "srcset", "style", "action"})
+        assert not any(name.startswith("on") for name in attributes)
+        assert (attributes.get("href") or "#").startswith("#")
+
+
+def test_what_broke_stands_first(tmp_path: Path) -> None:
+    page = Parsed(page_of([reported(tmp_path, GOOD), reported(tmp_path, BAD, seed=2)], events_of(BAD)))
+    lines = [line for text in page.text[1:] if (line := text.strip())]
+    begin = lines.index("1 broken promise, 1 passed")
+    assert lines[begin + 1].startswith("life (seed 2): threads_exit_before_process: process 200 ends")
+    assert lines[begin + 2 : begin + 4] == ["event 3", BAD[3]]
+    titles = [attributes["class"] for attributes in page.all("article")]
+    assert titles == ["run broken-promise", "run passed"]
+    assert [attributes.get("open") for attributes in page.all("details")[1:]] == ["open", None]
+
+
+def test_readers_of_screens_find_their_way(tmp_path: Path) -> None:
+    page = Parsed(page_of([reported(tmp_path, BAD)], events_of(BAD)))
+    assert page.all("html", lang="en")
+    assert [len(page.all(tag)) for tag in ("header", "main", "nav", "footer", "h1")] == [1] * 5
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in page.tags:
+        if named := attributes.get("aria-labelledby"):
+            assert named in ids
+        if (href := attributes.get("href")) is not None:
+            assert href[1:] in ids
+    assert len(page.all("table")) == len(page.all("caption")) == 4
+    assert all("scope" in attributes for attributes in page.all("th"))
+
+
+def test_the_order_stands_beside_what_happened(tmp_path: Path) -> None:
+    page = page_of([reported(tmp_path, BAD)], events_of(BAD))
+    rows = re.findall(r'<tr class="([a-z-]+)"><th scope="row">(\d+)</th>', page)
+    assert {int(number): state for state, number in rows} == {
+        **dict.fromkeys((6, 7, 8, 9, 11), "plain"),
+        10: "broken",  # the thread's exit never came
+    }
+    (drawn,) = payloads(page)
+    assert drawn["proofs"][0]["broken"]
+    assert [3, "breaking"] in drawn["proofs"][0]["at"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_a_target_says_is_text(tmp_path: Path, name: str) -> None:
+    harmless = Parsed(page_of([reported(tmp_path, BAD)], events_of(BAD)))
+    events: list[Event] = [
+        ImageLoad(index=0, pid=200, image=name, line=f"[x] {name}"),
+        Print(index=1, line=name),
+    ]
+    run = reported(tmp_path, BAD)
+    hostile = ReportedRun(
+        **{
+            **vars(run),
+            "scenario": name,
+            "path": Path(name.replace("/", "")),
+            "reason": name,
+            "notes": (name,),
+            "not_judged_lines": (name,),
+            "left": name,
+            "trace": Path(name.replace("\0", "")),
+        }
+    )
+    text = page_of([hostile], events, text=LIFE.replace("$child", name))
+    text.encode("utf-8")
+    page = Parsed(text)
+    kinds = {tag for tag, _ in page.tags}
+    assert kinds == {tag for tag, _ in harmless.tags} | {"li", "ul"}
+    assert page.comments == []
+    assert {key for _, attributes in page.tags for key in attributes} <= {
+        key for _, attributes in harmless.tags for key in attributes
+    }
+    assert not re.search(
+        "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]", text
+    )
+    (drawn,) = payloads(text)
+    for form in drawn["lines"]["forms"]:
+        assert not re.search("[\x01-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]", form)
+        assert len(form) < 6 * 2_100
+
+
+def test_ten_thousand_events_have_room_in_300_kb(tmp_path: Path) -> None:
+    events = list(islice(generated(10_000), 10_000))
+    page = page_of([reported(tmp_path, BAD)], events)
+    assert len(page.encode()) <= 300_000
+    (drawn,) = payloads(page)
+    assert len(drawn["kind"]) == 10_000
+    assert len(drawn["lanes"]["name"]) == 1 + 10_000 // 10
+
+
+def test_of_many_runs_those_that_failed_are_shown_and_the_first_that_passed(tmp_path: Path) -> None:
+    good, bad = reported(tmp_path, GOOD), reported(tmp_path, BAD)
+    runs = [ReportedRun(**{**vars(bad if seed % 50 == 7 else good), "seed": seed}) for seed in range(10_000)]
+    text = page_of(runs, events_of(BAD))
+    page = Parsed(text)
+    assert "200 broken promise, 9800 passed" in page.text
+    assert len(page.all("article")) == len(page.all("figure")) == MAX_TIMELINES
+    assert len(page.all("a")) - 1 == MAX_TIMELINES
+    assert len(text) < 3_000_000
+    told = " ".join(page.text)
+    assert f"{200 - MAX_TIMELINES + 1} of 200 runs that failed have no timeline here" in told
+    assert f"{10_000 - MAX_ROWS} of 10000 runs are counted in the table and not listed in it" in told
+
+
+def test_each_cause_has_a_timeline_however_often_others_came(tmp_path: Path) -> None:
+    bad = reported(tmp_path, BAD)
+    other = ReportedRun("other", Path("b.yaml"), Outcome.RIG, "the link died", 1)
+    passed = ReportedRun("passes", Path("c.yaml"), Outcome.PASSED, seed=1)
+    page = Parsed(page_of([*[bad] * 500, other, passed], events_of(BAD)))
+    outcomes = [attributes["data-outcome"] for attributes in page.all("article")]
+    assert outcomes == [*["broken promise"] * (MAX_TIMELINES - 2), "rig failed", "passed"]
+
+
+def test_a_few_runs_that_failed_leave_room_for_one_that_passed(tmp_path: Path) -> None:
+    good, bad = reported(tmp_path, GOOD), reported(tmp_path, BAD, seed=0)
+    runs = [bad, *(ReportedRun(**{**vars(good), "seed": seed}) for seed in range(1, 5))]
+    page = Parsed(page_of(runs, events_of(GOOD)))
+    assert [attributes["data-outcome"] for attributes in page.all("article")] == ["broken promise", "passed"]
+    assert "3 runs that did not fail have no timeline here" in " ".join(page.text)
+
+
+def test_a_timeline_without_room_for_all_shows_where_it_broke(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.report.html.page.MAX_EVENTS", 40)
+    events: list[Event] = [Print(index=n, line=f"line {n}") for n in range(100)]
+    events[70] = Bugcheck(index=70, code=0x50, parameters=(0, 0, 0, 0), line="bugcheck")
+    run = ReportedRun("a", Path("a.yaml"), Outcome.BUGCHECK, "the target bugchecked", 1)
+    page = html_page([run, run], recorded=lambda run: events, text_of=lambda path: "")
+    (drawn,) = payloads(page)
+    assert drawn["index"][0] == 50 and len(drawn["index"]) == 40
+    assert drawn["proofs"] == [{"words": "the target bugchecked", "broken": True, "at": [[70, "breaking"]]}]
+    assert "The timeline has 40 of 100 events." in page
+    assert f"No timeline: those of a page have {MAX_EVENTS} events at most." in page
+
+
+def test_what_could_not_be_judged_says_why(tmp_path: Path) -> None:
+    run = skipped(reported(tmp_path, GOOD))
+    why = "not judged: creating_tid (line 9 of life.yaml): no line carries it"
+    page = Parsed(page_of([ReportedRun(**{**vars(run), "not_judged_lines": (why,)})], events_of(GOOD)))
+    assert page.all("section", **{"class": "not-judged"})
+    assert why.removeprefix("not judged: ") in page.text
+
+
+def test_a_file_is_written_also_without_a_trace(tmp_path: Path) -> None:
+    run = reported(tmp_path, GOOD)
+    (tmp_path / "cut.jsonl").write_bytes(b"no trace")
+    gone = ReportedRun(**{**vars(run), "trace": tmp_path / "gone.jsonl"})
+    cut = ReportedRun(**{**vars(run), "scenario": "b", "trace": tmp_path / "cut.jsonl"})
+    none = ReportedRun(**{**vars(run), "scenario": "c", "trace": None})
+    write_html(tmp_path / "new" / "report.html", [gone, cut, none])
+    told = (tmp_path / "new" / "report.html").read_text(encoding="utf-8")
+    assert told.count("No timeline: ") == 3
+    assert "No timeline: this run has no trace." in told
+
+
+def test_nothing_ran() -> None:
+    assert "nothing ran" in Parsed(html_page([], recorded=lambda run: "", text_of=lambda path: "")).text

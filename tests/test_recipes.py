@@ -41,6 +41,12 @@ def lines_of(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines()
 
 
+def test_without_a_machine_there_is_the_workflow_alone(tmp_path: Path) -> None:
+    done = new(tmp_path, "--virtual", "--json")
+    assert [Path(path).name for path in json.loads(done.stdout)["written"]] == ["driver.yaml"]
+    assert "nobody has seen to run yet" in done.stderr
+
+
 def test_the_machine_file_is_one(project: Path) -> None:
     text = (project / "vm" / "lab.yaml").read_text(encoding="utf-8")
     # What the runner's packages and the owner of the image bring.

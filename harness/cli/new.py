@@ -15,7 +15,7 @@ from harness.events import WitnessName
 from harness.files import cannot_write, same_file, write_whole
 from harness.kd.kdnet import Key
 from harness.lines import Grammar
-from harness.recipes import NOT_VERIFIED, github_recipe, starter
+from harness.recipes import NOT_VERIFIED, github_action_recipe, github_recipe, starter
 from harness.recipes.recorded import recorded_scenario
 from harness.report.text import one_line, printable
 from harness.runs.trace_folder import through_latest
@@ -175,6 +175,11 @@ def _new_key() -> Key:
     "--github", is_flag=True, required=True, help="For a hosted Linux runner of GitHub's, with KVM."
 )
 @click.option(
+    "--virtual",
+    is_flag=True,
+    help="On the virtual target, by procnotify's action: the driver needs no VM and no image of Windows.",
+)
+@click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(),
@@ -183,22 +188,23 @@ def _new_key() -> Key:
 )
 @click.option("--force", is_flag=True, help="Write over files that are there.")
 @json_option
-def ci(github: bool, folder: Path, force: bool, as_json: bool) -> int:
+def ci(github: bool, virtual: bool, folder: Path, force: bool, as_json: bool) -> int:
     """Write a workflow that runs scenarios on a Windows VM, the machine file of the VM, and a script that
-    makes its image once.
+    makes its image once; with --virtual a workflow of twelve lines that needs no VM (docs/ci.md).
 
     Lines that could not be tried where this program was written say so in a comment.
 
     \b
     Example:
       procnotify new ci --github
+      procnotify new ci --github --virtual
 
     \b
     Exit code:
       0  written
       2  a file is there already, or cannot be written
     """
-    files = github_recipe(_new_key())
+    files = github_action_recipe() if virtual else github_recipe(_new_key())
     there = [path for path in files if (folder / path).exists()]
     if there and not force:
         raise UsageError(f"there is a {folder / there[0]} already", hint="--force writes over it")
@@ -208,7 +214,8 @@ def ci(github: bool, folder: Path, force: bool, as_json: bool) -> int:
         except OSError as error:
             raise cannot_write(folder / path, error, hint="choose another --folder") from None
         click.echo(printable(str(folder / path)), err=as_json)
-    click.echo(f'what stands before "{NOT_VERIFIED}" in a comment, nobody has seen to run yet', err=as_json)
+    unseen = "this workflow" if virtual else f'what stands before "{NOT_VERIFIED}" in a comment'
+    click.echo(f"{unseen} nobody has seen to run yet", err=as_json)
     if as_json:
         print_json(exit_code=0, written=[folder / path for path in files])
     return 0

@@ -8,7 +8,7 @@ from typing import Final
 
 from harness.kd.kdnet import Key
 
-__all__ = ["NOT_VERIFIED", "STARTERS", "github_recipe", "starter"]
+__all__ = ["NOT_VERIFIED", "STARTERS", "github_action_recipe", "github_recipe", "starter"]
 
 NOT_VERIFIED: Final = "not verified"
 """What a line says that nobody here could try."""
@@ -20,6 +20,7 @@ _GITHUB: Final = {
     "vm/lab.yaml": "lab.yaml",
     "vm/make-image.sh": "make-image.sh",
 }
+_GITHUB_ACTION: Final = {".github/workflows/driver.yaml": "driver.yaml"}
 
 
 def github_recipe(key: Key) -> Mapping[str, str]:
@@ -27,9 +28,12 @@ def github_recipe(key: Key) -> Mapping[str, str]:
 
     :param key: of KDNET, between the runner and its own VM.
     """
-    folder = resources.files("harness.recipes") / "github"
-    texts = {path: (folder / name).read_text(encoding="utf-8") for path, name in _GITHUB.items()}
-    return {path: text.replace(_KEY, key.format()) for path, text in texts.items()}
+    return {path: text.replace(_KEY, key.format()) for path, text in _texts(_GITHUB).items()}
+
+
+def github_action_recipe() -> Mapping[str, str]:
+    """A driver's scenarios on the virtual target, by procnotify's own action: path in the project → text."""
+    return _texts(_GITHUB_ACTION)
 
 
 def starter(kind: str, key: Key) -> str:
@@ -40,3 +44,8 @@ def starter(kind: str, key: Key) -> str:
     """
     text = (resources.files("harness.recipes") / "starters" / f"{kind}.yaml").read_text(encoding="utf-8")
     return text.replace(_KEY, key.format()) if kind == "machine" else text
+
+
+def _texts(files: Mapping[str, str]) -> dict[str, str]:
+    folder = resources.files("harness.recipes") / "github"
+    return {path: (folder / name).read_text(encoding="utf-8") for path, name in files.items()}

@@ -6,6 +6,8 @@ What a block of a page is for stands in a comment before it, which nobody sees:
     the block is written to NAME, in the reader's folder
 ``<!-- edit: NAME -->``
     the block is a diff of whole lines, which are changed in NAME
+``<!-- with: NAME... -->``
+    the commands of the block, and of those after it, find these of :data:`GIVEN` in the folder
 ``<!-- not run: REASON -->``
     the commands of the block need what no test has; REASON is a key of :data:`ELSEWHERE`
 
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,17 +28,55 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-__all__ = ["ELSEWHERE", "PAGES", "ROOT", "Block", "Command", "Reader", "blocks_of", "commands_of", "unlike"]
+from harness.toolchain import default_driver
+
+__all__ = [
+    "ELSEWHERE",
+    "GIVEN",
+    "PAGES",
+    "ROOT",
+    "Block",
+    "Command",
+    "Reader",
+    "blocks_of",
+    "commands_of",
+    "unlike",
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 ELSEWHERE = {
-    "installs": "brings procnotify onto the machine, where the tests have it already",
+    "checkout": "installs a checkout or runs its tests, as CI does",
+    "cluster": "needs the workers of a cluster",
+    "debugger": "needs a debugger of another make",
+    "driver": "names a driver, or a file that belongs to one, which only the reader has",
+    "installs": "brings programs onto the machine",
+    "long": "takes minutes",
+    "machine": "needs a real machine or a virtual one",
+    "recording": "names a recording that only the reader has",
+    "signing": "needs a program that signs, and leaves a certificate behind",
+    "target": "waits for a target or a debugger that somebody else starts",
 }
-"""Why commands of a page are not run by a test."""
+"""Why commands of a page are not run here; other tests run the same on files of their own."""
 
-_NOTE = re.compile(r"<!-- (file|edit|not run): (.+?) -->\s*")
+
+def _scenarios(folder: Path) -> None:
+    shutil.copytree(ROOT / "scenarios", folder / "scenarios")
+
+
+def _benchmarks(folder: Path) -> None:
+    shutil.copytree(ROOT / "benchmarks", folder / "benchmarks")
+
+
+def _mydriver(folder: Path) -> None:
+    shutil.copyfile(default_driver().path, folder / "mydriver.sys")
+
+
+GIVEN = {"benchmarks": _benchmarks, "mydriver.sys": _mydriver, "scenarios": _scenarios}
+"""What a reader may have to begin with."""
+
+_NOTE = re.compile(r"<!-- (file|edit|not run|with): (.+?) -->\s*")
 _PROGRAM = re.compile(r"(?:\S*/|\.venv\\Scripts\\)?(?:procnotify|pytest|python3?|pip|tox|py|sudo|eval) ")
 _VARYING = [
     (re.compile(r"\d+\\\.\d+"), r"\\d+\\.\\d+"),
@@ -133,6 +174,8 @@ class Reader:
         elif block.note == "edit":
             self._edit(block)
         elif block.note != "not run":
+            for name in block.value.split() if block.note == "with" else ():
+                GIVEN[name](self.folder)
             for command in commands_of(block):
                 self._run(command, block)
 
@@ -152,9 +195,17 @@ class Reader:
         assert self._exit_code == 0, (
             f"{block.place}: exit code {self._exit_code}, which the page does not show"
         )
+        done = self.run(command.words)
+        self._exit_code = done.returncode
+        if command.shown:
+            wrong = unlike(command.shown, done.stdout or done.stderr)
+            assert not wrong, f"{block.place}: $ {command.words}\n{wrong}\n{done.stderr}"
+
+    def run(self, words: str) -> subprocess.CompletedProcess[str]:
+        """What comes of a command in the reader's folder."""
         scripts = Path(sys.executable).parent
-        done = subprocess.run(
-            command.words,
+        return subprocess.run(
+            words,
             shell=True,
             cwd=self.folder,
             env={**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"},
@@ -165,10 +216,6 @@ class Reader:
             timeout=300,
             check=False,
         )
-        self._exit_code = done.returncode
-        if command.shown:
-            wrong = unlike(command.shown, done.stdout or done.stderr)
-            assert not wrong, f"{block.place}: $ {command.words}\n{wrong}\n{done.stderr}"
 
     def end(self) -> None:
         """The last command succeeded, or the page shows its exit code."""

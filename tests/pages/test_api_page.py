@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 from pathlib import Path
 
 import pytest
+from reader import GIVEN, ROOT, blocks_of
 
 from harness.connection import free_connection
 from harness.machines import BootOptions, open_machine
-from tools.rooms import PACKAGE
 
-PAGE = PACKAGE.parent / "docs" / "api.md"
-EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+EXAMPLES = [block.text for block in blocks_of(ROOT / "docs" / "api.md") if block.language == "python"]
 
 
 def test_the_examples_do_what_the_page_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    shutil.copytree(PACKAGE.parent / "scenarios", tmp_path / "scenarios")
+    GIVEN["scenarios"](tmp_path)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "example"}
     assert len(EXAMPLES) > 4

@@ -5,21 +5,27 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import click
 import pytest
+from reader import GIVEN, ROOT, blocks_of, commands_of
 
 from harness.cli import COMMANDS, cli
 from harness.report.json_document import JSON_FORMAT
-from harness.toolchain import default_driver
+from tools.reference.commands import leaves
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGE = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```console\n\$ procnotify (.*?)\n```\n```json\n(.*?)```", PAGE, re.DOTALL)
+PATH = ROOT / "docs" / "json.md"
+PAGE = PATH.read_text(encoding="utf-8")
+BLOCKS = list(blocks_of(PATH))
+EXAMPLES = [
+    (command.words.removeprefix("procnotify "), after.text)
+    for block, after in pairwise(BLOCKS)
+    for command in commands_of(block)
+]
 
 
 def shape(value: object) -> object:
@@ -39,10 +45,10 @@ def shape(value: object) -> object:
 
 @pytest.mark.parametrize(("words", "text"), [pytest.param(*row, id=row[0]) for row in EXAMPLES])
 def test_an_example_says_what_the_page_says(words: str, text: str, tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "scenarios", tmp_path / "scenarios")
+    GIVEN["scenarios"](tmp_path)
     shown = json.loads(text)
     if "mydriver.sys" in words and "--out" not in words:
-        shutil.copyfile(default_driver().path, tmp_path / "mydriver.sys")
+        GIVEN["mydriver.sys"](tmp_path)
     done = subprocess.run(
         [sys.executable, "-m", "harness", *shlex.split(words)],
         cwd=tmp_path,
@@ -67,14 +73,7 @@ def test_the_page_has_examples_of_what_runs_anywhere() -> None:
         "debug",
         "keygen",
     }
-
-
-def leaves(command: click.Command, name: str) -> list[tuple[str, click.Command]]:
-    if not isinstance(command, click.Group):
-        return [(name, command)]
-    context = click.Context(command)
-    found = [(word, command.get_command(context, word)) for word in command.list_commands(context)]
-    return [leaf for word, sub in found if sub is not None for leaf in leaves(sub, f"{name} {word}")]
+    assert [block.language for block in BLOCKS] == ["console", "json"] * len(EXAMPLES)
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

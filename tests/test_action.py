@@ -104,6 +104,8 @@ def test_a_faulty_driver_is_red_and_says_where(runner: GithubRunner) -> None:
     assert "broken promise" in runner.summary.read_text(encoding="utf-8")
     report = Path(runner.outputs[RUN]["report"])
     assert (report / "junit.xml").stat().st_size > 0
+    page = (report / "report.html").read_text(encoding="utf-8")
+    assert "create-thread" in page and "thread_exit" in page
     assert list(report.glob("traces/2*/create-thread-1.jsonl"))
 
 

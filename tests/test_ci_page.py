@@ -86,5 +86,6 @@ def test_the_command_for_any_service_gives_a_verdict_and_a_report(tmp_path: Path
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / "results.xml").stat().st_size > 0
+    for report in ("results.xml", "report.html"):
+        assert (tmp_path / report).stat().st_size > 0
     assert list(tmp_path.glob("traces/2*/create-thread-1.jsonl"))

@@ -23,17 +23,20 @@ class ScenarioFile(pytest.File):
 
     def collect(self) -> Iterable[pytest.Item]:
         """An item for each seed; a scenario that is wrong is a collection error with file and line."""
-        from harness.errors import ScenarioError
+        from harness.errors import ProjectFileError, ScenarioError
         from harness.runs.runner import seed_of
         from harness.scenario import load
 
         try:
             scenario = load(self.path)
+            machine = shared_rig(self.config).machine
         except ScenarioError as error:
             raise self.CollectError("\n".join(map(str, error.mistakes))) from None
+        except ProjectFileError as error:
+            raise self.CollectError(str(error)) from None
         option = self.config.getoption
         first, repeat = seed_of(scenario, option("--procnotify-seed")), option("--procnotify-repeat")
-        return [
+        items = [
             ScenarioItem.from_parent(
                 self,
                 name=f"{scenario.name}[seed={seed}]" if repeat > 1 else scenario.name,
@@ -42,6 +45,11 @@ class ScenarioFile(pytest.File):
             )
             for seed in range(first, first + repeat)
         ]
+        if self.config.pluginmanager.hasplugin("xdist") and machine != "virtual":
+            for item in items:
+                # There is one of it: with --dist loadgroup one process does all runs on it.
+                item.add_marker(pytest.mark.xdist_group(machine))
+        return items
 
 
 class ScenarioItem(pytest.Item):
@@ -57,10 +65,6 @@ class ScenarioItem(pytest.Item):
         blocks = (pattern for block in scenario.expect for pattern in block.requires)
         for kind in dict.fromkeys(pattern.kind for pattern in (*scenario.requires, *blocks)):
             self.add_marker(pytest.mark.requires(kind=kind))
-        machine = self.config.getoption("--procnotify-machine")
-        if self.config.pluginmanager.hasplugin("xdist") and machine != "virtual":
-            # There is one of it: with --dist loadgroup one worker does all runs on it.
-            self.add_marker(pytest.mark.xdist_group(machine))
 
     def setup(self) -> None:
         """Run the scenario. What is not the driver's fault ends here, as an error."""

@@ -13,21 +13,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options, as ``procnotify run`` has them."""
     group = parser.getgroup("procnotify", "procnotify scenarios")
     group.addoption(
-        "--procnotify-machine", default="virtual", metavar="NAME", help="where the driver runs (virtual)"
+        "--procnotify-machine",
+        metavar="NAME",
+        help="where the driver runs (default: what the project's file says, or virtual)",
     )
     group.addoption(
         "--procnotify-debugger",
-        default="native",
         metavar="NAME",
-        help="who listens: native, pykd, ntoseye, or none (native)",
+        help="who listens: native, pykd, ntoseye, or none (default: what the project's file says, or native)",
     )
     group.addoption(
         "--procnotify-driver",
         action="append",
         default=[],
         metavar="FILE.sys",
-        help="the driver to test (default: the project's own); of several the last, the others are loaded"
-        " before it",
+        help="the driver to test (default: that of the project's file, or procnotify's own); of several the"
+        " last, the others are loaded before it",
     )
     group.addoption(
         "--procnotify-seed",
@@ -63,8 +64,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--procnotify-lines",
         metavar="FILE",
-        help="what the driver's lines look like, a line grammar (default: the scenario's own, or that of the"
-        " project's driver)",
+        help="what the driver's lines look like, a line grammar (default: that of the project's file, the"
+        " scenario's own, or that of procnotify's driver)",
     )
     group.addoption(
         "--procnotify-repeat",
@@ -112,9 +113,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--procnotify-trace-dir",
-        default="traces",
         metavar="DIR",
-        help="where the folder with this session's traces is made (traces)",
+        help="where the folder with this session's traces is made (default: what the project's file says, or"
+        " traces)",
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from harness.projectfile import ProjectFile
     from harness.runs.result import RunResult
     from harness.runs.rig import Rig
     from harness.scenario import Scenario
@@ -30,6 +32,27 @@ class SharedRig:
         self._failure: Exception | None = None
         self._held_by = ""
         self._runs: dict[tuple[Path, int], RunResult] = {}
+
+    @property
+    def machine(self) -> str:
+        """The name of the machine, or the path of its file.
+
+        :raises ProjectFileError: the project's file is wrong.
+        """
+        named: str | None = self._config.getoption("--procnotify-machine")
+        return named or (self._project.machine if self._project else None) or "virtual"
+
+    @cached_property
+    def _project(self) -> ProjectFile | None:
+        from harness.projectfile import find_project_file
+
+        return find_project_file(Path())
+
+    @property
+    def _drivers(self) -> list[Path]:
+        """Those that are named, the one under test last; none where that is procnotify's own."""
+        named = [Path(driver) for driver in self._config.getoption("--procnotify-driver")]
+        return named or (list(self._project.drivers) if self._project else [])
 
     def rig(self) -> Rig:
         """The rig.
@@ -59,10 +82,10 @@ class SharedRig:
         """
         from harness.errors import UsageError
 
-        if not self._config.getoption("--procnotify-driver"):
+        if not self._drivers:
             raise UsageError(
                 "there is no driver to test",
-                hint="give --procnotify-driver FILE.sys, in addopts of the project's pytest.ini for example",
+                hint="name it in the project's procnotify.toml, or give --procnotify-driver FILE.sys",
             )
         return self.rig()
 
@@ -117,20 +140,21 @@ class SharedRig:
         from harness.runs.opening import open_rig
         from harness.runs.watch import Watch
 
-        option = self._config.getoption
-        lines = option("--procnotify-lines")
-        drivers = [Path(driver) for driver in option("--procnotify-driver")]
+        option, project, drivers = self._config.getoption, self._project, self._drivers
+        lines = option("--procnotify-lines") or (project.lines if project else None)
+        debugger = option("--procnotify-debugger") or (project.debugger if project else None)
+        traces = option("--procnotify-trace-dir") or (project.trace_dir if project else None)
         given = {
             "silence": option("--procnotify-timeout"),
             "printing": option("--procnotify-step-timeout"),
         }
         return self._stack.enter_context(
             open_rig(
-                machine=option("--procnotify-machine"),
-                debugger=option("--procnotify-debugger"),
+                machine=self.machine,
+                debugger=debugger or "native",
                 driver=drivers[-1] if drivers else None,
                 other_drivers=drivers[:-1],
-                trace_folder=Path(option("--procnotify-trace-dir")),
+                trace_folder=Path(traces or "traces"),
                 connection=option("--procnotify-connection"),
                 watch=Watch(**{name: seconds for name, seconds in given.items() if seconds is not None}),
                 policy=option("--procnotify-policy"),

@@ -31,7 +31,8 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     (scenarios / "needs.yaml").write_text(
         f"{good}requires: {{image_load: {{image: no-such.dll}}}}\n", encoding="utf-8", newline="\n"
     )
-    pytester.makeini(f"[pytest]\naddopts = --procnotify-driver={default_driver().path.as_posix()}\n")
+    driver = default_driver().path.as_posix()
+    (pytester.path / "procnotify.toml").write_text(f'driver = "{driver}"\n', encoding="utf-8", newline="\n")
     return pytester
 
 
@@ -101,7 +102,7 @@ def test_a_test_in_python_names_its_driver(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(run_scenario): run_scenario('any.yaml')")
     result = pytester.runpytest_inprocess()
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*there is no driver to test; give --procnotify-driver FILE.sys*"])
+    result.stdout.fnmatch_lines(["*there is no driver to test; name it in the project's procnotify.toml*"])
 
 
 def test_what_is_run_while_a_test_holds_the_machine_is_refused(project: pytest.Pytester) -> None:

@@ -67,6 +67,15 @@ def test_a_wrong_scenario_is_a_collection_error_with_its_place(
     result.stdout.fnmatch_lines(["*good.yaml:*stepps*"])
 
 
+def test_a_wrong_project_file_is_a_collection_error_with_its_place(
+    pytester: pytest.Pytester, folder: Path
+) -> None:
+    (pytester.path / "procnotify.toml").write_text("drivr = 'x.sys'\n", encoding="utf-8", newline="\n")
+    result = pytester.runpytest_inprocess("scenarios")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*procnotify.toml:1: *drivr*"])
+
+
 def test_a_session_that_names_no_scenario_is_left_alone(pytester: pytest.Pytester, folder: Path) -> None:
     pytester.makepyfile(test_own="def test_own(): pass")
     pytester.makeini("[pytest]\ntestpaths = .\n")

@@ -80,14 +80,17 @@ class BreakpointPlan:
         self._was_here: set[int] = set()
         """Where a breakpoint was: a processor may have hit it before it was taken away, and say so later."""
         self._way = WayOn()
+        self._cleared = False
 
     def add(self, address: int, *, often: bool) -> bool:
-        """Want a breakpoint there; False where there is no room for it.
+        """Want a breakpoint there; False where there is no room for it, or none is wanted any more.
 
         :param often: it is worth a debug register.
         """
         if address in self:
             return True
+        if self._cleared:
+            return False
         self._told = {call for call in self._told if call[1] != address}
         if often and None in self._registers:
             self._registers[self._registers.index(None)] = address
@@ -107,10 +110,9 @@ class BreakpointPlan:
             self._registers = [None if held == address else held for held in self._registers]
 
     def clear(self) -> None:
-        """Want none at all."""
+        """Want none at all, for good: a hit that is reported later plants nothing that would stay behind."""
+        self._cleared = True
         self.remove([*self._planted, *filter(None, self._registers)])
-        if not self._steps:
-            self._last_covered = 0
 
     def __contains__(self, address: object) -> bool:
         return address in self._planted or address in self._registers
@@ -127,7 +129,8 @@ class BreakpointPlan:
     @property
     def addresses(self) -> tuple[int, ...]:
         """What DR0 to DR3 are to hold on every processor."""
-        return (*(held or 0 for held in self._registers), self._last_covered)
+        under_way = self._planted or self._steps
+        return (*(held or 0 for held in self._registers), self._last_covered if under_way else 0)
 
     @property
     def dr7(self) -> int:

@@ -167,6 +167,23 @@ def test_a_hit_that_is_reported_after_its_breakpoint_was_taken_away_is_a_hit() -
     assert plan.meet(StopAt(1, FUNCTIONS[0], 0, STATUS_SINGLE_STEP)) is Meeting.HIT
 
 
+def test_nothing_is_left_by_a_processor_that_was_stepping_when_all_were_taken_away() -> None:
+    plan = BreakpointPlan()
+    plan.add(FUNCTIONS[0], often=False)
+    assert plan.meet(StopAt(1, FUNCTIONS[0], 0, STATUS_BREAKPOINT)) is Meeting.HIT
+    plan.clear()
+    assert plan.addresses == (0, 0, 0, FUNCTIONS[0]), "it is still on its way past it"
+    assert plan.meet(StopAt(1, FUNCTIONS[0] + 4, 0, STATUS_SINGLE_STEP)) is Meeting.STEPPED
+    assert (plan.planted, plan.dr7, plan.addresses) == (frozenset(), DR7_OFF, (0, 0, 0, 0))
+
+
+def test_what_is_hit_after_all_were_taken_away_plants_nothing() -> None:
+    plan = BreakpointPlan()
+    plan.clear()
+    assert not plan.add(FUNCTIONS[0], often=True)
+    assert (plan.planted, plan.dr7, plan.addresses) == (frozenset(), DR7_OFF, (0, 0, 0, 0))
+
+
 def test_a_stepped_instruction_that_faults_keeps_nobody_from_the_next_breakpoint() -> None:
     plan = BreakpointPlan()
     plan.add(FUNCTIONS[0], often=False)

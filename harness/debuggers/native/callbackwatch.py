@@ -212,7 +212,7 @@ class CallbackWatch:
             return RoutineRegistered(export.name, driver, offset, NO_EVENT)
         known = self._routines.get(address)
         if known is None and not self._plan.add(address, often=True):
-            return RoutineRegistered(export.name, driver, offset, NO_ROOM)
+            return RoutineRegistered(export.name, driver, offset, "" if self.over else NO_ROOM)
         self._routines[address] = _Routine(export, driver, offset, base)
         return RoutineRegistered(export.name, driver, offset)
 

@@ -32,7 +32,11 @@ class Rigs:
     def run(self, debugger: str, scenario: Path) -> RunResult:
         if debugger not in self._open:
             opening = open_rig(
-                machine="virtual", debugger=debugger, driver=None, trace_folder=self._folder / debugger
+                machine="virtual",
+                debugger=debugger,
+                driver=None,
+                trace_folder=self._folder / debugger,
+                retries=1,  # DbgEng hands a print on twice now and then, on a machine that is busy
             )
             self._open[debugger] = self._stack.enter_context(opening)
         return run_scenario(self._open[debugger], load(scenario), seed=SEED)

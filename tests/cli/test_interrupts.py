@@ -21,6 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SCENARIOS = ROOT / "scenarios"
 LINE = "[procnotify] OnProcessNotify PPID(4) created PID(8) {seq=1 t=1 cpu=0 by=4.8 new=12}\n"
 LONG = "600s"
+each_way = pytest.mark.parametrize("way", WAYS)
+one_way = pytest.mark.parametrize("way", WAYS[:1])
+"""Which of the ways it was is forgotten as soon as it is heard; what differs is where the command waits."""
 
 
 def poll(process: subprocess.Popen[str], ready: Callable[[], bool]) -> None:
@@ -33,7 +36,7 @@ def poll(process: subprocess.Popen[str], ready: Callable[[], bool]) -> None:
     pytest.fail("the phase was not reached")
 
 
-@pytest.mark.parametrize("way", WAYS)
+@each_way
 def test_while_it_records(way: str, tmp_path: Path) -> None:
     port, out = free_udp_port(), tmp_path / "run.jsonl"
     with ThinTarget.kdnet(port) as target:
@@ -49,7 +52,7 @@ def test_while_it_records(way: str, tmp_path: Path) -> None:
     assert [event.line for event in TraceReader(out)] == [LINE.strip()]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@one_way
 def test_while_it_waits_for_a_target(way: str, any_debugger: str, tmp_path: Path) -> None:
     port, log = free_udp_port(), tmp_path / "log"
     words = ("record", f"net:port={port},key={KEY.format()}", "--wait", LONG, "--log", str(log))
@@ -62,7 +65,7 @@ def test_while_it_waits_for_a_target(way: str, any_debugger: str, tmp_path: Path
     assert interrupted == "procnotify: interrupted"
 
 
-@pytest.mark.parametrize("way", WAYS)
+@one_way
 def test_while_it_looks_for_a_serial_port(way: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     port = r"\\.\pipe\procnotify-nobody" if sys.platform == "win32" else str(tmp_path / "com1")
@@ -72,7 +75,7 @@ def test_while_it_looks_for_a_serial_port(way: str, tmp_path: Path) -> None:
     assert process.returncode == 130, errors
 
 
-@pytest.mark.parametrize("way", WAYS)
+@each_way
 def test_while_it_runs(way: str, tmp_path: Path) -> None:
     scenario = str(SCENARIOS / "thirty-launches.yaml")
     with started("run", scenario, "--trace-dir", str(tmp_path)) as process:
@@ -84,7 +87,7 @@ def test_while_it_runs(way: str, tmp_path: Path) -> None:
     assert trace.read_bytes().splitlines()[-1].startswith(b'{"kind":"footer"')
 
 
-@pytest.mark.parametrize("way", WAYS)
+@one_way
 def test_while_it_compiles(way: str, tmp_path: Path) -> None:
     cache = {"PROCNOTIFY_CACHE": str(tmp_path)}
     with started("run", str(SCENARIOS / "create-thread.yaml"), environment=cache, cwd=tmp_path) as process:
@@ -96,7 +99,7 @@ def test_while_it_compiles(way: str, tmp_path: Path) -> None:
     assert left == []
 
 
-@pytest.mark.parametrize("way", WAYS)
+@one_way
 def test_while_it_dials(way: str) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as host:
         host.bind(("127.0.0.1", 0))

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from harness.order.result import Mark, Row
+from harness.order.result import Failure, Mark, Row, Status
 from harness.report.explanation import broken_rules_text, event_words, failure_lines
 from harness.report.html.drawing import Drawing
 from harness.report.html.elements import add
-from harness.report.html.expected import ExpectedLine, LineState
-from harness.report.html.proofs import Proof
+from harness.report.html.expected import ExpectedLine
+from harness.report.html.proofs import DrawnProof
 from harness.report.html.reportedrun import ReportedRun
 
 __all__ = ["MAX_BROKEN", "add_run", "state_class"]
@@ -24,13 +24,8 @@ MARK_WORDS: Final = {
     Mark.EARLIER: "came first",
     Mark.BREAKING: "breaks it",
 }
-_STATE_SIGNS: Final = {
-    LineState.KEPT: "✓",
-    LineState.BROKEN: "✗",
-    LineState.AWAITED: "?",
-    LineState.NOT_JUDGED: "-",
-    LineState.PLAIN: "",
-}
+_STATUS_SIGNS: Final = {Status.HELD: "✓", Status.NOT_JUDGED: "-", Status.NOT_REACHED: "·"}
+"""Of all others: ✗."""
 
 
 def state_class(words: str) -> str:
@@ -74,7 +69,7 @@ def add_run(
     _add_besides(details, run)
 
 
-def _add_reason(parent: Element, run: ReportedRun, broken: Sequence[Proof]) -> None:
+def _add_reason(parent: Element, run: ReportedRun, broken: Sequence[DrawnProof]) -> None:
     if run.reason and (not broken or broken[0].words != run.reason):
         add(parent, "p", run.reason, class_="reason")
     text = broken_rules_text(run.broken_rules, run.reason)
@@ -108,18 +103,20 @@ def _add_expected(parent: Element, run: ReportedRun, expected: Sequence[Expected
         add(head, "th", words, scope="col")
     body = add(table, "tbody")
     for line in expected:
-        row = add(body, "tr", class_=state_class(line.state.value) or "plain")
+        row = add(body, "tr", class_=_status_class(line.status))
         add(row, "th", str(line.number), scope="row")
         sign = add(row, "td", class_="sign")
-        if line.state is not LineState.PLAIN:
-            add(sign, "span", _STATE_SIGNS[line.state], aria_hidden="true")
-            add(sign, "span", line.state.value, class_="unseen")
+        if line.status is not None:
+            add(sign, "span", _STATUS_SIGNS.get(line.status, "✗"), aria_hidden="true")
+            add(sign, "span", line.status.value, class_="unseen")
         said = add(row, "td")
         code = add(said, "code")
         indent = len(line.text) - len(line.text.lstrip(" "))
         code.text = "\u00a0" * min(indent, 40)
         add(code, "span", line.text.strip())
-        if line.why:
+        if line.status in (Status.CAME, Status.MISPLACED, Status.NOT_FOUND):
+            add(said, "div", f"{line.status.value}{line.why and f': {line.why}'}", class_="why")
+        elif line.why:
             add(said, "div", line.why, class_="why")
         _add_events(add(row, "td", class_="events"), line.events)
 
@@ -137,7 +134,7 @@ def _add_event_button(parent: Element, index: int) -> None:
     button.tail = " "
 
 
-def _add_happened(parent: Element, number: int, broken: Sequence[Proof]) -> None:
+def _add_happened(parent: Element, number: int, broken: Sequence[DrawnProof]) -> None:
     if not broken:
         return
     section = add(parent, "section", class_="happened")
@@ -147,15 +144,38 @@ def _add_happened(parent: Element, number: int, broken: Sequence[Proof]) -> None
             section, "section", id=f"run-{number}-broken-{place + 1}", class_="broken-part", tabindex="-1"
         )
         add(part, "h4", proof.words)
+        if proof.failure is not None:
+            _add_account(part, proof.failure)
         if proof.failure is None:
             if proof.place is not None:
                 _add_event_button(add(part, "p", "event "), proof.place)
             continue
-        for line in failure_lines(proof.failure):
-            add(part, "p", line.strip(), class_="aside")
         _add_rows(part, proof.failure.rows)
     if len(broken) > MAX_BROKEN:
         add(section, "p", f"{len(broken) - MAX_BROKEN} more promises were broken.", class_="left-out")
+
+
+def _add_account(parent: Element, failure: Failure) -> None:
+    """What is to be known of a broken promise besides the contradiction."""
+    explanation = failure.explanation
+    if explanation is None:
+        lines = [line.strip() for line in failure_lines(failure)]
+    else:
+        if explanation.callback:
+            add(add(parent, "p", "At fault: ", class_="callback"), "code", explanation.callback)
+        lines = [failure.reason]
+        if failure.violation is not None:
+            lines += [line.strip() for line in failure_lines(failure)]
+        if explanation.irrelevant:
+            lines.append(f"What does not matter: {', '.join(explanation.irrelevant)}.")
+    for line in lines:
+        add(parent, "p", line, class_="aside")
+
+
+def _status_class(status: Status | None) -> str:
+    if status is None:
+        return "plain"
+    return state_class(status.value) if status in _STATUS_SIGNS else "broken"
 
 
 def _add_rows(parent: Element, rows: Sequence[Row]) -> None:

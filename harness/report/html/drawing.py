@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harness.events import Bugcheck, Event, Stop
+from harness.order.callbackname import callback_of
 from harness.order.result import Mark
 from harness.report.html.columns import packed
-from harness.report.html.proofs import Proof, proofs_of
+from harness.report.html.proofs import DrawnProof, Point, proofs_of
 from harness.report.html.reportedrun import ReportedRun
 from harness.report.html.selection import MAX_EVENTS
 from harness.report.html.timeline import Timeline
@@ -21,7 +22,7 @@ __all__ = ["Drawing", "draw"]
 class Drawing:
     """The drawn part of a run."""
 
-    proofs: tuple[Proof, ...]
+    proofs: tuple[DrawnProof, ...]
     """Those that are broken first."""
     payload: str = ""
     """For the page's script, see :func:`harness.report.html.columns.packed`; empty: there is no timeline."""
@@ -31,6 +32,14 @@ class Drawing:
     """Of the timeline."""
     faulty: Event | None = field(default=None, compare=False)
     """The event that breaks the first broken promise; else the bugcheck, or the last event."""
+
+    @property
+    def callback(self) -> str:
+        """The driver's function that is at fault; empty where nothing tells."""
+        first = next((proof.failure for proof in self.proofs if proof.broken), None)
+        if first is not None and first.explanation is not None:
+            return first.explanation.callback
+        return "" if self.faulty is None else callback_of(self.faulty)
 
 
 def draw(run: ReportedRun, events: Iterable[Event] | str, room: int) -> Drawing:
@@ -64,7 +73,7 @@ def draw(run: ReportedRun, events: Iterable[Event] | str, room: int) -> Drawing:
     if wanted is None and run.outcome.failed:
         faulty = fatal or last
         if faulty is not None:
-            proofs.insert(0, Proof(run.reason, True, ((faulty.index, Mark.BREAKING),)))
+            proofs.insert(0, DrawnProof(run.reason, True, (Point(faulty.index, Mark.BREAKING),)))
             place = place if fatal is not None else total - 1
     first = max(0, min(place - room // 2, total - room))
     timeline = _timeline(events, lives, first, room)
@@ -83,7 +92,7 @@ def _timeline(events: Iterable[Event], lives: Lives, first: int, room: int) -> T
     return timeline
 
 
-def _documents(proofs: Sequence[Proof]) -> Iterator[dict[str, object]]:
+def _documents(proofs: Sequence[DrawnProof]) -> Iterator[dict[str, object]]:
     for proof in proofs:
-        at = [[index, mark.value] for index, mark in proof.at]
+        at = [[point.index, point.mark.value, point.line] for point in proof.at]
         yield {"words": proof.shown, "broken": proof.broken, "at": at}

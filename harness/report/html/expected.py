@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from harness.order import CheckResult
+from harness.order.result import CheckResult, Status
 from harness.scenario.model import (
     AnyOrder,
     Expectation,
@@ -21,21 +20,14 @@ from harness.scenario.model import (
     Sequence,
 )
 
-__all__ = ["MAX_LINES", "ExpectedLine", "LineState", "expected_lines"]
+__all__ = ["MAX_LINES", "ExpectedLine", "expected_lines"]
 
 MAX_LINES: Final = 1_000
 """Lines of a scenario file that are shown."""
-
-
-class LineState(enum.Enum):
-    """What became of a line."""
-
-    KEPT = "kept"
-    BROKEN = "broken"
-    AWAITED = "also waited for"
-    NOT_JUDGED = "not judged"
-    PLAIN = ""
-    """It says nothing that is judged by itself."""
+_WORSE: Final = (
+    *(Status.CAME, Status.MISPLACED, Status.NOT_FOUND, Status.NOT_JUDGED, Status.HELD, Status.NOT_REACHED),
+)
+"""Of one line that is judged twice the first of these counts."""
 
 
 @dataclass
@@ -44,10 +36,11 @@ class ExpectedLine:
 
     number: int
     text: str
-    state: LineState = LineState.PLAIN
+    status: Status | None = None
+    """What became of the promise that it is; None: it is none by itself."""
     why: str = ""
     events: tuple[int, ...] = ()
-    """Indices of the events that stood for it."""
+    """Indices of the events that stood for it, came nearest to it or are forbidden by it."""
 
 
 def expected_lines(check: CheckResult, text: str) -> list[ExpectedLine]:
@@ -55,43 +48,50 @@ def expected_lines(check: CheckResult, text: str) -> list[ExpectedLine]:
 
     :param text: of the scenario file; what it lacks has no text.
     """
-    states: dict[int, ExpectedLine] = {}
-
-    def say(number: int, state: LineState, why: str = "") -> None:
-        line = states.setdefault(number, ExpectedLine(number, ""))
-        line.state = state
-        line.why = line.why or why
-
+    lines = _Lines()
     blocks: dict[int, Expectation] = {}
-    for unobserved in check.unobserved:
-        if unobserved.expectation is not None:
-            blocks[unobserved.expectation.line] = unobserved.expectation
     for witness in check.witnesses:
         blocks[witness.expectation.line] = witness.expectation
         for match in witness.matches:
-            say(match.pattern.line, LineState.KEPT)
-            states[match.pattern.line].events += (match.index,)
+            lines.say(match.pattern.line, Status.HELD, index=match.index)
     for unobserved in check.unobserved:
+        if unobserved.expectation is not None:
+            blocks[unobserved.expectation.line] = unobserved.expectation
         if unobserved.line is not None:
-            say(unobserved.line, LineState.NOT_JUDGED, f"{unobserved.what}: {unobserved.why}")
+            lines.say(unobserved.line, Status.NOT_JUDGED, f"{unobserved.what}: {unobserved.why}")
     for unjudged in check.unjudged:
         if unjudged.expectation is not None:
             blocks[unjudged.expectation.line] = unjudged.expectation
             for number in _numbers((unjudged.expectation,)):
-                say(number, LineState.NOT_JUDGED, unjudged.reason)
+                lines.say(number, Status.NOT_JUDGED, unjudged.reason)
     for failure in check.failures:
         if failure.expectation is not None:
             blocks[failure.expectation.line] = failure.expectation
-        for awaited in failure.awaited:
-            say(awaited.line, LineState.AWAITED)
-        if failure.place is not None:
-            say(failure.place.line, LineState.BROKEN)
+        if failure.explanation is not None:
+            for promise in failure.explanation.promises:
+                lines.say(promise.line, promise.status, promise.why, index=promise.index)
+        elif failure.place is not None:
+            lines.say(failure.place.line, Status.NOT_FOUND)
+    numbers = sorted(set(_whole(blocks.values())) | lines.of.keys())[:MAX_LINES]
+    found = [lines.of.get(number) or ExpectedLine(number, "") for number in numbers]
     rows = text.splitlines()
-    numbers = sorted(set(_whole(blocks.values())) | states.keys())[:MAX_LINES]
-    found = [states.get(number) or ExpectedLine(number, "") for number in numbers]
     for line in found:
         line.text = rows[line.number - 1] if 0 < line.number <= len(rows) else ""
     return found
+
+
+class _Lines:
+    """What was said of each line; of two promises on one line the one in the worse state."""
+
+    def __init__(self) -> None:
+        self.of: dict[int, ExpectedLine] = {}
+
+    def say(self, number: int, status: Status, why: str = "", *, index: int | None = None) -> None:
+        line = self.of.setdefault(number, ExpectedLine(number, ""))
+        if line.status is None or _WORSE.index(status) < _WORSE.index(line.status):
+            line.status, line.why, line.events = status, why, ()
+        if status is line.status and index is not None and index not in line.events:
+            line.events += (index,)
 
 
 def _whole(blocks: Iterable[Expectation]) -> Iterator[int]:

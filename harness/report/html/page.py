@@ -97,11 +97,18 @@ def _add_bar(body: Element) -> None:
 def _add_first(main: Element, run: ReportedRun, drawing: Drawing) -> None:
     """What went wrong first, and the line that shows it."""
     section = add(main, "section", class_="first", aria_label="What went wrong first")
-    add(section, "p", f"{run.title}: {run.reason}", class_="reason")
+    first = next((proof.words for proof in drawing.proofs if proof.broken), run.reason)
+    said = add(section, "p", class_="reason")
+    if drawing.callback:
+        add(said, "code", drawing.callback).tail = ": "
+    add(said, "span", first)
+    for rule in run.broken_rules[:1]:
+        add(section, "p", rule.message, class_="rule")
     if drawing.faulty is not None:
         line = add(section, "p", class_="faulty")
         add(line, "span", f"event {drawing.faulty.index}", class_="badge broken-promise").tail = " "
         add(line, "code", drawing.faulty.line or event_words(drawing.faulty))
+    add(section, "p", f"in {run.title}", class_="facts")
 
 
 def _asset(*names: str) -> str:

@@ -10,17 +10,27 @@ from harness.report.html.elements import shown_text
 from harness.report.html.reportedrun import ReportedRun
 from harness.witness import Agreement
 
-__all__ = ["Proof", "proofs_of"]
+__all__ = ["DrawnProof", "Point", "proofs_of"]
 
 
 @dataclass(frozen=True)
-class Proof:
+class Point:
+    """An event of a proof."""
+
+    index: int
+    mark: Mark
+    line: int | None = None
+    """The line of the scenario to which it is that; None of a rule."""
+
+
+@dataclass(frozen=True)
+class DrawnProof:
     """A promise, and the events that keep or break it."""
 
     words: str
     broken: bool
-    at: tuple[tuple[int, Mark], ...]
-    """Index of each event, and what it is to the promise; in the order of the trace."""
+    at: tuple[Point, ...]
+    """In the order of the trace."""
     failure: Failure | None = None
     """Of which it is the proof."""
 
@@ -33,13 +43,13 @@ class Proof:
     def place(self) -> int | None:
         """The event to look at first."""
         for mark in (Mark.BREAKING, Mark.NEAREST):
-            for index, found in self.at:
-                if found is mark:
-                    return index
-        return self.at[-1][0] if self.at else None
+            for point in self.at:
+                if point.mark is mark:
+                    return point.index
+        return self.at[-1].index if self.at else None
 
 
-def proofs_of(run: ReportedRun) -> list[Proof]:
+def proofs_of(run: ReportedRun) -> list[DrawnProof]:
     """The broken promises, lines that do not agree with their calls first; after them what was kept."""
     kept = [] if run.check is None else [_kept(witness) for witness in run.check.witnesses if witness.matches]
     broken = [] if run.agreement is None else list(_disagreements(run.agreement))
@@ -48,18 +58,24 @@ def proofs_of(run: ReportedRun) -> list[Proof]:
     return [*broken, *kept]
 
 
-def _disagreements(agreement: Agreement) -> Iterator[Proof]:
+def _disagreements(agreement: Agreement) -> Iterator[DrawnProof]:
     for finding in agreement.findings:
-        at = tuple((index, Mark.BREAKING) for index in (finding.printed, finding.called) if index is not None)
-        yield Proof(str(finding), True, at)
+        seen = (finding.printed, finding.called)
+        at = tuple(Point(index, Mark.BREAKING) for index in seen if index is not None)
+        yield DrawnProof(str(finding), True, at)
 
 
-def _failures(check: CheckResult) -> Iterator[Proof]:
+def _failures(check: CheckResult) -> Iterator[DrawnProof]:
     for failure in check.failures:
-        at = tuple((row.event.index, row.mark) for row in failure.rows if row.mark is not None)
-        yield Proof(failure.reason, True, at, failure)
+        points = {row.event.index: Point(row.event.index, row.mark) for row in failure.rows if row.mark}
+        words = failure.reason
+        if failure.explanation is not None:
+            words = failure.explanation.contradiction
+            for row in failure.explanation.rows:
+                points[row.event.index] = Point(row.event.index, row.mark, row.line)
+        yield DrawnProof(words, True, tuple(points[index] for index in sorted(points)), failure)
 
 
-def _kept(witness: Witness) -> Proof:
-    at = tuple((match.index, Mark.CLAIMED) for match in witness.matches)
-    return Proof(f"line {witness.expectation.line}: kept", False, at)
+def _kept(witness: Witness) -> DrawnProof:
+    at = tuple(Point(match.index, Mark.CLAIMED, match.pattern.line) for match in witness.matches)
+    return DrawnProof(f"line {witness.expectation.line}: kept", False, at)

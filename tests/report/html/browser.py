@@ -15,7 +15,7 @@ from typing import Any
 __all__ = ["Browser", "Page", "started"]
 
 _PATIENCE = 60
-"""Seconds after which a browser that says nothing is killed."""
+"""Seconds for what a page is waited for, and for the browser to end."""
 
 
 class Browser:
@@ -93,18 +93,27 @@ class Page:
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         self.call("Page.navigate", url=path.resolve().as_uri() + fragment)
         self._browser.wait("Page.loadEventFired", self._session)
-        self.run(
-            """new Promise((done) => {
-              const look = () => (document.documentElement.dataset.ready ? done(true) : setTimeout(look, 5));
-              look();
-            })"""
-        )
+        self.until("document.documentElement.dataset.ready")
 
     def run(self, script: str) -> Any:
         """The value of an expression; of a promise that which it comes to."""
         told = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
+
+    def until(self, condition: str) -> None:
+        """Wait until an expression is true, looked at in every turn of the page's own loop."""
+        self.run(
+            f"""new Promise((done, fail) => {{
+              const limit = setTimeout(() => fail(new Error("it never came true")), {_PATIENCE * 1000});
+              const look = () => {{
+                if (!({condition})) return setTimeout(look, 0);
+                clearTimeout(limit);
+                return done(true);
+              }};
+              look();
+            }})"""
+        )
 
     def press(self, key: str) -> None:
         """A key, by its name in DOM."""

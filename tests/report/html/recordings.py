@@ -59,14 +59,17 @@ def life(pid: int, *, exits: bool = True) -> list[str]:
     """The lines of one process; ``exits``: its thread is reported to end."""
     tid, by = pid + 4, "by=100.104"
     lines = [
-        f"PPID(100) created PID({pid}) {{seq=# t=1000 cpu=0 {by}}}",
-        f"TID({tid}) was created in PID({pid}) by PID(100) {{seq=# t=2000 cpu=0 {by}}}",
-        f"PID({pid}) loaded a/an \\Windows\\a.exe at 0x0000000000400000"
+        f"OnProcess PPID(100) created PID({pid}) {{seq=# t=1000 cpu=0 {by}}}",
+        f"OnThread TID({tid}) was created in PID({pid}) by PID(100) {{seq=# t=2000 cpu=0 {by}}}",
+        f"OnImage PID({pid}) loaded a/an \\Windows\\a.exe at 0x0000000000400000"
         f" {{seq=# t=3000 cpu=1 by={pid}.{tid} size=0x1000}}",
-        *([f"TID({tid}) in PID({pid}) was terminated {{seq=# t=4000 cpu=1 by={pid}.{tid}}}"] * exits),
-        f"PID({pid}) was terminated {{seq=# t=5000 cpu=1 by={pid}.{tid}}}",
+        *(
+            [f"OnThread TID({tid}) in PID({pid}) was terminated {{seq=# t=4000 cpu=1 by={pid}.{tid}}}"]
+            * exits
+        ),
+        f"OnProcess PID({pid}) was terminated {{seq=# t=5000 cpu=1 by={pid}.{tid}}}",
     ]
-    return [f"[procnotify] On {line}" for line in lines]
+    return [f"[procnotify] {line}" for line in lines]
 
 
 def numbered(lines: Iterable[str]) -> list[str]:

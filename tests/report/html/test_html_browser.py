@@ -72,13 +72,14 @@ def test_what_broke_is_in_view_and_the_next_is_a_key_away(
     assert page.run("document.querySelector('.where').textContent") == "1 of 4"
     for place in ("2 of 4", "3 of 4"):
         page.press("n")
-        page.run("new Promise((done) => setTimeout(done, 100))")
-        assert page.run("document.querySelector('.where').textContent") == place
+        page.until(f"document.querySelector('.where').textContent === {place!r}")
     assert page.run("document.getElementById('run-2').querySelector('details').open")
     assert page.run(IN_VIEW.format(selector="#run-2 h2"))
-    assert page.run("document.activeElement.textContent").startswith("threads_exit_before_process")
+    assert page.run("document.activeElement.textContent").startswith(
+        "When a process ends, every thread seen created in it has ended; but process 200 ends"
+    )
     page.press("p")
-    assert page.run("document.querySelector('.where').textContent") == "2 of 4"
+    page.until("document.querySelector('.where').textContent === '2 of 4'")
     assert page.run("document.documentElement.scrollWidth") <= size["width"]
 
 
@@ -110,7 +111,7 @@ def test_the_timeline_answers_the_hand_and_the_keys(page: Page, tmp_path: Path) 
     assert BAD[2] in page.run("document.querySelector('.tip').textContent")
     # The table has the same, and filters it.
     page.run("document.querySelector('.all-events summary').click()")
-    page.run("new Promise((done) => setTimeout(done, 50))")
+    page.until("document.querySelector('.all-events table')")
     table = "document.querySelector('.all-events table')"
     assert page.run(f"{table}.getAttribute('aria-rowcount')") == str(len(BAD) + 1)
     assert 20 < page.run(f"{table}.rows.length") < 60
@@ -161,7 +162,7 @@ def test_hostile_names_stay_text(page: Page, tmp_path: Path) -> None:
     run = ReportedRun(**{**vars(reported(tmp_path, BAD)), "reason": " ".join(HOSTILE[:5]), "notes": HOSTILE})
     page.open(written(tmp_path, page_of([run], events)), **PHONE)
     page.run("document.querySelector('.all-events').open = true")
-    page.run("new Promise((done) => setTimeout(done, 50))")
+    page.until("document.querySelector('.all-events table')")
     assert page.run("document.querySelectorAll('.all-events tbody tr').length") == len(events)
     assert page.run("document.scripts.length") == 2
     assert page.run("document.querySelectorAll('img, svg, iframe, b, object, link').length") == 0
@@ -171,25 +172,52 @@ def test_hostile_names_stay_text(page: Page, tmp_path: Path) -> None:
     assert shown[11] == "\\u202egpj.exe"
 
 
+TENFOLD = """(async () => {
+  const figure = figures.get('1');
+  const columns = await unpack(figure.figure.querySelector("script").textContent);
+  const [events, lanes] = [columns.kind.length, columns.lanes.name.length];
+  const ten = (values, further = (value) => value) =>
+    Array.from({ length: 10 }, (_, turn) => values.map((value) => further(value, turn))).flat();
+  const tid = sums(columns.tid);
+  Object.assign(columns, {
+    index: ten(columns.index, () => 1), kind: ten(columns.kind),
+    label: ten(columns.label), cpu: ten(columns.cpu),
+    time: ten(columns.time), tid: ten(tid).map((id, at, all) => id - (at ? all[at - 1] : 0)),
+    lane: ten(columns.lane, (lane, turn) => lane + turn * lanes),
+  });
+  columns.lines.of = ten(columns.lines.of);
+  const later = (at, turn) => (at < 0 ? at : at + turn * events);
+  const { name, depth, from, to } = columns.lanes;
+  columns.lanes = { name: ten(name), depth: ten(depth), from: ten(from, later), to: ten(to, later) };
+  figure.events = new Events(columns);
+  figure.events.marks = new Map();
+  figure.line.viewport.replaceChildren();
+  const line = new Timeline(figure.line.viewport, figure.events, () => {});
+  line.resize();
+  let marks = 0;
+  const { fillRect } = line.pen;
+  line.pen.fillRect = function (...where) { marks += 1; return fillRect.apply(this, where); };
+  const found = [];
+  for (const chosen of [null, new Set([0]), new Set([1, lanes + 1])]) {
+    line.choose(chosen);
+    for (const scale of [0, 1, 30]) {
+      line.scale = scale;
+      line.clamp();
+      marks = 0;
+      paint(line);
+      found.push(marks);
+    }
+  }
+  return [line.events.length, line.lanes.positions.length, found];
+})()"""
+"""A timeline of ten times the events of the page's, each ten times with lanes of its own; how many there are,
+how many lanes, and how many rectangles are drawn at several scales."""
+
+
 def test_a_hundred_thousand_events_are_drawn_a_mark_a_pixel(page: Page, tmp_path: Path) -> None:
-    events = list(islice(generated(100_000), 100_000))
+    events = list(islice(generated(10_000), 10_000))
     page.open(written(tmp_path, page_of([reported(tmp_path, GOOD)], events)), **DESKTOP)
-    drawn = page.run(
-        """(() => {
-          const line = figures.get('1').line;
-          let marks = 0;
-          const { fillRect } = line.pen;
-          line.pen.fillRect = function (...where) { marks += 1; return fillRect.apply(this, where); };
-          const found = [];
-          for (const scale of [0, 1, 30]) {
-            line.scale = scale;
-            line.clamp();
-            marks = 0;
-            paint(line);
-            found.push(marks);
-          }
-          return found;
-        })()"""
-    )
-    # Some lanes are in view, each at most a few marks a pixel.
-    assert all(5 < marks < 20 * DESKTOP["width"] for marks in drawn)
+    number, lanes, drawn = page.run(TENFOLD)
+    assert (number, lanes) == (100_000, 10 * 1001)
+    # A dozen of lanes is in view, each with at most a few marks a pixel; not all events.
+    assert all(5 < marks < 15 * DESKTOP["width"] for marks in drawn)

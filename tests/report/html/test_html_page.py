@@ -106,8 +106,9 @@ def test_what_broke_stands_first(tmp_path: Path) -> None:
     page = Parsed(page_of([reported(tmp_path, GOOD), reported(tmp_path, BAD, seed=2)], events_of(BAD)))
     lines = [line for text in page.text[1:] if (line := text.strip())]
     begin = lines.index("1 broken promise, 1 passed")
-    assert lines[begin + 1].startswith("life (seed 2): threads_exit_before_process: process 200 ends")
-    assert lines[begin + 2 : begin + 4] == ["event 3", BAD[3]]
+    assert lines[begin + 1 : begin + 3] == ["OnProcess", ":"]
+    assert "process 200 ends while its thread 204 lives" in lines[begin + 3]
+    assert lines[begin + 4 : begin + 7] == ["event 3", BAD[3], "in life (seed 2)"]
     titles = [attributes["class"] for attributes in page.all("article")]
     assert titles == ["run broken-promise", "run passed"]
     assert [attributes.get("open") for attributes in page.all("details")[1:]] == ["open", None]
@@ -132,12 +133,16 @@ def test_the_order_stands_beside_what_happened(tmp_path: Path) -> None:
     page = page_of([reported(tmp_path, BAD)], events_of(BAD))
     rows = re.findall(r'<tr class="([a-z-]+)"><th scope="row">(\d+)</th>', page)
     assert {int(number): state for state, number in rows} == {
-        **dict.fromkeys((6, 7, 8, 9, 11), "plain"),
+        6: "plain",
+        **dict.fromkeys((7, 8, 9), "held"),
         10: "broken",  # the thread's exit never came
+        11: "not-reached",
     }
     (drawn,) = payloads(page)
     assert drawn["proofs"][0]["broken"]
-    assert [3, "breaking"] in drawn["proofs"][0]["at"]
+    assert [3, "breaking", None] in drawn["proofs"][0]["at"]
+    assert "no event of that kind came at all" in drawn["proofs"][1]["words"]
+    assert [2, "claimed", 9] in drawn["proofs"][1]["at"]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -228,7 +233,9 @@ def test_a_timeline_without_room_for_all_shows_where_it_broke(
     page = html_page([run, run], recorded=lambda run: events, text_of=lambda path: "")
     (drawn,) = payloads(page)
     assert drawn["index"][0] == 50 and len(drawn["index"]) == 40
-    assert drawn["proofs"] == [{"words": "the target bugchecked", "broken": True, "at": [[70, "breaking"]]}]
+    assert drawn["proofs"] == [
+        {"words": "the target bugchecked", "broken": True, "at": [[70, "breaking", None]]}
+    ]
     assert "The timeline has 40 of 100 events." in page
     assert f"No timeline: those of a page have {MAX_EVENTS} events at most." in page
 

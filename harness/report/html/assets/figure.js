@@ -24,7 +24,7 @@ class Figure {
     events.marks = new Map();
     for (const proof of events.proofs) {
       proof.points = proof.at
-        .map(([index, mark]) => ({ at: events.positionOf(index), index, mark }))
+        .map(([index, mark, line]) => ({ at: events.positionOf(index), index, mark, line }))
         .filter(({ at, index }) => events.index[at] === index);
       const first = proof.points.find(({ mark }) => mark === "breaking") ?? proof.points.find(({ mark }) => mark === "nearest");
       proof.place = (first ?? proof.points[proof.points.length - 1])?.at ?? null;

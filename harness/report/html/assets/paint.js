@@ -122,7 +122,7 @@ const MARK_COLOUR = { claimed: "kept", nearest: "near", earlier: "earlier", brea
 function paintProof(line) {
   const { pen, proof, lanes, events, colours: colour } = line;
   if (!proof) return;
-  const points = proof.points.map(({ at, mark }) => ({ at, mark, x: (line.x[at] - line.left) * line.scale, y: lanes.middleOf(events.lane[at]) }));
+  const points = proof.points.map(({ at, mark, line: written }) => ({ at, mark, written, x: (line.x[at] - line.left) * line.scale, y: lanes.middleOf(events.lane[at]) }));
   for (const { mark, x } of points) {
     if (mark !== "breaking") continue;
     pen.fillStyle = colour.broken;
@@ -143,7 +143,7 @@ function paintProof(line) {
   }
   pen.font = FONT;
   let free = -Infinity;
-  for (const { at, mark, x, y } of seen) {
+  for (const { at, mark, written, x, y } of seen) {
     if (x < -20 || x > line.width + 20) continue;
     pen.fillStyle = colour[MARK_COLOUR[mark]];
     pen.beginPath();
@@ -154,7 +154,7 @@ function paintProof(line) {
     if (mark !== "claimed") pen.fillText(SIGNS[mark], x, y + 0.5);
     pen.textAlign = "left";
     if (mark === "claimed" && x < free) continue;
-    const words = mark === "claimed" ? events.kindOf(at) : `${events.kindOf(at)} ${WORDS[mark]}`;
+    const words = `${events.kindOf(at)}${mark === "claimed" ? "" : ` ${WORDS[mark]}`}${written ? `, line ${written}` : ""}`;
     free = x + paintWords(line, words, x, y - 17, colour[MARK_COLOUR[mark]]);
   }
 }

@@ -45,7 +45,7 @@ def test_check_writes_what_it_found(scenario: Path) -> None:
     code, _ = invoke("check", "t.jsonl", scenario, "--html", "new/report.html")
     assert code == 1
     page = Path("new/report.html").read_text(encoding="utf-8")
-    assert "1 broken promise" in page
+    assert "Broken promise: 1 of 1 run" in page
     assert "one.yaml:8: not found: process_exit {pid: $p}" in page
     assert "born &lt;b&gt;" in page
 
@@ -54,7 +54,7 @@ def test_check_writes_also_what_held(scenario: Path) -> None:
     write_trace(Path("t.jsonl"), [BORN, ProcessExit(index=1, pid=8, line="gone")])
     code, _ = invoke("check", "t.jsonl", scenario, "--html", "report.html")
     assert code == 0
-    assert "<h1>1 passed</h1>" in Path("report.html").read_text(encoding="utf-8")
+    assert "<h1>Passed: 1 of 1 run</h1>" in Path("report.html").read_text(encoding="utf-8")
 
 
 def test_a_report_that_cannot_be_written_is_said_before_anything_runs(scenario: Path) -> None:

@@ -7,9 +7,10 @@ from typing import Final
 from xml.etree.ElementTree import Element
 
 from harness.order.result import Failure, Mark, Row, Status
-from harness.report.explanation import broken_rules_text, event_words, failure_lines
+from harness.report.explanation import broken_rules_text, failure_lines
 from harness.report.html.drawing import Drawing
 from harness.report.html.elements import add
+from harness.report.html.eventline import line_of
 from harness.report.html.expected import ExpectedLine
 from harness.report.html.proofs import DrawnProof
 from harness.report.html.reportedrun import ReportedRun
@@ -70,7 +71,8 @@ def add_run(
 
 
 def _add_reason(parent: Element, run: ReportedRun, broken: Sequence[DrawnProof]) -> None:
-    if run.reason and (not broken or broken[0].words != run.reason):
+    # It is that of the first broken promise, which is told below, unless something else outweighs it.
+    if run.reason and all(run.reason not in (proof.words, proof.reason) for proof in broken):
         add(parent, "p", run.reason, class_="reason")
     text = broken_rules_text(run.broken_rules, run.reason)
     for line in text.splitlines():
@@ -193,7 +195,7 @@ def _add_rows(parent: Element, rows: Sequence[Row]) -> None:
         line = add(body, "tr", class_="unmarked" if row.mark is None else row.mark.value)
         _add_event_button(add(line, "th", scope="row"), event.index)
         add(line, "td", "" if row.mark is None else MARK_WORDS[row.mark], class_="mark")
-        add(add(line, "td"), "code", event.line or event_words(event))
+        add(add(line, "td"), "code", line_of(event))
 
 
 def _add_besides(parent: Element, run: ReportedRun) -> None:

@@ -65,7 +65,7 @@ def draw(run: ReportedRun, events: Iterable[Event] | str, room: int) -> Drawing:
         lives.take(event)
         if event.index == wanted:
             faulty, place = event, total
-        if fatal is None and isinstance(event, Bugcheck | Stop):
+        if isinstance(event, Bugcheck | Stop) and not isinstance(fatal, Bugcheck):
             fatal = event
             place = total if wanted is None else place
         last = event

@@ -11,10 +11,10 @@ from typing import Final, TypeAlias
 from xml.etree.ElementTree import Element
 
 from harness.events import Event
-from harness.report.explanation import event_words
 from harness.report.html.article import add_run
 from harness.report.html.drawing import Drawing, draw
 from harness.report.html.elements import add, html_of
+from harness.report.html.eventline import line_of
 from harness.report.html.expected import expected_lines
 from harness.report.html.reportedrun import ReportedRun
 from harness.report.html.selection import MAX_EVENTS, choose
@@ -107,7 +107,7 @@ def _add_first(main: Element, run: ReportedRun, drawing: Drawing) -> None:
     if drawing.faulty is not None:
         line = add(section, "p", class_="faulty")
         add(line, "span", f"event {drawing.faulty.index}", class_="badge broken-promise").tail = " "
-        add(line, "code", drawing.faulty.line or event_words(drawing.faulty))
+        add(line, "code", line_of(drawing.faulty))
     add(section, "p", f"in {run.title}", class_="facts")
 
 

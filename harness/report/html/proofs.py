@@ -35,6 +35,11 @@ class DrawnProof:
     """Of which it is the proof."""
 
     @property
+    def reason(self) -> str:
+        """What broke, as the run's reason has it."""
+        return self.words if self.failure is None else self.failure.reason
+
+    @property
     def shown(self) -> str:
         """The words as the page shows them."""
         return shown_text(self.words)

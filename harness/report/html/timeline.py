@@ -15,9 +15,9 @@ from harness.events import (
     ThreadExit,
     kind_of,
 )
-from harness.report.explanation import event_words
 from harness.report.html.columns import LineColumns, indexed, steps
 from harness.report.html.elements import shown_text
+from harness.report.html.eventline import line_of
 from harness.report.showing.words import process_name
 from harness.trace.lives import Life, Lives, file_name
 
@@ -59,7 +59,7 @@ class Timeline:
         self._times.append(event.time)
         self._processors.append(-1 if event.cpu is None else event.cpu)
         self._labels.append(shown_text(_label(event)[:_LABEL]))
-        self._lines.take(shown_text(event.line or event_words(event)))
+        self._lines.take(shown_text(line_of(event)))
 
     def document(self) -> dict[str, object]:
         """The columns; ``lanes`` in the order of a tree, of the processes that an event here is about."""

@@ -17,10 +17,14 @@ _HEADINGS: Final = ("scenario", "result", "runs", "passed", "seconds", "events",
 
 
 def headline(runs: Sequence[ReportedRun]) -> str:
-    """``1 broken promise, 10 passed``; what failed stands first."""
+    """``Broken promise: 1 of 11 runs, 10 passed``; what failed stands first."""
     kinds = sorted(Outcome, key=lambda kind: not kind.failed)
-    counts = [(sum(run.outcome is kind for run in runs), kind) for kind in kinds]
-    return ", ".join(f"{number} {kind.words}" for number, kind in counts if number) or "nothing ran"
+    counts = [(kind.words, number) for kind in kinds if (number := sum(run.outcome is kind for run in runs))]
+    if not counts:
+        return "nothing ran"
+    (words, number), *others = counts
+    first = f"{words.capitalize()}: {number} of {_count(len(runs), 'run')}"
+    return ", ".join([first, *(f"{number} {words}" for words, number in others)])
 
 
 def add_table(

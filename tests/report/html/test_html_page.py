@@ -105,7 +105,7 @@ def test_nothing_may_be_loaded(tmp_path: Path) -> None:
 def test_what_broke_stands_first(tmp_path: Path) -> None:
     page = Parsed(page_of([reported(tmp_path, GOOD), reported(tmp_path, BAD, seed=2)], events_of(BAD)))
     lines = [line for text in page.text[1:] if (line := text.strip())]
-    begin = lines.index("1 broken promise, 1 passed")
+    begin = lines.index("Broken promise: 1 of 2 runs, 1 passed")
     assert lines[begin + 1 : begin + 3] == ["OnProcess", ":"]
     assert "process 200 ends while its thread 204 lives" in lines[begin + 3]
     assert lines[begin + 4 : begin + 7] == ["event 3", BAD[3], "in life (seed 2)"]
@@ -197,7 +197,7 @@ def test_of_many_runs_those_that_failed_are_shown_and_the_first_that_passed(tmp_
     runs = [ReportedRun(**{**vars(bad if seed % 50 == 7 else good), "seed": seed}) for seed in range(10_000)]
     text = page_of(runs, events_of(BAD))
     page = Parsed(text)
-    assert "200 broken promise, 9800 passed" in page.text
+    assert "Broken promise: 200 of 10000 runs, 9800 passed" in page.text
     assert len(page.all("article")) == len(page.all("figure")) == MAX_TIMELINES
     assert len(page.all("a")) - 1 == MAX_TIMELINES
     assert len(text) < 3_000_000

@@ -142,7 +142,8 @@ function paintProof(line) {
     pen.stroke();
   }
   pen.font = FONT;
-  let free = -Infinity;
+  const taken = [];
+  seen.sort((one, other) => (other.mark === "breaking") - (one.mark === "breaking"));
   for (const { at, mark, written, x, y } of seen) {
     if (x < -20 || x > line.width + 20) continue;
     pen.fillStyle = colour[MARK_COLOUR[mark]];
@@ -153,24 +154,26 @@ function paintProof(line) {
     pen.textAlign = "center";
     if (mark !== "claimed") pen.fillText(SIGNS[mark], x, y + 0.5);
     pen.textAlign = "left";
-    if (mark === "claimed" && x < free) continue;
     const words = `${events.kindOf(at)}${mark === "claimed" ? "" : ` ${WORDS[mark]}`}${written ? `, line ${written}` : ""}`;
-    free = x + paintWords(line, words, x, y - 17, colour[MARK_COLOUR[mark]]);
+    paintWords(line, words, x, [y - 17, y + 18], taken, colour[MARK_COLOUR[mark]]);
   }
 }
 
-// Words on a ground of their own, beside a mark and within the canvas; their width.
-function paintWords(line, words, x, y, colour) {
+// Words on a ground of their own, above or below a mark and within the canvas, where there is room for them.
+function paintWords(line, words, x, heights, taken, colour) {
   const { pen } = line;
   const size = pen.measureText(words).width;
   const from = Math.min(Math.max(x - size / 2, 4), Math.max(line.width - size - 8, 4));
+  const y = heights.find((height) => taken.every((other) =>
+    Math.abs(other.y - height) > 14 || other.from > from + size + 6 || other.to < from - 6));
+  if (y === undefined) return;
+  taken.push({ from, to: from + size, y });
   pen.fillStyle = line.colours.ground;
   pen.globalAlpha = 0.92;
   pen.fillRect(from - 3, y - 7, size + 6, 14);
   pen.globalAlpha = 1;
   pen.fillStyle = colour;
   pen.fillText(words, from, y + 0.5);
-  return size;
 }
 
 function paintRing(line, at, colour) {

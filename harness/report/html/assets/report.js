@@ -21,11 +21,15 @@ async function openRun(article) {
   return figure;
 }
 
-async function jump(step) {
+// To the next broken promise (1), the one before (-1), or the first of another run.
+async function jump(step, byRun = false) {
   const places = broken.filter(({ article }) => !article.hidden);
   if (!places.length) return;
   const before = places.indexOf(broken[turn]);
-  const place = places[(before + step + places.length) % places.length];
+  const turnBy = (from) => (from + step + places.length) % places.length;
+  let next = turnBy(before);
+  if (byRun) for (let left = places.length; left && places[next].proof; left--) next = turnBy(next);
+  const place = places[next];
   turn = broken.indexOf(place);
   for (const part of document.querySelectorAll(".current")) part.classList.remove("current");
   place.part.classList.add("current");
@@ -78,6 +82,8 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select")) return;
   if (event.key === "n") jump(1);
   else if (event.key === "p") jump(-1);
+  else if (event.key === "N") jump(1, true);
+  else if (event.key === "P") jump(-1, true);
   else if (event.key === "/") {
     words.focus();
     event.preventDefault();

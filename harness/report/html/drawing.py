@@ -9,7 +9,7 @@ from harness.events import Bugcheck, Event, Stop
 from harness.order.callbackname import callback_of
 from harness.order.result import Mark
 from harness.report.html.columns import packed
-from harness.report.html.proofs import DrawnProof, Point, proofs_of
+from harness.report.html.proofs import DrawnProof, ProofEvent, proofs_of
 from harness.report.html.reportedrun import ReportedRun
 from harness.report.html.selection import MAX_EVENTS
 from harness.report.html.timeline import Timeline
@@ -73,7 +73,7 @@ def draw(run: ReportedRun, events: Iterable[Event] | str, room: int) -> Drawing:
     if wanted is None and run.outcome.failed:
         faulty = fatal or last
         if faulty is not None:
-            proofs.insert(0, DrawnProof(run.reason, True, (Point(faulty.index, Mark.BREAKING),)))
+            proofs.insert(0, DrawnProof(run.reason, True, (ProofEvent(faulty.index, Mark.BREAKING),)))
             place = place if fatal is not None else total - 1
     first = max(0, min(place - room // 2, total - room))
     timeline = _timeline(events, lives, first, room)

@@ -10,11 +10,11 @@ from harness.report.html.elements import shown_text
 from harness.report.html.reportedrun import ReportedRun
 from harness.witness import Agreement
 
-__all__ = ["DrawnProof", "Point", "proofs_of"]
+__all__ = ["DrawnProof", "ProofEvent", "proofs_of"]
 
 
 @dataclass(frozen=True)
-class Point:
+class ProofEvent:
     """An event of a proof."""
 
     index: int
@@ -29,7 +29,7 @@ class DrawnProof:
 
     words: str
     broken: bool
-    at: tuple[Point, ...]
+    at: tuple[ProofEvent, ...]
     """In the order of the trace."""
     failure: Failure | None = None
     """Of which it is the proof."""
@@ -66,21 +66,21 @@ def proofs_of(run: ReportedRun) -> list[DrawnProof]:
 def _disagreements(agreement: Agreement) -> Iterator[DrawnProof]:
     for finding in agreement.findings:
         seen = (finding.printed, finding.called)
-        at = tuple(Point(index, Mark.BREAKING) for index in seen if index is not None)
+        at = tuple(ProofEvent(index, Mark.BREAKING) for index in seen if index is not None)
         yield DrawnProof(str(finding), True, at)
 
 
 def _failures(check: CheckResult) -> Iterator[DrawnProof]:
     for failure in check.failures:
-        points = {row.event.index: Point(row.event.index, row.mark) for row in failure.rows if row.mark}
+        points = {row.event.index: ProofEvent(row.event.index, row.mark) for row in failure.rows if row.mark}
         words = failure.reason
         if failure.explanation is not None:
             words = failure.explanation.contradiction
             for row in failure.explanation.rows:
-                points[row.event.index] = Point(row.event.index, row.mark, row.line)
+                points[row.event.index] = ProofEvent(row.event.index, row.mark, row.line)
         yield DrawnProof(words, True, tuple(points[index] for index in sorted(points)), failure)
 
 
 def _kept(witness: Witness) -> DrawnProof:
-    at = tuple(Point(match.index, Mark.CLAIMED, match.pattern.line) for match in witness.matches)
+    at = tuple(ProofEvent(match.index, Mark.CLAIMED, match.pattern.line) for match in witness.matches)
     return DrawnProof(f"line {witness.expectation.line}: kept", False, at)

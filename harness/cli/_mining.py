@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli._reading import told
 from harness.errors import UsageError
 from harness.events import WitnessName
 from harness.files import cannot_write, same_file, write_whole
@@ -93,7 +94,7 @@ def mine_traces(
     for number, path in enumerate(every, 1):
         if number % _TRACES_TOLD == 0:
             click.echo(f"procnotify: {number} of {len(every)} traces, {found.count} instances", err=True)
-        for instance in found.of(open_trace(path, grammar, key)):
+        for instance in found.of(told(open_trace(path, grammar, key))):
             events, beyond = named(instance.events, instance.pid)
             outside += beyond
             if found.count % _INSTANCES_TOLD == 0:

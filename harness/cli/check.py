@@ -22,6 +22,7 @@ from harness.cli._options import (
     witness_option,
 )
 from harness.cli._project import project_file_of
+from harness.cli._reading import told
 from harness.cli._reports import begin_report, finish_html, html_option
 from harness.errors import UsageError
 from harness.events import WitnessName
@@ -119,7 +120,7 @@ def command(
         if selection is not None:
             raise UsageError("--html is of one recording, not of its instances", hint="leave out --select")
         begin_report(html, "--html")
-    source = open_trace(through_latest(trace), lines or promised.lines, key)
+    source = told(open_trace(through_latest(trace), lines or promised.lines, key))
     if selection is not None:
         if first is not None or last is not None:
             raise UsageError("--select and --from or --to cut the trace in two ways", hint="give one of them")

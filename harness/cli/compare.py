@@ -9,6 +9,7 @@ import click
 
 from harness.callbacks import CALLBACK_KINDS
 from harness.cli._options import json_option, key_option, lines_option, print_json
+from harness.cli._reading import told
 from harness.errors import TraceError, UsageError
 from harness.events import Event
 from harness.kd.kdnet import Key
@@ -81,7 +82,7 @@ def _callbacks(path: Path, lines: Grammar | None, key: Key | None) -> list[Event
     :raises UsageError: it cannot be read, or tells of none.
     """
     try:
-        source = open_trace(through_latest(path), lines, key)
+        source = told(open_trace(through_latest(path), lines, key))
         witness = witness_of(source.header, source.footer)
         found: list[Event] = [event for event in SeenBy(source, witness) if isinstance(event, _CALLBACKS)]
     except TraceError as error:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from harness.cli._options import json_option, key_option, lines_option, print_json
+from harness.cli._reading import reading_progress
 from harness.kd.kdnet import Key
 from harness.lines import Grammar
 from harness.outcome import Outcome
@@ -21,8 +20,6 @@ from harness.trace.sources import open_trace
 __all__ = ["command"]
 
 _FILE = click.Path(path_type=Path)
-_SHOWN_EVERY = 1 << 17
-"""Events between two words on how far it is."""
 
 
 @click.command(short_help="write a recording of another tool as a trace")
@@ -54,7 +51,7 @@ def command(
       3  RECORDING cannot be read, or is damaged: what stands before that is in OUT
     """
     source = open_trace(through_latest(recording), lines, key)
-    done = convert(source, out, force=force, progress=_progress())
+    done = convert(source, out, force=force, progress=reading_progress())
     events = sum(done.counts.values())
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(done.counts.items()))
     click.echo(one_line(f"{out}: {events} events{': ' * bool(kinds)}{kinds}"), err=as_json)
@@ -77,18 +74,3 @@ def command(
             damage=done.damage,
         )
     return int(code)
-
-
-def _progress() -> Callable[[int], None] | None:
-    """How far it is, on standard error where that is a terminal."""
-    if not sys.stderr.isatty():
-        return None
-    shown = 0
-
-    def show(events: int) -> None:
-        nonlocal shown
-        if events - shown >= _SHOWN_EVERY:
-            shown = events
-            click.echo(f"{events} events", err=True)
-
-    return show

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -75,7 +76,7 @@ command.add_command(verify)
     type=click.Path(dir_okay=False, path_type=Path),
     help="The .sys to write; the .pdb goes beside it.  [default: NAME.sys in the current folder]",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Show each step.")
+@click.option("-v", "--verbose", is_flag=True, help="Show each step, which a terminal shows anyway.")
 @json_option
 def build(
     sources: tuple[Path, ...],
@@ -116,7 +117,7 @@ def build(
             includes=includes,
             defines=dict(_macro(written) for written in defines),
             integrity_check=integritycheck,
-            progress=_say if verbose else None,
+            progress=_say if verbose or sys.stderr.isatty() else None,
             warned=warnings.append,
         )
     except SourceError as refused:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from harness.cli._options import json_option, key_option, lines_option, print_json
+from harness.cli._reading import told
 from harness.errors import TraceError
 from harness.grammars import described, recorded_grammar
 from harness.grammars.understanding import LeftLine, Understanding, read_again
@@ -45,7 +46,7 @@ def command(log: Path, lines: Grammar | None, key: Key | None, as_json: bool) ->
       2  the grammar or the command line is wrong
       3  the log cannot be read, or has no line in it
     """
-    source = open_trace(through_latest(log), lines, key)
+    source = told(open_trace(through_latest(log), lines, key))
     grammar = lines or recorded_grammar(source.header.lines, source.path)
     found = Understanding(grammar)
     found.feed(read_again(source, grammar))

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from harness.cli._mining import write_file
 from harness.cli._options import json_option, key_option, lines_option, print_json, witness_option
+from harness.cli._reading import reading_progress
 from harness.errors import UsageError
 from harness.events import KINDS, WitnessName
 from harness.kd.kdnet import Key
@@ -130,7 +131,8 @@ def command(
         else:
             console.print(Text.assemble(*line), soft_wrap=True)
 
-    for event, life in choice.of(seen, lives):
+    progress = reading_progress()
+    for event, life in choice.of(seen if progress is None else progress.over(seen), lives):
         if table:
             if not tree.counts:
                 say([(HEADING, "bold")])

@@ -78,6 +78,7 @@ GIVEN = {"benchmarks": _benchmarks, "mydriver.sys": _mydriver, "scenarios": _sce
 
 _NOTE = re.compile(r"<!-- (file|edit|not run|with): (.+?) -->\s*")
 _PROGRAM = re.compile(r"(?:\S*/|\.venv\\Scripts\\)?(?:procnotify|pytest|python3?|pip|tox|py|sudo|eval) ")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x9b]")
 _VARYING = [
     (re.compile(r"\d+\\\.\d+"), r"\\d+\\.\\d+"),
     (re.compile(r"\d{8}\\-\d{6}\\-[0-9a-f]{6}"), r"\\d{8}-\\d{6}-[0-9a-f]{6}"),
@@ -159,7 +160,7 @@ def unlike(shown: str, printed: str) -> str:
 
 
 class Reader:
-    """Does what a page says, in a folder of its own."""
+    """Does what a page says, in a folder of its own; what a command says into a pipe has no control codes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -196,6 +197,8 @@ class Reader:
             f"{block.place}: exit code {self._exit_code}, which the page does not show"
         )
         done = self.run(command.words)
+        controls = _CONTROL.findall(done.stdout + done.stderr)
+        assert not controls, f"{block.place}: $ {command.words}: control codes in a pipe: {controls}"
         self._exit_code = done.returncode
         if command.shown:
             wrong = unlike(command.shown, done.stdout or done.stderr)

@@ -34,14 +34,21 @@ SNIFFED_BYTES = 64 << 10
 class TraceSource(Protocol):
     """A recording: iterate it, as often as wanted, for its events in the order that its header names."""
 
-    path: Path
-    header: Header
-    footer: Footer | None
-    """After an iteration to the end: what the recorder knew then; None: the end is not known. Before one
-    it may be there already, and need not be the truth."""
-    damage: str
-    """After an iteration: where the recording of another tool is damaged, so that it holds no events from
-    there on; empty: nowhere."""
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def header(self) -> Header: ...
+
+    @property
+    def footer(self) -> Footer | None:
+        """After an iteration to the end: what the recorder knew then; None: the end is not known. Before one
+        it may be there already, and need not be the truth."""
+
+    @property
+    def damage(self) -> str:
+        """After an iteration: where the recording of another tool is damaged, so that it holds no events from
+        there on; empty: nowhere."""
 
     def __iter__(self) -> Iterator[Event]: ...
 

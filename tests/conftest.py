@@ -9,11 +9,12 @@ is for Windows: the recorded data and pykd.
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -24,6 +25,7 @@ from this_system import under_wine
 
 from harness.debuggers.pykd.debugger import require
 from harness.errors import RigError
+from harness.report.json_document import json_document
 from harness.resources import CACHE_VARIABLE, cache_dir
 
 # How long an example takes says nothing of it: the machine may have other things to do.
@@ -36,6 +38,26 @@ for variable in ("GITHUB_ACTIONS", "TF_BUILD"):
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_document_fits_its_schema() -> Iterator[None]:
+    """Whatever a command prints in this process with ``--json`` is held to the published schema."""
+    if sys.platform == "win32":  # whose Python here has no jsonschema; the documents are the same
+        yield
+        return
+
+    def checked(command: str, **body: object) -> str:
+        from printed_documents import mistakes_in
+
+        text = json_document(command, **body)
+        assert mistakes_in(json.loads(text)) == [], text[:2000]
+        return text
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("harness.cli._options", "harness.cli.mine"):
+            patch.setattr(f"{module}.json_document", checked)
+        yield
 
 
 def demanded(what: str) -> bool:

@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Final
 
+from harness.schemas.documents import documents_schema
 from harness.schemas.grammar import grammar_schema
 from harness.schemas.machine import machine_schema
 from harness.schemas.project import project_schema
@@ -21,8 +22,8 @@ __all__ = ["PUBLISHED", "SCHEMAS", "schema_file", "schema_text"]
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 SCHEMAS: Final = {"scenario": scenario_schema, "lines": grammar_schema, "machine": machine_schema}
 """The first key of a kind of file → what makes its schema."""
-PUBLISHED: Final = {**SCHEMAS, "project": project_schema}
-"""The same with what is no YAML file: a project's file."""
+PUBLISHED: Final = {**SCHEMAS, "project": project_schema, "documents": documents_schema}
+"""The same with what is no YAML file: a project's file, and what commands print with ``--json``."""
 
 
 def schema_file(kind: str) -> Path:

@@ -59,6 +59,10 @@ def test_an_example_says_what_the_page_says(words: str, text: str, tmp_path: Pat
     )
     found = json.loads(done.stdout)
     assert done.stdout.isascii()
+    if sys.platform != "win32":  # whose Python here has no jsonschema
+        from printed_documents import mistakes_in
+
+        assert mistakes_in(found) == []
     assert shape(found) == shape(shown), done.stderr
     assert done.returncode == found["exit_code"] == shown["exit_code"]
     assert (found["format"], found["command"]) == (JSON_FORMAT, shown["command"])

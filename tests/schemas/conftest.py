@@ -5,4 +5,4 @@ from __future__ import annotations
 import sys
 
 if sys.platform == "win32":
-    collect_ignore = ["test_schemas.py"]
+    collect_ignore = ["test_schemas.py", "test_documents.py"]

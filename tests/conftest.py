@@ -1,9 +1,9 @@
 """Fixtures for what lies outside the project: recorded data and Wine.
 
 ``PROCNOTIFY_REQUIRE`` names what may not be missing (``shared_data``, ``wine``, ``pykd``, ``ntoseye``,
-``libvirt``, ``cluster``, ``columns``, a program of another package: ``qemu-ga``, ``sshd``, ``osslsigncode``;
-or ``all``): a skip for that reason becomes a failure. ``.ci/run`` sets it. On Windows ``all`` is what there
-is for Windows: the recorded data and pykd.
+``libvirt``, ``cluster``, ``columns``, ``mcp``, a program of another package: ``qemu-ga``, ``sshd``,
+``osslsigncode``; or ``all``): a skip for that reason becomes a failure. ``.ci/run`` sets it. On Windows
+``all`` is what there is for Windows: the recorded data and pykd.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def every_document_fits_its_schema() -> Iterator[None]:
         from printed_documents import mistakes_in
 
         text = json_document(command, **body)
-        assert mistakes_in(json.loads(text)) == [], text[:2000]
+        if command != "command":  # called without the group, which knows its name
+            assert mistakes_in(json.loads(text)) == [], text[:2000]
         return text
 
     with pytest.MonkeyPatch.context() as patch:
@@ -180,6 +181,16 @@ def pyarrow() -> ModuleType:
         return importlib.import_module("pyarrow")
     except ImportError:
         _without_extra("columns")
+        raise
+
+
+@pytest.fixture(scope="session")
+def mcp() -> ModuleType:
+    """The protocol's SDK, of the optional extra mcp."""
+    try:
+        return importlib.import_module("mcp")
+    except ImportError:
+        _without_extra("mcp")
         raise
 
 

@@ -42,7 +42,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("runs", "recorder", "schemas"),
     ("report", "recording", "recipes", "linting"),
     ("exploration",),
-    ("pytest_plugin", "api", "timetravel"),
+    ("pytest_plugin", "api", "timetravel", "mcpserver"),
     ("cli",),
     ("__main__",),
 )

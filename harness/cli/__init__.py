@@ -41,6 +41,7 @@ COMMANDS = {
     "record": "attach to a target that is already there and record what its driver prints",
     "debug": "run debugger commands on a halted target",
     "serve": "the virtual target alone, for a debugger of any make",
+    "mcp": "offer load, run, explain, show, explore and debug to agents",
     "new": "write files for a project of your own",
     "driver": "build a driver, sign it, verify its signature",
     "keygen": "make a KDNET key",

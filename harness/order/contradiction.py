@@ -7,24 +7,27 @@ from harness.order.patterns import CompiledPattern, describe
 from harness.order.result import Miss, WayEnd
 from harness.order.standing import Head
 from harness.order.statuses import MISPLACED
-from harness.order.ways import Assigned, Standing
+from harness.order.ways import Assigned
 from harness.scenario.rules import RULES
 
 __all__ = ["forbidden_sentence", "not_found_sentence", "rule_sentence", "unclaimed_sentence"]
 
 
-def not_found_sentence(head: Head, standing: Standing, stop: WayEnd | None, miss: Miss | None) -> str:
-    """For an order that waits for something in vain."""
+def not_found_sentence(head: Head, after: Assigned | None, stop: WayEnd | None, miss: Miss | None) -> str:
+    """For an order that waits for something in vain.
+
+    :param after: the event found last that it must come after.
+    """
     words, line = describe(head.pattern), head.pattern.source.line
-    if standing.matches:
-        last = standing.matches[-1]
-        before = last.pattern.source.line
-        must = (
-            f"{words} must come after event {last.index}, because line {line} follows what that event stands"
-            f" for, line {before}"
-        )
-    else:
+    if after is None:
         must = f"{words} must come, because line {line} asks for it"
+    else:
+        before = after.pattern.source.line
+        follows = "follows" if line > before else "comes again after"
+        must = (
+            f"{words} must come after event {after.index}, because line {line} {follows} line {before}, which"
+            " that event stands for"
+        )
     return f"{must}; but {_instead(head, stop, miss)}"
 
 
@@ -35,8 +38,7 @@ def _instead(head: Head, stop: WayEnd | None, miss: Miss | None) -> str:
         wrong = miss.wrong[0]
         came = f"event {miss.index}, which fits, came {wrong.found}"
         if wrong.field == "its time":
-            came = f"event {miss.index}, which fits, came {wrong.found}, and line {miss.line} allows"
-            return f"{came} {wrong.expected}"
+            return f"{came}, where {wrong.expected} is allowed"
         return came if stop is None else f"{came}, and {_stopped(stop)}"
     if stop is not None:
         return _stopped(stop)

@@ -26,6 +26,7 @@ from harness.order.rows import events_at, rows_around
 from harness.order.search import Search
 from harness.order.standing import Head, OpenWay, asked_of, forbidding, nearest, open_ways, stops_of
 from harness.order.statuses import statuses_of
+from harness.order.succession import last_before
 from harness.order.terms import Done, outlook
 from harness.order.ways import Assigned, Standing
 from harness.scenario.model import Expectation, Pattern, Scenario
@@ -122,6 +123,7 @@ class _Order:
             miss = Miss(near.event.index, near.pattern.source.line, tuple(near.wrong))
             marks.setdefault(near.event.index, (Mark.NEAREST, near.pattern.source.line))
             around.add(near.event.index)
+        after = last_before(self._block.order, first.pattern, standing.matches)
         awaited = {head.pattern: not head.may_be_missing or head is first for head in asked}
         blamed = stop or (near.event if near is not None else None)
         return self._failure(
@@ -130,7 +132,7 @@ class _Order:
             standing,
             marks,
             around,
-            contradiction=not_found_sentence(first, standing, ended, miss),
+            contradiction=not_found_sentence(first, after, ended, miss),
             callback=self._callback(blamed, first.pattern),
             awaited=awaited,
             others=others,

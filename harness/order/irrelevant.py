@@ -60,7 +60,7 @@ def irrelevant_to(
         search.feed(events)
         return search.exhausted is None and search.forbidden is None and search.witness() is None
 
-    phrases: list[str] = []
+    free: list[str] = []
     loose = pattern
     for field, constraint in pattern.fields[:_MOST]:
         if isinstance(constraint, AnyValue) or guarded.intersection(_names_of(constraint)):
@@ -69,10 +69,11 @@ def irrelevant_to(
         asked = replace(expectation, order=_replaced(order, pattern, looser))
         if broken(asked):
             loose = looser
-            phrases.append(f"any {field} on line {line}")
+            free.append(f"any {field}")
+    phrases = [f"{', '.join(free)} on line {line}"] if free else []
     alone = Sequence((loose,), order.line)
     if order.items != (pattern,) and broken(replace(expectation, order=alone, only=False, never=())):
-        phrases.append(f"all other lines: line {line} alone is not found either")
+        phrases.append(f"the other lines, for line {line} alone is not found either")
     return tuple(phrases)
 
 

@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from harness.events import Event, RuleBroken, kind_of
 from harness.order.patterns import show
-from harness.order.result import CheckResult, Failure, Mark, Row
+from harness.order.result import (
+    MAX_ROWS,
+    CheckResult,
+    Explanation,
+    Failure,
+    LaneRow,
+    Mark,
+    PromiseStatus,
+    Status,
+)
 from harness.runs.result import RunResult
 from harness.scenario.rules import RULES
 from harness.standingrules import STANDING_RULES
 
-__all__ = ["account_text", "broken_rules_text", "event_words", "explanation_text", "failure_lines"]
+__all__ = [
+    "ACCOUNT_LINES",
+    "account_text",
+    "broken_rules_text",
+    "event_words",
+    "explanation_text",
+    "failure_lines",
+]
 
 _WIDTH = 200
 """Characters of a line shown."""
 _OTHERS = 3
 """Patterns named besides the first that could have come."""
+_ALSO = 2
+"""Broken promises named besides the first."""
+_FEWEST_ROWS = 2
+"""Events shown of a failure, however much else there is to say."""
 _BESIDE = frozenset({"index", "line", "witness", "call"})
 """Fields that are not shown of an event without a line."""
-_SIGNS = {
-    Mark.CLAIMED: ("=", "stood for a line of the scenario"),
-    Mark.NEAREST: ("?", "nearest miss"),
-    Mark.EARLIER: ("<", "came first"),
-    Mark.BREAKING: ("!", "breaks it"),
-}
+ACCOUNT_LINES = 12
+"""Lines of the account of a run at most, as far as it is about one broken promise."""
 
 
 def explanation_text(result: CheckResult, told: str = "") -> str:
@@ -35,7 +51,7 @@ def explanation_text(result: CheckResult, told: str = "") -> str:
 
     :param told: the line that is shown before it; a reason or a way out that stands there is not repeated.
     """
-    said = [(failure.reason, _failure(failure)) for failure in result.failures]
+    said = [(failure.reason, "\n".join(failure_lines(failure))) for failure in result.failures]
     said += [(unjudged.reason, f"  {unjudged.hint}") for unjudged in result.unjudged]
     texts = ("\n".join(part for part in parts if part.strip() not in told) for parts in said)
     return "\n\n".join(text for text in texts if text)
@@ -62,77 +78,143 @@ def broken_rules_text(broken: Iterable[RuleBroken], told: str = "") -> str:
     return "\n".join(lines)
 
 
-def account_text(result: RunResult) -> str:
-    """Everything to be said about a run that did not pass, in lines."""
-    explained = "" if result.check is None else explanation_text(result.check, result.reason)
+def account_text(result: RunResult, often: str = "") -> str:
+    """Everything to be said about a run that did not pass, in lines; of what broke its first promise at most
+    :data:`ACCOUNT_LINES`.
+
+    :param often: in how many runs it came, in a line.
+    """
     broken = broken_rules_text(result.broken_rules, result.reason)
-    lines = [result.reason, explained, broken, *result.not_judged_lines, *result.notes, result.left]
+    after = [often, *result.not_judged_lines, *result.notes, result.left]
     if result.trace is not None:
-        lines.append(f"trace: {result.trace}")
-    return "\n".join(line for line in lines if line)
+        after.append(f"trace: {result.trace}")
+    after = [line for line in after if line]
+    explained = "" if result.check is None else _brief(result.check, result.reason, len(after))
+    return "\n".join(line for line in (result.reason, explained, broken, *after) if line)
 
 
-def failure_lines(failure: Failure) -> list[str]:
-    """What is to be known of a broken promise besides its reason and the trace there."""
-    return _rule(failure) if failure.violation is not None else _order(failure)
+def _brief(check: CheckResult, reason: str, beside: int) -> str:
+    """The first failure that the reason is about at length, every other one in a line."""
+    if not check.failures:
+        return explanation_text(check, reason)
+    first = next((failure for failure in check.failures if failure.reason in reason), check.failures[0])
+    others = [failure.reason for failure in check.failures if failure is not first]
+    others += [unjudged.reason for unjudged in check.unjudged]
+    told = [] if first.reason in reason else [first.reason]
+    more = [f"also: {other}" for other in others[:_ALSO]]
+    if len(others) > _ALSO:
+        more.append(f"and {len(others) - _ALSO} more promises are broken or not judged")
+    besides = len(failure_lines(first, 0))
+    room = ACCOUNT_LINES - 1 - len(told) - len(more) - beside - besides
+    rows = max(_FEWEST_ROWS, min(room, MAX_ROWS))
+    return "\n".join([*told, *failure_lines(first, rows), *more])
 
 
-def _failure(failure: Failure) -> str:
-    return "\n".join([*failure_lines(failure), *_trace(failure.rows)])
+def failure_lines(failure: Failure, rows: int = MAX_ROWS) -> list[str]:
+    """Why a promise was broken, without the reason: a line for the contradiction, one an event that matters,
+    one for what became of the promises, one for what does not matter.
 
-
-def _rule(failure: Failure) -> list[str]:
-    assert failure.violation is not None
-    rule = RULES[failure.violation.rule]
-    return [
-        f"  {rule.sentence}",
-        f"  source: {rule.source}",
-        f"  switch it off with: lifecycle: {{off: [{rule.name}]}}",
-    ]
-
-
-def _order(failure: Failure) -> list[str]:
-    lines = [
-        f"  also waited for, line {awaited.line}: {awaited.words}" for awaited in failure.awaited[:_OTHERS]
-    ]
-    if len(failure.awaited) > _OTHERS:
-        lines.append(f"  ... and for {len(failure.awaited) - _OTHERS} more")
-    lines.append(_found(failure))
-    if failure.stop is not None:
-        lines.append(f"  event {failure.stop.index} may not stand here: {failure.stop.why}")
-    miss = failure.miss
-    if miss is not None:
-        what = ", ".join(f"{wrong.field} is {wrong.found}, expected {wrong.expected}" for wrong in miss.wrong)
-        lines.append(f"  nearest miss for line {miss.line}: event {miss.index}: {what}")
-    elif failure.waited:
-        lines.append("  no event of that kind came at all")
+    :param rows: events shown at most; those that stand for lines of the scenario are left out first.
+    """
+    said = failure.explanation
+    if said is None:
+        return []
+    where = f"in {said.callback}: " if said.callback else ""
+    lines = [f"  {where}{said.contradiction}"]
+    if failure.violation is not None:
+        rule = RULES[failure.violation.rule]
+        lines.append(f"  source: {rule.source}")
+        lines.append(f"  switch it off with: lifecycle: {{off: [{rule.name}]}}")
+    lines += _awaited(failure)
+    shown = _shown(said.rows, rows)
+    lines += _rows(said, shown)
+    folded = said.folded_after + sum(row.folded for row in said.rows) + len(said.rows) - len(shown)
+    lines += _statuses(said.promises, folded)
+    if said.irrelevant:
+        lines.append(f"  does not matter: {'; '.join(said.irrelevant)}")
+    if said.unproved:
+        lines.append(f"  no proof that can be checked was made: {said.unproved}")
     return lines
 
 
-def _found(failure: Failure) -> str:
-    """How far the search came, and what was bound there."""
-    bound = ", ".join(f"${name} = {value}" for name, value in sorted(failure.bindings.items()))
-    if failure.found is None:
-        return f"  with {bound}" if bound else "  with nothing bound"
-    return f"  events of the order found before: {failure.found}{bound and f', with {bound}'}"
+def _awaited(failure: Failure) -> list[str]:
+    """What else could have come."""
+    if not failure.awaited:
+        return []
+    named = "; ".join(f"line {awaited.line}, {awaited.words}" for awaited in failure.awaited[:_OTHERS])
+    more = f"; and {len(failure.awaited) - _OTHERS} more" if len(failure.awaited) > _OTHERS else ""
+    return [f"  also waited for: {named}{more}"]
 
 
-def _trace(rows: tuple[Row, ...]) -> list[str]:
-    """The trace around some places, and what the marks in it mean."""
-    lines: list[str] = []
-    previous: int | None = None
-    for row in rows:
+def _shown(rows: Sequence[LaneRow], most: int) -> list[LaneRow]:
+    """The rows that say most, in the order of the trace."""
+    by_weight = sorted(rows, key=lambda row: (row.mark is Mark.CLAIMED, -row.event.index))
+    return sorted(by_weight[:most], key=lambda row: row.event.index)
+
+
+def _rows(said: Explanation, shown: Sequence[LaneRow]) -> Iterator[str]:
+    """A line an event: how many were folded before it, its number, its process, what it is, its line."""
+    words = [_row_words(row) for row in shown]
+    width = max(map(len, words), default=0)
+    following = shown[0].event.index - _folded_before(said.rows, shown[0]) if shown else 0
+    for row, what in zip(shown, words, strict=True):
         event = row.event
-        if previous is not None and event.index != previous + 1:
-            lines.append("      ...")
-        previous = event.index
-        sign = " " if row.mark is None else _SIGNS[row.mark][0]
+        folded = event.index - following
+        following = event.index + 1
+        pid = said.lanes[row.lane].pid
         text = event.line or event_words(event)
         cut = "..." if len(text) > _WIDTH else ""
-        lines.append(f"  {sign} {event.index:>6}  {text[:_WIDTH]}{cut}")
-    seen = {row.mark for row in rows}
-    legend = ", ".join(f"{sign} {meaning}" for mark, (sign, meaning) in _SIGNS.items() if mark in seen)
-    return [f"  the trace there ({legend}):", *lines] if legend else lines
+        before = f"+{folded}" if folded else ""
+        place = f"{before:>6} {event.index:>6}  {'' if pid is None else pid:>6}"
+        yield f"  {place}  {what:<{width}}  {text[:_WIDTH]}{cut}"
+
+
+def _folded_before(rows: Sequence[LaneRow], first: LaneRow) -> int:
+    """Events between the beginning and the first row that is shown."""
+    folded = 0
+    for row in rows:
+        folded += row.folded
+        if row is first:
+            break
+        folded += 1
+    return folded
+
+
+def _row_words(row: LaneRow) -> str:
+    """What an event is to the explanation."""
+    line = "it" if row.line is None else f"line {row.line}"
+    match row.mark:
+        case Mark.CLAIMED:
+            return f"{line} held"
+        case Mark.NEAREST:
+            return f"nearest to {line}"
+        case Mark.EARLIER:
+            return "came first"
+        case Mark.BREAKING:
+            return f"breaks {line}"
+
+
+def _statuses(promises: Sequence[PromiseStatus], folded: int) -> Iterator[str]:
+    """What became of the promises, those alike together, and how many events are not shown."""
+    lines: dict[Status, list[int]] = {}
+    for promise in promises:
+        lines.setdefault(promise.status, []).append(promise.line)
+    said = ", ".join(f"{_line_words(of)} {status.value}" for status, of in lines.items())
+    events = f"{folded} event{'s' * (folded != 1)} folded (+)" if folded else ""
+    if said or events:
+        yield f"  {'; '.join(part for part in (said, events) if part)}"
+
+
+def _line_words(lines: Sequence[int]) -> str:
+    """``line 7``, ``lines 7-9, 12``."""
+    spans: list[list[int]] = []
+    for line in sorted(set(lines)):
+        if spans and line == spans[-1][1] + 1:
+            spans[-1][1] = line
+        else:
+            spans.append([line, line])
+    words = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
+    return f"line{'s' * (len(spans) > 1 or spans[0][0] != spans[0][1])} {words}"
 
 
 def event_words(event: Event) -> str:

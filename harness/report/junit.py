@@ -10,7 +10,9 @@ from junitparser import Attr, Error, Failure, IntAttr, JUnitXml, Property, Skipp
 from junitparser.junitparser import Properties
 
 from harness.outcome import Outcome
+from harness.report.causes import by_cause
 from harness.report.explanation import account_text
+from harness.report.frequency import frequency_of, frequency_words
 from harness.report.place import place_of
 from harness.report.text import printable
 from harness.runs.result import RunResult
@@ -26,11 +28,14 @@ def junit_xml(results: Sequence[RunResult]) -> JUnitXml:
     case's name has its seed. ``file`` and ``line`` of a case are the scenario's file, and the line of the
     promise that was broken, as pytest and its readers have them.
     """
+    often: dict[int, str] = {}
+    for alike in by_cause(results):
+        often.update(dict.fromkeys(map(id, alike), frequency_words(frequency_of(alike, results))))
     times_run = Counter((result.path, result.scenario) for result in results)
     suite = TestSuite("procnotify")
     for result in results:
         repeated = times_run[result.path, result.scenario] > 1
-        suite.add_testcase(_case(result, with_seed=repeated))
+        suite.add_testcase(_case(result, often.get(id(result), ""), with_seed=repeated))
     document = JUnitXml()
     document.add_testsuite(suite)
     document.update_statistics()
@@ -51,7 +56,7 @@ class _PlacedCase(TestCase):
     line = IntAttr()
 
 
-def _case(result: RunResult, *, with_seed: bool) -> TestCase:
+def _case(result: RunResult, often: str, *, with_seed: bool) -> TestCase:
     name = f"{result.scenario}[seed={result.seed}]" if with_seed else result.scenario
     case = _placed_case(printable(name), result)
     if result.outcome is Outcome.SKIPPED:
@@ -59,7 +64,7 @@ def _case(result: RunResult, *, with_seed: bool) -> TestCase:
     elif result.outcome.failed:
         kind = Failure if result.outcome in (Outcome.BROKEN, Outcome.BUGCHECK) else Error
         verdict = kind(printable(result.reason), result.outcome.words)
-        verdict.text = printable(account_text(result))
+        verdict.text = printable(account_text(result, often))
         case.result = [verdict]
     properties = Properties()
     for key, value in _facts(result).items():

@@ -16,6 +16,7 @@ from harness.outcome import Outcome, worst
 from harness.report.causes import Cause, by_cause, cause_of
 from harness.report.console import is_live
 from harness.report.explanation import account_text
+from harness.report.frequency import frequency_of, frequency_words
 from harness.report.text import one_line, printable
 from harness.report.totals import scenario_rows, totals_words
 from harness.runs.progress import (
@@ -145,7 +146,8 @@ class TerminalReport:
         if not self._quiet:
             self._console.print(_table(self._finished))
         for alike in by_cause(self._finished):
-            self._console.print(_summary(alike), soft_wrap=True)
+            often = frequency_words(frequency_of(alike, self._finished))
+            self._console.print(_summary(alike, often), soft_wrap=True)
         self._console.print(_totals(self._finished), soft_wrap=True)
 
     def _so_far(self) -> Text:
@@ -218,13 +220,13 @@ def _trace(result: RunResult) -> str:
     return "" if result.trace is None else f"trace: {result.trace}"
 
 
-def _summary(alike: Sequence[RunResult]) -> Text:
+def _summary(alike: Sequence[RunResult], often: str) -> Text:
     """What has one cause: the first run with its reason and its trace, and the names of the others."""
     first, *others = alike
     text = Text(f"{first.outcome.words:<14}", style=OUTCOME_STYLES[first.outcome])
     reason = first.reason if str(first.path) in first.reason else f"{first.path}: {first.reason}"
     text.append(f" {_named(first)}: {one_line(reason)}\n", style="default")
-    lines = [_trace(first)]
+    lines = [_trace(first), often]
     if others:
         names = list(dict.fromkeys(_named(other) for other in others))
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""

@@ -14,7 +14,7 @@ from pathlib import Path
 from harness.files import cannot_write, patiently
 from harness.outcome import Outcome, worst
 
-__all__ = ["KEPT_PASSING", "LATEST", "TraceFolder", "through_latest"]
+__all__ = ["KEPT_PASSING", "LATEST", "TraceFolder", "passed_before", "through_latest"]
 
 KEPT_PASSING = 20
 """So many folders of the newest calls in which everything passed are kept; older ones of that kind are
@@ -136,6 +136,31 @@ def through_latest(trace: Path) -> Path:
         if _NAME.fullmatch(name):
             return link.with_name(name) / trace.name
     return trace
+
+
+def passed_before(trace: Path) -> Path | None:
+    """The trace of the same name in the newest folder before its own whose call has passed; None: there is
+    none, or its folder is no folder of a :class:`TraceFolder`. At most :data:`KEPT_PASSING` folders that
+    passed are looked into."""
+    folder = trace.parent
+    if not _NAME.fullmatch(folder.name):
+        return None
+    passed = f"{Outcome.PASSED.words}\n"
+    looked = 0
+    try:
+        for path in sorted(folder.parent.iterdir(), reverse=True):
+            if path.name >= folder.name or not _NAME.fullmatch(path.name) or path.is_symlink():
+                continue
+            if _text_of(path / _OUTCOME, len(passed)) != passed:
+                continue
+            if (path / trace.name).is_file():
+                return path / trace.name
+            looked += 1
+            if looked == KEPT_PASSING:
+                break
+    except OSError as error:
+        _log.debug("cannot look into %s: %s", folder.parent, error.strerror)
+    return None
 
 
 def _replace(fresh: Path, link: Path) -> None:

@@ -39,8 +39,8 @@ def test_a_promise_held_one_found_too_early_and_one_not_reached() -> None:
         (11, Status.NOT_REACHED, None),
     ]
     assert said.contradiction == (
-        "process_exit {pid: 1} must come after event 1, because line 10 follows what that event stands for,"
-        " line 8; but event 0, which fits, came before event 1"
+        "process_exit {pid: 1} must come after event 1, because line 10 follows line 8, which that event"
+        " stands for; but event 0, which fits, came before event 1"
     )
 
 

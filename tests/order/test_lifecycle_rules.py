@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -17,7 +17,9 @@ from harness.errors import ScenarioError
 from harness.events import Driver, Event, ImageLoad, Reboot
 from harness.order import CheckResult, Lifecycle, check
 from harness.order.lifecycle import MAX_VIOLATIONS
+from harness.order.refutation import RuleBreach
 from harness.order.result import Failure, Mark
+from harness.order.rulebreach import refusal_of_breach
 from harness.report.explanation import explanation_text
 from harness.scenario import RULES, parse
 from harness.trace import Header, TraceWriter
@@ -359,15 +361,18 @@ BROKEN = [
 ]
 
 
+def placed(events: list[Event]) -> list[Event]:
+    return [
+        msgspec.structs.replace(event, index=n, line=f"{type(event).__name__} {n}")
+        for n, event in enumerate(events)
+    ]
+
+
 def judge(events: list[Event], off: str = "") -> CheckResult:
     text = "scenario: t\nsummary: t.\nexpect:\n  never: [bugcheck: any]\n"
     if off:
         text += f"lifecycle: {{off: [{off}]}}\n"
-    placed = [
-        msgspec.structs.replace(event, index=n, line=f"{type(event).__name__} {n}")
-        for n, event in enumerate(events)
-    ]
-    return check(parse(text, Path("t.yaml")), placed, {})
+    return check(parse(text, Path("t.yaml")), placed(events), {})
 
 
 def test_the_table_has_a_kept_and_a_broken_trace_for_every_rule() -> None:
@@ -388,12 +393,20 @@ def test_a_trace_that_breaks_the_rule(rule: str, broken: Broken) -> None:
     assert [(v.rule, v.index, v.message) for v in result.violations] == [(rule, culprit, broken.message)]
     assert result.reason == f"{rule}: {broken.message}"
     said = explanation_text(result, result.reason).splitlines()
-    assert f"  {RULES[rule].sentence}" in said
+    assert any(f"{RULES[rule].sentence.rstrip('.')}; but {broken.message}" in line for line in said)
     assert f"  source: {RULES[rule].source}" in said
     assert f"  switch it off with: lifecycle: {{off: [{rule}]}}" in said
-    assert f"  ! {culprit:>6}  {type(broken.events[-1]).__name__} {culprit}" in said
-    marked = [line.split()[1] for line in said if line.startswith("  < ")]
-    assert marked == ([] if broken.before is None else [str(broken.before)])
+    (failure,) = result.failures
+    assert failure.explanation is not None
+    marked = {row.mark: row.event.index for row in failure.explanation.rows}
+    earlier = {} if broken.before is None else {Mark.EARLIER: broken.before}
+    assert marked == {Mark.BREAKING: culprit, **earlier}
+    last = [line.partition("breaks it")[2].strip() for line in said if "breaks it" in line]
+    assert last == [f"{type(broken.events[-1]).__name__} {culprit}"]
+    proof = failure.explanation.proof
+    assert isinstance(proof, RuleBreach)
+    assert refusal_of_breach(proof, placed(broken.events)) == ""
+    assert refusal_of_breach(replace(proof, index=culprit + 1), placed(broken.events))
 
 
 @pytest.mark.parametrize(("rule", "broken"), BROKEN)

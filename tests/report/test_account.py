@@ -9,7 +9,7 @@ import pytest
 from harness.debuggers.base import Release
 from harness.events import Print
 from harness.order import CheckResult, Failure, Unjudged
-from harness.order.result import Mark, Place, Row
+from harness.order.result import Explanation, Lane, LaneRow, Mark, Place, Row
 from harness.outcome import Outcome
 from harness.report.explanation import account_text, explanation_text
 from harness.runs.result import RunResult
@@ -44,12 +44,15 @@ def test_the_account_says_how_the_target_was_left(release: Release | None, words
 
 
 def failing(reason: str, shown: str) -> Failure:
-    return Failure(reason, (Row(Print(index=1, line=shown), Mark.BREAKING),), place=PLACE)
+    event = Print(index=1, line=shown)
+    rows = (LaneRow(event, 0, Mark.BREAKING, None, 1),)
+    explanation = Explanation("it may not; but it did", "", (), (Lane(None),), rows, 0)
+    return Failure(reason, (Row(event, Mark.BREAKING),), place=PLACE, explanation=explanation)
 
 
 PLACE = Place(Path("a.yaml"), 1)
 TWO = CheckResult((), (failing("a.yaml:1: one", "first"), failing("a.yaml:2: two", "second")), (), (), 2)
-ONE = "  with nothing bound\n  the trace there (! breaks it):\n  !      1  first"
+ONE = "  it may not; but it did\n      +1      1          breaks it  first\n  1 event folded (+)"
 OTHER = ONE.replace("first", "second")
 
 

@@ -17,7 +17,7 @@ from harness.debuggers.base import Release
 from harness.events import Print
 from harness.order import CheckResult, Failure
 from harness.order.lifecycle import Violation
-from harness.order.result import Mark, Row
+from harness.order.result import Explanation, Lane, LaneRow, Mark, Row
 from harness.outcome import Outcome
 from harness.report.causes import cause_of
 from harness.report.terminal import NAMED, TerminalReport
@@ -26,7 +26,15 @@ from harness.runs.result import RunResult
 
 REASON = "wild.yaml:7: nothing fits [bold]\x1b[2J"
 ROW = Row(Print(index=13, line="\x07rings"), Mark.BREAKING)
-CHECK = CheckResult((), (Failure(REASON, (ROW,), bindings={"p": 8}),), (), (), 20)
+EXPLANATION = Explanation(
+    "nothing rings; but this does",
+    "OnPrint",
+    (),
+    (Lane(None),),
+    (LaneRow(ROW.event, 0, Mark.BREAKING, None, 13),),
+    6,
+)
+CHECK = CheckResult((), (Failure(REASON, (ROW,), explanation=EXPLANATION),), (), (), 20)
 PASSED = RunResult("calm", Path("calm.yaml"), 1, Outcome.PASSED, events=3, seconds=0.25)
 BROKEN = RunResult(
     "wild",
@@ -70,9 +78,9 @@ def test_a_log_has_a_line_a_run_the_failure_at_its_place_and_the_table() -> None
         "passed         calm                         seed 1        0.25 s       3 events",
         "broken promise wild                         seed 2        1.50 s      20 events",
         "    wild.yaml:7: nothing fits [bold]\\x1b[2J",
-        "      with $p = 8",
-        "      the trace there (! breaks it):",
-        "      !     13  \\x07rings",
+        "      in OnPrint: nothing rings; but this does",
+        "         +13     13          breaks it  \\x07rings",
+        "      19 events folded (+)",
         "    the target was left running: its clock moved",
         f"    trace: {Path('traces/wild-2.jsonl')}",
         "scenario  result          runs  passed  held  not judged  seconds  events",
@@ -100,14 +108,14 @@ def broken(name: str, seed: int, reason: str, failure: Failure | None = None) ->
 def rule(name: str, seed: int, message: str) -> RunResult:
     violation = Violation("process_created_first", 3, message)
     reason = f"process_created_first: {message}"
-    return broken(name, seed, reason, Failure(reason, (ROW,), violation=violation))
+    return broken(name, seed, reason, Failure(reason, (ROW,), violation=violation, explanation=EXPLANATION))
 
 
 def test_what_has_one_cause_is_told_at_length_once_and_named_in_the_summary() -> None:
     many = [rule(f"s{n}", 1, f"process {n} is created late") for n in range(20)]
     other = broken("wild", 2, "wild.yaml:7: not found: thread_exit {pid: 1552}")
     lines = [line.rstrip() for line in shown(*many, other).splitlines()]
-    assert sum("the trace there" in line for line in lines) == 1
+    assert sum("nothing rings" in line for line in lines) == 1
     assert sum(line == "    the same as in s0 (seed 1)" for line in lines) == 19
     summary = lines[
         lines.index("wild      broken promise     1       0     0           0     0.00       0") + 1 :
@@ -116,6 +124,7 @@ def test_what_has_one_cause_is_told_at_length_once_and_named_in_the_summary() ->
     assert summary == [
         "broken promise s0 (seed 1): s0.yaml: process_created_first: process 0 is created late",
         f"    trace: {Path('traces/s0-1.jsonl')}",
+        "    how often: 20 of 20 runs (seed 1)",
         f"    the same in 19 more run(s): {named} and {19 - NAMED} more",
         "broken promise wild (seed 2): wild.yaml:7: not found: thread_exit {pid: 1552}",
         f"    trace: {Path('traces/wild-2.jsonl')}",

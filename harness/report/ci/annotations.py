@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.order.result import Place
 from harness.report.causes import by_cause
 from harness.report.explanation import account_text
+from harness.report.frequency import frequency_of, frequency_words
 from harness.report.place import place_of
 from harness.report.text import one_line, printable, shortened
 from harness.runs.result import RunResult
 
-__all__ = ["MESSAGE_LENGTH", "TITLE_LENGTH", "Annotation", "alike_words", "annotations_of"]
+__all__ = ["MESSAGE_LENGTH", "TITLE_LENGTH", "Annotation", "annotations_of"]
 
 TITLE_LENGTH = 200
 """Characters of a title at most; GitHub takes 255."""
@@ -30,23 +31,16 @@ class Annotation:
     """In lines, the reason first."""
 
 
-def annotations_of(results: Iterable[RunResult]) -> list[Annotation]:
+def annotations_of(results: Sequence[RunResult]) -> list[Annotation]:
     """One a cause of the runs that failed, at the line of the first of them."""
-    return [_annotation(alike) for alike in by_cause(results)]
+    return [_annotation(alike, frequency_words(frequency_of(alike, results))) for alike in by_cause(results)]
 
 
-def alike_words(alike: Sequence[RunResult]) -> str:
-    """``the same in 3 more run(s)``; empty where it is one run."""
-    return f"the same in {len(alike) - 1} more run(s)" if len(alike) > 1 else ""
-
-
-def _annotation(alike: Sequence[RunResult]) -> Annotation:
+def _annotation(alike: Sequence[RunResult], often: str) -> Annotation:
     first = alike[0]
-    reason, _, more = account_text(first).partition("\n")
-    message = "\n".join(line for line in (reason, alike_words(alike), more) if line)
     title = f"{first.outcome.words}: {first.scenario} (seed {first.seed})"
     return Annotation(
         place_of(first),
         one_line(shortened(title, TITLE_LENGTH)),
-        printable(shortened(message, MESSAGE_LENGTH)),
+        printable(shortened(account_text(first, often), MESSAGE_LENGTH)),
     )

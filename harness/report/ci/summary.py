@@ -7,8 +7,8 @@ import string
 from collections.abc import Iterator, Sequence
 
 from harness.report.causes import by_cause
-from harness.report.ci.annotations import alike_words
 from harness.report.explanation import account_text
+from harness.report.frequency import frequency_of, frequency_words
 from harness.report.text import one_line, printable, shortened
 from harness.report.totals import ScenarioRow, scenario_rows, totals_words
 from harness.runs.result import RunResult
@@ -55,7 +55,7 @@ def _blocks(results: Sequence[RunResult]) -> Iterator[str]:
     if len(rows) > TABLE_ROWS:
         yield f"\nand {len(rows) - TABLE_ROWS} more scenarios\n"
     for alike in by_cause(results):
-        yield _cause(alike)
+        yield _cause(alike, frequency_words(frequency_of(alike, results)))
 
 
 def _row(row: ScenarioRow) -> str:
@@ -67,12 +67,11 @@ def _row(row: ScenarioRow) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def _cause(alike: Sequence[RunResult]) -> str:
+def _cause(alike: Sequence[RunResult], often: str) -> str:
     first = alike[0]
-    account = html.escape(printable(shortened(account_text(first), ACCOUNT_LENGTH)))
+    account = html.escape(printable(shortened(account_text(first, often), ACCOUNT_LENGTH)))
     heading = f"### {first.outcome.words}: {_code(first.scenario)}, seed {first.seed}"
-    more = f"{alike_words(alike)}\n\n" if len(alike) > 1 else ""
-    return f"\n{heading}\n\n{_code(str(first.path))}\n\n{more}<pre>\n{account}\n</pre>\n"
+    return f"\n{heading}\n\n{_code(str(first.path))}\n\n<pre>\n{account}\n</pre>\n"
 
 
 def _code(name: str) -> str:

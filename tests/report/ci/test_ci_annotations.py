@@ -69,7 +69,7 @@ def test_a_cause_is_one_annotation_at_the_line_of_its_first_run() -> None:
     found = annotations_of([BROKEN, replace(BROKEN, outcome=Outcome.PASSED, reason=""), again, other])
     assert [one.place for one in found] == [Place(WILD, 7), Place(Path("lost.yaml"), 1)]
     assert [one.title for one in found] == ["broken promise: wild (seed 1)", "rig failed: lost (seed 1)"]
-    assert found[0].message.splitlines()[:2] == [BROKEN.reason, "the same in 1 more run(s)"]
+    assert found[0].message.splitlines()[:2] == [BROKEN.reason, "how often: 2 of 3 runs (seeds 1, 2)"]
     assert found[1].message.splitlines()[0] == "the link died"
     assert annotations_of([replace(BROKEN, outcome=Outcome.SKIPPED)]) == []
 

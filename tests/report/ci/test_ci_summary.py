@@ -65,7 +65,7 @@ def test_the_summary_has_a_row_a_scenario_and_each_cause_once() -> None:
     ]
     assert page.text.count("no exit of") == 1
     assert "broken promise: wild, seed 1" in page.text
-    assert "the same in 1 more run(s)" in page.text
+    assert "how often: 2 of 2 runs (seeds 1, 2)" in page.text
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))

@@ -33,8 +33,8 @@ _WIDTH = 200
 """Characters of a line shown."""
 _OTHERS = 3
 """Patterns named besides the first that could have come."""
-_ALSO = 2
-"""Broken promises named besides the first."""
+_BESIDES = 1
+"""Lines of what is not judged and of notes told of a run with a broken promise; its trace tells the rest."""
 _FEWEST_ROWS = 2
 """Events shown of a failure, however much else there is to say."""
 _BESIDE = frozenset({"index", "line", "witness", "call"})
@@ -85,10 +85,12 @@ def account_text(result: RunResult, often: str = "") -> str:
     :param often: in how many runs it came, in a line.
     """
     broken = broken_rules_text(result.broken_rules, result.reason)
-    after = [often, *result.not_judged_lines, *result.notes, result.left]
-    if result.trace is not None:
-        after.append(f"trace: {result.trace}")
-    after = [line for line in after if line]
+    besides = [*result.not_judged_lines, *result.notes]
+    left_out = len(besides) - _BESIDES
+    if result.check is not None and result.check.failures and left_out > 1:
+        besides = [*besides[:_BESIDES], f"and {left_out} more lines, which `procnotify check` says"]
+    trace = "" if result.trace is None else f"trace: {result.trace}"
+    after = [line for line in (often, *besides, result.left, trace) if line]
     explained = "" if result.check is None else _brief(result.check, result.reason, len(after))
     return "\n".join(line for line in (result.reason, explained, broken, *after) if line)
 
@@ -101,9 +103,8 @@ def _brief(check: CheckResult, reason: str, beside: int) -> str:
     others = [failure.reason for failure in check.failures if failure is not first]
     others += [unjudged.reason for unjudged in check.unjudged]
     told = [] if first.reason in reason else [first.reason]
-    more = [f"also: {other}" for other in others[:_ALSO]]
-    if len(others) > _ALSO:
-        more.append(f"and {len(others) - _ALSO} more promises are broken or not judged")
+    rest = f" (and {len(others) - 1} more broken or not judged)" if len(others) > 1 else ""
+    more = [f"also: {others[0]}{rest}"] if others else []
     besides = len(failure_lines(first, 0))
     room = ACCOUNT_LINES - 1 - len(told) - len(more) - beside - besides
     rows = max(_FEWEST_ROWS, min(room, MAX_ROWS))

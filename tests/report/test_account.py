@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,9 @@ import pytest
 from harness.debuggers.base import Release
 from harness.events import Print
 from harness.order import CheckResult, Failure, Unjudged
-from harness.order.result import Explanation, Lane, LaneRow, Mark, Place, Row
+from harness.order.result import Explanation, Lane, LaneRow, Mark, Place, PromiseStatus, Row, Status
 from harness.outcome import Outcome
-from harness.report.explanation import account_text, explanation_text
+from harness.report.explanation import ACCOUNT_LINES, account_text, explanation_text
 from harness.runs.result import RunResult
 
 CHECK = CheckResult((), (), (Unjudged("why", Place(Path("a.yaml"), 1), "at length"),), (), 1)
@@ -76,3 +77,41 @@ def test_a_reason_is_told_once_and_never_left_out(told: str, text: str) -> None:
 )
 def test_a_way_out_is_told_once(told: str, text: str) -> None:
     assert explanation_text(CHECK, told) == text
+
+
+def test_a_broken_promise_takes_twelve_lines_whatever_else_there_is() -> None:
+    rows = tuple(LaneRow(Print(index=n, line="x"), 0, Mark.CLAIMED, n, 0) for n in range(8))
+    promises = tuple(PromiseStatus(n, "x", Status.HELD, n) for n in range(8))
+    explanation = Explanation(
+        "it may not; but it did", "OnPrint", promises, (Lane(None),), rows, 99_992, ("any pid on line 7",)
+    )
+    failure = Failure("a.yaml:7: one", (), place=PLACE, explanation=explanation)
+    check = CheckResult((), (failure, *TWO.failures, *TWO.failures), (), (), 100_000)
+    result = RunResult(
+        "a",
+        Path("a.yaml"),
+        1,
+        Outcome.BROKEN,
+        "a.yaml:7: one",
+        check,
+        notes=("a note",) * 30,
+        trace=Path("t.jsonl"),
+    )
+    lines = account_text(result, "how often: 1 of 2 runs (seed 1)").splitlines()
+    assert len(lines) == ACCOUNT_LINES
+    assert lines[1] == "  in OnPrint: it may not; but it did"
+    assert [line.split()[0] for line in lines[2:4]] == ["+6", "7"]
+    assert lines[4:6] == [
+        "  lines 0-7 held; 99998 events folded (+)",
+        "  does not matter: any pid on line 7",
+    ]
+    assert lines[6:] == [
+        "also: a.yaml:1: one (and 3 more broken or not judged)",
+        "how often: 1 of 2 runs (seed 1)",
+        "a note",
+        "and 29 more lines, which `procnotify check` says",
+        "no debugger had the target",
+        "trace: t.jsonl",
+    ]
+    alone = replace(result, check=replace(check, failures=(failure,)), notes=())
+    assert len(account_text(alone).splitlines()) == ACCOUNT_LINES

@@ -12,6 +12,7 @@ from harness.order.lifecycle import Violation
 from harness.order.refutation import RuleBreach
 from harness.order.result import Explanation, Failure, Mark
 from harness.order.rows import around, events_at, rows_of
+from harness.order.rulebreach import subject_of
 
 __all__ = ["explain_violations"]
 
@@ -46,6 +47,7 @@ def _explanation(
     violation: Violation, marks: dict[int, Mark], shown: dict[int, Event], lanes: Lanes
 ) -> Explanation:
     earlier = next((index for index, mark in marks.items() if mark is Mark.EARLIER), None)
+    before = None if earlier is None else shown.get(earlier)
     breaking = shown.get(violation.index)
     return Explanation(
         contradiction=rule_sentence(violation, earlier),
@@ -54,7 +56,7 @@ def _explanation(
         lanes=lanes.lanes,
         rows=lanes.rows,
         folded_after=lanes.folded_after,
-        proof=RuleBreach(violation.rule, violation.index, earlier),
+        proof=RuleBreach(violation.rule, violation.index, earlier, subject_of(violation.rule, before)),
     )
 
 

@@ -108,6 +108,9 @@ class RuleBreach:
     """The event that breaks it."""
     earlier: int | None
     """The event that it contradicts; None where it breaks the rule by itself."""
+    subject: str = ""
+    """What the rule is broken about, where one event may break it about several: the thread that lives, the
+    callback that stays registered; else empty."""
 
 
 Proof: TypeAlias = OrderRefuted | ForbiddenCame | RuleBreach

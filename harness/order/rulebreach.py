@@ -24,7 +24,7 @@ from harness.events import (
 from harness.numbers import TIME_SLACK, Arrival, Numbers
 from harness.order.refutation import RuleBreach
 
-__all__ = ["refusal_of_breach"]
+__all__ = ["refusal_of_breach", "subject_of"]
 
 
 def refusal_of_breach(breach: RuleBreach, events: Iterable[Event]) -> str:
@@ -46,9 +46,23 @@ def refusal_of_breach(breach: RuleBreach, events: Iterable[Event]) -> str:
             past.add(event)
     if breach.earlier is not None and earlier is None:
         return f"event {breach.earlier} does not come before event {breach.index}"
+    if breach.subject != subject_of(breach.rule, earlier):
+        return f"event {breach.earlier} is not about {breach.subject!r}"
     if not breaks(past, breaking, breach.earlier):
         return f"event {breach.index} does not break the rule by event {breach.earlier}"
     return ""
+
+
+def subject_of(rule: str, earlier: Event | None) -> str:
+    """What a rule is broken about that one event may break about several; empty of other rules."""
+    match earlier:
+        case ThreadCreate(tid=tid) if rule == "threads_exit_before_process":
+            return f"thread {tid}"
+        case Driver(routine=routine) if rule == "driver_unregisters":
+            group = group_of_routine(routine)
+            return "" if group is None else group.name
+        case _:
+            return ""
 
 
 @dataclass

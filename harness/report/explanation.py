@@ -115,7 +115,8 @@ def failure_lines(failure: Failure, rows: int = MAX_ROWS) -> list[str]:
     """Why a promise was broken, without the reason: a line for the contradiction, one an event that matters,
     one for what became of the promises, one for what does not matter.
 
-    :param rows: events shown at most; those that stand for lines of the scenario are left out first.
+    :param rows: events shown at most; those that stand for lines of the scenario are left out first, and with
+        none nothing is said of what is folded.
     """
     said = failure.explanation
     if said is None:
@@ -130,6 +131,7 @@ def failure_lines(failure: Failure, rows: int = MAX_ROWS) -> list[str]:
     shown = _shown(said.rows, rows)
     lines += _rows(said, shown)
     folded = said.folded_after + sum(row.folded for row in said.rows) + len(said.rows) - len(shown)
+    folded = folded if shown else 0
     lines += _statuses(said.promises, folded)
     if said.irrelevant:
         lines.append(f"  does not matter: {'; '.join(said.irrelevant)}")

@@ -16,15 +16,16 @@ def altered(proof: Proof) -> Iterator[tuple[str, Proof]]:
             for other in (index - 1, index + 1):
                 yield "event", ForbiddenCame(line, other)
             yield "kind", OrderRefuted((ScopeRefuted((), ()),))
-        case RuleBreach(rule=rule, index=index, earlier=earlier):
+        case RuleBreach(index=index, earlier=earlier, subject=subject):
             for other in (-1, index, index + 1, None if earlier is not None else 0):
-                yield "earlier", RuleBreach(rule, index, other)
+                yield "earlier", replace(proof, earlier=other)
             if earlier is not None:
-                yield "earlier", RuleBreach(rule, index, earlier - 1)
-                yield "earlier", RuleBreach(rule, index, earlier + 1)
-                yield "swapped", RuleBreach(rule, earlier, index)
-            yield "event", RuleBreach(rule, index + 1000, earlier)
-            yield "rule", RuleBreach("no_such_rule", index, earlier)
+                yield "earlier", replace(proof, earlier=earlier - 1)
+                yield "earlier", replace(proof, earlier=earlier + 1)
+                yield "swapped", replace(proof, index=earlier, earlier=index)
+            yield "event", replace(proof, index=index + 1000)
+            yield "rule", replace(proof, rule="no_such_rule")
+            yield "subject", replace(proof, subject=f"{subject}0")
         case OrderRefuted(scopes=scopes):
             for place, refuted in enumerate(scopes):
                 rest = (*scopes[:place], *scopes[place + 1 :])

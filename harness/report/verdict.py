@@ -10,6 +10,7 @@ from harness.events import Event, RuleBroken
 from harness.order import CheckResult
 from harness.report.agreement import agreement_as_json
 from harness.report.explanation import broken_rules_text, explanation_text
+from harness.report.explanation_json import explanation_as_json
 from harness.verdict.judge import Verdict
 
 __all__ = ["broken_rules_as_json", "promises_as_json", "verdict_as_json", "verdict_text"]
@@ -82,6 +83,7 @@ def _check(result: CheckResult, told: str) -> dict[str, object]:
                     {"index": row.event.index, "mark": None if row.mark is None else row.mark.value}
                     for row in failure.rows
                 ],
+                "why": None if failure.explanation is None else explanation_as_json(failure.explanation),
             }
             for failure in result.failures
         ],

@@ -114,3 +114,41 @@ def test_what_never_came_is_of_the_function_that_tells_of_its_like() -> None:
     assert callback_of_kinds([ThreadExit], events) == "OnCreateThread"
     events.append(ThreadExit(index=2, pid=1, tid=2, line="OnExitThread TID(2)"))
     assert callback_of_kinds([ThreadExit], events) == "OnExitThread"
+
+
+def test_what_does_not_matter_was_tried() -> None:
+    """No exit came after the creation of 2, of whatever process; that one of 1 came before it does."""
+    said = explained("order:\n  - process_create: {pid: 2}\n  - process_exit: {pid: 1}\n", "C1 X1 C2")
+    assert said.irrelevant == ("any pid on line 9",)
+    said = explained("order:\n  - process_create: {pid: 2}\n  - process_exit: {pid: 1}\n", "C1 C2 X2")
+    assert said.irrelevant == ("the other lines, for line 9 alone is not found either",)
+
+
+def test_a_field_that_binds_what_is_forbidden_is_not_said_to_be_irrelevant() -> None:
+    ends = "process_exit: {pid: $p}"
+    order = f"order:\n  - process_create: {{pid: 2}}\n  - {ends}\n  - never: {{{ends}}}\n"
+    assert "any pid" not in "".join(explained(order, "X1 C2").irrelevant)
+
+
+@pytest.mark.parametrize(
+    ("order", "trace", "sentence"),
+    [
+        (
+            "[process_exit: {pid: 1}]",
+            "C1",
+            "must come, because line 7 asks for it; but no event of that kind",
+        ),
+        (
+            "[any_order: [{process_create: {pid: 1}}, {process_exit: {pid: 1}}]]",
+            "C1",
+            "process_exit {pid: 1} must come, because line 7 asks for it",
+        ),
+        (
+            "[{repeat: {of: [{process_create: {pid: $p}}, {process_exit: {pid: $p}}], min: 2}}]",
+            "C1 X1",
+            "process_create {pid: $p} must come after event 1, because line 7 comes again after line 7",
+        ),
+    ],
+)
+def test_the_sentence_says_only_what_must_be(order: str, trace: str, sentence: str) -> None:
+    assert sentence in explained(f"order: {order}\n", trace).contradiction

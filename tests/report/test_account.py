@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 from harness.debuggers.base import Release
 from harness.events import Print
 from harness.order import CheckResult, Failure, Unjudged
+from harness.order.refutation import Branch, End, OrderRefuted, RuleBreach, ScopeRefuted
 from harness.order.result import Explanation, Lane, LaneRow, Mark, Place, PromiseStatus, Row, Status
 from harness.outcome import Outcome
 from harness.report.explanation import ACCOUNT_LINES, account_text, explanation_text
+from harness.report.explanation_json import explanation_as_json
 from harness.runs.result import RunResult
 
 CHECK = CheckResult((), (), (Unjudged("why", Place(Path("a.yaml"), 1), "at length"),), (), 1)
@@ -115,3 +118,27 @@ def test_a_broken_promise_takes_twelve_lines_whatever_else_there_is() -> None:
     ]
     alone = replace(result, check=replace(check, failures=(failure,)), notes=())
     assert len(account_text(alone).splitlines()) == ACCOUNT_LINES
+
+
+def test_an_explanation_is_values_that_json_has() -> None:
+    (failure, _) = TWO.failures
+    assert failure.explanation is not None
+    proof = RuleBreach("seq_unique", 1, 0)
+    said = explanation_as_json(replace(failure.explanation, proof=proof))
+    assert json.loads(json.dumps(said)) == {
+        "contradiction": "it may not; but it did",
+        "callback": None,
+        "promises": [],
+        "lanes": [{"pid": None, "image": None}],
+        "rows": [{"event": 1, "lane": 0, "mark": "breaking", "line": None, "folded": 1}],
+        "folded_after": 0,
+        "irrelevant": [],
+        "proof": {"kind": "rule", "event": 1, "earlier": 0},
+        "unproved": None,
+    }
+    branch = Branch(None, None, None, 0, (), End.WAITING, None)
+    order = OrderRefuted((ScopeRefuted((), (branch, branch)),))
+    assert explanation_as_json(replace(failure.explanation, proof=order))["proof"] == {
+        "kind": "order",
+        "branches": 2,
+    }

@@ -26,7 +26,7 @@ __all__ = [
     "broken_rules_text",
     "event_words",
     "explanation_text",
-    "failure_lines",
+    "rule_lines",
 ]
 
 _WIDTH = 200
@@ -51,7 +51,7 @@ def explanation_text(result: CheckResult, told: str = "") -> str:
 
     :param told: the line that is shown before it; a reason or a way out that stands there is not repeated.
     """
-    said = [(failure.reason, "\n".join(failure_lines(failure))) for failure in result.failures]
+    said = [(failure.reason, "\n".join(_failure_lines(failure))) for failure in result.failures]
     said += [(unjudged.reason, f"  {unjudged.hint}") for unjudged in result.unjudged]
     texts = ("\n".join(part for part in parts if part.strip() not in told) for parts in said)
     return "\n\n".join(text for text in texts if text)
@@ -105,18 +105,17 @@ def _brief(check: CheckResult, reason: str, beside: int) -> str:
     told = [] if first.reason in reason else [first.reason]
     rest = f" (and {len(others) - 1} more broken or not judged)" if len(others) > 1 else ""
     more = [f"also: {others[0]}{rest}"] if others else []
-    besides = len(failure_lines(first, 0))
+    besides = len(_failure_lines(first, 0))
     room = ACCOUNT_LINES - 1 - len(told) - len(more) - beside - besides
     rows = max(_FEWEST_ROWS, min(room, MAX_ROWS))
-    return "\n".join([*told, *failure_lines(first, rows), *more])
+    return "\n".join([*told, *_failure_lines(first, rows), *more])
 
 
-def failure_lines(failure: Failure, rows: int = MAX_ROWS) -> list[str]:
+def _failure_lines(failure: Failure, rows: int = MAX_ROWS) -> list[str]:
     """Why a promise was broken, without the reason: a line for the contradiction, one an event that matters,
     one for what became of the promises, one for what does not matter.
 
-    :param rows: events shown at most; those that stand for lines of the scenario are left out first, and with
-        none nothing is said of what is folded.
+    :param rows: events shown at most; those that stand for lines of the scenario are left out first.
     """
     said = failure.explanation
     if said is None:
@@ -124,20 +123,22 @@ def failure_lines(failure: Failure, rows: int = MAX_ROWS) -> list[str]:
     where = f"in {said.callback}: " if said.callback else ""
     lines = [f"  {where}{said.contradiction}"]
     if failure.violation is not None:
-        rule = RULES[failure.violation.rule]
-        lines.append(f"  source: {rule.source}")
-        lines.append(f"  switch it off with: lifecycle: {{off: [{rule.name}]}}")
+        lines += [f"  {line}" for line in rule_lines(failure.violation.rule)]
     lines += _awaited(failure)
     shown = _shown(said.rows, rows)
     lines += _rows(said, shown)
     folded = said.folded_after + sum(row.folded for row in said.rows) + len(said.rows) - len(shown)
-    folded = folded if shown else 0
     lines += _statuses(said.promises, folded)
     if said.irrelevant:
         lines.append(f"  does not matter: {'; '.join(said.irrelevant)}")
     if said.unproved:
         lines.append(f"  no proof that can be checked was made: {said.unproved}")
     return lines
+
+
+def rule_lines(name: str) -> list[str]:
+    """Where a lifecycle rule comes from, and how it is switched off."""
+    return [f"source: {RULES[name].source}", f"switch it off with: lifecycle: {{off: [{name}]}}"]
 
 
 def _awaited(failure: Failure) -> list[str]:

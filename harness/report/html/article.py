@@ -7,7 +7,7 @@ from typing import Final
 from xml.etree.ElementTree import Element
 
 from harness.order.result import Failure, Mark, Row, Status
-from harness.report.explanation import broken_rules_text, failure_lines
+from harness.report.explanation import broken_rules_text, rule_lines
 from harness.report.html.drawing import Drawing
 from harness.report.html.elements import add
 from harness.report.html.eventline import line_of
@@ -160,16 +160,13 @@ def _add_happened(parent: Element, number: int, broken: Sequence[DrawnProof]) ->
 def _add_account(parent: Element, failure: Failure) -> None:
     """What is to be known of a broken promise besides the contradiction."""
     explanation = failure.explanation
-    if explanation is None:
-        lines = [line.strip() for line in failure_lines(failure)]
-    else:
-        if explanation.callback:
-            add(add(parent, "p", "At fault: ", class_="callback"), "code", explanation.callback)
-        lines = [failure.reason]
-        if failure.violation is not None:
-            lines += [line.strip() for line in failure_lines(failure)]
-        if explanation.irrelevant:
-            lines.append(f"What does not matter: {', '.join(explanation.irrelevant)}.")
+    if explanation is not None and explanation.callback:
+        add(add(parent, "p", "At fault: ", class_="callback"), "code", explanation.callback)
+    lines = [failure.reason]
+    if failure.violation is not None:
+        lines += rule_lines(failure.violation.rule)
+    if explanation is not None and explanation.irrelevant:
+        lines.append(f"What does not matter: {'; '.join(explanation.irrelevant)}.")
     for line in lines:
         add(parent, "p", line, class_="aside")
 

@@ -11,10 +11,13 @@ import click
 
 from harness.cli import INTERRUPTED
 from harness.cli._options import json_option, kdfiles_option, log_options, print_json
+from harness.cli._reports import begin_report
 from harness.errors import UsageError
 from harness.files import cannot_write
 from harness.outcome import Outcome, worst
 from harness.report.console import make_console
+from harness.report.html.matrixpage import CELL_PAGE
+from harness.report.html.writing import write_matrix_html
 from harness.report.matrix import cell_as_json, cell_line, matrix_table, write_matrix_junit
 from harness.report.text import one_line
 from harness.runs.matrix import CellResult, MatrixInterrupted, matrix_cells, run_matrix
@@ -23,7 +26,7 @@ from harness.runs.opening import check_serving
 __all__ = ["command"]
 
 _ITS_OWN: Final = frozenset(
-    {"--machine", "--debugger", "--driver", "--json", "--junit", "--trace-dir", "--kdfiles"}
+    {"--machine", "--debugger", "--driver", "--json", "--junit", "--html", "--trace-dir", "--kdfiles"}
 )
 """Options of ``run`` that are the matrix's own, or that it sets for each cell."""
 
@@ -71,6 +74,13 @@ _ITS_OWN: Final = frozenset(
     help="Where the folder of this matrix is made, with a folder for each cell.",
 )
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML of all.")
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a page with a table of all cells that a browser opens; each cell's runs have a page of their"
+    " own in its folder, to which it links.",
+)
 @kdfiles_option
 @json_option
 @log_options
@@ -82,6 +92,7 @@ def command(
     jobs: int | None,
     trace_dir: Path,
     junit: Path | None,
+    html: Path | None,
     kdfiles: bool,
     as_json: bool,
 ) -> int:
@@ -94,7 +105,7 @@ def command(
     Examples:
       procnotify matrix scenarios --debugger native --debugger pykd
       procnotify matrix scenarios --machine lab.yaml --machine virtual --driver a.sys --driver b.sys
-      procnotify matrix scenarios --driver a.sys --driver b.sys -- --seeds 1-20
+      procnotify matrix scenarios --driver a.sys --driver b.sys --html matrix.html -- --seeds 1-20
       procnotify matrix scenarios --machine lab.yaml --driver mydriver.sys --kdfiles
 
     \b
@@ -123,6 +134,8 @@ def command(
         folder.mkdir(parents=True)
     except OSError as error:
         raise cannot_write(folder, error, hint="choose another --trace-dir") from None
+    if html is not None:
+        begin_report(html, "--html")
     interrupted = False
 
     def tell(result: CellResult) -> None:
@@ -130,16 +143,19 @@ def command(
 
     console.print(f"{len(cells)} cells on {len(set(machines))} machine(s); all that they say is in {folder}")
     try:
-        results = run_matrix(cells, paths, folder, jobs=jobs or len(cells), tell=tell)
+        page = None if html is None else CELL_PAGE
+        results = run_matrix(cells, paths, folder, jobs=jobs or len(cells), tell=tell, html=page)
     except MatrixInterrupted as end:
         results, interrupted = list(end.results), True
     console.print(matrix_table(results))
     code: int = worst(result.outcome for result in results)
-    if junit is not None:
+    for path, option, write in ((junit, "--junit", write_matrix_junit), (html, "--html", write_matrix_html)):
+        if path is None:
+            continue
         try:
-            write_matrix_junit(junit, results)
+            write(path, results)
         except OSError as error:
-            failed = cannot_write(junit, error, hint="choose another --junit")
+            failed = cannot_write(path, error, hint=f"choose another {option}")
             click.echo(f"procnotify: {one_line(str(failed))}", err=True)
             code = worst((Outcome(code), Outcome.of(failed)))
     if interrupted:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 
 import click
@@ -18,6 +17,9 @@ from harness.kd.kdnet import Key
 from harness.lines import Grammar
 from harness.outcome import Outcome
 from harness.report.console import make_console
+from harness.report.html.page import recording_page
+from harness.report.html.selection import MAX_EVENTS
+from harness.report.html.timeline import Timeline
 from harness.report.origin import origin_lines
 from harness.report.showing.perfetto import PerfettoTimeline
 from harness.report.showing.table import HEADING, event_line
@@ -77,6 +79,7 @@ def _bound(ctx: click.Context, param: click.Parameter, value: str | None) -> Bou
 @click.option(
     "--perfetto", type=_FILE, metavar="F", help="Write a timeline to F that https://ui.perfetto.dev opens."
 )
+@click.option("--html", type=_FILE, metavar="F", help="Write a page of the events to F that a browser opens.")
 @lines_option
 @key_option
 @witness_option
@@ -91,6 +94,7 @@ def command(
     first: Bound | None,
     last: Bound | None,
     perfetto: Path | None,
+    html: Path | None,
     lines: Grammar | None,
     key: Key | None,
     witness: WitnessName | None,
@@ -108,6 +112,7 @@ def command(
       procnotify show Logfile.CSV --process notepad.exe -v
       procnotify show run.jsonl --table --kind image_load --image "*.dll" --from 30.5s
       procnotify show sysmon.evtx --perfetto timeline.json
+      procnotify show Logfile.CSV --process notepad.exe --html notepad.html
 
     \b
     Exit codes:
@@ -123,6 +128,7 @@ def command(
     choice = Choice(processes, kinds, image, first, last)
     lives, tree = Lives(), ProcessTree(lists=verbose)
     timeline = PerfettoTimeline() if perfetto is not None else None
+    drawn = Timeline(lives) if html is not None else None
     console = make_console()
 
     def say(line: Segments) -> None:
@@ -140,12 +146,21 @@ def command(
         tree.take(event, life)
         if timeline is not None:
             timeline.take(event, life)
+        if drawn is not None:
+            if len(drawn) == MAX_EVENTS:
+                raise UsageError(
+                    f"the page would have more than {MAX_EVENTS} events",
+                    hint="take a part of the recording by --from and --to, or by --process",
+                )
+            drawn.take(event, life)
     if not table and not as_json:
         for line in tree.lines(lives):
             say(line)
     if timeline is not None and perfetto is not None:
         write_file(perfetto, timeline.file(lives), "--perfetto")
-    about = chain(_summary(tree, lives, choice), origin_lines(source.header, source.footer))
+    about = [*_summary(tree, lives, choice), *origin_lines(source.header, source.footer)]
+    if drawn is not None and html is not None:
+        write_file(html, recording_page(trace.name, about, drawn).encode(), "--html")
     for text in about:
         click.echo(one_line(text), err=as_json or table)
     if readable.damage:

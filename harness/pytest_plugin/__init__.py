@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from harness.pytest_plugin.fixtures import FIXTURES, debugger, machine, run_scenario, trace
+from harness.pytest_plugin.htmlreport import HtmlReport, carry_run
 from harness.pytest_plugin.items import ScenarioFile, ScenarioItem
 from harness.pytest_plugin.options import pytest_addoption
 from harness.pytest_plugin.outcomes import is_no_verdict, line_of
@@ -46,6 +47,9 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     if not hasattr(config, "workerinput"):  # else the process that xdist began in does
         config.pluginmanager.register(RunReports(config), "procnotify-reports")
+        if html := config.getoption("--procnotify-html"):
+            path = config.invocation_params.dir / html
+            config.pluginmanager.register(HtmlReport(path), "procnotify-html-report")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -90,6 +94,8 @@ def _place(report: pytest.TestReport, item: ScenarioItem) -> None:
         report.longrepr = (file, line, report.longrepr[2])
     if report.when == "teardown":
         report.__dict__["procnotify"] = facts_of(item.result, file)
+        if item.config.getoption("--procnotify-html"):
+            carry_run(report, item.result)
 
 
 def _asked_for(path: Path, config: pytest.Config) -> bool:

@@ -117,6 +117,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where the folder with this session's traces is made (default: what the project's file says, or"
         " traces)",
     )
+    group.addoption(
+        "--procnotify-html",
+        metavar="FILE",
+        help="write a report of the session's scenario runs that a browser opens, without any network",
+    )
 
 
 def _at_least(minimum: int) -> Callable[[str], int]:

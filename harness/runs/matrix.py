@@ -117,6 +117,7 @@ def run_matrix(
     *,
     jobs: int,
     tell: Callable[[CellResult], None],
+    html: str | None = None,
     program: Sequence[str] = (sys.executable, "-m", "harness"),
 ) -> list[CellResult]:
     """Run every cell; the results in the order of ``cells``.
@@ -124,6 +125,7 @@ def run_matrix(
     :param arguments: of every ``run``: scenarios and options.
     :param folder: gets a folder for each cell.
     :param jobs: so many machines at a time, at most.
+    :param html: name of the page about its runs that each cell is to write into its folder.
     :param tell: told each result when it is there, one at a time.
     :raises MatrixInterrupted: Ctrl-C.
     """
@@ -137,8 +139,11 @@ def run_matrix(
         for index in indexes:
             if stop.is_set():
                 return
+            own = folder / _folder_name(cells, index)
             argv = [*program, "run", *arguments, *cells[index].words()]
-            result = _run_cell(cells[index], argv, folder / _folder_name(cells, index), stop)
+            if html is not None:
+                argv += ["--html", str(own / html)]
+            result = _run_cell(cells[index], argv, own, stop)
             with telling:
                 results[index] = result
                 tell(result)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from click.testing import CliRunner
@@ -23,6 +25,7 @@ def test_two_drivers_and_two_ways_to_listen(tmp_path: Path) -> None:
     faulty = build_driver(FAULTY, Arch.X64, tmp_path / "faulty.sys").path
     words = ["--driver", str(good), "--driver", str(faulty), "--debugger", "native", "--debugger", "none"]
     places = ["--trace-dir", str(tmp_path / "traces"), "--junit", str(tmp_path / "junit.xml")]
+    places += ["--html", str(tmp_path / "matrix.html")]
     done = CliRunner().invoke(
         cli,
         ["matrix", SCENARIO, *words, *places, "--json", "--", "--seeds", "1-2", "--keep-traces", "all"],
@@ -38,6 +41,10 @@ def test_two_drivers_and_two_ways_to_listen(tmp_path: Path) -> None:
     assert all(Path(run["trace"]).exists() for cell in document["cells"] for run in cell["results"])
     assert "broken promise 0/2" in done.stderr and "passed 2/2" in done.stderr
     assert (tmp_path / "junit.xml").read_text(encoding="utf-8").count("<testsuite ") == 4
+    page = (tmp_path / "matrix.html").read_text(encoding="utf-8")
+    links = [tmp_path / unquote(link) for link in re.findall(r'href="(traces/.*?)"', page)]
+    pages = [link.read_text(encoding="utf-8") for link in links]
+    assert [text.count("Broken promise: 2 of 2 runs") for text in pages] == [0, 2, 0, 2]  # title and headline
 
 
 def test_what_belongs_before_the_dashes_is_refused_behind_them(tmp_path: Path) -> None:

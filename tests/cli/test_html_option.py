@@ -77,3 +77,24 @@ def test_run_reports_every_run(scenario: Path) -> None:
     page = Path("report.html").read_text(encoding="utf-8")
     assert page.count("<article ") == {0: 1, 1: 2}[code]
     assert 'title="' in page
+
+
+def test_show_writes_the_events_that_pass_its_filters(scenario: Path) -> None:
+    write_trace(Path("t.jsonl"), [BORN, ProcessExit(index=1, pid=8, line="gone")])
+    code, _ = invoke("show", "t.jsonl", "--html", "shown.html", "--kind", "process_exit")
+    assert code == 0
+    page = Path("shown.html").read_text(encoding="utf-8")
+    assert "<h1>t.jsonl</h1>" in page
+    assert "1 events: 1 process_exit" in page
+    assert page.count('<script type="application/octet-stream">') == 1
+
+
+def test_show_refuses_more_events_than_a_page_has_room_for(
+    scenario: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.cli.show.MAX_EVENTS", 1)
+    write_trace(Path("t.jsonl"), [BORN, ProcessExit(index=1, pid=8, line="gone")])
+    code, said = invoke("show", "t.jsonl", "--html", "shown.html")
+    assert code == 2
+    assert said.startswith("the page would have more than 1 events; take a part of the recording by --from")
+    assert not Path("shown.html").exists()

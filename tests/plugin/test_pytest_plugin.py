@@ -37,10 +37,20 @@ def test_a_folder_of_scenarios_is_collected_and_passes(pytester: pytest.Pytester
 def test_a_broken_promise_is_a_failure_with_the_explanation(pytester: pytest.Pytester, folder: Path) -> None:
     driver = pytester.path / "swaps.sys"
     build_driver(ROOT / "tests" / "drivers" / "never_prints_thread_exits", Arch.X64, driver)
-    result = pytester.runpytest_inprocess("scenarios", f"--procnotify-driver={driver}")
+    result = pytester.runpytest_inprocess(
+        "scenarios", f"--procnotify-driver={driver}", "--procnotify-html=new/report.html"
+    )
     result.assert_outcomes(failed=1)
+    page = (pytester.path / "new" / "report.html").read_text(encoding="utf-8")
+    assert "<h1>Broken promise: 1 of 1 run</h1>" in page
+    assert '<script type="application/octet-stream">' in page
     result.stdout.fnmatch_lines(["*OnThreadNotify TID(*) was created in PID(*", "*trace: *good-1.jsonl"])
     result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_a_page_that_cannot_be_written_is_said(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_inprocess("--procnotify-html=.")
+    result.stdout.fnmatch_lines(["procnotify: cannot write *"])
 
 
 def test_a_rig_that_fails_is_an_error_for_every_scenario(pytester: pytest.Pytester, folder: Path) -> None:

@@ -15,7 +15,7 @@ from harness.report.html.expected import ExpectedLine
 from harness.report.html.proofs import DrawnProof
 from harness.report.html.reportedrun import ReportedRun
 
-__all__ = ["MAX_BROKEN", "add_run", "state_class"]
+__all__ = ["MAX_BROKEN", "add_recording", "add_run", "state_class"]
 
 MAX_BROKEN: Final = 20
 """Broken promises of a run that are told at length."""
@@ -63,7 +63,10 @@ def add_run(
     add(summary, "p", " · ".join(facts), class_="facts")
     broken = [proof for proof in drawing.proofs if proof.broken]
     _add_reason(details, run, broken)
-    _add_timeline(details, number, drawing)
+    if drawing.left_out:
+        add(details, "p", drawing.left_out, class_="left-out")
+    if drawing.payload:
+        _add_timeline(details, number, drawing.payload)
     columns = add(details, "div", class_="columns")
     _add_expected(columns, run, expected)
     _add_happened(columns, number, broken)
@@ -79,16 +82,22 @@ def _add_reason(parent: Element, run: ReportedRun, broken: Sequence[DrawnProof])
         add(parent, "p", line.strip(), class_="aside")
 
 
-def _add_timeline(parent: Element, number: int, drawing: Drawing) -> None:
-    if drawing.left_out:
-        add(parent, "p", drawing.left_out, class_="left-out")
-    if not drawing.payload:
-        return
+def add_recording(parent: Element, payload: str) -> None:
+    """The article of a recording that was not judged."""
+    article = add(
+        parent, "article", id="run-1", class_="run", aria_label="The recording", data_outcome="recording"
+    )
+    details = add(article, "details", open="open")
+    add(details, "summary", "Events")
+    _add_timeline(details, 1, payload)
+
+
+def _add_timeline(parent: Element, number: int, payload: str) -> None:
     figure = add(parent, "figure", class_="timeline", data_run=str(number))
     caption = add(figure, "figcaption")
     add(caption, "strong", "Timeline").tail = " a lane a process, in the order of capture"
     script = add(figure, "script", type="application/octet-stream")
-    script.text = drawing.payload
+    script.text = payload
     add(parent, "noscript").text = "The timeline needs JavaScript; everything else on this page does not."
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from harness.events import Bugcheck, Event, Stop
 from harness.order.callbackname import callback_of
@@ -16,6 +17,9 @@ from harness.report.html.timeline import Timeline
 from harness.trace.lives import Lives
 
 __all__ = ["Drawing", "draw"]
+
+_LAST: Final = "last"
+"""What the page's script calls the last event."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,11 @@ class Drawing:
     @property
     def callback(self) -> str:
         """The driver's function that is at fault; empty where nothing tells."""
-        first = next((proof.failure for proof in self.proofs if proof.broken), None)
-        if first is not None and first.explanation is not None:
-            return first.explanation.callback
+        first = next((proof for proof in self.proofs if proof.broken), None)
+        if first is None or first.is_end:
+            return ""
+        if first.failure is not None and first.failure.explanation is not None:
+            return first.failure.explanation.callback
         return "" if self.faulty is None else callback_of(self.faulty)
 
 
@@ -73,7 +79,8 @@ def draw(run: ReportedRun, events: Iterable[Event] | str, room: int) -> Drawing:
     if wanted is None and run.outcome.failed:
         faulty = fatal or last
         if faulty is not None:
-            proofs.insert(0, DrawnProof(run.reason, True, (ProofEvent(faulty.index, Mark.BREAKING),)))
+            mark = None if fatal is None else Mark.BREAKING
+            proofs.insert(0, DrawnProof(run.reason, True, (ProofEvent(faulty.index, mark),)))
             place = place if fatal is not None else total - 1
     first = max(0, min(place - room // 2, total - room))
     timeline = _timeline(events, lives, first, room)
@@ -94,5 +101,7 @@ def _timeline(events: Iterable[Event], lives: Lives, first: int, room: int) -> T
 
 def _documents(proofs: Sequence[DrawnProof]) -> Iterator[dict[str, object]]:
     for proof in proofs:
-        at = [[point.index, point.mark.value, point.line] for point in proof.at]
+        at = [
+            [point.index, _LAST if point.mark is None else point.mark.value, point.line] for point in proof.at
+        ]
         yield {"words": proof.shown, "broken": proof.broken, "at": at}

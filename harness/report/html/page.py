@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from importlib import resources
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TypeAlias
 from xml.etree.ElementTree import Element
 
 from harness.events import Event
-from harness.report.html.article import add_run
+from harness.outcome import Outcome
+from harness.report.html.article import add_recording, add_run, state_class
+from harness.report.html.columns import packed
 from harness.report.html.drawing import Drawing, draw
 from harness.report.html.elements import add, html_of
 from harness.report.html.eventline import line_of
 from harness.report.html.expected import expected_lines
+from harness.report.html.frame import DOCTYPE, add_bar, add_end, add_head
 from harness.report.html.reportedrun import ReportedRun
 from harness.report.html.selection import MAX_EVENTS, choose
+from harness.report.html.timeline import Timeline
 from harness.report.html.totals import add_table, headline
 
-__all__ = ["Recorded", "html_page"]
+__all__ = ["Recorded", "html_page", "recording_page"]
 
 Recorded: TypeAlias = Callable[[ReportedRun], Iterable[Event] | str]
 """The events of a run, to be iterated twice; or, in a sentence, why there are none."""
-SCRIPTS: Final = (
-    "dom.js",
-    "events.js",
-    "lanes.js",
-    "paint.js",
-    "timeline.js",
-    "table.js",
-    "figure.js",
-    "report.js",
-)
-STYLE: Final = "report.css"
 
 
 def html_page(runs: Sequence[ReportedRun], *, recorded: Recorded, text_of: Callable[[Path], str]) -> str:
@@ -51,9 +41,9 @@ def html_page(runs: Sequence[ReportedRun], *, recorded: Recorded, text_of: Calla
         drawings.append(draw(run, recorded(run), room))
         room -= drawings[-1].events
     html = Element("html", {"lang": "en"})
-    _add_head(html, title=headline(runs))
+    add_head(html, title=headline(runs))
     body = add(html, "body")
-    _add_bar(body)
+    add_bar(body)
     main = add(body, "main", id="main", tabindex="-1")
     numbers = {place: number for number, place in enumerate(chosen.timelines, 1)}
     add(main, "h1", headline(runs))
@@ -65,59 +55,45 @@ def html_page(runs: Sequence[ReportedRun], *, recorded: Recorded, text_of: Calla
     for number, (run, drawing) in enumerate(zip(shown, drawings, strict=True), 1):
         expected = [] if run.check is None else expected_lines(run.check, text_of(run.path))
         add_run(main, number, run, drawing, expected, opened=number == 1)
-    footer = add(body, "footer")
-    add(footer, "p", "Written by procnotify. This file loads nothing and sends nothing.")
-    script = _asset(*SCRIPTS)
-    add(body, "script").text = script
-    return "<!DOCTYPE html>\n" + html_of(html) + "\n"
+    add_end(body)
+    return DOCTYPE + html_of(html) + "\n"
 
 
-def _add_head(html: Element, *, title: str) -> None:
-    head = add(html, "head")
-    head.append(Element("meta", {"charset": "utf-8"}))
-    policy = (
-        f"default-src 'none'; script-src {_hash(*SCRIPTS)}; style-src {_hash(STYLE)};"
-        " base-uri 'none'; form-action 'none'"
-    )
-    head.append(Element("meta", {"http-equiv": "Content-Security-Policy", "content": policy}))
-    head.append(Element("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}))
-    head.append(Element("meta", {"name": "color-scheme", "content": "light dark"}))
-    add(head, "title", f"procnotify: {title}")
-    add(head, "style").text = _asset(STYLE)
+def recording_page(name: str, about: Iterable[str], timeline: Timeline) -> str:
+    """The page about a recording that nobody judged.
 
-
-def _add_bar(body: Element) -> None:
-    add(body, "a", "to the report", href="#main", class_="skip")
-    bar = add(body, "header", class_="bar")
-    add(bar, "strong", "procnotify")
-    # What needs the script is made by it.
-    add(bar, "div", id="tools", class_="tools")
+    :param about: what is to be known of it besides, a line each.
+    """
+    html = Element("html", {"lang": "en"})
+    add_head(html, title=name)
+    body = add(html, "body")
+    add_bar(body)
+    main = add(body, "main", id="main", tabindex="-1")
+    add(main, "h1", name)
+    for line in about:
+        add(main, "p", line, class_="facts")
+    add_recording(main, packed(timeline.document() | {"proofs": []}))
+    add_end(body)
+    return DOCTYPE + html_of(html) + "\n"
 
 
 def _add_first(main: Element, run: ReportedRun, drawing: Drawing) -> None:
     """What went wrong first, and the line that shows it."""
     section = add(main, "section", class_="first", aria_label="What went wrong first")
-    first = next((proof.words for proof in drawing.proofs if proof.broken), run.reason)
+    sentences = [next((proof.words for proof in drawing.proofs if proof.broken), run.reason)]
+    # What the driver did says more than the bugcheck that came of it: it names the function.
+    rules = [rule.message for rule in run.broken_rules[:1]]
+    sentences = [*rules, *sentences] if run.outcome is Outcome.BUGCHECK else [*sentences, *rules]
     said = add(section, "p", class_="reason")
     if drawing.callback:
         add(said, "code", drawing.callback).tail = ": "
-    add(said, "span", first)
-    for rule in run.broken_rules[:1]:
-        add(section, "p", rule.message, class_="rule")
+    add(said, "span", sentences[0])
+    for sentence in sentences[1:]:
+        add(section, "p", sentence)
     if drawing.faulty is not None:
         line = add(section, "p", class_="faulty")
-        add(line, "span", f"event {drawing.faulty.index}", class_="badge broken-promise").tail = " "
+        last = any(proof.is_end for proof in drawing.proofs)
+        words = f"{'last event' if last else 'event'} {drawing.faulty.index}"
+        add(line, "span", words, class_=f"badge {state_class(run.outcome.words)}").tail = " "
         add(line, "code", line_of(drawing.faulty))
     add(section, "p", f"in {run.title}", class_="facts")
-
-
-def _asset(*names: str) -> str:
-    folder = resources.files("harness.report.html") / "assets"
-    # Bytes: a checkout may have other line ends, and the browser's hash is of what it parses.
-    texts = [(folder / name).read_bytes().decode("utf-8").replace("\r\n", "\n") for name in names]
-    return "\n" + "\n".join(texts)
-
-
-def _hash(*names: str) -> str:
-    digest = hashlib.sha256(_asset(*names).encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"

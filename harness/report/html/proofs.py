@@ -18,7 +18,8 @@ class ProofEvent:
     """An event of a proof."""
 
     index: int
-    mark: Mark
+    mark: Mark | None
+    """None: it is the last one, after which something happened that is no event."""
     line: int | None = None
     """The line of the scenario to which it is that; None of a rule."""
 
@@ -33,6 +34,11 @@ class DrawnProof:
     """In the order of the trace."""
     failure: Failure | None = None
     """Of which it is the proof."""
+
+    @property
+    def is_end(self) -> bool:
+        """It is the end of a run, after its last event, and no event breaks anything."""
+        return self.broken and any(point.mark is None for point in self.at)
 
     @property
     def reason(self) -> str:
@@ -55,12 +61,12 @@ class DrawnProof:
 
 
 def proofs_of(run: ReportedRun) -> list[DrawnProof]:
-    """The broken promises, lines that do not agree with their calls first; after them what was kept."""
+    """The broken promises, that first for which the run did not pass; after them what was kept."""
     kept = [] if run.check is None else [_kept(witness) for witness in run.check.witnesses if witness.matches]
-    broken = [] if run.agreement is None else list(_disagreements(run.agreement))
-    if run.check is not None:
-        broken += _failures(run.check)
-    return [*broken, *kept]
+    # A line that does not agree with its call outweighs the order, of which the others are mostly the effect.
+    untrue = [] if run.agreement is None else list(_disagreements(run.agreement))
+    failures = [] if run.check is None else list(_failures(run.check))
+    return [*untrue[:1], *failures, *untrue[1:], *kept]
 
 
 def _disagreements(agreement: Agreement) -> Iterator[DrawnProof]:

@@ -9,13 +9,15 @@ from typing import Final
 from harness.errors import ProcnotifyError
 from harness.events import Event
 from harness.files import read_file, write_whole
+from harness.report.html.matrixpage import matrix_page
 from harness.report.html.page import html_page
 from harness.report.html.reportedrun import ReportedRun
+from harness.runs.matrix import CellResult
 from harness.trace.readable import Readable
 from harness.trace.sources import open_trace
 from harness.trace.witness import SeenBy
 
-__all__ = ["write_html"]
+__all__ = ["write_html", "write_matrix_html"]
 
 _MAX_SCENARIO: Final = 4 << 20
 """Bytes of a scenario file that is shown."""
@@ -28,6 +30,14 @@ def write_html(path: Path, runs: Sequence[ReportedRun]) -> None:
     """
     page = html_page(runs, recorded=_recorded, text_of=_text_of)
     write_whole(path, page.encode("utf-8"))
+
+
+def write_matrix_html(path: Path, results: Sequence[CellResult]) -> None:
+    """Write the page about the cells of a matrix to ``path``, making its folder if need be.
+
+    :raises OSError: it cannot be written.
+    """
+    write_whole(path, matrix_page(results, path.parent).encode("utf-8"))
 
 
 def _recorded(run: ReportedRun) -> Iterable[Event] | str:

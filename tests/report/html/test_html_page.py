@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from recordings import HOSTILE, LIFE, events_of, generated, life, numbered, page_of, reported, skipped
 
-from harness.events import Bugcheck, Event, ImageLoad, Print
+from harness.events import Bugcheck, Event, ImageLoad, Print, RuleBroken
 from harness.outcome import Outcome
 from harness.report.html.page import html_page
 from harness.report.html.reportedrun import ReportedRun
@@ -238,6 +238,27 @@ def test_a_timeline_without_room_for_all_shows_where_it_broke(
     ]
     assert "The timeline has 40 of 100 events." in page
     assert f"No timeline: those of a page have {MAX_EVENTS} events at most." in page
+
+
+def test_of_a_bugcheck_that_stands_first_which_names_the_function() -> None:
+    rule = RuleBroken(
+        index=1, rule="NullCheck", module="a.sys", message="a.sys uses a NULL pointer (OnImage)"
+    )
+    code = Bugcheck(index=0, code=0x3B, parameters=(1, 2, 3, 4), module="a.sys")
+    run = ReportedRun("a", Path("a.yaml"), Outcome.BUGCHECK, "it bugchecked", 1, broken_rules=(rule,))
+    page = Parsed(html_page([run], recorded=lambda run: [code, rule], text_of=lambda path: ""))
+    lines = [line for text in page.text[1:] if (line := text.strip())]
+    begin = lines.index("Bugcheck: 1 of 1 run")
+    told = ["a.sys uses a NULL pointer (OnImage)", "it bugchecked", "event 0"]
+    assert lines[begin + 1 : begin + 5] == [*told, "bugcheck: 0x3b (0x1, 0x2, 0x3, 0x4), a.sys"]
+
+
+def test_a_run_that_ended_without_a_bugcheck_shows_its_last_event(tmp_path: Path) -> None:
+    run = ReportedRun("a", Path("a.yaml"), Outcome.BROKEN, "a.sys hangs", 1)
+    text = html_page([run], recorded=lambda run: events_of(GOOD), text_of=lambda path: "")
+    assert f"last event {len(GOOD) - 1}" in Parsed(text).text
+    (drawn,) = payloads(text)
+    assert drawn["proofs"] == [{"words": "a.sys hangs", "broken": True, "at": [[4, "last", None]]}]
 
 
 def test_what_could_not_be_judged_says_why(tmp_path: Path) -> None:

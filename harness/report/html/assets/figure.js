@@ -26,7 +26,7 @@ class Figure {
       proof.points = proof.at
         .map(([index, mark, line]) => ({ at: events.positionOf(index), index, mark, line }))
         .filter(({ at, index }) => events.index[at] === index);
-      const first = proof.points.find(({ mark }) => mark === "breaking") ?? proof.points.find(({ mark }) => mark === "nearest");
+      const first = proof.points.find(({ mark }) => mark === "breaking") ?? proof.points.find(({ mark }) => mark === "nearest" || mark === "last");
       proof.place = (first ?? proof.points[proof.points.length - 1])?.at ?? null;
       if (proof.broken) for (const { at, mark } of proof.points) if (!events.marks.has(at)) events.marks.set(at, mark);
     }

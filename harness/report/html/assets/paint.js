@@ -117,7 +117,7 @@ function paintEvents(line, lane, bar) {
   }
 }
 
-const MARK_COLOUR = { claimed: "kept", nearest: "near", earlier: "earlier", breaking: "broken" };
+const MARK_COLOUR = { claimed: "kept", nearest: "near", earlier: "earlier", breaking: "broken", last: "near" };
 
 function paintProof(line) {
   const { pen, proof, lanes, events, colours: colour } = line;

@@ -1,0 +1,55 @@
+"""``--procnotify-html``: the page about the session's scenario runs, also those of xdist's workers."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from harness.runs.result import RunResult
+
+__all__ = ["HtmlReport", "carry_run"]
+
+_CARRIED = "procnotify_run"
+"""Attribute of the report that brings a run to the process that writes the page."""
+
+
+def carry_run(report: pytest.TestReport, result: RunResult) -> None:
+    """Let the report bring the run along; it is of this very version, so it may be pickled."""
+    report.__dict__[_CARRIED] = pickle.dumps(result)
+
+
+class HtmlReport:
+    """Takes the runs that reports bring, and writes the page when the session ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._results: list[RunResult] = []
+        self._failure = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        carried: bytes | None = report.__dict__.pop(_CARRIED, None)
+        if carried is not None:
+            self._results.append(pickle.loads(carried))
+
+    def pytest_sessionfinish(self) -> None:
+        from harness.report.html.reportedrun import ReportedRun
+        from harness.report.html.writing import write_html
+
+        # Workers end in any order.
+        self._results.sort(key=lambda result: (str(result.path), result.scenario, result.seed))
+        try:
+            write_html(self._path, [ReportedRun.of_run(result) for result in self._results])
+        except OSError as error:
+            self._failure = f"cannot write {self._path}: {error.strerror or error}"
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        from harness.report.text import one_line
+
+        if self._failure:
+            terminalreporter.line(one_line(f"procnotify: {self._failure}"), red=True)
+        else:
+            terminalreporter.write_sep("-", one_line(f"procnotify HTML report: {self._path}"))

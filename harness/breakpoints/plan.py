@@ -122,6 +122,11 @@ class BreakpointPlan:
         return address in self._was_here
 
     @property
+    def stepping(self) -> bool:
+        """A processor is on its way past a planted one, and will stop once more behind it."""
+        return bool(self._steps)
+
+    @property
     def planted(self) -> frozenset[int]:
         """Where memory is to hold a breakpoint instruction when the target goes on."""
         return frozenset(self._planted - {self._covered})

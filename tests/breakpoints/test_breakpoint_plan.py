@@ -172,9 +172,10 @@ def test_nothing_is_left_by_a_processor_that_was_stepping_when_all_were_taken_aw
     plan.add(FUNCTIONS[0], often=False)
     assert plan.meet(StopAt(1, FUNCTIONS[0], 0, STATUS_BREAKPOINT)) is Meeting.HIT
     plan.clear()
-    assert plan.addresses == (0, 0, 0, FUNCTIONS[0]), "it is still on its way past it"
+    assert plan.addresses == (0, 0, 0, FUNCTIONS[0]) and plan.stepping, "it is still on its way past it"
     assert plan.meet(StopAt(1, FUNCTIONS[0] + 4, 0, STATUS_SINGLE_STEP)) is Meeting.STEPPED
     assert (plan.planted, plan.dr7, plan.addresses) == (frozenset(), DR7_OFF, (0, 0, 0, 0))
+    assert not plan.stepping
 
 
 def test_what_is_hit_after_all_were_taken_away_plants_nothing() -> None:

@@ -140,6 +140,11 @@ class CallbackWatch:
         return self._plan.way_on.step
 
     @property
+    def stepping(self) -> bool:
+        """A processor that was at a breakpoint of this watch will stop once more behind it."""
+        return self._plan.stepping
+
+    @property
     def stands_at_one(self) -> bool:
         """The last stop is at a breakpoint of this watch."""
         return self._plan.way_on.resume_flag

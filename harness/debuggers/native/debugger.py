@@ -249,15 +249,19 @@ class NativeDebugger:
         )
 
     def let_go(self) -> None:
-        """Continue for the last time. A break-in that was sent twice may stop the target once more, when
-        nobody is there to let it go: it is waited for."""
+        """Continue for the last time. A break-in that was sent twice, and a processor that steps past a
+        breakpoint, may stop the target once more, when nobody is there to let it go: it is waited for."""
         self.go()
         late = self._talk.break_ins
-        while late and self._talk.wait(lambda: self.halted, LATE_BREAK_IN_SECONDS):
+        while (late > 0 or self._is_stepping) and self._talk.wait(lambda: self.halted, LATE_BREAK_IN_SECONDS):
             if (change := self._talk.take_halt()) is None or not self._watch_sees(change):
                 self.break_in(timeout=0.0)
                 late -= 1
             self.go()
+
+    @property
+    def _is_stepping(self) -> bool:
+        return self._watch is not None and self._watch.stepping
 
     def await_reboot(self, timeout: float) -> bool:
         """Whether the target says within ``timeout`` seconds that it reboots."""

@@ -16,6 +16,7 @@ from time import monotonic
 import pytest
 from kd_peer import BREAK_ADDRESS, BUGCHECK_DATA, CODE, KERNEL_BASE, KEY, LIST_HEAD, ThinTarget, free_udp_port
 
+from harness.breakpoints.debugregisters import DR7_OFF
 from harness.debuggers import DEBUGGERS, debugger_factory
 from harness.debuggers.base import (
     BugcheckSeen,
@@ -28,14 +29,15 @@ from harness.debuggers.base import (
     Stopped,
     TargetRebooted,
 )
+from harness.debuggers.native.callbackwatch import Seen
 from harness.debuggers.native.debugger import NativeDebugger
 from harness.debuggers.native.stackwords import STACK_BYTES
 from harness.debuggers.native.targetmemory import PIECE, UnreadableMemory
 from harness.errors import ConnectionFailed, TargetLost, UsageError
 from harness.kd.kdnet import Key
 from harness.kd.manipulate import Continue, Continue2
-from harness.kd.statechange import CommandString, LoadSymbols
-from harness.kd.status import DBG_CONTINUE, DBG_EXCEPTION_NOT_HANDLED
+from harness.kd.statechange import CommandString, LoadSymbols, StateChange
+from harness.kd.status import DBG_CONTINUE, DBG_EXCEPTION_NOT_HANDLED, STATUS_SINGLE_STEP
 from harness.ports.byteport import socket_over
 
 BANNER = "\n*** Fatal System Error: 0x%08x\n" + " " * 23 + "(0x%016X,0x%016X,0x%016X,0x%016X)\n\n"
@@ -71,6 +73,24 @@ def collect(debugger: NativeDebugger, count: int) -> list[DebuggerEvent]:
         if (event := debugger.receive(timeout=1.0)) is not None:
             events.append(event)
     return events
+
+
+class SteppingWatch:
+    """A watch on callbacks that was cleared while a processor stepped past a breakpoint of it."""
+
+    over = armed = stepping = True
+    step = stands_at_one = False
+    dr7 = DR7_OFF
+
+    def take(self, change: StateChange) -> list[Seen]:
+        self.stepping = False
+        return []
+
+    def prepare(self, change: StateChange, *, handled: bool) -> None:
+        """Nothing is planted any more."""
+
+    def clear(self) -> None:
+        """It was."""
 
 
 class TestAttach:
@@ -244,6 +264,21 @@ class TestRunning:
             target.exception(rip=BREAK_ADDRESS, rcx=1)
             found += collect(debugger, 1)
         assert [stop.break_in for stop in found if isinstance(stop, Stopped)] == [True, False]
+
+    def test_a_processor_that_steps_past_a_breakpoint_is_waited_for_when_the_target_is_let_go(
+        self, attached: tuple[NativeDebugger, ThinTarget], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        debugger, target = attached
+        monkeypatch.setattr("harness.debuggers.native.debugger.LATE_BREAK_IN_SECONDS", 20)
+        monkeypatch.setattr(debugger, "_watch", SteppingWatch())
+        before = len(target.continues)
+        leaving = threading.Thread(target=debugger.let_go)
+        leaving.start()
+        target.wait(lambda: len(target.continues) == before + 1)
+        target.exception(STATUS_SINGLE_STEP, rip=CODE + 4)
+        target.wait(lambda: len(target.continues) == before + 2)
+        leaving.join(timeout=20)
+        assert not leaving.is_alive() and not target.halted
 
     def test_the_registers_are_those_of_the_processor_that_stopped(
         self, attached: tuple[NativeDebugger, ThinTarget]

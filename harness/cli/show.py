@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from rich.text import Text
 
+from harness.cli._exports import rows_to, write_table
 from harness.cli._mining import write_file
 from harness.cli._options import json_option, key_option, lines_option, print_json, witness_option
 from harness.cli._reading import reading_progress
@@ -80,6 +81,10 @@ def _bound(ctx: click.Context, param: click.Parameter, value: str | None) -> Bou
     "--perfetto", type=_FILE, metavar="F", help="Write a timeline to F that https://ui.perfetto.dev opens."
 )
 @click.option("--html", type=_FILE, metavar="F", help="Write a page of the events to F that a browser opens.")
+@click.option("--csv", type=_FILE, metavar="F", help="Write a row an event to F, for a spreadsheet.")
+@click.option(
+    "--parquet", type=_FILE, metavar="F.parquet", help="Write all events to F as a table, as convert does."
+)
 @lines_option
 @key_option
 @witness_option
@@ -95,6 +100,8 @@ def command(
     last: Bound | None,
     perfetto: Path | None,
     html: Path | None,
+    csv: Path | None,
+    parquet: Path | None,
     lines: Grammar | None,
     key: Key | None,
     witness: WitnessName | None,
@@ -113,6 +120,7 @@ def command(
       procnotify show run.jsonl --table --kind image_load --image "*.dll" --from 30.5s
       procnotify show sysmon.evtx --perfetto timeline.json
       procnotify show Logfile.CSV --process notepad.exe --html notepad.html
+      procnotify show run.jsonl --csv images.csv --kind image_load
 
     \b
     Exit codes:
@@ -126,6 +134,10 @@ def command(
     readable = Readable(source)
     seen = SeenBy(readable, witness or witness_of(source.header, source.footer))
     choice = Choice(processes, kinds, image, first, last)
+    if parquet is not None:
+        if choice or witness is not None:
+            raise UsageError("--parquet has all events", hint="leave out the filters, or write --csv")
+        write_table(source, parquet)
     lives, tree = Lives(), ProcessTree(lists=verbose)
     timeline = PerfettoTimeline() if perfetto is not None else None
     drawn = Timeline(lives) if html is not None else None
@@ -138,21 +150,24 @@ def command(
             console.print(Text.assemble(*line), soft_wrap=True)
 
     progress = reading_progress()
-    for event, life in choice.of(seen if progress is None else progress.over(seen), lives):
-        if table:
-            if not tree.counts:
-                say([(HEADING, "bold")])
-            say(event_line(event))
-        tree.take(event, life)
-        if timeline is not None:
-            timeline.take(event, life)
-        if drawn is not None:
-            if len(drawn) == MAX_EVENTS:
-                raise UsageError(
-                    f"the page would have more than {MAX_EVENTS} events",
-                    hint="take a part of the recording by --from and --to, or by --process",
-                )
-            drawn.take(event, life)
+    with rows_to(csv) as rows:
+        for event, life in choice.of(seen if progress is None else progress.over(seen), lives):
+            if table:
+                if not tree.counts:
+                    say([(HEADING, "bold")])
+                say(event_line(event))
+            tree.take(event, life)
+            if timeline is not None:
+                timeline.take(event, life)
+            if drawn is not None:
+                if len(drawn) == MAX_EVENTS:
+                    raise UsageError(
+                        f"the page would have more than {MAX_EVENTS} events",
+                        hint="take a part of the recording by --from and --to, or by --process",
+                    )
+                drawn.take(event, life)
+            if rows is not None:
+                rows.take(event, life)
     if not table and not as_json:
         for line in tree.lines(lives):
             say(line)

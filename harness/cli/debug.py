@@ -173,6 +173,7 @@ def command(
                     )
                 )
                 inspecting = inspect_virtual(rig, timeout=wait, released=released.append)
+            click.echo(f"procnotify: {debugger} attaches", err=True)
             inspection = stack.enter_context(inspecting)
             session.use_symbols(inspection, symbols, required=pdb is not None)
             session.run(inspection)

@@ -238,7 +238,7 @@ def command(
             if cluster is None
             else trials_on_cluster(rig, explored, address=cluster, exploration=secrets.token_hex(8))
         )
-        explorer = Explorer(run, plan, journal=journal, told=(lambda _: None) if quiet else _Progress(plan))
+        explorer = Explorer(run, plan, journal=journal, told=(lambda *_: None) if quiet else _Progress(plan))
         try:
             found = explorer.explore()
         except BrokenProcessPool:
@@ -309,11 +309,12 @@ class _Progress:
         self._all = "" if plan.policy == EXHAUSTIVE else f" of {len(plan.seeds)}"
         self._told = monotonic()
 
-    def __call__(self, found: Exploration) -> None:
+    def __call__(self, found: Exploration, purpose: str) -> None:
         if monotonic() - self._told >= TOLD_EVERY:
             self._told = monotonic()
             click.echo(
                 f"{found.schedules}{self._all} schedules, {found.failed} failed,"
-                f" {len(found.orders)} orders, {len(found.encounters)} pairs of accesses",
+                f" {len(found.orders)} orders, {len(found.encounters)} pairs of accesses"
+                f"{'; ' if purpose else ''}{purpose}",
                 err=True,
             )

@@ -117,7 +117,7 @@ class Explorer:
 
     :param run: does runs, perhaps several at a time.
     :param journal: has what an interrupted exploration found; gets what is found.
-    :param told: called after each run.
+    :param told: called after each run, and in words with what it is for besides exploring.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Explorer:
         plan: Plan,
         *,
         journal: Journal | None = None,
-        told: Callable[[Exploration], None] = lambda _exploration: None,
+        told: Callable[[Exploration, str], None] = lambda _exploration, _purpose: None,
     ) -> None:
         self._do = run
         self._plan = plan
@@ -218,7 +218,7 @@ class Explorer:
                 failure.count += 1
                 if record.preemptions < failure.fewest.preemptions:
                     failure.fewest = record
-        self._told(found)
+        self._told(found, "")
 
     def _require_repeated(self, record: TrialRecord) -> None:
         schedule = record.schedule
@@ -239,9 +239,12 @@ class Explorer:
         """The run with the fewest preemptions that were found to fail for the same cause."""
         smallest = start = failure.fewest
 
+        runs = itertools.count(1)
+
         def fails(anchors: Sequence[Anchor]) -> bool:
             nonlocal smallest
             (record,) = self._do([ScheduleTrial(start.seed, anchors=tuple(anchors))])
+            self._told(self.exploration, f"shrinking a failure of seed {start.seed}, run {next(runs)}")
             same = record.failed and record.cause == failure.cause
             if same and len(record.anchors) < len(smallest.anchors):
                 smallest = record
@@ -260,6 +263,7 @@ class Explorer:
         if plan.policy == EXHAUSTIVE:
             seeds = range(plan.seeds.start, plan.seeds.start + found.schedules)
         for number, record in enumerate(self._do(ScheduleTrial(seed, RANDOM) for seed in seeds), start=1):
+            self._told(found, f"the random policy for comparison, schedule {number} of {len(seeds)}")
             if record.cause in causes:
                 return Baseline(number, found=True)
         return Baseline(len(seeds), found=False)

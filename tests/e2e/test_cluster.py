@@ -194,7 +194,7 @@ def explored(
         ) as run,
     ):
         plan = Plan(range(5, 5 + 4 * BATCH), "random", shrink=False)
-        return Explorer(run, plan, told=see).explore()
+        return Explorer(run, plan, told=lambda found, _purpose: see(found)).explore()
 
 
 def test_an_exploration_finds_there_what_it_finds_here_whoever_is_lost(

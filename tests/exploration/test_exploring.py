@@ -152,6 +152,18 @@ def test_the_naive_random_policy_is_the_baseline() -> None:
     assert held.baseline is None
 
 
+def test_what_comes_after_the_exploration_is_told_too() -> None:
+    told: list[str] = []
+    plan = Plan(range(1, 21), "urw")
+    run, _done = runner(TWO_BY_THREE, lambda order: order[:2] == (0, 1))
+    found = Explorer(run, plan, told=lambda _found, purpose: told.append(purpose)).explore()
+    assert found.baseline is not None
+    assert told[:20] == [""] * 20
+    shrinking = [purpose for purpose in told if purpose.startswith("shrinking a failure of seed ")]
+    assert shrinking and shrinking[-1].endswith(f", run {len(shrinking)}")
+    assert told[-1] == f"the random policy for comparison, schedule {found.baseline.schedules} of 20"
+
+
 def test_fail_fast_ends_with_the_first_failure() -> None:
     plan = Plan(range(1, 201), "urw", fail_fast=True, shrink=False)
     found = Explorer(runner(TWO_BY_THREE, lambda order: order[0] == 1)[0], plan).explore()

@@ -28,7 +28,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from harness.toolchain import default_driver
+from harness.toolchain import Arch, build_driver, default_driver
 
 __all__ = [
     "ELSEWHERE",
@@ -73,7 +73,16 @@ def _mydriver(folder: Path) -> None:
     shutil.copyfile(default_driver().path, folder / "mydriver.sys")
 
 
-GIVEN = {"benchmarks": _benchmarks, "mydriver.sys": _mydriver, "scenarios": _scenarios}
+def _swapped(folder: Path) -> None:
+    build_driver(ROOT / "tests" / "drivers" / "swaps_parent_and_child", Arch.X64, folder / "swapped.sys")
+
+
+GIVEN = {
+    "benchmarks": _benchmarks,
+    "mydriver.sys": _mydriver,
+    "scenarios": _scenarios,
+    "swapped.sys": _swapped,
+}
 """What a reader may have to begin with."""
 
 _NOTE = re.compile(r"<!-- (file|edit|not run|with): (.+?) -->\s*")

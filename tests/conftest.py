@@ -2,8 +2,8 @@
 
 ``PROCNOTIFY_REQUIRE`` names what may not be missing (``shared_data``, ``wine``, ``pykd``, ``ntoseye``,
 ``libvirt``, ``cluster``, ``columns``, ``mcp``, a program of another package: ``qemu-ga``, ``sshd``,
-``osslsigncode``; or ``all``): a skip for that reason becomes a failure. ``.ci/run`` sets it. On Windows
-``all`` is what there is for Windows: the recorded data and pykd.
+``osslsigncode``, ``chromium``; or ``all``): a skip for that reason becomes a failure. ``.ci/run`` sets it. On
+Windows ``all`` is what there is for Windows: the recorded data and pykd.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from harness.events import Event
 from harness.trace.format import Footer, Header
 from harness.trace.sources import TraceSource
 
-__all__ = ["ReadingProgress", "ToldSource", "reading_progress", "told"]
+__all__ = ["ReadingProgress", "ToldSource", "drawing_progress", "reading_progress", "told"]
 
 _FIRST: Final = 2.0
 """Seconds until the first line; what is over by then needs none."""
@@ -29,18 +29,22 @@ class ReadingProgress:
 
     :param say: is given a line.
     :param now: a clock in seconds.
+    :param what: is counted, where it is not events, and what is done to it.
     """
 
-    def __init__(self, say: Callable[[str], object], now: Callable[[], float]) -> None:
+    def __init__(
+        self, say: Callable[[str], object], now: Callable[[], float], what: str = "events read"
+    ) -> None:
         self._say = say
         self._now = now
+        self._what = what
         self._next = now() + _FIRST
 
     def __call__(self, events: int) -> None:
         now = self._now()
         if now >= self._next:
             self._next = now + _AGAIN
-            self._say(f"procnotify: {events:,} events read")
+            self._say(f"procnotify: {events:,} {self._what}")
 
     def over(self, events: Iterable[Event]) -> Iterator[Event]:
         """The same events; says how many they were so far."""
@@ -82,10 +86,15 @@ def reading_progress() -> ReadingProgress | None:
     return _begun() if sys.stderr.isatty() else None
 
 
+def drawing_progress() -> Callable[[int], object]:
+    """The progress of a page whose timelines are drawn from now on, called with how many are."""
+    return _begun("timelines drawn") if sys.stderr.isatty() else lambda done: None
+
+
 def told(source: TraceSource) -> TraceSource:
     """The recording, which says how far it is where somebody looks."""
     return ToldSource(source, _begun) if sys.stderr.isatty() else source
 
 
-def _begun() -> ReadingProgress:
-    return ReadingProgress(lambda line: click.echo(line, err=True), time.monotonic)
+def _begun(what: str = "events read") -> ReadingProgress:
+    return ReadingProgress(lambda line: click.echo(line, err=True), time.monotonic, what)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli._reading import drawing_progress
 from harness.errors import ProcnotifyError
 from harness.files import cannot_write
 from harness.report.ci.telling import tell_ci
@@ -17,6 +18,7 @@ from harness.report.html.writing import write_html
 from harness.report.junit import write_junit
 from harness.report.text import one_line
 from harness.runs.result import RunResult
+from harness.trace.sources import TraceSource
 
 __all__ = ["begin_report", "finish_html", "finish_junit", "html_option", "tell_ci_service"]
 
@@ -42,10 +44,15 @@ def begin_report(path: Path, option: str) -> None:
         raise cannot_write(path, error, hint=f"choose another {option}") from None
 
 
-def finish_html(path: Path, runs: Sequence[ReportedRun]) -> list[ProcnotifyError]:
-    """Write the page; why it cannot be written."""
+def finish_html(
+    path: Path, runs: Sequence[ReportedRun], *, source: TraceSource | None = None
+) -> list[ProcnotifyError]:
+    """Write the page; why it cannot be written.
+
+    :param source: of the events of all runs; None: each has a trace of its own.
+    """
     try:
-        write_html(path, runs)
+        write_html(path, runs, source=source, drawn=drawing_progress())
     except OSError as error:
         return [cannot_write(path, error, hint="choose another --html")]
     return []

@@ -149,7 +149,7 @@ def command(
     code = verdict.outcome
     if html is not None:
         run = ReportedRun.of_recording(through_latest(trace), promised.name, promised.path, verdict)
-        for failed in finish_html(html, [run]):
+        for failed in finish_html(html, [run], source=source):
             click.echo(f"procnotify: {one_line(str(failed))}", err=True)
             code = worst((code, Outcome.of(failed)))
     sys.exit(int(code))

@@ -347,7 +347,7 @@ def command(
     if junit is not None:
         failed += finish_junit(junit, series.results)
     if html is not None:
-        failed += finish_html(html, [ReportedRun.of_run(result) for result in series.results])
+        failed += finish_html(html, ReportedRun.of_runs(series.results))
     for failure in failed:
         say(f"procnotify: {one_line(str(failure))}")
     tell_ci_service(series.results, to_stderr=as_json)

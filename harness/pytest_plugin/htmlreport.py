@@ -42,7 +42,7 @@ class HtmlReport:
         # Workers end in any order.
         self._results.sort(key=lambda result: (str(result.path), result.scenario, result.seed))
         try:
-            write_html(self._path, [ReportedRun.of_run(result) for result in self._results])
+            write_html(self._path, ReportedRun.of_runs(self._results))
         except OSError as error:
             self._failure = f"cannot write {self._path}: {error.strerror or error}"
 

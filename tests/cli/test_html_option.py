@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import zlib
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,14 @@ expect:
   - order:
       - process_create: {pid: $p}
       - process_exit: {pid: $p}
+"""
+LINES = """\
+lines: own
+summary: Two forms.
+prefix: "my: "
+forms:
+  - process_create: "+ {pid:d} of {parent_pid:d}"
+  - process_exit: "- {pid:d}"
 """
 BORN = ProcessCreate(index=0, pid=8, parent_pid=4, line="born <b>")
 
@@ -55,6 +66,19 @@ def test_check_writes_also_what_held(scenario: Path) -> None:
     code, _ = invoke("check", "t.jsonl", scenario, "--html", "report.html")
     assert code == 0
     assert "<h1>Passed: 1 of 1 run</h1>" in Path("report.html").read_text(encoding="utf-8")
+
+
+def test_check_shows_a_log_with_the_lines_that_it_was_read_by(scenario: Path) -> None:
+    Path("own.lines.yaml").write_text(LINES, encoding="utf-8", newline="\n")
+    Path("log.txt").write_text("my: + 8 of 4\nmy: - 8\n", encoding="utf-8", newline="\n")
+    words = ("check", "log.txt", scenario, "--partial", "--lines", "own.lines.yaml", "--html", "report.html")
+    code, said = invoke(*words)
+    assert code == 0, said
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "No timeline" not in page
+    packed = page.partition('<script type="application/octet-stream">')[2].partition("<")[0]
+    drawn = json.loads(zlib.decompress(base64.b64decode(packed)))
+    assert drawn["kinds"] == ["process_create", "process_exit"]
 
 
 def test_a_report_that_cannot_be_written_is_said_before_anything_runs(scenario: Path) -> None:

@@ -212,7 +212,7 @@ def _add_besides(parent: Element, run: ReportedRun) -> None:
         listed = add(section, "ul")
         for line in lines:
             add(listed, "li", line.removeprefix("not judged: "))
-    besides = [*run.notes, *([run.left] if run.left else [])]
+    besides = [line for line in (run.often, *run.notes, run.left) if line]
     if run.trace is not None:
         besides.append(f"trace: {run.trace}")
     if besides:

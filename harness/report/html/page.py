@@ -27,11 +27,18 @@ Recorded: TypeAlias = Callable[[ReportedRun], Iterable[Event] | str]
 """The events of a run, to be iterated twice; or, in a sentence, why there are none."""
 
 
-def html_page(runs: Sequence[ReportedRun], *, recorded: Recorded, text_of: Callable[[Path], str]) -> str:
+def html_page(
+    runs: Sequence[ReportedRun],
+    *,
+    recorded: Recorded,
+    text_of: Callable[[Path], str],
+    drawn: Callable[[int], object] = lambda done: None,
+) -> str:
     """The page about ``runs``. The same runs give the same text.
 
     :param recorded: what the trace of a run holds.
     :param text_of: the text of a scenario file; empty where it cannot be read.
+    :param drawn: told after each timeline how many are done.
     """
     chosen = choose(runs)
     drawings = []
@@ -40,6 +47,7 @@ def html_page(runs: Sequence[ReportedRun], *, recorded: Recorded, text_of: Calla
     for run in shown:
         drawings.append(draw(run, recorded(run), room))
         room -= drawings[-1].events
+        drawn(len(drawings))
     html = Element("html", {"lang": "en"})
     add_head(html, title=headline(runs))
     body = add(html, "body")
@@ -96,4 +104,4 @@ def _add_first(main: Element, run: ReportedRun, drawing: Drawing) -> None:
         words = f"{'last event' if last else 'event'} {drawing.faulty.index}"
         add(line, "span", words, class_=f"badge {state_class(run.outcome.words)}").tail = " "
         add(line, "code", line_of(drawing.faulty))
-    add(section, "p", f"in {run.title}", class_="facts")
+    add(section, "p", f"in {run.title}{run.often and f'; {run.often}'}", class_="facts")

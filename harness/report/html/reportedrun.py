@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.events import RuleBroken, WitnessName
 from harness.order import CheckResult
 from harness.outcome import Outcome
+from harness.report.causes import by_cause
+from harness.report.frequency import frequency_of, frequency_words
 from harness.runs.result import RunResult
 from harness.verdict.judge import Verdict
 from harness.witness import Agreement
@@ -38,10 +41,20 @@ class ReportedRun:
     broken_rules: tuple[RuleBroken, ...] = ()
     agreement: Agreement | None = None
     witness: WitnessName = "print"
+    often: str = ""
+    """In how many runs its cause came, in a line; empty: in this one alone."""
 
     @classmethod
-    def of_run(cls, result: RunResult) -> ReportedRun:
-        """Of one execution."""
+    def of_runs(cls, results: Sequence[RunResult]) -> list[ReportedRun]:
+        """Of all executions of a call."""
+        often: dict[int, str] = {}
+        for alike in by_cause(results):
+            words = frequency_words(frequency_of(alike, results))
+            often |= {id(result): words for result in alike}
+        return [cls._of_run(result, often.get(id(result), "")) for result in results]
+
+    @classmethod
+    def _of_run(cls, result: RunResult, often: str) -> ReportedRun:
         return cls(
             result.scenario,
             result.path,
@@ -60,6 +73,7 @@ class ReportedRun:
             result.broken_rules,
             result.agreement,
             result.witness,
+            often,
         )
 
     @classmethod

@@ -57,7 +57,7 @@ def _left_out(runs: Sequence[ReportedRun], timelines: Sequence[int], rows: froze
     if without:
         yield (
             f"{without} of {failed} runs that failed have no timeline here: {MAX_TIMELINES} runs have one at"
-            " most, the first of each cause before others. The traces of all are kept as files."
+            " most, the first of each cause before others."
         )
     if passing:
         yield f"{passing} runs that did not fail have no timeline here: the first of each scenario has one."

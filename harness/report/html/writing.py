@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from harness.report.html.page import html_page
 from harness.report.html.reportedrun import ReportedRun
 from harness.runs.matrix import CellResult
 from harness.trace.readable import Readable
-from harness.trace.sources import open_trace
+from harness.trace.sources import TraceSource, open_trace
 from harness.trace.witness import SeenBy
 
 __all__ = ["write_html", "write_matrix_html"]
@@ -23,12 +24,20 @@ _MAX_SCENARIO: Final = 4 << 20
 """Bytes of a scenario file that is shown."""
 
 
-def write_html(path: Path, runs: Sequence[ReportedRun]) -> None:
+def write_html(
+    path: Path,
+    runs: Sequence[ReportedRun],
+    *,
+    source: TraceSource | None = None,
+    drawn: Callable[[int], object] = lambda done: None,
+) -> None:
     """Write the page about ``runs`` to ``path``, making its folder if need be.
 
+    :param source: of the events of all of them; None: each has a trace of its own.
+    :param drawn: told after each timeline how many are done.
     :raises OSError: it cannot be written.
     """
-    page = html_page(runs, recorded=_recorded, text_of=_text_of)
+    page = html_page(runs, recorded=partial(_recorded, source), text_of=_text_of, drawn=drawn)
     write_whole(path, page.encode("utf-8"))
 
 
@@ -40,11 +49,11 @@ def write_matrix_html(path: Path, results: Sequence[CellResult]) -> None:
     write_whole(path, matrix_page(results, path.parent).encode("utf-8"))
 
 
-def _recorded(run: ReportedRun) -> Iterable[Event] | str:
+def _recorded(source: TraceSource | None, run: ReportedRun) -> Iterable[Event] | str:
     if run.trace is None:
         return "No timeline: this run has no trace."
     try:
-        events = SeenBy(Readable(open_trace(run.trace)), run.witness)
+        events = SeenBy(Readable(source or open_trace(run.trace)), run.witness)
         # What is damaged before its first event says so now.
         return events if any(True for _ in events) else "No timeline: the trace has no event."
     except ProcnotifyError as error:

@@ -24,6 +24,7 @@ from harness.report.html.page import html_page
 from harness.report.html.reportedrun import ReportedRun
 from harness.report.html.selection import MAX_EVENTS, MAX_ROWS, MAX_TIMELINES
 from harness.report.html.writing import write_html
+from harness.runs.result import RunResult
 
 SHOWN = Path(__file__).with_name("shown")
 GOOD = numbered(life(200))
@@ -204,6 +205,17 @@ def test_of_many_runs_those_that_failed_are_shown_and_the_first_that_passed(tmp_
     told = " ".join(page.text)
     assert f"{200 - MAX_TIMELINES + 1} of 200 runs that failed have no timeline here" in told
     assert f"{10_000 - MAX_ROWS} of 10000 runs are counted in the table and not listed in it" in told
+
+
+def test_how_often_a_cause_came_is_said_of_each_of_its_runs(tmp_path: Path) -> None:
+    results = [
+        RunResult("a", Path("a.yaml"), seed, Outcome.RIG if seed % 2 else Outcome.PASSED, "the link died")
+        for seed in range(1, 6)
+    ]
+    page = Parsed(page_of(ReportedRun.of_runs(results), events_of(GOOD)))
+    words = "how often: 3 of 5 runs (seeds 1, 3, 5)"
+    assert sum(words in text for text in page.text) == 4
+    assert f"in a (seed 1); {words}" in page.text
 
 
 def test_each_cause_has_a_timeline_however_often_others_came(tmp_path: Path) -> None:

@@ -240,6 +240,9 @@ def command(
       5  nothing of any scenario could be judged
     After Ctrl-C it is 130.
     """
+    if html is not None and (replay is not None or fail_calls):
+        which = "--replay" if replay is not None else "--fail-calls"
+        raise UsageError(f"--html has no page for {which}", hint="leave out the one or the other")
     if replay is not None:
         return run_replay(
             replay,

@@ -95,6 +95,13 @@ def test_instances_have_no_report(scenario: Path) -> None:
     assert "leave out --select" in said
 
 
+@pytest.mark.parametrize("words", [("--replay", "a.replay.json"), ("--fail-calls", "--debugger", "none")])
+def test_what_has_no_page_is_refused_beside_it(scenario: Path, words: tuple[str, ...]) -> None:
+    code, said = invoke("run", scenario, *words, "--html", "report.html")
+    assert (code, said) == (2, f"--html has no page for {words[0]}; leave out the one or the other")
+    assert not Path("report.html").exists()
+
+
 def test_run_reports_every_run(scenario: Path) -> None:
     words = ("run", scenario, "--debugger", "none", "--repeat", "2", "--html", "report.html", "-q")
     code, _ = invoke(*words)

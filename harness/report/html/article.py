@@ -157,11 +157,9 @@ def _add_happened(parent: Element, number: int, broken: Sequence[DrawnProof]) ->
         add(part, "h4", proof.words)
         if proof.failure is not None:
             _add_account(part, proof.failure)
-        if proof.failure is None:
-            if proof.place is not None:
-                _add_event_button(add(part, "p", "event "), proof.place)
-            continue
-        _add_rows(part, proof.failure.rows)
+            _add_rows(part, proof.failure.rows)
+        elif proof.place is not None:
+            _add_event_button(add(part, "p", "event "), proof.place)
     if len(broken) > MAX_BROKEN:
         add(section, "p", f"{len(broken) - MAX_BROKEN} more promises were broken.", class_="left-out")
 
@@ -205,12 +203,11 @@ def _add_rows(parent: Element, rows: Sequence[Row]) -> None:
 
 
 def _add_besides(parent: Element, run: ReportedRun) -> None:
-    lines = [*run.not_judged_lines]
-    if lines:
+    if run.not_judged_lines:
         section = add(parent, "section", class_="not-judged")
         add(section, "h3", "Not judged")
         listed = add(section, "ul")
-        for line in lines:
+        for line in run.not_judged_lines:
             add(listed, "li", line.removeprefix("not judged: "))
     besides = [line for line in (run.often, *run.notes, run.left) if line]
     if run.trace is not None:

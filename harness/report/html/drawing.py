@@ -76,7 +76,7 @@ def draw(run: ReportedRun, events: Iterable[Event] | str, room: int) -> Drawing:
             place = total if wanted is None else place
         last = event
         total += 1
-    if wanted is None and run.outcome.failed:
+    if run.outcome.failed and not any(proof.broken for proof in proofs):
         faulty = fatal or last
         if faulty is not None:
             mark = None if fatal is None else Mark.BREAKING

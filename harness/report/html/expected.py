@@ -25,7 +25,12 @@ __all__ = ["MAX_LINES", "ExpectedLine", "expected_lines"]
 MAX_LINES: Final = 1_000
 """Lines of a scenario file that are shown."""
 _WORSE: Final = (
-    *(Status.CAME, Status.MISPLACED, Status.NOT_FOUND, Status.NOT_JUDGED, Status.HELD, Status.NOT_REACHED),
+    Status.CAME,
+    Status.MISPLACED,
+    Status.NOT_FOUND,
+    Status.NOT_JUDGED,
+    Status.HELD,
+    Status.NOT_REACHED,
 )
 """Of one line that is judged twice the first of these counts."""
 

@@ -126,20 +126,18 @@ def test_the_timeline_answers_the_hand_and_the_keys(page: Page, tmp_path: Path) 
     assert rows == [line for line in BAD if "PID(200)" in line]
 
 
-def test_runs_are_found_by_their_result(page: Page, tmp_path: Path) -> None:
+def test_runs_are_found_by_their_result_and_by_what_is_said_of_them(page: Page, tmp_path: Path) -> None:
     page.open(written(tmp_path, red(tmp_path)), "#run-3", **DESKTOP)
     assert page.run("document.querySelector('#run-3 details').open")
-    page.run(
-        """(() => {
-          outcome.value = 'passed';
-          outcome.dispatchEvent(new Event('input'));
-        })()"""
-    )
-    assert page.run("[...document.querySelectorAll('article')].map((one) => one.hidden)") == [
-        True,
-        True,
-        False,
-    ]
+    for field, value, hidden in (
+        ("outcome", "passed", [True, True, False]),
+        ("outcome", "", [False, False, False]),
+        ("words", "SEED 2", [True, False, True]),
+        ("words", "eJ", [True, True, True]),  # the columns of every timeline begin so
+    ):
+        page.run(f"{field}.value = {value!r}; {field}.dispatchEvent(new Event('input'))")
+        found = page.run("[...document.querySelectorAll('article')].map((one) => one.hidden)")
+        assert found == hidden
 
 
 def test_dark_and_light_are_the_systems_until_somebody_chooses(page: Page, tmp_path: Path) -> None:

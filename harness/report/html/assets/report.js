@@ -40,10 +40,20 @@ async function jump(step, byRun = false) {
   where.textContent = `${places.indexOf(place) + 1} of ${places.length}`;
 }
 
+// What a run or a row says, without the columns of its timeline.
+const said = new Map();
+function textOf(part) {
+  if (!said.has(part)) {
+    const pieces = [...part.querySelectorAll("h2, h4, p, code, li, td, th")].map((piece) => piece.textContent);
+    said.set(part, pieces.join("\n").toLowerCase());
+  }
+  return said.get(part);
+}
+
 function filterRuns() {
   const text = words.value.toLowerCase();
   const kind = outcome.value;
-  const fits = (part) => (!kind || part.dataset.outcome === kind) && (!text || part.textContent.toLowerCase().includes(text));
+  const fits = (part) => (!kind || part.dataset.outcome === kind) && (!text || textOf(part).includes(text));
   for (const article of articles) article.hidden = !fits(article);
   for (const row of document.querySelectorAll("nav.runs tbody tr")) row.hidden = !fits(row);
   const left = articles.filter((article) => !article.hidden).length;

@@ -65,7 +65,7 @@ class LineColumns:
 
 
 def _column(texts: Sequence[str]) -> Column:
-    if all(_PLAIN.match(text) for text in texts):
+    if all(map(_PLAIN.match, texts)):
         return steps(map(int, texts))
     return indexed(texts)
 

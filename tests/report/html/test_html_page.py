@@ -20,6 +20,7 @@ from recordings import HOSTILE, LIFE, events_of, generated, life, numbered, page
 
 from harness.events import Bugcheck, Event, ImageLoad, Print, RuleBroken
 from harness.outcome import Outcome
+from harness.report.html import frame
 from harness.report.html.page import html_page
 from harness.report.html.reportedrun import ReportedRun
 from harness.report.html.selection import MAX_EVENTS, MAX_ROWS, MAX_TIMELINES
@@ -101,6 +102,17 @@ def test_nothing_may_be_loaded(tmp_path: Path) -> None:
         assert attributes.keys().isdisjoint({"src", "srcset", "style", "action"})
         assert not any(name.startswith("on") for name in attributes)
         assert (attributes.get("href") or "#").startswith("#")
+
+
+def test_the_pages_own_script_and_style_end_no_element() -> None:
+    assets = sorted((Path(frame.__file__).parent / "assets").iterdir())
+    assert {path.name for path in assets} == {*frame.SCRIPTS, frame.STYLE}
+    for path in assets:
+        text = path.read_text(encoding="utf-8")
+        assert "</" not in text and "<!--" not in text
+        assert not re.search(
+            r"\b(?:eval|innerHTML|outerHTML|insertAdjacentHTML|fetch|XMLHttpRequest)\b", text
+        )
 
 
 def test_what_broke_stands_first(tmp_path: Path) -> None:

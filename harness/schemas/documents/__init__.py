@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from harness.schemas.documents.commands import DOCUMENTS
+from harness.schemas.documents.explanations import EXPLANATION
 from harness.schemas.documents.parts import EXIT_CODE, SHARED, object_with
 from harness.schemas.values import JsonSchema, any_of, ref
 
@@ -39,7 +40,11 @@ def documents_schema() -> JsonSchema:
             {"if": {"properties": {"command": {"const": command}}}, "then": ref(definition(command))}
             for command in DOCUMENTS
         ],
-        "$defs": {**SHARED, **{definition(name): _document(shapes) for name, shapes in DOCUMENTS.items()}},
+        "$defs": {
+            **SHARED,
+            "explanation": EXPLANATION,
+            **{definition(name): _document(shapes) for name, shapes in DOCUMENTS.items()},
+        },
     }
 
 

@@ -115,6 +115,7 @@ CHECK: Final = object_with(
                     "line": or_null(COUNT),
                     "bindings": mapping_of(SIGNED),
                     "events": list_of(object_with({"index": COUNT, "mark": or_null(TEXT)})),
+                    "why": or_null(ref("explanation")),
                 }
             )
         ),

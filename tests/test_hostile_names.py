@@ -137,6 +137,8 @@ DOORS: dict[str, Callable[[Path, Path], str]] = {
     "verbose tree": shown("-v"),
     "table": shown("--table"),
     "json": shown("-v", "--json"),
+    "followed": shown("--follow"),
+    "beside itself": lambda trace, folder: call("show", trace, trace).output,
     "check": checked,
     "csv": exported("--csv", ".csv"),
     "perfetto": exported("--perfetto", ".json"),

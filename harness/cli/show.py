@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from time import sleep
+from typing import Final
 
 import click
 from rich.text import Text
 
+from harness.cli._beside import show_beside
 from harness.cli._exports import rows_to, write_table
 from harness.cli._mining import write_file
-from harness.cli._options import json_option, key_option, lines_option, print_json, witness_option
+from harness.cli._options import (
+    given_beside,
+    json_option,
+    key_option,
+    lines_option,
+    print_json,
+    witness_option,
+)
 from harness.cli._reading import reading_progress
 from harness.errors import UsageError
-from harness.events import KINDS, WitnessName
+from harness.events import KINDS, Event, WitnessName
 from harness.kd.kdnet import Key
 from harness.lines import Grammar
 from harness.outcome import Outcome
@@ -29,14 +40,21 @@ from harness.report.showing.words import Segments, plain
 from harness.report.text import one_line
 from harness.runs.trace_folder import through_latest
 from harness.trace.choice import Bound, Choice, parse_bound
+from harness.trace.following import FollowedTrace
 from harness.trace.lives import MAX_LIVES, Lives
 from harness.trace.readable import Readable
-from harness.trace.sources import open_trace
-from harness.trace.witness import SeenBy, witness_of
+from harness.trace.sources import TraceSource, open_trace
+from harness.trace.witness import SeenBy, is_seen_by, witness_of
 
 __all__ = ["command"]
 
 _FILE = click.Path(path_type=Path)
+_POLL_SECONDS: Final = 0.25
+"""Between two looks at a trace that is being written."""
+_CHOICE: Final = frozenset({"trace", "kinds", "image", "first", "last", "witness"})
+_OF_TWO: Final = _CHOICE | {"second", "processes", "lines", "key"}
+_OF_FOLLOWED: Final = _CHOICE | {"follow", "table"}
+"""What can be said beside it; whose process an event is about is known at a recording's end alone."""
 
 
 def _bound(ctx: click.Context, param: click.Parameter, value: str | None) -> Bound | None:
@@ -45,10 +63,12 @@ def _bound(ctx: click.Context, param: click.Parameter, value: str | None) -> Bou
 
 @click.command(short_help="show a recording: its processes as a tree, its events as a table or a timeline")
 @click.argument("trace", type=_FILE)
+@click.argument("second", required=False, type=_FILE)
 @click.option("--table", is_flag=True, help="A line an event, not a tree of the processes.")
 @click.option(
     "-v", "--verbose", is_flag=True, help="List threads and images in the tree, not only their number."
 )
+@click.option("--follow", is_flag=True, help="A line an event of a trace that is being written, as it comes.")
 @click.option(
     "--process",
     "processes",
@@ -91,8 +111,10 @@ def _bound(ctx: click.Context, param: click.Parameter, value: str | None) -> Bou
 @json_option
 def command(
     trace: Path,
+    second: Path | None,
     table: bool,
     verbose: bool,
+    follow: bool,
     processes: tuple[str, ...],
     kinds: tuple[str, ...],
     image: str,
@@ -113,6 +135,9 @@ def command(
     A filter leaves events out. The tree has the processes that the events left are about, and those above
     them. There are colours on a terminal only.
 
+    With SECOND the two are put beside one another, a line a pair of events that say the same but for PIDs,
+    TIDs and addresses; `compare` says in which fields two recordings of one run differ.
+
     \b
     Examples:
       procnotify show traces/latest/notepad-launch-1.jsonl
@@ -121,19 +146,36 @@ def command(
       procnotify show sysmon.evtx --perfetto timeline.json
       procnotify show Logfile.CSV --process notepad.exe --html notepad.html
       procnotify show run.jsonl --csv images.csv --kind image_load
+      procnotify show run.jsonl --follow --kind process_create
+      procnotify show good.jsonl bad.jsonl --process notepad.exe
 
     \b
     Exit codes:
       0  shown, also where no event passes the filters
       2  the command line is wrong, or F cannot be written or would be too large
       3  TRACE cannot be read, or is damaged: what stands before that is shown
+    A trace that is followed is shown to its footer; after Ctrl-C it is 130.
     """
     if table and as_json:
         raise UsageError("--json is of the tree, not of the table", hint="leave --table out")
-    source = open_trace(through_latest(trace), lines, key)
-    readable = Readable(source)
-    seen = SeenBy(readable, witness or witness_of(source.header, source.footer))
     choice = Choice(processes, kinds, image, first, last)
+    if second is not None:
+        if other := given_beside(_OF_TWO):
+            raise UsageError(f"{other} is of one recording", hint=f"leave out {other}, or {second}")
+        return show_beside(
+            (trace, second), choice, lines=lines, key=key, witness=witness, say=_printer(as_json=False)
+        )
+    source: TraceSource
+    if follow:
+        if other := given_beside(_OF_FOLLOWED):
+            raise UsageError(f"--follow cannot do {other}", hint=f"leave out {other}")
+        source, table = FollowedTrace(through_latest(trace), partial(sleep, _POLL_SECONDS)), True
+    else:
+        source = open_trace(through_latest(trace), lines, key)
+    readable = Readable(source)
+    seen: Iterable[Event] = SeenBy(readable, witness or witness_of(source.header, source.footer))
+    if follow:  # each event at once
+        seen = (each for each in readable if is_seen_by(each, witness or source.header.witness or "print"))
     if parquet is not None:
         if choice or witness is not None:
             raise UsageError("--parquet has all events", hint="leave out the filters, or write --csv")
@@ -141,15 +183,8 @@ def command(
     lives, tree = Lives(), ProcessTree(lists=verbose)
     timeline = PerfettoTimeline() if perfetto is not None else None
     drawn = Timeline(lives) if html is not None else None
-    console = make_console()
-
-    def say(line: Segments) -> None:
-        if as_json or console.color_system is None:
-            click.echo(plain(line), err=as_json)
-        else:
-            console.print(Text.assemble(*line), soft_wrap=True)
-
-    progress = reading_progress()
+    say = _printer(as_json=as_json)
+    progress = None if follow else reading_progress()
     with rows_to(csv) as rows:
         for event, life in choice.of(seen if progress is None else progress.over(seen), lives):
             if table:
@@ -198,6 +233,19 @@ def command(
             damage=readable.damage,
         )
     return int(code)
+
+
+def _printer(*, as_json: bool) -> Callable[[Segments], None]:
+    """What shows a line: with colours on a terminal."""
+    console = make_console()
+
+    def say(line: Segments) -> None:
+        if as_json or console.color_system is None:
+            click.echo(plain(line), err=as_json)
+        else:
+            console.print(Text.assemble(*line), soft_wrap=True)
+
+    return say
 
 
 def _summary(tree: ProcessTree, lives: Lives, choice: Choice) -> Iterator[str]:

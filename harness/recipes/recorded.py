@@ -48,8 +48,8 @@ class _Seen:
     threads_left: int = 0
     terminated: bool = False
     """Its exit came while a step of the recording ended a process."""
-    actions: list[str] = field(default_factory=list)
-    """Of the recording's steps, which are not those of the scenario."""
+    actions: dict[str, None] = field(default_factory=dict)
+    """Of the recording's steps, which are not those of the scenario, each once."""
     first_tid: int | None = None
     image: str = ""
     """Path of the first image that goes by the program's name."""
@@ -92,13 +92,14 @@ def _seen(events: Iterable[Event], life: Life) -> _Seen:
     seen = _Seen()
     lives = Lives()
     images: set[str] = set()
+    once: set[type[Event]] = set()
     open_action = ""
     for event in events:
         owner = lives.take(event)
         if isinstance(event, Marker):
             open_action = event.action if event.phase == "begin" else ""
             if event.phase == "begin" and event.action not in ("launch", "terminate", "sleep"):
-                seen.actions.append(event.action)
+                seen.actions[event.action] = None
         if owner is None or owner.number != life.number:
             continue
         match event:
@@ -115,7 +116,9 @@ def _seen(events: Iterable[Event], life: Life) -> _Seen:
             case ThreadCreate():
                 seen.threads_left += 1
                 continue
-            case ThreadExit() if event.tid != seen.first_tid:
+            case ThreadExit() if event.tid != seen.first_tid or ThreadExit in once:
+                continue
+            case ProcessCreate() | ProcessExit() if type(event) in once:
                 continue
             case ProcessExit():
                 seen.terminated = open_action == "terminate"
@@ -123,6 +126,7 @@ def _seen(events: Iterable[Event], life: Life) -> _Seen:
                 pass
             case _:
                 continue
+        once.add(type(event))
         seen.kept.append(event)
     return seen
 
@@ -138,7 +142,7 @@ def _lines(seen: _Seen, life: Life, recording: str, *, launched: bool) -> Iterat
     yield "steps:"
     yield f"  - launch: {{image: {quoted_text(_launched(life, seen))}, as: {name}, by: {LAUNCHER}}}"
     if seen.actions:
-        told = ", ".join(dict.fromkeys(seen.actions[:_MAX_ACTIONS]))
+        told = ", ".join(list(seen.actions)[:_MAX_ACTIONS])
         yield f"  # The recording's own steps besides, which are to be written here: {told}"
     yield "  - settle: {quiet: 300ms, max: 10s}"
     if life.ended is None or seen.terminated or not launched:

@@ -83,6 +83,12 @@ def test_further_images_and_the_recordings_other_steps_are_told() -> None:
     assert "to be written here: inject" in text
 
 
+def test_what_a_recording_says_again_and_again_is_promised_once() -> None:
+    again = [ThreadExit(index=0, pid=PID, tid=TID), ProcessExit(index=0, pid=PID)] * 50
+    _, text = read(life("p.exe", last=[*again, *[marker("inject")] * 50]))
+    assert (text.count("thread_exit:"), text.count("process_exit:"), text.count("inject")) == (1, 1, 1)
+
+
 def test_the_program_asked_for_is_told_of() -> None:
     events = life("p.exe")
     scenario, text = read([*events, *life("other.exe")], "OTHER")

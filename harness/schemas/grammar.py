@@ -7,7 +7,18 @@ from typing import Final
 from harness.grammars.forms import EVENT, MAX_LINES, MAX_NUMBER, OPTIONS, REPORTED, fields_of
 from harness.grammars.read import ENCODINGS, MAX_FORMS, NAME, OPTIONAL_KEYS, REQUIRED_KEYS, UNITS
 from harness.lines.template import TEXT_FIELDS
-from harness.schemas.values import BOOLEAN, TEXT, JsonSchema, any_of, integer, items, matching, ref, section
+from harness.schemas.values import (
+    BOOLEAN,
+    TEXT,
+    JsonSchema,
+    any_of,
+    described,
+    integer,
+    items,
+    matching,
+    ref,
+    section,
+)
 
 __all__ = ["grammar_schema"]
 
@@ -15,14 +26,28 @@ _CAPITAL: Final[JsonSchema] = {"type": "string", "pattern": "[A-Z]"}
 """An encoding may be written in any letter case, which an enumeration cannot say."""
 
 
+_ABOUT: Final = {
+    "lines": "Its name: small letters, digits and -.",
+    "forms": "What the lines look like; of several that a line fits the first counts.",
+    "summary": "What it is, for people.",
+    "prefix": "What every line begins with.",
+    "tail": "What every line may end with.",
+    "parts": "How a line is split that is too long for one call.",
+    "unit": "What a line is: what ends with a line end, or each call that prints.",
+    "encoding": "The code page in which the driver prints; without it UTF-8.",
+    "ignore": "Lines that report nothing.",
+    "complete": "Whether the driver promises a line for each callback that it gets, and none without.",
+}
+
+
 def grammar_schema() -> JsonSchema:
     """Of a line grammar file."""
     top: dict[str, JsonSchema] = {
-        "lines": {**matching(NAME), "description": "Its name: small letters, digits and -."},
+        "lines": matching(NAME),
         "forms": items(ref("form"), most=MAX_FORMS),
         "summary": TEXT,
-        "prefix": {**TEXT, "description": "What every line begins with."},
-        "tail": {**TEXT, "description": "What every line may end with."},
+        "prefix": TEXT,
+        "tail": TEXT,
         "parts": TEXT,
         "unit": {"enum": list(UNITS)},
         "encoding": any_of({"enum": list(ENCODINGS)}, _CAPITAL),
@@ -31,7 +56,10 @@ def grammar_schema() -> JsonSchema:
     }
     return {
         "title": "procnotify line grammar",
-        **section({key: top[key] for key in (*REQUIRED_KEYS, *OPTIONAL_KEYS)}, required=REQUIRED_KEYS),
+        **section(
+            described({key: top[key] for key in (*REQUIRED_KEYS, *OPTIONAL_KEYS)}, _ABOUT),
+            required=REQUIRED_KEYS,
+        ),
         "$defs": {
             "form": _form(),
             "regex": section({"regex": TEXT, "hex": items(TEXT)}, required=("regex",)),

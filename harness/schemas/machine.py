@@ -50,20 +50,26 @@ _OWN_PLACES: Final[dict[str, Container[str]]] = {"qemu": CHANNELS, "libvirt": ("
 """Channels whose place a machine makes itself, as its reader says."""
 _WORDS: Final = items(TEXT, most=MAX_WORDS)
 _VALUES: Final[dict[str, JsonSchema]] = {
-    "connection": {**TEXT, "description": "Written as for WinDbg's -k."},
+    "connection": {
+        **TEXT,
+        "description": "Where the machine and the debugger meet, written as for WinDbg's -k.",
+    },
     "boot_timeout": DURATION_TEXT,
     "command_timeout": DURATION_TEXT,
     **dict.fromkeys(COMMANDS, _WORDS),
-    "image": TEXT,
-    "accelerator": {"enum": list(ACCELERATORS)},
-    "arguments": _WORDS,
-    "command_network": {"enum": list(NETWORK_CARDS)},
-    "disk": {"enum": list(DISKS)},
-    "firmware": TEXT,
-    "kdnet": {"enum": list(DEBUG_DEVICES)},
+    "image": {**TEXT, "description": "The disk, of any format that QEMU knows."},
+    "accelerator": {"enum": list(ACCELERATORS), "description": "Without it auto: KVM where it works."},
+    "arguments": {**_WORDS, "description": "Further words for QEMU, behind all others."},
+    "command_network": {
+        "enum": list(NETWORK_CARDS),
+        "description": "The card of the second network, which ssh uses; without it e1000e.",
+    },
+    "disk": {"enum": list(DISKS), "description": "How the disk is attached; without it sata."},
+    "firmware": {**TEXT, "description": "A file instead of SeaBIOS, as for -bios."},
+    "kdnet": {"enum": list(DEBUG_DEVICES), "description": "The debug device; without it e1000e."},
     "memory": {**integer(MIN_MEMORY, MAX_MEMORY), "description": "In MiB."},
     "processors": integer(1, MAX_PROCESSORS),
-    "program": TEXT,
+    "program": {**TEXT, "description": "QEMU's; without it qemu-system-x86_64."},
     "domain": TEXT,
     "shutdown_timeout": DURATION_TEXT,
     "take_snapshot": BOOLEAN,
@@ -71,7 +77,10 @@ _VALUES: Final[dict[str, JsonSchema]] = {
 }
 """Key → its value, where that is the same in every type."""
 _TYPE_VALUES: Final[dict[tuple[str, str], JsonSchema]] = {
-    ("qemu", "snapshot"): BOOLEAN,
+    ("qemu", "snapshot"): {
+        **BOOLEAN,
+        "description": "Whether runs begin from a snapshot; false: every one from cold.",
+    },
     ("libvirt", "snapshot"): TEXT,
 }
 

@@ -23,6 +23,7 @@ from harness.schemas.values import (
     TEXT,
     JsonSchema,
     any_of,
+    described,
     integer,
     items,
     matching,
@@ -61,10 +62,36 @@ _BESIDE: Final[dict[str, JsonSchema]] = {"by": _BIND, "status": integer(1, MAX_D
 """What every action may have."""
 
 
+_ABOUT: Final = {
+    "scenario": "Its name: small letters, digits and -.",
+    "summary": "What it is, for people.",
+    "expect": "What is to be told of, and in which order.",
+    "observe": "In place of expect: nothing is expected; what holds of every driver is judged.",
+    "steps": "What happens on the target, one after the other.",
+    "lifecycle": "Lifecycle rules that the driver is not held to.",
+    "seed": "Used where the command line gives none.",
+    "profile": "The Windows that the virtual target is like.",
+    "policy": "Who goes first in the virtual target where the order is open.",
+    "processors": "How many the virtual target has; without it 2.",
+    "print_mask": "Which debug prints pass, by a mask of DEFAULT or one for each component.",
+    "lines": "A line grammar file, relative to the folder of this one.",
+    "requires": "Without an event of the recording for each of these nothing of it is judged.",
+    "rules": "Standing rules that the drivers are not held to.",
+}
+_ABOUT_EXPECT: Final = {
+    "requires": "Without an event of the recording for each of these the block is not judged.",
+    "scope": "Which events the block is about.",
+    "free": "Variables that no step binds, however like another name they are.",
+    "order": "What comes, in this order; other events may come between.",
+    "never": "What must not come.",
+    "only": "Whether every event in scope must stand for something in the order.",
+}
+
+
 def scenario_schema() -> JsonSchema:
     """Of a scenario file."""
     top: dict[str, JsonSchema] = {
-        "scenario": {**matching(NAME), "description": "Its name: small letters, digits and -."},
+        "scenario": matching(NAME),
         "summary": TEXT,
         "expect": one_or_several(ref("expect")),
         "observe": {"const": True},
@@ -77,14 +104,14 @@ def scenario_schema() -> JsonSchema:
         "print_mask": any_of(
             integer(0, MAX_MASK), {"type": "object", "additionalProperties": integer(0, MAX_MASK)}
         ),
-        "lines": {**TEXT, "description": "A line grammar file, relative to the folder of this one."},
+        "lines": TEXT,
         "requires": one_or_several(ref("pattern")),
         "rules": _off(list(STANDING_RULES)),
     }
     return {
         "title": "procnotify scenario",
         **section(
-            {key: top[key] for key in (*REQUIRED_KEYS, *OPTIONAL_KEYS)},
+            described({key: top[key] for key in (*REQUIRED_KEYS, *OPTIONAL_KEYS)}, _ABOUT),
             required=[key for key in REQUIRED_KEYS if key != "expect"],
         ),
         "oneOf": [{"required": ["expect"]}, {"required": ["observe"]}],
@@ -174,7 +201,7 @@ def _expect() -> JsonSchema:
         "only": BOOLEAN,
     }
     return {
-        **section({key: keys[key] for key in EXPECT_KEYS}),
+        **section(described({key: keys[key] for key in EXPECT_KEYS}, _ABOUT_EXPECT)),
         "anyOf": [{"required": ["order"]}, {"required": ["never"]}],
     }
 

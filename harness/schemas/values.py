@@ -14,6 +14,7 @@ __all__ = [
     "TEXT",
     "JsonSchema",
     "any_of",
+    "described",
     "integer",
     "items",
     "matching",
@@ -34,6 +35,14 @@ def matching(pattern: re.Pattern[str]) -> JsonSchema:
 
 
 DURATION_TEXT: Final = {**matching(DURATION), "description": "A number and its unit: 50us, 300ms, 2s, 1m."}
+
+
+def described(schemas: Mapping[str, JsonSchema], about: Mapping[str, str]) -> dict[str, JsonSchema]:
+    """The same schemas; each key that ``about`` has words for with them as its description.
+
+    :raises KeyError: it has words for a key that there is not.
+    """
+    return {**schemas, **{key: {**schemas[key], "description": words} for key, words in about.items()}}
 
 
 def integer(minimum: int, maximum: int) -> JsonSchema:

@@ -64,7 +64,7 @@ def _to_pages(text: str) -> str:
 
 def refuse_what_needs_a_network(app: Sphinx, error: Exception | None) -> None:
     """Warn of pages that load something from elsewhere."""
-    for path in sorted(Path(app.outdir).rglob("*.html")):
+    for path in sorted(Path(app.outdir).rglob("*.html")) if error is None else ():
         found = _LOADED.search(path.read_text(encoding="utf-8"))
         if found is not None:
             logging.getLogger(__name__).warning("%s loads from elsewhere: %s", path.name, found[0])

@@ -54,17 +54,29 @@ def test_the_pages_have_commands_that_are_run() -> None:
     ("block", "command"), [pytest.param(*row, id=f"{row[0].place} {row[1].words}") for row in COMMANDS]
 )
 def test_a_command_is_one_that_there_is(block: Block, command: Command) -> None:
-    """Whether it is run or not: click takes its words, without doing anything."""
+    """Whether it is run or not: click knows its words; nothing is done with them."""
+    know_words(command.words)
+
+
+def know_words(line: str) -> None:
+    """:raises click.UsageError: a command of ours has no such option."""
     known = dict(leaves(cli))
-    for part in re.split(r"&&|\|", command.words.partition("  #")[0]):
+    for part in re.split(r"&&|\|", line.partition("  #")[0]):
         words = shlex.split(part.replace("\\", "\\\\"))
         if not words or Path(words[0]).name != "procnotify":
             continue
         name, rest = next(
             (" ".join(words[1:end]), words[end:]) for end in (3, 2) if " ".join(words[1:end]) in known
         )
-        with click.Context(known[name], info_name=name, resilient_parsing=True) as context:
-            known[name].parse_args(context, rest)
+        known[name].make_parser(click.Context(known[name], info_name=name)).parse_args(rest)
+
+
+@pytest.mark.parametrize(
+    "line", ["procnotify run scenarios --seedz 3", "x && procnotify driver build --ouch a"]
+)
+def test_a_command_with_an_option_that_there_is_not_is_none(line: str) -> None:
+    with pytest.raises(click.NoSuchOption):
+        know_words(line)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from harness.order.result import (
     PromiseStatus,
     Status,
 )
+from harness.report.text import one_line, shortened
 from harness.runs.result import RunResult
 from harness.scenario.rules import RULES
 from harness.standingrules import STANDING_RULES
@@ -31,6 +32,10 @@ __all__ = [
 
 _WIDTH = 200
 """Characters of a line shown."""
+_SENTENCE_LENGTH = 600
+"""Characters of a contradiction at most; an image's name may be as long as the target likes."""
+_NAME_LENGTH = 100
+"""Characters of the name of a function at most."""
 _OTHERS = 3
 """Patterns named besides the first that could have come."""
 _BESIDES = 1
@@ -120,8 +125,8 @@ def _failure_lines(failure: Failure, rows: int = MAX_ROWS) -> list[str]:
     said = failure.explanation
     if said is None:
         return []
-    where = f"in {said.callback}: " if said.callback else ""
-    lines = [f"  {where}{said.contradiction}"]
+    where = f"in {one_line(shortened(said.callback, _NAME_LENGTH))}: " if said.callback else ""
+    lines = [f"  {where}{one_line(shortened(said.contradiction, _SENTENCE_LENGTH))}"]
     if failure.violation is not None:
         lines += [f"  {line}" for line in rule_lines(failure.violation.rule)]
     lines += _awaited(failure)
@@ -166,7 +171,7 @@ def _rows(said: Explanation, shown: Sequence[LaneRow]) -> Iterator[str]:
         folded = event.index - following
         following = event.index + 1
         pid = said.lanes[row.lane].pid
-        text = event.line or event_words(event)
+        text = one_line(event.line or event_words(event))
         cut = "..." if len(text) > _WIDTH else ""
         before = f"+{folded}" if folded else ""
         place = f"{before:>6} {event.index:>6}  {'' if pid is None else pid:>6}"

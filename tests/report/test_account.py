@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.debuggers.base import Release
-from harness.events import Print
+from harness.events import ImageLoad, Print
 from harness.order import CheckResult, Failure, Unjudged
 from harness.order.refutation import Branch, End, OrderRefuted, RuleBreach, ScopeRefuted
 from harness.order.result import Explanation, Lane, LaneRow, Mark, Place, PromiseStatus, Row, Status
@@ -142,3 +142,15 @@ def test_an_explanation_is_values_that_json_has() -> None:
         "kind": "order",
         "branches": 2,
     }
+
+
+def test_what_a_target_names_makes_no_lines() -> None:
+    hostile = "a\n::error::b\r\u202e" * 20_000
+    event = ImageLoad(index=0, pid=1, image=hostile, witness="target")
+    said = Explanation(
+        hostile, hostile, (), (Lane(1, hostile),), (LaneRow(event, 0, Mark.BREAKING, 7, 0),), 0
+    )
+    check = CheckResult((), (Failure("a.yaml:7: one", (), place=PLACE, explanation=said),), (), (), 1)
+    text = account_text(RunResult("a", Path("a.yaml"), 1, Outcome.BROKEN, "a.yaml:7: one", check))
+    assert len(text.splitlines()) == 4
+    assert len(text) < 2_000

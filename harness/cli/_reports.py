@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,8 @@ import click
 from harness.cli._reading import drawing_progress
 from harness.errors import ProcnotifyError
 from harness.files import cannot_write
-from harness.report.ci.telling import tell_ci
+from harness.report.ci.annotations import Annotation
+from harness.report.ci.telling import annotate_ci, commands_among, tell_ci
 from harness.report.html.reportedrun import ReportedRun
 from harness.report.html.writing import write_html
 from harness.report.junit import write_junit
@@ -20,7 +21,15 @@ from harness.report.text import one_line
 from harness.runs.result import RunResult
 from harness.trace.sources import TraceSource
 
-__all__ = ["begin_report", "finish_html", "finish_junit", "html_option", "tell_ci_service"]
+__all__ = [
+    "annotate_ci_service",
+    "begin_report",
+    "finish_html",
+    "finish_junit",
+    "html_option",
+    "relay_to_ci_service",
+    "tell_ci_service",
+]
 
 html_option = click.option(
     "--html",
@@ -78,3 +87,16 @@ def tell_ci_service(results: Sequence[RunResult], *, to_stderr: bool) -> None:
         command=partial(click.echo, err=to_stderr),
         warn=lambda why: click.echo(f"procnotify: warning: {one_line(why)}", err=True),
     )
+
+
+def annotate_ci_service(annotations: Iterable[Annotation], *, to_stderr: bool) -> None:
+    """The annotations alone, of what is no run."""
+    annotate_ci(os.environ, annotations, command=partial(click.echo, err=to_stderr))
+
+
+def relay_to_ci_service(logs: Iterable[Path], *, to_stderr: bool) -> None:
+    """What calls of ours told the service into files, each line once."""
+    texts = (log.read_text(encoding="utf-8", errors="replace") for log in logs if log.exists())
+    told = (line for text in texts for line in commands_among(os.environ, text.split("\n")))
+    for line in dict.fromkeys(told):
+        click.echo(line, err=to_stderr)

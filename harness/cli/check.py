@@ -23,17 +23,19 @@ from harness.cli._options import (
 )
 from harness.cli._project import project_file_of
 from harness.cli._reading import told
-from harness.cli._reports import begin_report, finish_html, html_option
+from harness.cli._reports import annotate_ci_service, begin_report, finish_html, html_option
 from harness.errors import UsageError
 from harness.events import WitnessName
 from harness.kd.kdnet import Key
 from harness.lines import Grammar
 from harness.mining.selection import Selection
 from harness.outcome import Outcome, worst
+from harness.report.ci.annotations import Annotation
 from harness.report.html.reportedrun import ReportedRun
 from harness.report.mining.documents import per_instance_as_json
 from harness.report.mining.words import left_out_lines
 from harness.report.origin import origin_lines
+from harness.report.place import place_in
 from harness.report.promises import promise_lines
 from harness.report.text import one_line, printable
 from harness.report.verdict import verdict_as_json, verdict_text
@@ -141,6 +143,8 @@ def command(
         witness=witness,
     )
     _say(trace, promised, verdict, verbose, to_stderr=as_json)
+    if verdict.outcome.failed:
+        annotate_ci_service([_annotation(str(trace), promised, verdict)], to_stderr=as_json)
     if verbose:
         for line in origin_lines(source.header, source.footer):
             click.echo(printable(line), err=as_json)
@@ -184,6 +188,12 @@ def _say(trace: Path, scenario: Scenario, verdict: Verdict, verbose: bool, *, to
         click.echo(f"procnotify: {printable(note)}", err=True)
 
 
+def _annotation(where: str, scenario: Scenario, verdict: Verdict) -> Annotation:
+    place = place_in(scenario.path, verdict.line, verdict.check)
+    title = f"{verdict.outcome.words}: {scenario.name}"
+    return Annotation.of(place, title, f"{verdict_text(verdict)}\n{where}")
+
+
 def _say_instances(trace: Path, scenario: Scenario, judged: PerInstance, *, to_stderr: bool) -> None:
     """How many kept the promises, and at length the first of those that decide the exit code."""
     for line in left_out_lines(judged.found):
@@ -202,6 +212,8 @@ def _say_instances(trace: Path, scenario: Scenario, judged: PerInstance, *, to_s
     of = "" if shown.pid is None else f", PID {shown.pid}"
     where = f"{trace}: instance {shown.number}{of}, events {shown.first} to {shown.last}"
     _say(Path(where), scenario, shown.verdict, False, to_stderr=to_stderr)
+    if shown.verdict.outcome.failed:
+        annotate_ci_service([_annotation(where, scenario, shown.verdict)], to_stderr=to_stderr)
 
 
 def _show_witnesses(scenario: Scenario, verdict: Verdict, *, to_stderr: bool) -> None:

@@ -28,9 +28,10 @@ from harness.cli._options import (
     without_rule_option,
     witness_option,
 )
+from harness.cli._reports import annotate_ci_service
 from harness.errors import RigError, ScenarioError, UsageError
 from harness.events import WitnessName
-from harness.exploration.account import account_lines, exploration_as_json
+from harness.exploration.account import account_lines, exploration_as_json, failure_annotations
 from harness.exploration.exploring import EXHAUSTIVE, Exploration, Explorer, Plan
 from harness.exploration.journal import Journal
 from harness.exploration.keeping import keep_replay
@@ -260,6 +261,7 @@ def command(
         words = ["procnotify", "run", "--replay", str(replay)]
         words += [word for driver in drivers for word in ("--driver", str(driver))]
         say(f"again: {one_line(shown_words(words))}")
+    annotate_ci_service(failure_annotations(found, explored, replays), to_stderr=as_json)
     if found.interrupted and resume is not None:
         say(f"procnotify: interrupted; the same command goes on from {one_line(str(resume))}")
     code = INTERRUPTED if found.interrupted else int(found.outcome)

@@ -11,7 +11,7 @@ import click
 
 from harness.cli import INTERRUPTED
 from harness.cli._options import json_option, kdfiles_option, log_options, print_json
-from harness.cli._reports import begin_report
+from harness.cli._reports import begin_report, relay_to_ci_service
 from harness.errors import UsageError
 from harness.files import cannot_write
 from harness.outcome import Outcome, worst
@@ -20,7 +20,7 @@ from harness.report.html.matrixpage import CELL_PAGE
 from harness.report.html.writing import write_matrix_html
 from harness.report.matrix import cell_as_json, cell_line, matrix_table, write_matrix_junit
 from harness.report.text import one_line
-from harness.runs.matrix import CellResult, MatrixInterrupted, matrix_cells, run_matrix
+from harness.runs.matrix import RUN_LOG, CellResult, MatrixInterrupted, matrix_cells, run_matrix
 from harness.runs.opening import check_serving
 
 __all__ = ["command"]
@@ -148,6 +148,7 @@ def command(
     except MatrixInterrupted as end:
         results, interrupted = list(end.results), True
     console.print(matrix_table(results))
+    relay_to_ci_service((result.folder / RUN_LOG for result in results), to_stderr=as_json)
     code: int = worst(result.outcome for result in results)
     for path, option, write in ((junit, "--junit", write_matrix_junit), (html, "--html", write_matrix_html)):
         if path is None:

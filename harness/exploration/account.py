@@ -9,10 +9,13 @@ from typing import Final
 from harness.exploration.exploring import EXHAUSTIVE, Exploration, FoundFailure, Plan
 from harness.exploration.trials import TrialRecord
 from harness.outcome import Outcome
+from harness.report.ci.annotations import Annotation
+from harness.report.place import place_in
 from harness.report.text import one_line
+from harness.scenario import Scenario
 from harness.virtual.dispatcher.schedule import Preemption
 
-__all__ = ["account_lines", "exploration_as_json"]
+__all__ = ["account_lines", "exploration_as_json", "failure_annotations"]
 
 SHOWN: Final = 12
 """Of the preemptions of a failure so many are shown; the replay file has all."""
@@ -47,6 +50,23 @@ def account_lines(found: Exploration, plan: Plan, replays: Mapping[str, Path]) -
         yield "nothing of the scenario could be judged in any of them"
     elif found.schedules and not found.failures:
         yield "none of them failed; that proves nothing of the schedules that were not run"
+
+
+def failure_annotations(
+    found: Exploration, scenario: Scenario, replays: Mapping[str, Path]
+) -> list[Annotation]:
+    """What a CI service shows of the failures, one a cause, at the line of the scenario.
+
+    :param replays: cause → replay file.
+    """
+    return [
+        Annotation.of(
+            place_in(scenario.path, failure.first.reason, None),
+            f"{failure.first.outcome.words}: {scenario.name} (seed {failure.first.seed})",
+            "\n".join(_failure_lines(failure, found, replays.get(failure.cause))),
+        )
+        for failure in found.failures.values()
+    ]
 
 
 def _how_far(found: Exploration) -> str:

@@ -23,12 +23,14 @@ from typing import Any, Final
 from harness.outcome import Outcome
 from harness.processes import ChildProcess
 
-__all__ = ["CellResult", "MatrixCell", "MatrixInterrupted", "matrix_cells", "run_matrix"]
+__all__ = ["RUN_LOG", "CellResult", "MatrixCell", "MatrixInterrupted", "matrix_cells", "run_matrix"]
 
 POLL_SECONDS: Final = 0.1
 """How often a cell looks whether it is to end."""
 END_SECONDS: Final = 20.0
 """A run that was asked to end lets its target go; after this long it is killed."""
+RUN_LOG: Final = "run.log"
+"""In the folder of a cell: what its run said."""
 _NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -178,7 +180,7 @@ def _run_cell(cell: MatrixCell, argv: Sequence[str], folder: Path, stop: threadi
     folder.mkdir(parents=True, exist_ok=True)
     started = monotonic()
     argv = [*argv, "--json", "--trace-dir", str(folder), "--junit", str(folder / "junit.xml")]
-    log = folder / "run.log"
+    log = folder / RUN_LOG
     with log.open("wb") as said, ChildProcess(argv, stdout=subprocess.PIPE, stderr=said) as child:
         output = _output_of(child, stop)
     seconds = monotonic() - started

@@ -30,6 +30,12 @@ class Annotation:
     message: str
     """In lines, the reason first."""
 
+    @classmethod
+    def of(cls, place: Place, title: str, message: str) -> Annotation:
+        """The annotation, shortened and made printable."""
+        title = one_line(shortened(title, TITLE_LENGTH))
+        return cls(place, title, printable(shortened(message, MESSAGE_LENGTH)))
+
 
 def annotations_of(results: Sequence[RunResult]) -> list[Annotation]:
     """One a cause of the runs that failed, at the line of the first of them."""
@@ -39,8 +45,4 @@ def annotations_of(results: Sequence[RunResult]) -> list[Annotation]:
 def _annotation(alike: Sequence[RunResult], often: str) -> Annotation:
     first = alike[0]
     title = f"{first.outcome.words}: {first.scenario} (seed {first.seed})"
-    return Annotation(
-        place_of(first),
-        one_line(shortened(title, TITLE_LENGTH)),
-        printable(shortened(account_text(first, often), MESSAGE_LENGTH)),
-    )
+    return Annotation.of(place_of(first), title, account_text(first, often))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness.report.ci import azure, github
-from harness.report.ci.annotations import annotations_of
+from harness.report.ci.annotations import Annotation, annotations_of
 from harness.report.ci.summary import SUMMARY_BYTES, summary_markdown
 from harness.runs.result import RunResult
 
-__all__ = ["tell_ci"]
+__all__ = ["annotate_ci", "commands_among", "tell_ci"]
 
 
 def tell_ci(
@@ -29,21 +29,45 @@ def tell_ci(
     """
     if not results:
         return
-    if environment.get("GITHUB_ACTIONS") == "true":
-        _tell_github(environment, results, command, warn)
-    if environment.get("TF_BUILD", "").lower() == "true":
-        _tell_azure(environment, results, command, warn)
+    annotate_ci(environment, annotations_of(results), command=command)
+    if _is_github(environment):
+        _summarise_on_github(environment, results, warn)
+    if _is_azure(environment):
+        _summarise_on_azure(environment, results, command, warn)
 
 
-def _tell_github(
-    environment: Mapping[str, str],
-    results: Sequence[RunResult],
-    command: Callable[[str], object],
-    warn: Callable[[str], object],
+def annotate_ci(
+    environment: Mapping[str, str], annotations: Iterable[Annotation], *, command: Callable[[str], object]
 ) -> None:
+    """Make the annotations, where GitHub Actions or Azure Pipelines runs this; parameters as above."""
     workspace = environment.get("GITHUB_WORKSPACE")
-    for annotation in annotations_of(results):
-        command(github.error_command(annotation, Path(workspace) if workspace else None))
+    for annotation in annotations:
+        if _is_github(environment):
+            command(github.error_command(annotation, Path(workspace) if workspace else None))
+        if _is_azure(environment):
+            command(azure.error_command(annotation))
+
+
+def commands_among(environment: Mapping[str, str], lines: Iterable[str]) -> Iterator[str]:
+    """Of what another process of ours said the lines that the service would have read, had it heard them. No
+    driver can have put one there: what is shown of a target never looks like a command."""
+    for line in lines:
+        for_github = _is_github(environment) and line.startswith("::error ")
+        if for_github or (_is_azure(environment) and line.startswith("##vso[task.")):
+            yield line
+
+
+def _is_github(environment: Mapping[str, str]) -> bool:
+    return environment.get("GITHUB_ACTIONS") == "true"
+
+
+def _is_azure(environment: Mapping[str, str]) -> bool:
+    return environment.get("TF_BUILD", "").lower() == "true"
+
+
+def _summarise_on_github(
+    environment: Mapping[str, str], results: Sequence[RunResult], warn: Callable[[str], object]
+) -> None:
     if named := environment.get("GITHUB_STEP_SUMMARY"):
         try:
             _append_summary(Path(named), results)
@@ -64,14 +88,12 @@ def _append_summary(path: Path, results: Sequence[RunResult]) -> None:
             file.write(before + text.encode())
 
 
-def _tell_azure(
+def _summarise_on_azure(
     environment: Mapping[str, str],
     results: Sequence[RunResult],
     command: Callable[[str], object],
     warn: Callable[[str], object],
 ) -> None:
-    for annotation in annotations_of(results):
-        command(azure.error_command(annotation))
     # The agent uploads the file later, and empties this folder after the job.
     folder = environment.get("AGENT_TEMPDIRECTORY")
     try:

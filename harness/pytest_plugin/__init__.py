@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.pytest_plugin.fixtures import FIXTURES, debugger, machine, run_scenario, trace
+from harness.pytest_plugin.fixtures import FIXTURES, RunScenario, debugger, machine, run_scenario, trace
 from harness.pytest_plugin.htmlreport import HtmlReport, carry_run
 from harness.pytest_plugin.items import ScenarioFile, ScenarioItem
 from harness.pytest_plugin.options import pytest_addoption
@@ -24,6 +24,7 @@ from harness.pytest_plugin.reports import RunReports, facts_of
 from harness.pytest_plugin.sharedrig import close_rig
 
 __all__ = [
+    "RunScenario",
     "ScenarioFile",
     "ScenarioItem",
     "debugger",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -24,7 +25,8 @@ __all__ = ["FIXTURES", "RunScenario", "debugger", "machine", "run_scenario", "tr
 
 FIXTURES: Final = frozenset({"machine", "debugger", "run_scenario", "trace"})
 """Their names."""
-ATTACH_SECONDS = 60.0
+ATTACH_SECONDS: Final = 60.0
+"""So long the target may take to be there."""
 
 _FilePath: TypeAlias = str | PathLike[str]
 
@@ -101,15 +103,11 @@ def debugger(request: pytest.FixtureRequest) -> Iterator[Inspection]:
             )
         if isinstance(rig.machine, PreparedMachine):
             rig.machine.prepare()
-    with shared.held(request.node.nodeid):
-        inspecting = inspect_virtual(rig, timeout=ATTACH_SECONDS, released=released.append)
+    with shared.held(request.node.nodeid), ExitStack() as closing:
         with no_verdict_instead():
-            inspection = inspecting.__enter__()
-        try:
-            yield inspection
-        finally:
-            with no_verdict_instead():
-                inspecting.__exit__(None, None, None)
+            inspecting = inspect_virtual(rig, timeout=ATTACH_SECONDS, released=released.append)
+            inspection = closing.enter_context(inspecting)
+        yield inspection
     if not released[0].running:
         raise NoVerdict(str(released[0]), pytrace=False)
 

@@ -28,6 +28,8 @@ class NoVerdict(pytest.fail.Exception):  # type: ignore[misc,name-defined]  # an
     """Nothing can be said about the driver: the rig failed, or what was asked for is wrong. To pytest that is
     an error of the test, wherever in it that was found out."""
 
+    __module__ = "builtins"  # as of pytest's own: summaries would show the module in place of the reason
+
 
 @contextmanager
 def no_verdict_instead() -> Iterator[None]:

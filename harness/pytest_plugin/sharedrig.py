@@ -95,7 +95,7 @@ class SharedRig:
         :raises UsageError: the scenario or the driver is wrong, or a test holds the machine.
         """
         from harness.errors import UsageError
-        from harness.runs.runner import run_scenario, seed_of
+        from harness.runs.runner import run_scenario
         from harness.standingrules import check_standing_rules
 
         if self._held_by:
@@ -103,21 +103,26 @@ class SharedRig:
                 f"{self._held_by} holds the machine, so nothing else can run on it",
                 hint="use `debugger` in a test of its own",
             )
-        option = self._config.getoption
-        rules_off = check_standing_rules(option("--procnotify-without-rule"))
-        wanted = seed_of(scenario, option("--procnotify-seed") if seed is None else seed)
-        return run_scenario(rig, scenario.without_rules(rules_off), seed=wanted)
+        rules_off = check_standing_rules(self._config.getoption("--procnotify-without-rule"))
+        return run_scenario(rig, scenario.without_rules(rules_off), seed=self._seed(scenario, seed))
 
     def remembered_run(self, rig: Rig, scenario: Scenario, seed: int | None) -> RunResult:
-        """The same, done once for all tests that ask for this scenario with this seed."""
+        """The same, done once for all tests that ask for the scenario of that file with this seed; where the
+        rig failed the next one tries again."""
+        from harness.outcome import Outcome
+
+        key = (scenario.path, self._seed(scenario, seed))
+        result = self._runs.get(key)
+        if result is None:
+            result = self.run(rig, scenario, seed)
+            if result.outcome is not Outcome.RIG:
+                self._runs[key] = result
+        return result
+
+    def _seed(self, scenario: Scenario, seed: int | None) -> int:
         from harness.runs.runner import seed_of
 
-        option = self._config.getoption
-        wanted = seed_of(scenario, option("--procnotify-seed") if seed is None else seed)
-        key = (scenario.path, wanted)
-        if key not in self._runs:
-            self._runs[key] = self.run(rig, scenario, wanted)
-        return self._runs[key]
+        return seed_of(scenario, self._config.getoption("--procnotify-seed") if seed is None else seed)
 
     @contextmanager
     def held(self, who: str) -> Iterator[None]:

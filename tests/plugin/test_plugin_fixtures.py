@@ -88,7 +88,7 @@ def test_who_is_at_fault_decides_how_a_test_ends(project: pytest.Pytester) -> No
             "FAILED *::test_broken - *broken.yaml:*process_create*",
             "FAILED *::test_held_against_expectation - *passed, and broken promise was expected",
             "SKIPPED [[]1[]] test_who*.py:18: not judged: *requires: image_load*no-such.dll*",
-            "ERROR *::test_no_such_scenario - *absent.yaml*",
+            "ERROR *::test_no_such_scenario - NoVerdict: *absent.yaml*",
             "ERROR *::test_the_rig_in_the_middle - harness.errors.TargetLost: the cable was pulled",
             "ERROR *::test_no_debugger - *there is no debugger*",
             "ERROR *::test_of_what - *@pytest.mark.scenario(*",

@@ -63,9 +63,21 @@ def test_a_rig_that_fails_is_an_error_for_every_scenario(pytester: pytest.Pytest
 def test_lost_lines_are_an_error_not_a_failure(pytester: pytest.Pytester, folder: Path) -> None:
     driver = pytester.path / "drops.sys"
     build_driver(ROOT / "tests" / "drivers" / "drops_every_tenth_line", Arch.X64, driver)
-    result = pytester.runpytest_inprocess("scenarios/good.yaml", f"--procnotify-driver={driver}")
-    result.assert_outcomes(errors=1)
+    traces = pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("time", ["first", "second"])
+        @pytest.mark.scenario("scenarios/good.yaml")
+        def test_trace(trace, time):
+            pass
+        """
+    )
+    result = pytester.runpytest_inprocess("scenarios/good.yaml", traces, f"--procnotify-driver={driver}")
+    result.assert_outcomes(errors=3)
     result.stdout.fnmatch_lines(["*never arrived (seq 10*"])
+    # A run whose rig failed is not kept for the next test.
+    assert len(list((pytester.path / "traces").glob("2*/good-1*.jsonl"))) == 3
 
 
 def test_a_wrong_scenario_is_a_collection_error_with_its_place(

@@ -21,7 +21,7 @@ _VALUES = st.recursive(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(st.dictionaries(st.text(max_size=12), _VALUES, max_size=8), st.integers(1_000, 4_000))
 def test_an_answer_is_whole_or_says_what_was_cut(
     mcp: ModuleType, document: dict[str, Any], limit: int

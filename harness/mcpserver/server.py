@@ -63,7 +63,7 @@ class _Tools:
     async def run(
         self,
         scenarios: Annotated[list[str], "scenario files, or folders of them"],
-        driver: Annotated[str, "path of the .sys; empty: procnotify's own"] = "",
+        driver: Annotated[str, "path of the .sys; empty: the project's, or procnotify's own"] = "",
         first_seed: int = 1,
         seeds: Annotated[int, "how many seeds, one run of each scenario for each"] = 1,
         policy: Annotated[str, "default, random, urw, pct, pos; empty: the scenario's own"] = "",
@@ -117,7 +117,7 @@ class _Tools:
     async def explore(
         self,
         scenario: Annotated[str, "a scenario file"],
-        driver: Annotated[str, "path of the .sys; empty: procnotify's own"] = "",
+        driver: Annotated[str, "path of the .sys; empty: the project's, or procnotify's own"] = "",
         seeds: Annotated[int, "how many schedules"] = 100,
         first_seed: int = 1,
         policy: Annotated[str, "urw, random, pct, pos"] = "urw",

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import cli
+from harness.cli._again import again
 from harness.cli._project import PROJECT_COMMANDS
 from harness.errors import ProjectFileError
 from harness.projectfile import KEYS, MAX_BYTES, ProjectFile, find_project_file, read_project_file
@@ -145,6 +146,13 @@ def test_run_takes_it_and_the_command_line_comes_first(
     assert [result["seed"] for result in document["results"]] == seeds
     assert "defaults from ../procnotify.toml: driver, debugger, seeds, trace-dir" in said.replace("\\", "/")
     assert list((project / "out").iterdir())
+
+
+def test_what_is_to_be_done_again_leaves_nothing_to_the_file() -> None:
+    said = {"kdfiles": False, "strict": False, "witness": None, "rules_off": frozenset[str]()}
+    words = again("virtual", "native", [], None, None, {}, **said, in_project=True)
+    assert list(words) == ["--machine", "virtual", "--debugger", "native"]
+    assert list(again("virtual", "native", [], None, None, {}, **said)) == []
 
 
 def test_try_and_explore_take_their_part(project: Path) -> None:

@@ -35,12 +35,16 @@ def again(
     strict: bool,
     witness: WitnessName | None,
     rules_off: frozenset[str],
+    in_project: bool = False,
 ) -> Iterator[str]:
     """The options that decide what comes of one seed. What came without a debugger comes with the usual one
-    too, and can be looked at there."""
-    if machine != _VIRTUAL:
+    too, and can be looked at there.
+
+    :param in_project: a project's file has defaults, so nothing goes without saying.
+    """
+    if in_project or machine != _VIRTUAL:
         yield from ("--machine", machine)
-    if debugger not in (_NATIVE, NO_DEBUGGER):
+    if in_project or debugger not in (_NATIVE, NO_DEBUGGER):
         yield from ("--debugger", debugger)
     for driver in drivers:
         yield from ("--driver", str(driver))

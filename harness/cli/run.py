@@ -29,6 +29,7 @@ from harness.cli._options import (
     without_rule_option,
     witness_option,
 )
+from harness.cli._project import project_file_of
 from harness.cli._replaying import run_replay
 from harness.cli._reports import begin_report, finish_html, finish_junit, html_option, tell_ci_service
 from harness.cli._seeds import first_and_number, seed_range
@@ -342,6 +343,7 @@ def command(
                 strict=strict,
                 witness=witness,
                 rules_off=rules_off,
+                in_project=project_file_of(click.get_current_context()) is not None,
             )
             words = ["procnotify", "run", str(alike[0].path), "--seed", str(alike[0].seed), *like]
             say(f"again: {one_line(shown_words(words))}")

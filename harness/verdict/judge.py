@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from harness.bugcheckcodes import bugcheck_words
 from harness.debuggers.base import Release
@@ -11,6 +12,7 @@ from harness.events import KINDS, Bugcheck, Event, RuleBroken, Stop, WitnessName
 from harness.lines import Grammar
 from harness.order import Check, CheckResult, Observation, check
 from harness.order.notjudged import not_judged_lines
+from harness.order.result import Failure
 from harness.outcome import Outcome
 from harness.printmasks import OPEN_HINT
 from harness.scenario import Scenario
@@ -21,8 +23,10 @@ from harness.verdict.ending import Ending
 from harness.verdict.survey import MAX_BOOTS, Survey
 from harness.witness import Agreement
 
-__all__ = ["Verdict", "judge", "observed_words", "survey_notes"]
+__all__ = ["NOT_RECORDED", "Verdict", "judge", "observed_words", "proves", "survey_notes"]
 
+NOT_RECORDED: Final = "what was not recorded may hold it"
+"""Of a promise for which a part of a trace was still waiting at its end."""
 _SHOWN_WIDTH = 160
 """Characters of a line shown in a note."""
 _IS_IT_LOADED = f"is it loaded? {OPEN_HINT}"
@@ -277,16 +281,14 @@ class _Judge:
             if agreement.findings:
                 return self._is(Outcome.BROKEN, str(agreement.findings[0]))
         failures = () if found is None else found.failures
-        # A part of a trace cannot prove that something never came.
-        certain = [failure for failure in failures if not (self._found.partial and failure.waited)]
+        certain = [failure for failure in failures if proves(failure, partial=bool(self._found.partial))]
         if certain:
             return self._is(Outcome.BROKEN, certain[0].reason)
         uncounted = self._found.loss.uncounted
         if uncounted and "totals_count_every_line" not in self._off:
             return self._is(Outcome.BROKEN, f"totals_count_every_line: {uncounted[0]}")
         if failures:
-            hint = "what was not recorded may hold it"
-            return self._is(Outcome.RIG, f"not judged: {failures[0].reason}", hint)
+            return self._is(Outcome.RIG, f"not judged: {failures[0].reason}", NOT_RECORDED)
         if found is None:
             return self._found
         if found.unjudged:
@@ -322,6 +324,14 @@ class _Judge:
             for number, boot in heard
         ]
         return over_boots(self._scenario, results, more=more)
+
+
+def proves(failure: Failure, *, partial: bool) -> bool:
+    """Whether the promise is broken: a part of a trace cannot prove that something never came.
+
+    :param partial: only a part of what happened is in the trace.
+    """
+    return not (partial and failure.waited)
 
 
 def survey_notes(survey: Survey) -> Iterator[str]:

@@ -81,6 +81,17 @@ def test_check_shows_a_log_with_the_lines_that_it_was_read_by(scenario: Path) ->
     assert drawn["kinds"] == ["process_create", "process_exit"]
 
 
+def test_check_shows_nothing_as_broken_that_the_rest_of_a_log_may_hold(scenario: Path) -> None:
+    Path("own.lines.yaml").write_text(LINES, encoding="utf-8", newline="\n")
+    Path("log.txt").write_text("my: + 8 of 4\nmy: + 9 of 4\n", encoding="utf-8", newline="\n")
+    words = ("check", "log.txt", scenario, "--partial", "--lines", "own.lines.yaml", "--html", "report.html")
+    code, said = invoke(*words)
+    assert code == 3 and "what was not recorded may hold it" in said
+    page = Path("report.html").read_text(encoding="utf-8").partition("</style>")[2]
+    assert "not judged: one.yaml:8: not found: process_exit {pid: $p}; what was not recorded" in page
+    assert "must come" not in page and "✗" not in page.partition("<script>")[0]
+
+
 def test_a_report_that_cannot_be_written_is_said_before_anything_runs(scenario: Path) -> None:
     for words in (("check", "t.jsonl", scenario), ("run", scenario)):
         code, said = invoke(*words, "--html", ".")

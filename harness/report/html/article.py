@@ -11,14 +11,14 @@ from harness.report.explanation import broken_rules_text, rule_lines
 from harness.report.html.drawing import Drawing
 from harness.report.html.elements import add
 from harness.report.html.eventline import line_of
-from harness.report.html.expected import ExpectedLine
-from harness.report.html.proofs import DrawnProof
+from harness.report.html.expected import BROKEN, ExpectedLine
+from harness.report.html.proofs import DrawnProof, mark_of
 from harness.report.html.reportedrun import ReportedRun
 
 __all__ = ["MAX_BROKEN", "add_recording", "add_run", "state_class"]
 
 MAX_BROKEN: Final = 20
-"""Broken promises of a run that are told at length."""
+"""Broken promises of a run that are told at length; so, too, of those that are not judged."""
 MARK_WORDS: Final = {
     Mark.CLAIMED: "stood for a line of the scenario",
     Mark.NEAREST: "nearest miss",
@@ -62,20 +62,21 @@ def add_run(
     facts.append(f"{run.held} promises held" + (f", {run.not_judged} not judged" if run.not_judged else ""))
     add(summary, "p", " · ".join(facts), class_="facts")
     broken = [proof for proof in drawing.proofs if proof.broken]
-    _add_reason(details, run, broken)
+    unjudged = [proof for proof in drawing.proofs if proof.unjudged]
+    _add_reason(details, run, [*broken, *unjudged])
     if drawing.left_out:
         add(details, "p", drawing.left_out, class_="left-out")
     if drawing.payload:
         _add_timeline(details, number, drawing.payload)
     columns = add(details, "div", class_="columns")
     _add_expected(columns, run, expected)
-    _add_happened(columns, number, broken)
+    _add_happened(columns, number, broken, unjudged)
     _add_besides(details, run)
 
 
-def _add_reason(parent: Element, run: ReportedRun, broken: Sequence[DrawnProof]) -> None:
-    # It is that of the first broken promise, which is told below, unless something else outweighs it.
-    if run.reason and all(run.reason not in (proof.words, proof.reason) for proof in broken):
+def _add_reason(parent: Element, run: ReportedRun, told: Sequence[DrawnProof]) -> None:
+    # It is that of the first promise that is not kept, told below, unless something else outweighs it.
+    if run.reason and all(run.reason not in (proof.words, proof.reason) for proof in told):
         add(parent, "p", run.reason, class_="reason")
     text = broken_rules_text(run.broken_rules, run.reason)
     for line in text.splitlines():
@@ -125,7 +126,7 @@ def _add_expected(parent: Element, run: ReportedRun, expected: Sequence[Expected
         indent = len(line.text) - len(line.text.lstrip(" "))
         code.text = "\u00a0" * min(indent, 40)
         add(code, "span", line.text.strip())
-        if line.status in (Status.CAME, Status.MISPLACED, Status.NOT_FOUND):
+        if line.status in BROKEN:
             add(said, "div", f"{line.status.value}{line.why and f': {line.why}'}", class_="why")
         elif line.why:
             add(said, "div", line.why, class_="why")
@@ -145,8 +146,10 @@ def _add_event_button(parent: Element, index: int) -> None:
     button.tail = " "
 
 
-def _add_happened(parent: Element, number: int, broken: Sequence[DrawnProof]) -> None:
-    if not broken:
+def _add_happened(
+    parent: Element, number: int, broken: Sequence[DrawnProof], unjudged: Sequence[DrawnProof]
+) -> None:
+    if not broken and not unjudged:
         return
     section = add(parent, "section", class_="happened")
     add(section, "h3", "What happened")
@@ -157,11 +160,20 @@ def _add_happened(parent: Element, number: int, broken: Sequence[DrawnProof]) ->
         add(part, "h4", proof.words)
         if proof.failure is not None:
             _add_account(part, proof.failure)
-            _add_rows(part, proof.failure.rows)
+            _add_rows(part, proof.failure.rows, judged=True)
         elif proof.place is not None:
             _add_event_button(add(part, "p", "event "), proof.place)
     if len(broken) > MAX_BROKEN:
         add(section, "p", f"{len(broken) - MAX_BROKEN} more promises were broken.", class_="left-out")
+    for proof in unjudged[:MAX_BROKEN]:
+        part = add(section, "section", class_="not-judged-part")
+        add(part, "h4", proof.words)
+        if proof.failure is not None:
+            _add_rows(part, proof.failure.rows, judged=False)
+        elif proof.place is not None:
+            _add_event_button(add(part, "p", "event "), proof.place)
+    if len(unjudged) > MAX_BROKEN:
+        add(section, "p", f"{len(unjudged) - MAX_BROKEN} more are not judged.", class_="left-out")
 
 
 def _add_account(parent: Element, failure: Failure) -> None:
@@ -184,7 +196,7 @@ def _status_class(status: Status | None) -> str:
     return state_class(status.value) if status in _STATUS_SIGNS else "broken"
 
 
-def _add_rows(parent: Element, rows: Sequence[Row]) -> None:
+def _add_rows(parent: Element, rows: Sequence[Row], *, judged: bool) -> None:
     """The trace around the places that matter."""
     table = add(add(parent, "div", class_="wide"), "table", class_="trace")
     add(table, "caption", "The trace there", class_="unseen")
@@ -196,9 +208,10 @@ def _add_rows(parent: Element, rows: Sequence[Row]) -> None:
             skipped = add(body, "tr", class_="skipped")
             add(skipped, "td", "...", colspan="3")
         previous = event.index
-        line = add(body, "tr", class_="unmarked" if row.mark is None else row.mark.value)
+        mark = None if row.mark is None else mark_of(row.mark, judged)
+        line = add(body, "tr", class_="unmarked" if mark is None else mark.value)
         _add_event_button(add(line, "th", scope="row"), event.index)
-        add(line, "td", "" if row.mark is None else MARK_WORDS[row.mark], class_="mark")
+        add(line, "td", "" if mark is None else MARK_WORDS[mark], class_="mark")
         add(add(line, "td"), "code", line_of(event))
 
 

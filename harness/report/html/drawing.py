@@ -9,6 +9,7 @@ from typing import Final
 from harness.events import Bugcheck, Event, Stop
 from harness.order.callbackname import callback_of
 from harness.order.result import Mark
+from harness.outcome import Outcome
 from harness.report.html.columns import packed
 from harness.report.html.proofs import DrawnProof, ProofEvent, proofs_of
 from harness.report.html.reportedrun import ReportedRun
@@ -27,7 +28,7 @@ class Drawing:
     """The drawn part of a run."""
 
     proofs: tuple[DrawnProof, ...]
-    """Those that are broken first."""
+    """Those that are broken first, then those that are not judged."""
     payload: str = ""
     """For the page's script, see :func:`harness.report.html.columns.packed`; empty: there is no timeline."""
     left_out: str = ""
@@ -61,7 +62,10 @@ def draw(run: ReportedRun, events: Iterable[Event] | str, room: int) -> Drawing:
         return Drawing(
             tuple(proofs), left_out=f"No timeline: those of a page have {MAX_EVENTS} events at most."
         )
-    wanted = next((proof.place for proof in proofs if proof.broken), None)
+    # A rig that failed before anything was judged shows where; what is not judged broke nowhere.
+    judged = run.outcome is Outcome.RIG and run.check is not None
+    first = next((proof for proof in proofs if proof.broken or (judged and proof.unjudged)), None)
+    wanted = None if first is None else first.place
     lives, total = Lives(), 0
     faulty: Event | None = None
     fatal: Event | None = None
@@ -70,20 +74,20 @@ def draw(run: ReportedRun, events: Iterable[Event] | str, room: int) -> Drawing:
     for event in events:
         lives.take(event)
         if event.index == wanted:
-            faulty, place = event, total
+            faulty, place = None if judged else event, total
         if isinstance(event, Bugcheck | Stop) and not isinstance(fatal, Bugcheck):
             fatal = event
             place = total if wanted is None else place
         last = event
         total += 1
-    if run.outcome.failed and not any(proof.broken for proof in proofs):
+    if run.outcome.failed and not judged and not any(proof.broken for proof in proofs):
         faulty = fatal or last
         if faulty is not None:
             mark = None if fatal is None else Mark.BREAKING
             proofs.insert(0, DrawnProof(run.reason, True, (ProofEvent(faulty.index, mark),)))
             place = place if fatal is not None else total - 1
-    first = max(0, min(place - room // 2, total - room))
-    timeline = _timeline(events, lives, first, room)
+    begin = max(0, min(place - room // 2, total - room))
+    timeline = _timeline(events, lives, begin, room)
     left_out = f"The timeline has {len(timeline)} of {total} events." if len(timeline) < total else ""
     payload = packed(timeline.document() | {"proofs": list(_documents(proofs))})
     return Drawing(tuple(proofs), payload, left_out, len(timeline), faulty)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from harness.order.result import CheckResult, Status
+from harness.order.result import Status
+from harness.report.html.reportedrun import ReportedRun
 from harness.scenario.model import (
     AnyOrder,
     Expectation,
@@ -20,14 +21,14 @@ from harness.scenario.model import (
     Sequence,
 )
 
-__all__ = ["MAX_LINES", "ExpectedLine", "expected_lines"]
+__all__ = ["BROKEN", "MAX_LINES", "ExpectedLine", "expected_lines"]
 
 MAX_LINES: Final = 1_000
 """Lines of a scenario file that are shown."""
+BROKEN: Final = (Status.CAME, Status.MISPLACED, Status.NOT_FOUND)
+"""What breaks the block of a line."""
 _WORSE: Final = (
-    Status.CAME,
-    Status.MISPLACED,
-    Status.NOT_FOUND,
+    *BROKEN,
     Status.NOT_JUDGED,
     Status.HELD,
     Status.NOT_REACHED,
@@ -48,11 +49,14 @@ class ExpectedLine:
     """Indices of the events that stood for it, came nearest to it or are forbidden by it."""
 
 
-def expected_lines(check: CheckResult, text: str) -> list[ExpectedLine]:
-    """The lines of the blocks that are told of in ``check``.
+def expected_lines(run: ReportedRun, text: str) -> list[ExpectedLine]:
+    """The lines of the blocks that are told of in the run's check; none where it has none.
 
     :param text: of the scenario file; what it lacks has no text.
     """
+    check = run.check
+    if check is None:
+        return []
     lines = _Lines()
     blocks: dict[int, Expectation] = {}
     for witness in check.witnesses:
@@ -72,11 +76,15 @@ def expected_lines(check: CheckResult, text: str) -> list[ExpectedLine]:
     for failure in check.failures:
         if failure.expectation is not None:
             blocks[failure.expectation.line] = failure.expectation
+        doubt = run.doubt(failure)
         if failure.explanation is not None:
             for promise in failure.explanation.promises:
-                lines.say(promise.line, promise.status, promise.why, index=promise.index)
+                if doubt and promise.status in BROKEN:
+                    lines.say(promise.line, Status.NOT_JUDGED, doubt)
+                else:
+                    lines.say(promise.line, promise.status, promise.why, index=promise.index)
         elif failure.place is not None:
-            lines.say(failure.place.line, Status.NOT_FOUND)
+            lines.say(failure.place.line, Status.NOT_JUDGED if doubt else Status.NOT_FOUND, doubt)
     numbers = sorted(set(_whole(blocks.values())) | lines.of.keys())[:MAX_LINES]
     found = [lines.of.get(number) or ExpectedLine(number, "") for number in numbers]
     rows = text.splitlines()

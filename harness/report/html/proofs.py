@@ -10,7 +10,7 @@ from harness.report.html.elements import shown_text
 from harness.report.html.reportedrun import ReportedRun
 from harness.witness import Agreement
 
-__all__ = ["DrawnProof", "ProofEvent", "proofs_of"]
+__all__ = ["DrawnProof", "ProofEvent", "mark_of", "proofs_of"]
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,17 @@ class ProofEvent:
 
 @dataclass(frozen=True)
 class DrawnProof:
-    """A promise, and the events that keep or break it."""
+    """A promise, and the events that keep or break it, or come nearest to that."""
 
     words: str
     broken: bool
+    """False: it is kept, or not judged."""
     at: tuple[ProofEvent, ...]
     """In the order of the trace."""
     failure: Failure | None = None
-    """Of which it is the proof."""
+    """Of which it is the proof, or would be one."""
+    unjudged: bool = False
+    """Nothing keeps the promise, and nothing proves it broken."""
 
     @property
     def is_end(self) -> bool:
@@ -61,30 +64,46 @@ class DrawnProof:
 
 
 def proofs_of(run: ReportedRun) -> list[DrawnProof]:
-    """The broken promises, that first for which the run did not pass; after them what was kept."""
+    """The broken promises, that first for which the run did not pass; after them what is not judged though
+    nothing keeps it, and what was kept."""
     kept = [] if run.check is None else [_kept(witness) for witness in run.check.witnesses if witness.matches]
     # A line that does not agree with its call outweighs the order, of which the others are mostly the effect.
-    untrue = [] if run.agreement is None else list(_disagreements(run.agreement))
-    failures = [] if run.check is None else list(_failures(run.check))
-    return [*untrue[:1], *failures, *untrue[1:], *kept]
+    untrue = [] if run.agreement is None else list(_disagreements(run.agreement, judged=run.judges))
+    failures = [] if run.check is None else list(_failures(run, run.check))
+    found = [*untrue[:1], *failures, *untrue[1:]]
+    return [*sorted(found, key=lambda proof: not proof.broken), *kept]
 
 
-def _disagreements(agreement: Agreement) -> Iterator[DrawnProof]:
+def _disagreements(agreement: Agreement, *, judged: bool) -> Iterator[DrawnProof]:
     for finding in agreement.findings:
         seen = (finding.printed, finding.called)
-        at = tuple(ProofEvent(index, Mark.BREAKING) for index in seen if index is not None)
-        yield DrawnProof(str(finding), True, at)
+        at = tuple(ProofEvent(index, mark_of(Mark.BREAKING, judged)) for index in seen if index is not None)
+        words = str(finding) if judged else f"not judged: {finding}"
+        yield DrawnProof(words, judged, at, unjudged=not judged)
 
 
-def _failures(check: CheckResult) -> Iterator[DrawnProof]:
+def mark_of(mark: Mark, judged: bool) -> Mark:
+    """What an event is to a promise; nothing breaks one that is not judged."""
+    return Mark.NEAREST if mark is Mark.BREAKING and not judged else mark
+
+
+def _failures(run: ReportedRun, check: CheckResult) -> Iterator[DrawnProof]:
     for failure in check.failures:
-        points = {row.event.index: ProofEvent(row.event.index, row.mark) for row in failure.rows if row.mark}
+        doubt = run.doubt(failure)
+        points = {
+            row.event.index: ProofEvent(row.event.index, mark_of(row.mark, not doubt))
+            for row in failure.rows
+            if row.mark
+        }
         words = failure.reason
         if failure.explanation is not None:
             words = failure.explanation.contradiction
             for row in failure.explanation.rows:
-                points[row.event.index] = ProofEvent(row.event.index, row.mark, row.line)
-        yield DrawnProof(words, True, tuple(points[index] for index in sorted(points)), failure)
+                points[row.event.index] = ProofEvent(row.event.index, mark_of(row.mark, not doubt), row.line)
+        if doubt:
+            words = f"not judged: {failure.reason}; {doubt}"
+        at = tuple(points[index] for index in sorted(points))
+        yield DrawnProof(words, not doubt, at, failure, unjudged=bool(doubt))
 
 
 def _kept(witness: Witness) -> DrawnProof:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from harness.events import RuleBroken, WitnessName
 from harness.order import CheckResult
+from harness.order.result import Failure
 from harness.outcome import Outcome
 from harness.report.causes import by_cause
 from harness.report.frequency import frequency_of, frequency_words
 from harness.runs.result import RunResult
-from harness.verdict.judge import Verdict
+from harness.verdict.judge import NOT_RECORDED, Verdict, proves
 from harness.witness import Agreement
 
 __all__ = ["ReportedRun"]
@@ -43,6 +44,8 @@ class ReportedRun:
     witness: WitnessName = "print"
     often: str = ""
     """In how many runs its cause came, in a line; empty: in this one alone."""
+    partial: bool = False
+    """Only a part of what happened was judged."""
 
     @classmethod
     def of_runs(cls, results: Sequence[RunResult]) -> list[ReportedRun]:
@@ -95,7 +98,19 @@ class ReportedRun:
             broken_rules=verdict.broken_rules,
             agreement=verdict.agreement,
             witness=verdict.witness,
+            partial=bool(verdict.partial),
         )
+
+    @property
+    def judges(self) -> bool:
+        """Its outcome is that of its promises; else something outweighs what seems to break one."""
+        return self.outcome in (Outcome.PASSED, Outcome.BROKEN)
+
+    def doubt(self, failure: Failure) -> str:
+        """Why the promise is not judged, though nothing keeps it; empty: it is broken."""
+        if not proves(failure, partial=self.partial):
+            return NOT_RECORDED
+        return "" if self.judges else self.reason
 
     @property
     def title(self) -> str:

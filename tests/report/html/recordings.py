@@ -77,12 +77,18 @@ def numbered(lines: Iterable[str]) -> list[str]:
     return [line.replace("seq=#", f"seq={number}") for number, line in enumerate(lines, 1)]
 
 
-def reported(folder: Path, lines: Sequence[str], *, seed: int = 1, scenario: str = LIFE) -> ReportedRun:
-    """A run in which these lines came; ``$child`` is 200."""
+def reported(
+    folder: Path, lines: Sequence[str], *, seed: int = 1, scenario: str = LIFE, cut: str = ""
+) -> ReportedRun:
+    """A run in which these lines came; ``$child`` is 200.
+
+    :param cut: why they are only a part of those that were printed.
+    """
     with chdir(folder):  # messages name the file as it was named
         path = Path("life.yaml")
         path.write_text(scenario, encoding="utf-8", newline="\n")
-        verdict = judge(load(path), events_of(lines), {"child": 200, "child.tid": 204})
+        bound = {"child": 200, "child.tid": 204}
+        verdict = judge(load(path), events_of(lines), bound, unfinished=cut, partial=bool(cut))
     recorded = ReportedRun.of_recording(Path("life-1.jsonl"), "life", Path("life.yaml"), verdict)
     return ReportedRun(**{**vars(recorded), "seed": seed, "seconds": 0.5})
 

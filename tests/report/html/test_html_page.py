@@ -26,6 +26,7 @@ from harness.report.html.reportedrun import ReportedRun
 from harness.report.html.selection import MAX_EVENTS, MAX_ROWS, MAX_TIMELINES
 from harness.report.html.writing import write_html
 from harness.runs.result import RunResult
+from harness.witness import Agreement, Disagreement, Fault
 
 SHOWN = Path(__file__).with_name("shown")
 GOOD = numbered(life(200))
@@ -291,6 +292,68 @@ def test_what_could_not_be_judged_says_why(tmp_path: Path) -> None:
     page = Parsed(page_of([ReportedRun(**{**vars(run), "not_judged_lines": (why,)})], events_of(GOOD)))
     assert page.all("section", **{"class": "not-judged"})
     assert why.removeprefix("not judged: ") in page.text
+
+
+CUT = "the recording has no footer"
+
+
+def test_what_a_part_of_a_trace_cannot_prove_is_not_shown_as_broken(tmp_path: Path) -> None:
+    run = reported(tmp_path, GOOD[:-1], cut=CUT)
+    assert (run.outcome, run.reason[:12]) == (Outcome.RIG, "not judged: ")
+    text = page_of([run], events_of(GOOD[:-1]))
+    page = Parsed(text)
+    first = text.partition('<section aria-label="What went wrong first"')[2].partition("</section>")[0]
+    assert "what was not recorded may hold it" in first and "event" not in first
+    rows = dict(re.findall(r'<tr class="([a-z-]+)"><th scope="row">(\d+)</th>', text))
+    assert rows["not-judged"] == "11" and "broken" not in rows
+    assert page.all("section", **{"class": "not-judged-part"})
+    assert not page.all("section", **{"class": "broken-part"})
+    assert "breaks it" not in page.text
+    (drawn,) = payloads(text)
+    assert [(proof["words"], proof["broken"]) for proof in drawn["proofs"]] == [(run.reason, False)]
+    assert not any(mark in ("breaking", "last") for _, mark, _ in drawn["proofs"][0]["at"])
+
+
+def test_what_a_part_of_a_trace_proves_stands_before_what_it_does_not(tmp_path: Path) -> None:
+    second = (
+        "  - order:\n      - process_create: {pid: 300}\n  - never:\n      - image_load: {image: a.exe}\n"
+    )
+    run = reported(tmp_path, GOOD, scenario=LIFE + second, cut=CUT)
+    assert run.outcome is Outcome.BROKEN and run.check is not None
+    assert [failure.waited for failure in run.check.failures] == [True, False]
+    (drawn,) = payloads(page_of([run], events_of(GOOD), text=LIFE + second))
+    told = [(proof["words"], proof["broken"]) for proof in drawn["proofs"]]
+    assert told[0][1] and "image_load" in told[0][0]
+    assert not told[1][1] and told[1][0].startswith("not judged: life.yaml:13: not found: process_create")
+
+
+def test_what_outweighs_a_line_that_does_not_agree_leads(tmp_path: Path) -> None:
+    finding = Disagreement(Fault.NOT_CALLED, "process_create pid 200", printed=0)
+    code = Bugcheck(index=1, code=0x3B, parameters=(1, 2, 3, 4), module="a.sys")
+    run = ReportedRun(
+        "a",
+        Path("a.yaml"),
+        Outcome.BUGCHECK,
+        "it bugchecked",
+        1,
+        agreement=Agreement(findings=(finding,)),
+    )
+    text = html_page([run], recorded=lambda run: [*events_of(GOOD)[:1], code], text_of=lambda path: "")
+    (drawn,) = payloads(text)
+    assert [(proof["words"], proof["broken"], proof["at"]) for proof in drawn["proofs"]] == [
+        ("it bugchecked", True, [[1, "breaking", None]]),
+        (f"not judged: {finding}", False, [[0, "nearest", None]]),
+    ]
+
+
+def test_a_broken_promise_to_which_no_event_came_near_is_told_once(tmp_path: Path) -> None:
+    scenario = LIFE.partition("  - order:")[0] + "  - order:\n      - print: {text: it}\n"
+    run = reported(tmp_path, GOOD, scenario=scenario)
+    assert run.outcome is Outcome.BROKEN
+    text = page_of([run], events_of(GOOD), text=scenario)
+    (drawn,) = payloads(text)
+    assert [(proof["broken"], proof["at"]) for proof in drawn["proofs"]] == [(True, [])]
+    assert len(Parsed(text).all("section", **{"class": "broken-part"})) == 1
 
 
 def test_a_file_is_written_also_without_a_trace(tmp_path: Path) -> None:

@@ -13,10 +13,14 @@ from harness.scenario.rules import RULES
 __all__ = ["forbidden_sentence", "not_found_sentence", "rule_sentence", "unclaimed_sentence"]
 
 
-def not_found_sentence(head: Head, after: Assigned | None, stop: WayEnd | None, miss: Miss | None) -> str:
+def not_found_sentence(
+    head: Head, after: Assigned | None, stop: WayEnd | None, miss: Miss | None, *, kind_came: bool
+) -> str:
     """For an order that waits for something in vain.
 
     :param after: the event found last that it must come after.
+    :param kind_came: an event of its kind is in the trace; where nothing is near it, all of them stand for
+        other lines or earlier rounds.
     """
     words, line = describe(head.pattern), head.pattern.source.line
     if after is None:
@@ -28,10 +32,10 @@ def not_found_sentence(head: Head, after: Assigned | None, stop: WayEnd | None, 
             f"{words} must come after event {after.index}, because line {line} {follows} line {before}, which"
             " that event stands for"
         )
-    return f"{must}; but {_instead(head, stop, miss)}"
+    return f"{must}; but {_instead(head, stop, miss, kind_came)}"
 
 
-def _instead(head: Head, stop: WayEnd | None, miss: Miss | None) -> str:
+def _instead(head: Head, stop: WayEnd | None, miss: Miss | None, kind_came: bool) -> str:
     """What was there in place of what was waited for."""
     misplaced = miss is not None and all(wrong.field in MISPLACED for wrong in miss.wrong)
     if miss is not None and misplaced and miss.line == head.pattern.source.line:
@@ -43,7 +47,7 @@ def _instead(head: Head, stop: WayEnd | None, miss: Miss | None) -> str:
     if stop is not None:
         return _stopped(stop)
     if miss is None:
-        return "no event of that kind came at all"
+        return "no further event of that kind came" if kind_came else "no event of that kind came at all"
     said = ", ".join(f"{wrong.field} {wrong.found}, not {wrong.expected}" for wrong in miss.wrong)
     return f"no event fits: the nearest, event {miss.index}, has {said}"
 

@@ -124,6 +124,7 @@ class _Order:
             marks.setdefault(near.event.index, (Mark.NEAREST, near.pattern.source.line))
             around.add(near.event.index)
         after = last_before(self._block.order, first.pattern, standing.matches)
+        kind_came = near is not None or any(type(event) in first.pattern.types for event in self._events)
         awaited = {head.pattern: not head.may_be_missing or head is first for head in asked}
         blamed = stop or (near.event if near is not None else None)
         return self._failure(
@@ -132,7 +133,7 @@ class _Order:
             standing,
             marks,
             around,
-            contradiction=not_found_sentence(first, after, ended, miss),
+            contradiction=not_found_sentence(first, after, ended, miss, kind_came=kind_came),
             callback=self._callback(blamed, first.pattern),
             awaited=awaited,
             others=others,

@@ -172,12 +172,14 @@ def nearest(
     """The event that fits best: one that fits but for its place, else in all but the fewest fields."""
     last = standing.matches[-1].index if standing.matches else -1
     claimed = {match.index for match in standing.matches}
+    # What is needed before what may be missing: the cut spares what the explanation is about.
+    compared = sorted(asked, key=lambda head: head.may_be_missing)[:_COMPARED]
     best: tuple[tuple[bool, bool, bool, int], NearMiss] | None = None
     for event in events:
         if event.index in claimed:
             continue
         early = event.index < last
-        for head in asked[:_COMPARED]:
+        for head in compared:
             if type(event) not in head.pattern.types:
                 continue
             wrong = list(head.pattern.mismatches(event, head.way.bindings))

@@ -148,6 +148,17 @@ def test_a_field_that_binds_what_is_forbidden_is_not_said_to_be_irrelevant() -> 
             "C1 X1",
             "process_create {pid: $p} must come after event 1, because line 7 comes again after line 7",
         ),
+        (
+            "[{repeat: {of: {process_create: {pid: 1}}, min: 3}}]",
+            "C1 C1",
+            "because line 7 comes again after line 7, which that event stands for; but no further event of"
+            " that kind came",
+        ),
+        (
+            "[{process_create: {pid: 1}}, {process_create: {pid: 2}}]",
+            "C1 X1",
+            "which that event stands for; but no further event of that kind came",
+        ),
     ],
 )
 def test_the_sentence_says_only_what_must_be(order: str, trace: str, sentence: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import os
 import random
+import re
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -19,7 +20,7 @@ from random_failures import failures
 from random_orders import events as random_events
 from scenarios_of import HEAD, OFF, trace
 
-from harness.events import Event, ProcessCreate, ProcessExit, Reboot
+from harness.events import Event, ProcessCreate, ProcessExit, Reboot, kind_of
 from harness.order import Failure, check
 from harness.order import proof as checker
 from harness.order.proof import refusal
@@ -39,11 +40,21 @@ def proof_of(failure: Failure) -> Proof:
     return failure.explanation.proof
 
 
+def says_truly_what_came(failure: Failure, events: list[Event]) -> bool:
+    assert failure.explanation is not None
+    words = failure.explanation.contradiction
+    came = re.split(r"\W", words, maxsplit=1)[0] in map(kind_of, events)
+    return not words.endswith(
+        "no event of that kind came at all" if came else "no further event of that kind came"
+    )
+
+
 def test_every_failure_has_a_proof_that_is_accepted() -> None:
     seen: Counter[str] = Counter()
     for scenario, events, failure in islice(failures(1), SAMPLE):
         why = refusal(proof_of(failure), scenario, failure.expectation, events, {})
         assert why == "", f"{failure.reason}\n{scenario.expect}\n{events}"
+        assert says_truly_what_came(failure, events), f"{failure.reason}\n{scenario.expect}\n{events}"
         seen[failure.violation.rule if failure.violation else type(proof_of(failure)).__name__] += 1
     assert seen["OrderRefuted"] > SAMPLE // 3
     assert seen["ForbiddenCame"] > SAMPLE // 100

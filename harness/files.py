@@ -16,7 +16,21 @@ from pathlib import Path
 
 from harness.errors import ProcnotifyError, RigError, UsageError
 
-__all__ = ["cannot_write", "patiently", "read_file", "same_file", "whole_file", "write_whole"]
+__all__ = [
+    "CONFINING_VARIABLE",
+    "cannot_write",
+    "confining_folder",
+    "leads_out",
+    "patiently",
+    "read_file",
+    "same_file",
+    "whole_file",
+    "write_whole",
+]
+
+CONFINING_VARIABLE = "PROCNOTIFY_CONFINED_TO"
+"""The folder below which everything must lie that scenarios and replay files name; unset or empty: anywhere.
+A process hands it on to those that it starts."""
 
 _PAUSES = (0.02, 0.04, 0.08, 0.16, 0.3, 0.6, 0.8)
 """Seconds before each further try of what was refused: two in all."""
@@ -60,6 +74,22 @@ def read_file(path: Path, *, limit: int) -> bytes:
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"it is larger than {limit} bytes", str(path))
     return data
+
+
+def confining_folder() -> Path | None:
+    """The folder that :data:`CONFINING_VARIABLE` names, without links; None: it names none."""
+    named = os.environ.get(CONFINING_VARIABLE)
+    return Path(named).resolve() if named else None
+
+
+def leads_out(path: Path) -> bool:
+    """Whether a file that a user's file names lies outside of the :func:`confining_folder`, links followed;
+    this package's own files do not."""
+    folder = confining_folder()
+    if folder is None:
+        return False
+    found = path.resolve()
+    return not (found.is_relative_to(folder) or found.is_relative_to(Path(__file__).resolve().parent))
 
 
 def same_file(one: Path, other: Path) -> bool:

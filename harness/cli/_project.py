@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from harness.files import confining_folder
 from harness.projectfile import ProjectFile, find_project_file
 
 __all__ = ["PROJECT_COMMANDS", "project_file_of", "take_project_file"]
@@ -70,6 +71,8 @@ def take_project_file(ctx: click.Context, command: str) -> None:
     :param ctx: of the group.
     :raises ProjectFileError: there is one, and it is wrong.
     """
+    if confining_folder() is not None:
+        return  # whoever confines a command gives all that it needs
     values = PROJECT_COMMANDS.get(command)
     project = find_project_file(Path()) if values is not None else None
     if values is None or project is None:

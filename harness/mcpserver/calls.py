@@ -14,6 +14,7 @@ import anyio
 from anyio.abc import Process
 
 from harness.errors import RigError
+from harness.files import CONFINING_VARIABLE
 
 __all__ = ["MAX_OUTPUT", "call_command"]
 
@@ -26,7 +27,8 @@ _PATIENCE: Final = 10.0
 
 
 async def call_command(words: Sequence[str], folder: Path, *, seconds: float) -> dict[str, Any]:
-    """What ``procnotify WORDS --json`` prints, called in ``folder``.
+    """What ``procnotify WORDS --json`` prints, called in ``folder`` and held to it: it takes no project's
+    file, and no file outside that a scenario or a replay file names.
 
     A call that is cancelled, or takes too long, ends the command as Ctrl-C would: its target is let go.
 
@@ -40,9 +42,8 @@ async def call_command(words: Sequence[str], folder: Path, *, seconds: float) ->
         options["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP
     else:
         options["start_new_session"] = True  # Ctrl-C in the terminal is for the server; it ends its commands
-    process = await anyio.open_process(
-        argv, cwd=folder, stdin=subprocess.DEVNULL, env={**os.environ, "PYTHONUTF8": "1"}, **options
-    )
+    environment = {**os.environ, "PYTHONUTF8": "1", CONFINING_VARIABLE: str(folder)}
+    process = await anyio.open_process(argv, cwd=folder, stdin=subprocess.DEVNULL, env=environment, **options)
     heard: dict[str, bytes] = {}
     try:
         with anyio.move_on_after(seconds) as deadline:

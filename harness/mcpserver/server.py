@@ -75,7 +75,7 @@ class _Tools:
             found = ["run", *self._paths(scenarios), "--debugger", "none", "--machine", "virtual"]
             found += ["--keep-traces", "all" if self._number("seeds", seeds, 1, MAX_SEEDS) == 1 else "failed"]
             last = self._number("first_seed", first_seed, 0, 10**15) + seeds - 1
-            found += ["--seeds", f"{first_seed}-{last}", "--trace-dir", "traces"]
+            found += ["--seeds", f"{first_seed}-{last}", *self._written("--trace-dir", "traces")]
             found += self._option("--driver", driver) + self._option("--lines", lines)
             return found + (["--policy", self._word("policy", policy)] if policy else [])
 
@@ -128,8 +128,8 @@ class _Tools:
             found = ["explore", self._path(scenario), "--policy", self._word("policy", policy)]
             found += ["--seeds", str(self._number("seeds", seeds, 1, MAX_SEEDS))]
             found += ["--seed", str(self._number("first_seed", first_seed, 0, 10**15))]
-            found += ["--trace-dir", "traces", "--out", "replays", "--quiet"]
-            return found + self._option("--driver", driver)
+            found += [*self._written("--trace-dir", "traces"), *self._written("--out", "replays")]
+            return [*found, "--quiet", *self._option("--driver", driver)]
 
         return await self._answer(words)
 
@@ -176,6 +176,10 @@ class _Tools:
 
     def _option(self, option: str, text: str) -> list[str]:
         return [option, self._path(text)] if text else []
+
+    def _written(self, option: str, name: str) -> list[str]:
+        """An option for a folder of ours to write into, which may be a link to another one below."""
+        return [option, str(confined(self._folder, name))]
 
     @staticmethod
     def _few(name: str, texts: Sequence[str]) -> Sequence[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.actions import ACTIONS, MAX_DWORD, MAX_GUEST_FILE, Action, ActionField, FieldType
 from harness.controlcodes import control_code
 from harness.errors import ScenarioError
+from harness.files import leads_out
 from harness.scenario.buffers import read_buffer, read_expected_bytes
 from harness.scenario.model import (
     ActionValue,
@@ -265,8 +266,13 @@ class StepReader:
             source.fail(node, f"{path.name} is a file of the guest helper", hint="rename yours")
         if self._files.setdefault(name, path) != path:
             source.fail(node, f"two files for the guest are called {path.name}", hint="rename one of them")
-        if not path.is_file() or path.stat().st_size > MAX_GUEST_FILE:
-            source.fail(node, f"{path} is no file of at most {MAX_GUEST_FILE} bytes")
+        problem = ""
+        if leads_out(path):
+            problem = "lies outside of the folder that this command is held to"
+        elif not path.is_file() or path.stat().st_size > MAX_GUEST_FILE:
+            problem = f"is no file of at most {MAX_GUEST_FILE} bytes"
+        if problem:
+            source.fail(node, f"{path} {problem}")
         return str(path)
 
     def _control_code(self, node: Node) -> int:

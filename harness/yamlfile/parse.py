@@ -11,7 +11,7 @@ import re
 
 import yaml
 
-from harness.files import read_file
+from harness.files import leads_out, read_file
 from harness.yamlfile.nodes import ListNode, MapNode, Node, ScalarNode, Source
 
 __all__ = ["MAX_DEPTH", "MAX_FILE", "parse_yaml", "read_text"]
@@ -26,8 +26,10 @@ MAX_DEPTH = 50
 def read_text(source: Source) -> str:
     """The text of a file.
 
-    :raises UserFileError: it cannot be read, or is no UTF-8.
+    :raises UserFileError: it cannot be read, lies outside of the confining folder, or is no UTF-8.
     """
+    if leads_out(source.path):
+        raise source.kind("lies outside of the folder that this command is held to", path=source.path, line=1)
     try:
         data = read_file(source.path, limit=MAX_FILE)
     except OSError as error:

@@ -136,6 +136,8 @@ def whole_file(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
     :param mode: its permissions, where the system has such.
     :raises OSError: the place cannot be written.
     """
+    if path.is_symlink():
+        path = path.resolve()  # the file is replaced, and not the name that leads to it
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from itertools import combinations
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
@@ -11,14 +10,12 @@ import click
 from harness.cli._reading import told
 from harness.errors import UsageError
 from harness.events import WitnessName
-from harness.files import cannot_write, same_file, write_whole
 from harness.kd.kdnet import Key
 from harness.lines import Grammar
 from harness.mining.instances import Instance
 from harness.mining.relations import Miner, Relations
 from harness.mining.roles import NamedEvent, named
 from harness.mining.selection import FORMS, Selection, parse_selections
-from harness.report.text import one_line
 from harness.runs.trace_folder import through_latest
 from harness.trace.sources import open_trace
 from harness.verdict.instances import Instances
@@ -27,9 +24,8 @@ __all__ = [
     "instances_option",
     "mine_traces",
     "partial_option",
-    "refuse_to_overwrite",
     "select_option",
-    "write_file",
+    "trace_files",
 ]
 
 _TRACES_TOLD, _INSTANCES_TOLD = 100, 10_000
@@ -90,7 +86,7 @@ def mine_traces(
     found = Instances(selection, grammar=grammar, witness=witness, partial=partial)
     miner = Miner()
     outside = 0
-    every = _trace_files(paths)
+    every = trace_files(paths)
     for number, path in enumerate(every, 1):
         if number % _TRACES_TOLD == 0:
             click.echo(f"procnotify: {number} of {len(every)} traces, {found.count} instances", err=True)
@@ -109,7 +105,7 @@ def mine_traces(
     return miner.relations(frozenset(found.unordered)), found
 
 
-def _trace_files(paths: Iterable[Path]) -> list[Path]:
+def trace_files(paths: Iterable[Path]) -> list[Path]:
     """The traces; a folder stands for those (``*.jsonl``) in it, in the order of their names.
 
     :raises UsageError: there is none in a folder.
@@ -124,34 +120,3 @@ def _trace_files(paths: Iterable[Path]) -> list[Path]:
             raise UsageError(f"the folder {path} holds no trace (*.jsonl)")
         found += inside
     return found
-
-
-def refuse_to_overwrite(written: Mapping[str, Path | None], paths: Iterable[Path]) -> None:
-    """See that no file is written over a trace that is read, nor two over one another.
-
-    :param written: option → the file that it asks for.
-    :raises UsageError: it would be.
-    """
-    asked = [(option, path) for option, path in written.items() if path is not None]
-    for (one, path), (other, second) in combinations(asked, 2):
-        if same_file(path, second):
-            raise UsageError(f"{one} and {other} both write {path}", hint="give each a file of its own")
-    every = _trace_files(paths) if asked else []
-    for option, path in asked:
-        if any(same_file(path, trace) for trace in every):
-            raise UsageError(
-                f"{option} would write over {path}, which is a trace to be read",
-                hint=f"choose another {option}",
-            )
-
-
-def write_file(path: Path, data: bytes, option: str) -> None:
-    """Write what an option asked for, whole or not at all.
-
-    :raises UsageError: it cannot be written there.
-    """
-    try:
-        write_whole(path, data)
-    except OSError as error:
-        raise cannot_write(path, error, hint=f"choose another {option}") from None
-    click.echo(f"procnotify: {one_line(str(path))} written", err=True)

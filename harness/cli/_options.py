@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from harness.cli._completion import names_or_files
 from harness.cli._logging import Command, log_options
+from harness.cli._outputs import note_given
 from harness.connection import parse_connection
 from harness.debuggers import DEBUGGERS, FILE_SERVING
 from harness.events import RUN_WITNESSES, WitnessName
@@ -154,7 +155,10 @@ print_mask_option = print_masks_option("the scenario's own, or Windows' choice: 
 
 
 def _lines(ctx: click.Context, param: click.Parameter, value: Path | None) -> Grammar | None:
-    return None if value is None else load_grammar(value)
+    if value is None:
+        return None
+    note_given(ctx, value)
+    return load_grammar(value)
 
 
 lines_option = click.option(

@@ -21,6 +21,7 @@ from harness.cli._options import (
     without_rule_option,
     witness_option,
 )
+from harness.cli._outputs import refuse_to_overwrite
 from harness.cli._project import project_file_of
 from harness.cli._reading import told
 from harness.cli._reports import annotate_ci_service, begin_report, finish_html, html_option
@@ -121,6 +122,7 @@ def command(
     if html is not None:
         if selection is not None:
             raise UsageError("--html is of one recording, not of its instances", hint="leave out --select")
+        refuse_to_overwrite({"--html": html}, (through_latest(trace), scenario))
         begin_report(html, "--html")
     source = told(open_trace(through_latest(trace), lines or promised.lines, key))
     if selection is not None:

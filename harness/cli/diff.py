@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from harness.cli._mining import mine_traces, partial_option, refuse_to_overwrite, select_option, write_file
+from harness.cli._mining import mine_traces, partial_option, select_option, trace_files
 from harness.cli._options import json_option, key_option, lines_option, print_json, witness_option
+from harness.cli._outputs import refuse_to_overwrite, write_file
 from harness.errors import UsageError
 from harness.events import WitnessName
 from harness.kd.kdnet import Key
@@ -85,7 +86,7 @@ def command(
       5  the sets are too small for any difference to be significant at this level
     """
     first, second = _sets(traces, against)
-    refuse_to_overwrite({"--markdown": markdown}, (*first, *second))
+    refuse_to_overwrite({"--markdown": markdown}, trace_files((*first, *second)))
     one, found_one = mine_traces(first, selection, grammar=lines, witness=witness, partial=partial, key=key)
     other, found_other = mine_traces(
         second, selection, grammar=lines, witness=witness, partial=partial, key=key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ import click
 
 from harness.cli import INTERRUPTED
 from harness.cli._options import json_option, kdfiles_option, log_options, print_json
+from harness.cli._outputs import refuse_to_overwrite
 from harness.cli._reports import begin_report, relay_to_ci_service
 from harness.errors import UsageError
 from harness.files import cannot_write
@@ -22,6 +24,7 @@ from harness.report.matrix import cell_as_json, cell_line, matrix_table, write_m
 from harness.report.text import one_line
 from harness.runs.matrix import RUN_LOG, CellResult, MatrixInterrupted, matrix_cells, run_matrix
 from harness.runs.opening import check_serving
+from harness.yamlfile.finding import yaml_files_below
 
 __all__ = ["command"]
 
@@ -127,6 +130,9 @@ def command(
         for debugger in debuggers:
             check_serving(debugger)
         paths = (*paths, "--kdfiles")
+    refuse_to_overwrite(
+        {"--junit": junit, "--html": html}, (*_named_files(paths), *drivers, *map(Path, machines))
+    )
     console = make_console(stderr=as_json)
     cells = matrix_cells(machines, debuggers, drivers or (None,))
     folder = trace_dir / f"matrix-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
@@ -164,3 +170,12 @@ def command(
     if as_json:
         print_json(exit_code=code, folder=folder, cells=[cell_as_json(result) for result in results])
     return code
+
+
+def _named_files(words: Iterable[str]) -> Iterator[Path]:
+    """The scenario files, and whatever else the words of ``procnotify run`` name."""
+    for path in map(Path, words):
+        if path.is_dir():
+            yield from yaml_files_below(path)
+        elif path.is_file():
+            yield path

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from harness.cli._mining import mine_traces, partial_option, refuse_to_overwrite, select_option, write_file
+from harness.cli._mining import mine_traces, partial_option, select_option, trace_files
 from harness.cli._options import key_option, lines_option, witness_option
+from harness.cli._outputs import refuse_to_overwrite, write_file
 from harness.events import WitnessName
 from harness.kd.kdnet import Key
 from harness.lines import Grammar
@@ -82,7 +83,7 @@ def command(
     """
     document_file = None if json_file == _STANDARD_OUTPUT else json_file
     refuse_to_overwrite(
-        {"--json": document_file, "--svg": svg, "--scenario": scenario, "--ocel": ocel}, traces
+        {"--json": document_file, "--svg": svg, "--scenario": scenario, "--ocel": ocel}, trace_files(traces)
     )
     log = OcelLog()
     longest = 0

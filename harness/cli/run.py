@@ -29,6 +29,7 @@ from harness.cli._options import (
     without_rule_option,
     witness_option,
 )
+from harness.cli._outputs import refuse_to_overwrite
 from harness.cli._project import project_file_of
 from harness.cli._replaying import run_replay
 from harness.cli._reports import begin_report, finish_html, finish_junit, html_option, tell_ci_service
@@ -278,6 +279,7 @@ def command(
         if as_json:
             print_json(exit_code=Outcome.USAGE, error=one_line(str(errors[0])))
         return Outcome.USAGE
+    refuse_to_overwrite({"--junit": junit, "--html": html}, (*found.scenarios, *drivers, Path(machine)))
     if junit is not None:
         begin_report(junit, "--junit")
     if html is not None:

@@ -13,7 +13,6 @@ from rich.text import Text
 
 from harness.cli._beside import show_beside
 from harness.cli._exports import rows_to, write_table
-from harness.cli._mining import write_file
 from harness.cli._options import (
     given_beside,
     json_option,
@@ -22,6 +21,7 @@ from harness.cli._options import (
     print_json,
     witness_option,
 )
+from harness.cli._outputs import refuse_to_overwrite, write_file
 from harness.cli._reading import reading_progress
 from harness.errors import UsageError
 from harness.events import KINDS, Event, WitnessName
@@ -158,6 +158,9 @@ def command(
     """
     if table and as_json:
         raise UsageError("--json is of the tree, not of the table", hint="leave --table out")
+    refuse_to_overwrite(
+        {"--perfetto": perfetto, "--html": html, "--csv": csv, "--parquet": parquet}, (through_latest(trace),)
+    )
     choice = Choice(processes, kinds, image, first, last)
     if second is not None:
         if other := given_beside(_OF_TWO):

@@ -11,8 +11,9 @@ import pytest
 if TYPE_CHECKING:
     from harness.runs.result import RunResult
 
-__all__ = ["HtmlReport", "carry_run"]
+__all__ = ["HtmlReport", "carry_run", "refuse_to_overwrite"]
 
+_BEGINNING = b"<!doctype html"
 _CARRIED = "procnotify_run"
 """Attribute of the report that brings a run to the process that writes the page."""
 
@@ -20,6 +21,23 @@ _CARRIED = "procnotify_run"
 def carry_run(report: pytest.TestReport, result: RunResult) -> None:
     """Let the report bring the run along; it is of this very version, so it may be pickled."""
     report.__dict__[_CARRIED] = pickle.dumps(result)
+
+
+def refuse_to_overwrite(path: Path) -> None:
+    """See that nothing but an earlier page is written over: what a session will read is not known yet.
+
+    :raises pytest.UsageError: something else is there.
+    """
+    if not path.exists():
+        return
+    page = False
+    if path.is_file():
+        with path.open("rb") as file:
+            page = file.read(len(_BEGINNING)).lower() == _BEGINNING
+    if not page and (not path.is_file() or path.stat().st_size):
+        raise pytest.UsageError(
+            f"--procnotify-html: {path} is there, and is no HTML page; choose another file"
+        )
 
 
 class HtmlReport:

@@ -96,7 +96,7 @@ def test_a_report_that_cannot_be_written_is_said_before_anything_runs(scenario: 
     for words in (("check", "t.jsonl", scenario), ("run", scenario)):
         code, said = invoke(*words, "--html", ".")
         assert code == 2
-        assert said.startswith("cannot write .: ")
+        assert said.startswith("--html cannot write .: ")
         assert "choose another --html" in said
 
 

@@ -49,8 +49,18 @@ def test_a_broken_promise_is_a_failure_with_the_explanation(pytester: pytest.Pyt
 
 
 def test_a_page_that_cannot_be_written_is_said(pytester: pytest.Pytester) -> None:
-    result = pytester.runpytest_inprocess("--procnotify-html=.")
+    (pytester.path / "file").touch()
+    result = pytester.runpytest_inprocess("--procnotify-html=file/report.html")
     result.stdout.fnmatch_lines(["procnotify: cannot write *"])
+
+
+@pytest.mark.parametrize("what", [".", "scenarios/good.yaml"])
+def test_a_page_is_not_written_over_something_else(
+    pytester: pytest.Pytester, folder: Path, what: str
+) -> None:
+    result = pytester.runpytest_inprocess("scenarios", f"--procnotify-html={what}")
+    result.stderr.fnmatch_lines(["ERROR: --procnotify-html: * is no HTML page; choose another file"])
+    assert (folder / "good.yaml").read_text(encoding="utf-8") == GOOD
 
 
 def test_a_rig_that_fails_is_an_error_for_every_scenario(pytester: pytest.Pytester, folder: Path) -> None:

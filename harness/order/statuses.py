@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
 
 from harness.order.block import Block
 from harness.order.ops import AllOp, ChoiceOp, ListOp, Op, PatternOp, RepeatOp
@@ -25,16 +26,16 @@ def statuses_of(
     unobserved: Collection[Unobserved],
 ) -> tuple[PromiseStatus, ...]:
     """A status a pattern, in the order of the file; of what was not needed, another branch or something that
-    may be missing, there is none.
+    may be missing, there is none. What a gap forbids held where the item after the gap began.
 
     :param awaited: the patterns that the order was waiting for, and whether it needs them.
     :param came: the event that a ``never`` forbids.
     """
     claimed = {match.pattern: match.index for match in standing.matches}
-    order = [] if block.order is None else list(_patterns(block.order))
-    last = max((place for place, (pattern, _) in enumerate(order) if pattern in claimed), default=-1)
+    promised = [] if block.order is None else list(_promises(block.order, claimed, Status.NOT_REACHED))
+    promised += (_Promise(pattern, True, Status.NOT_REACHED) for pattern in block.never)
     found: list[PromiseStatus] = []
-    for place, (pattern, forbidden) in enumerate([*order, *((pattern, True) for pattern in block.never)]):
+    for pattern, forbidden, status in promised:
         line, words = pattern.source.line, describe(pattern)
         if forbidden:
             words = f"never {words}"
@@ -42,13 +43,8 @@ def statuses_of(
             found.append(PromiseStatus(line, words, Status.CAME, came.index))
         elif awaited.get(pattern):
             found.append(_not_found(line, words, miss))
-        elif pattern in claimed:
-            found.append(PromiseStatus(line, words, Status.HELD, claimed[pattern]))
-        elif pattern in awaited:
-            continue
-        elif place > last or forbidden:
-            held = forbidden and place < last
-            found.append(PromiseStatus(line, words, Status.HELD if held else Status.NOT_REACHED))
+        elif status is not None and (status is Status.HELD or pattern not in awaited):
+            found.append(PromiseStatus(line, words, status, claimed.get(pattern)))
     found += [
         PromiseStatus(said.line, said.what, Status.NOT_JUDGED, why=said.why)
         for said in unobserved
@@ -65,18 +61,53 @@ def _not_found(line: int, words: str, miss: Miss | None) -> PromiseStatus:
     return PromiseStatus(line, words, Status.MISPLACED if misplaced else Status.NOT_FOUND, miss.index, why)
 
 
-def _patterns(op: Op) -> Iterator[tuple[CompiledPattern, bool]]:
-    """Every pattern, and whether it is forbidden, in the order of the file."""
+class _Promise(NamedTuple):
+    """A pattern of the order."""
+
+    pattern: CompiledPattern
+    forbidden: bool
+    status: Status | None
+    """Where it was not waited for in vain and is not what came; None: it was not needed."""
+
+
+def _promises(op: Op, claimed: Collection[CompiledPattern], unclaimed: Status | None) -> Iterator[_Promise]:
+    """Every pattern, in the order of the file.
+
+    :param unclaimed: the status of a pattern of ``op`` that no event stands for.
+    """
+    if op.may_be_missing and not _is_begun(op, claimed):
+        unclaimed = None
     match op:
         case PatternOp(pattern=pattern):
-            yield pattern, False
+            yield _Promise(pattern, False, Status.HELD if pattern in claimed else unclaimed)
         case ListOp(elements=elements, after=after):
-            for element in elements:
-                yield from ((pattern, True) for pattern in element.gap.never)
-                yield from _patterns(element.op)
-            yield from ((pattern, True) for pattern in after)
-        case AllOp(branches=branches) | ChoiceOp(branches=branches):
+            begun = [place for place, element in enumerate(elements) if _is_begun(element.op, claimed)]
+            last = max(begun, default=-1)
+            for place, element in enumerate(elements):
+                # The gap of an item that is missing goes over to the next that is not.
+                kept = Status.HELD if place <= last else unclaimed
+                yield from (_Promise(pattern, True, kept) for pattern in element.gap.never)
+                yield from _promises(element.op, claimed, None if place < last else unclaimed)
+            yield from (_Promise(pattern, True, unclaimed) for pattern in after)
+        case AllOp(branches=branches):
             for branch in branches:
-                yield from _patterns(branch)
+                yield from _promises(branch, claimed, unclaimed)
+        case ChoiceOp(branches=branches):
+            chosen = [_is_begun(branch, claimed) for branch in branches]
+            for branch, taken in zip(branches, chosen, strict=True):
+                yield from _promises(branch, claimed, unclaimed if taken or not any(chosen) else None)
         case RepeatOp(body=body):
-            yield from _patterns(body)
+            yield from _promises(body, claimed, unclaimed)
+
+
+def _is_begun(op: Op, claimed: Collection[CompiledPattern]) -> bool:
+    """Does an event stand for a pattern of ``op``?"""
+    match op:
+        case PatternOp(pattern=pattern):
+            return pattern in claimed
+        case ListOp(elements=elements):
+            return any(_is_begun(element.op, claimed) for element in elements)
+        case AllOp(branches=branches) | ChoiceOp(branches=branches):
+            return any(_is_begun(branch, claimed) for branch in branches)
+        case RepeatOp(body=body):
+            return _is_begun(body, claimed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scenarios_of import judge
 
-from harness.events import Call, Driver, Event, Print, ThreadCreate, ThreadExit
+from harness.events import Call, Driver, Event, ImageLoad, Print, ThreadCreate, ThreadExit
 from harness.order.callbackname import callback_of, callback_of_kinds
 from harness.order.result import Explanation, Mark, Status
 
@@ -66,6 +66,67 @@ def test_what_may_be_missing_has_no_status_and_what_was_needed_has() -> None:
     assert said.promises[1].why == "pid is 3, expected 1"
 
 
+GUARDED = "[{process_create: {pid: %d}}, {never: {process_create: {pid: 3}}}, {process_exit: {pid: %d}}]"
+
+
+@pytest.mark.parametrize(
+    ("order", "trace", "expected"),
+    [
+        (
+            [f"any_order: [{GUARDED % (1, 1)}, {{process_create: {{pid: 2}}}}]"],
+            "C3 C2",
+            [Status.NOT_FOUND, Status.NOT_REACHED, Status.NOT_REACHED, Status.HELD],
+        ),
+        (
+            [f"any_order: [{GUARDED % (1, 1)}, {{process_create: {{pid: 2}}}}]"],
+            "C3 C1 X1",
+            [Status.HELD, Status.HELD, Status.HELD, Status.NOT_FOUND],
+        ),
+        (
+            [f"optional: {GUARDED % (5, 5)}", "process_create: {pid: 2}", "process_exit: {pid: 2}"],
+            "C3 C2",
+            [Status.HELD, Status.NOT_FOUND],
+        ),
+        (
+            [f"optional: {GUARDED % (5, 5)}", "process_exit: {pid: 2}"],
+            "C3",
+            [Status.NOT_FOUND],
+        ),
+        (
+            [f"optional: {GUARDED % (5, 5)}", "process_exit: {pid: 2}"],
+            "C5 C3 X5",
+            [Status.HELD, Status.CAME, Status.MISPLACED, Status.NOT_REACHED],
+        ),
+        (
+            ["one_of: [{process_create: {pid: 1}}, {process_create: {pid: 2}}]", "process_exit: {pid: 4}"],
+            "C1 C2",
+            [Status.HELD, Status.NOT_FOUND],
+        ),
+        (
+            ["process_create: {pid: 1}", f"one_of: [{GUARDED % (2, 2)}, {GUARDED % (4, 4)}]"],
+            "C1",
+            [Status.HELD, *[Status.NOT_FOUND, Status.NOT_REACHED, Status.NOT_REACHED] * 2],
+        ),
+        (
+            [
+                "process_create: {pid: 1}",
+                "never: {process_create: {pid: 3}}",
+                "optional: {process_create: {pid: 4}}",
+                "process_exit: {pid: 1}",
+                "process_exit: {pid: 2}",
+            ],
+            "C1 X1",
+            [Status.HELD, Status.HELD, Status.HELD, Status.NOT_FOUND],
+        ),
+    ],
+)
+def test_only_what_was_asked_for_and_came_to_be_asked_for_has_held(
+    order: list[str], trace: str, expected: list[Status]
+) -> None:
+    said = explained("order:\n" + "".join(f"  - {item}\n" for item in order), trace)
+    assert [promise.status for promise in said.promises] == expected
+
+
 def test_everything_else_is_folded_and_counted() -> None:
     said = explained(
         "order:\n  - process_create: {pid: 1}\n  - process_exit: {pid: 1}\n", f"{'C2 X2 ' * 50}C1{' C3' * 9}"
@@ -91,12 +152,25 @@ NAMED = {
     "[ProcNotify] created 4": "",
     "Only 4 processes": "",
     r"loaded C:\NotifyMe.dll": "",
+    r"loaded \Device\HarddiskVolume3\OnScreenKeyboard\osk.dll": "",
+    r"loaded C:\Windows\WpnUserNotifyService\x.dll": "",
+    r"loaded C:\Program Files\A OnScreenKeyboard B\x.dll": "",
+    "loaded C:/OnScreenKeyboard/x.dll": "",
+    "loaded 'OnScreenKeyboard' twice": "",
+    r"OnLoadImage PID(4) loaded \Device\OnScreenKeyboard\osk.dll": "OnLoadImage",
 }
 
 
 @pytest.mark.parametrize("line", NAMED)
 def test_the_function_that_a_line_names(line: str) -> None:
     assert callback_of(Print(index=0, line=line)) == NAMED[line]
+
+
+@pytest.mark.parametrize("image", ["OnScreenKeyboard", r"My OnScreenKeyboard dir\x.dll"])
+def test_an_image_names_no_function(image: str) -> None:
+    assert callback_of(ImageLoad(index=0, pid=4, image=image, line=f"PID 4 loaded {image}")) == ""
+    told = ImageLoad(index=0, pid=4, image=image, line=f"OnLoadImage PID 4 loaded {image}")
+    assert callback_of(told) == "OnLoadImage"
 
 
 def test_the_function_of_events_without_such_a_line() -> None:

@@ -14,6 +14,7 @@ from harness.report.html.columns import packed
 from harness.report.html.proofs import DrawnProof, ProofEvent, proofs_of
 from harness.report.html.reportedrun import ReportedRun
 from harness.report.html.selection import MAX_EVENTS
+from harness.report.html.textroom import TextRoom
 from harness.report.html.timeline import Timeline
 from harness.trace.lives import Lives
 
@@ -49,11 +50,12 @@ class Drawing:
         return "" if self.faulty is None else callback_of(self.faulty)
 
 
-def draw(run: ReportedRun, events: Iterable[Event] | str, room: int) -> Drawing:
+def draw(run: ReportedRun, events: Iterable[Event] | str, room: int, text: TextRoom) -> Drawing:
     """Draw a run.
 
     :param events: of its trace, to be iterated twice; or why there are none.
     :param room: events that its timeline may have; where it has more, those around what broke are drawn.
+    :param text: the room for its lines and names.
     """
     proofs = proofs_of(run)
     if isinstance(events, str):
@@ -87,20 +89,21 @@ def draw(run: ReportedRun, events: Iterable[Event] | str, room: int) -> Drawing:
             proofs.insert(0, DrawnProof(run.reason, True, (ProofEvent(faulty.index, mark),)))
             place = place if fatal is not None else total - 1
     begin = max(0, min(place - room // 2, total - room))
-    timeline = _timeline(events, lives, begin, room)
-    left_out = f"The timeline has {len(timeline)} of {total} events." if len(timeline) < total else ""
+    timeline = Timeline(lives, text)
+    _take(timeline, events, begin, room)
+    part = f"The timeline has {len(timeline)} of {total} events." if len(timeline) < total else ""
+    left_out = " ".join(sentence for sentence in (part, timeline.shortened) if sentence)
     payload = packed(timeline.document() | {"proofs": list(_documents(proofs))})
     return Drawing(tuple(proofs), payload, left_out, len(timeline), faulty)
 
 
-def _timeline(events: Iterable[Event], lives: Lives, first: int, room: int) -> Timeline:
+def _take(timeline: Timeline, events: Iterable[Event], first: int, room: int) -> None:
     """So many events from this one on; the lives are numbered anew, as they were before."""
-    timeline, again = Timeline(lives), Lives()
+    again = Lives()
     for number, event in enumerate(events):
         life = again.take(event)
         if first <= number < first + room:
             timeline.take(event, life)
-    return timeline
 
 
 def _documents(proofs: Sequence[DrawnProof]) -> Iterator[dict[str, object]]:

@@ -18,6 +18,7 @@ from harness.report.html.expected import expected_lines
 from harness.report.html.frame import DOCTYPE, add_bar, add_end, add_head
 from harness.report.html.reportedrun import ReportedRun
 from harness.report.html.selection import MAX_EVENTS, choose
+from harness.report.html.textroom import TextRoom
 from harness.report.html.timeline import Timeline
 from harness.report.html.totals import add_table, headline
 
@@ -42,10 +43,10 @@ def html_page(
     """
     chosen = choose(runs)
     drawings = []
-    room = MAX_EVENTS
+    room, text = MAX_EVENTS, TextRoom()
     shown = [runs[place] for place in chosen.timelines]
     for run in shown:
-        drawings.append(draw(run, recorded(run), room))
+        drawings.append(draw(run, recorded(run), room, text))
         room -= drawings[-1].events
         drawn(len(drawings))
     html = Element("html", {"lang": "en"})
@@ -80,6 +81,8 @@ def recording_page(name: str, about: Iterable[str], timeline: Timeline) -> str:
     add(main, "h1", name)
     for line in about:
         add(main, "p", line, class_="facts")
+    if timeline.shortened:
+        add(main, "p", timeline.shortened, class_="left-out")
     add_recording(main, packed(timeline.document() | {"proofs": []}))
     add_end(body)
     return DOCTYPE + html_of(html) + "\n"

@@ -18,7 +18,9 @@ from harness.events import (
 from harness.report.html.columns import LineColumns, indexed, steps
 from harness.report.html.elements import shown_text
 from harness.report.html.eventline import line_of
+from harness.report.html.textroom import MAX_TIMELINE_TEXT, SHORT, TextRoom
 from harness.report.showing.words import process_name
+from harness.report.text import shortened
 from harness.trace.lives import Life, Lives, file_name
 
 __all__ = ["Timeline"]
@@ -34,10 +36,14 @@ class Timeline:
 
     :param lives: whose processes the events are about; told of every event of the recording before it is
         taken here.
+    :param text: the room for lines and names; None: that of a page is all its own.
     """
 
-    def __init__(self, lives: Lives) -> None:
+    def __init__(self, lives: Lives, text: TextRoom | None = None) -> None:
         self._lives = lives
+        self._text = TextRoom() if text is None else text
+        self._shortened = 0
+        self._different: dict[str, str] = {}
         self._indexes: list[int] = []
         self._kinds: list[str] = []
         self._of: list[int | None] = []
@@ -58,8 +64,25 @@ class Timeline:
         self._threads.append(_thread_of(event))
         self._times.append(event.time)
         self._processors.append(-1 if event.cpu is None else event.cpu)
-        self._labels.append(shown_text(_label(event)[:_LABEL]))
-        self._lines.take(shown_text(line_of(event)))
+        label = shown_text(_label(event)[:_LABEL])
+        if label not in self._different:
+            self._different[label] = self._text.fitted(label)
+        self._labels.append(self._different[label])
+        line = shown_text(line_of(event))
+        if self._text.spent:
+            self._shortened += len(line) > SHORT
+            self._lines.take_whole(shortened(line, SHORT))
+        else:
+            self._text.charge(self._lines.take(line))
+
+    @property
+    def shortened(self) -> str:
+        """How many of its lines are not whole, in a sentence; empty: all are."""
+        if not self._shortened:
+            return ""
+        lines = "1 line is" if self._shortened == 1 else f"{self._shortened} lines are"
+        room = f"a page has room for {MAX_TIMELINE_TEXT} of lines and names"
+        return f"{lines} cut at {SHORT} characters: {room}."
 
     def document(self) -> dict[str, object]:
         """The columns; ``lanes`` in the order of a tree, of the processes that an event here is about."""
@@ -80,7 +103,10 @@ class Timeline:
             "label": label,
             "lines": self._lines.document(),
             "lanes": {
-                "name": [TARGET_LANE, *(shown_text(process_name(life)) for life, _ in lanes)],
+                "name": [
+                    TARGET_LANE,
+                    *(self._text.fitted(shown_text(process_name(life))) for life, _ in lanes),
+                ],
                 "depth": [0, *(depth for _, depth in lanes)],
                 "from": [-1, *(_at(life, position, begin=True) for life, _ in lanes)],
                 "to": [-1, *(_at(life, position, begin=False) for life, _ in lanes)],

@@ -61,6 +61,24 @@ def test_a_number_keeps_its_look(number: str) -> None:
     assert lines_of(columns.document()) == [f"a {number} b", "a 1 b"]
 
 
+@given(st.lists(st.tuples(st.booleans(), st.text(alphabet="ab0129 \\é", max_size=12)), max_size=30))
+def test_lines_that_are_taken_whole_stand_between_the_others(lines: list[tuple[bool, str]]) -> None:
+    columns = LineColumns()
+    for whole, line in lines:
+        if whole:
+            columns.take_whole(line)
+        else:
+            columns.take(line)
+    assert lines_of(columns.document()) == [line for _, line in lines]
+
+
+def test_a_line_says_how_much_it_adds() -> None:
+    columns = LineColumns()
+    first, second = columns.take("é PID(12) at 0x00ff"), columns.take("é PID(7) at 0x00ff")
+    assert (first, second) == (len("\\xe9 PID(\0) at \0") + 2 * 20 + 8, 7)
+    assert columns.take("other") == len("other")
+
+
 def test_lines_of_one_form_share_it() -> None:
     columns = LineColumns()
     for number in range(1000):
@@ -72,6 +90,12 @@ def test_lines_of_one_form_share_it() -> None:
 
 def test_different_texts_stand_once() -> None:
     assert indexed(["b", "a", "b"]) == (["b", "a"], [0, 1, 0])
+
+
+def test_more_than_one_piece_is_packed_as_one() -> None:
+    text = [f"{number * 7919 % 100_003:x}" for number in range(150_000)]
+    assert len(json.dumps(text)) > 1 << 20
+    assert json.loads(zlib.decompress(base64.b64decode(packed(text)))) == text
 
 
 @given(st.text())

@@ -13,19 +13,23 @@ import zlib
 from html.parser import HTMLParser
 from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from recordings import HOSTILE, LIFE, events_of, generated, life, numbered, page_of, reported, skipped
 
-from harness.events import Bugcheck, Event, ImageLoad, Print, RuleBroken
+from harness.events import Bugcheck, Event, ImageLoad, Print, ProcessCreate, RuleBroken
 from harness.outcome import Outcome
 from harness.report.html import frame
-from harness.report.html.page import html_page
+from harness.report.html.page import html_page, recording_page
 from harness.report.html.reportedrun import ReportedRun
 from harness.report.html.selection import MAX_EVENTS, MAX_ROWS, MAX_TIMELINES
+from harness.report.html.textroom import SHORT, TextRoom
+from harness.report.html.timeline import Timeline
 from harness.report.html.writing import write_html
 from harness.runs.result import RunResult
+from harness.trace.lives import Lives
 from harness.witness import Agreement, Disagreement, Fault
 
 SHOWN = Path(__file__).with_name("shown")
@@ -263,6 +267,46 @@ def test_a_timeline_without_room_for_all_shows_where_it_broke(
     ]
     assert "The timeline has 40 of 100 events." in page
     assert f"No timeline: those of a page have {MAX_EVENTS} events at most." in page
+
+
+def test_lines_for_which_a_page_has_no_room_are_shortened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.report.html.page.TextRoom", lambda: TextRoom(20_000))
+    letters = Random(1)
+    names = ["".join(letters.choices("abcdefghij0123456789é\u202e", k=1_900)) for _ in range(500)]
+    events: list[Event] = [
+        ProcessCreate(index=n, pid=n, image=name, line=name) for n, name in enumerate(names)
+    ]
+    run = ReportedRun("a", Path("a.yaml"), Outcome.BROKEN, "a.sys hangs", 1)
+    other = ReportedRun("b", Path("b.yaml"), Outcome.PASSED)
+    text = html_page([run, other], recorded=lambda run: events, text_of=lambda path: "")
+    first, second = payloads(text)
+    for drawn in (first, second):
+        assert len(drawn["kind"]) == 500
+        assert max(len(name) for name in drawn["lanes"]["name"]) <= SHORT
+        cut = [
+            place
+            for form, places in zip(drawn["lines"]["forms"], drawn["lines"]["places"], strict=True)
+            for place in places
+            if form == "\0"
+        ]
+        assert all(len(line) == SHORT and line.endswith("...") for line in cut[0][0])
+    assert 0 < len(first["lines"]["forms"]) < 5 and second["lines"]["forms"] == ["\0"]
+    told = re.findall(r"(\d+) lines are cut at 40 characters", text)
+    assert told == [str(501 - len(first["lines"]["forms"])), "500"]
+    whole = html_page([run], recorded=lambda run: events[:5], text_of=lambda path: "")
+    assert len(whole.encode()) < len(text.encode())
+
+
+def test_a_page_of_a_recording_says_how_many_lines_are_short() -> None:
+    lives = Lives()
+    timeline = Timeline(lives, TextRoom(100))
+    for event in events_of(GOOD):
+        timeline.take(event, lives.take(event))
+    page = Parsed(recording_page("a.jsonl", ["5 events"], timeline))
+    assert page.all("p", **{"class": "left-out"})
+    assert any(text.startswith("4 lines are cut at 40 characters: ") for text in page.text)
 
 
 def test_of_a_bugcheck_that_stands_first_which_names_the_function() -> None:

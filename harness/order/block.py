@@ -13,7 +13,10 @@ from harness.order.patterns import Bindings, CompiledPattern, compile_pattern, f
 from harness.scenario.model import Expectation, Pattern, Repeat, Scenario
 from harness.scenario.variables import count_uses, local_variables
 
-__all__ = ["Block", "compile_block", "scope_values", "scope_variables", "scoped_block"]
+__all__ = ["MAX_SCOPES", "Block", "compile_block", "scope_values", "scope_variables", "scoped_block"]
+
+MAX_SCOPES = 1_000
+"""Values tried for a variable that only the trace can give to a scope."""
 
 
 @dataclass(frozen=True)
@@ -68,16 +71,16 @@ def scope_variables(block: Block) -> list[str]:
     return sorted({name for pattern in block.scope for _, name in (*pattern.variables, *pattern.differs)})
 
 
-def scope_values(block: Block, events: Iterable[Event], limit: int) -> list[Bindings]:
+def scope_values(block: Block, events: Iterable[Event]) -> list[Bindings]:
     """What the trace has for the variables of the scope, in the order in which it came; of more than
-    ``limit`` one more."""
+    :data:`MAX_SCOPES` at least one more."""
     values: dict[frozenset[tuple[str, object]], Bindings] = {}
     for event in events:
         for pattern in block.scope:
             if type(event) in pattern.types and pattern.may_match(event):
                 found: Bindings = {name: field_of(event, field) for field, name in pattern.variables}
                 values.setdefault(frozenset(found.items()), found)
-        if len(values) > limit:
+        if len(values) > MAX_SCOPES:
             break
     return list(values.values())
 

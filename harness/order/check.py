@@ -8,7 +8,7 @@ from itertools import islice
 
 from harness.errors import SearchBudgetError
 from harness.events import Event
-from harness.order.block import Block, compile_block, scope_values, scope_variables, scoped_block
+from harness.order.block import MAX_SCOPES, Block, compile_block, scope_values, scope_variables, scoped_block
 from harness.order.brokenrules import explain_violations
 from harness.order.explain import KnownBesides, explain_order
 from harness.order.irrelevant import MAX_EVENTS, irrelevant_to
@@ -31,10 +31,8 @@ from harness.order.ways import Standing
 from harness.scenario.model import Expectation, Pattern, Scenario
 from harness.scenario.rules import RULES
 
-__all__ = ["MAX_SCOPES", "Check", "check"]
+__all__ = ["Check", "check"]
 
-MAX_SCOPES = 1_000
-"""Values tried for a variable that only the trace can give to a scope."""
 _CHUNK = 4096
 
 
@@ -147,7 +145,7 @@ class Check:
         scopes: Sequence[Bindings] = [scope]
         if scope_variables(block):
             if search.finished is None:
-                scopes = scope_values(block, events, MAX_SCOPES)
+                scopes = scope_values(block, events)
         elif search.forbidden is not None:
             came = ForbiddenCame(search.forbidden.pattern.source.line, search.forbidden.index)
             return KnownBesides(part.unobserved, came)
@@ -241,7 +239,7 @@ def _search_scopes(block: Block, events: Iterable[Event], constants: Bindings) -
     The order must be found in one of them. What is forbidden beside it must come in none in which the order
     is found: that another one keeps it is no excuse. Returned with the values of the scope that tells most.
     """
-    values = scope_values(block, events, MAX_SCOPES)
+    values = scope_values(block, events)
     if len(values) > MAX_SCOPES:
         beyond = Search(block, constants)
         beyond.exhausted = SearchBudgetError(

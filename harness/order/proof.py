@@ -15,7 +15,7 @@ from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from harness.events import Event, Reboot
-from harness.order.block import Block, compile_block, scope_values, scope_variables, scoped_block
+from harness.order.block import MAX_SCOPES, Block, compile_block, scope_values, scope_variables, scoped_block
 from harness.order.dominance import is_mentioned, keeps_all_of, slack
 from harness.order.judgeable import judgeable
 from harness.order.observation import Observation
@@ -82,13 +82,14 @@ def _of_forbidden(proof: ForbiddenCame, block: Block, events: Iterable[Event]) -
 
 
 def _of_order(proof: OrderRefuted, block: Block, events: Iterable[Event], constants: Bindings) -> str:
-    most = max(len(proof.scopes), 1)
-    values = scope_values(block, events, most) if scope_variables(block) else [{}]
+    values = scope_values(block, events) if scope_variables(block) else [{}]
     named = [dict(refuted.scope) for refuted in proof.scopes]
     if sum(len(refuted.branches) for refuted in proof.scopes) > MAX_BRANCHES:
         return f"it has more than {MAX_BRANCHES} branches"
     found_in = len(named) == 1 and any(b.end is End.FORBIDDEN for b in proof.scopes[0].branches)
-    if named != list(values) and not (found_in and block.never and named[0] in values):
+    if len(values) > MAX_SCOPES:
+        return f"the scope fits more than {MAX_SCOPES} ways"
+    if named != values and not (found_in and block.never and named[0] in values):
         return "its scopes are not those of the trace"
     for refuted, scope in zip(proof.scopes, named, strict=True):
         given = {**constants, **scope}

@@ -24,6 +24,7 @@ from harness.events import (
 )
 from harness.order import Failure, check
 from harness.scenario import Scenario, parse
+from harness.scenario.model import Variable
 
 RULES_ONLY = "scenario: t\nsummary: t.\nobserve: true\n"
 
@@ -45,6 +46,8 @@ def failures(seed: int) -> Iterator[Broken]:
             continue
         for _ in range(3):
             trace = events(chance) if scenario.expect else lives(chance)
+            if _has_free_scope(scenario) and chance.random() < 0.5:
+                trace = _with_other_scopes_first(trace)
             if scenario.expect and chance.random() < 0.1:
                 trace = _rebooted(chance, trace)
             found = check(scenario, trace, {}).failures
@@ -56,10 +59,28 @@ def _order(chance: random.Random) -> Scenario | None:
     block = Orders(chance).block()
     if chance.random() < 0.1:
         block["scope"] = {"pid": "$p"}
+        if chance.random() < 0.5:
+            block = _kept_in_one_scope()
     try:
         return parse(HEAD % OFF + "  " + json.dumps(block) + "\n", Path("t.yaml"))
     except ScenarioError:
         return None
+
+
+def _has_free_scope(scenario: Scenario) -> bool:
+    scope = [pattern for expectation in scenario.expect for pattern in expectation.scope]
+    return any(isinstance(value, Variable) for pattern in scope for _, value in pattern.fields)
+
+
+def _with_other_scopes_first(trace: list[Event]) -> list[Event]:
+    others: list[Event] = [ProcessCreate(index=0, pid=pid, parent_pid=0, time=0) for pid in (7, 8, 9)]
+    return [_numbered(event, index) for index, event in enumerate([*others, *trace])]
+
+
+def _kept_in_one_scope() -> dict[str, object]:
+    """Broken only by what is forbidden in whichever scope the order is found in."""
+    created, ended = {"process_create": {"pid": "$p"}}, {"process_exit": {"pid": "$p"}}
+    return {"scope": {"pid": "$p"}, "order": [created, ended], "never": [ended]}
 
 
 def _rebooted(chance: random.Random, trace: list[Event]) -> list[Event]:

@@ -11,6 +11,7 @@ import os
 import random
 import re
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -106,6 +107,22 @@ def test_what_ends_each_branch() -> None:
         (0, 8, {"p": 1}, End.STOPPED, 1),
         (1, 8, {"p": 2}, End.STOPPED, 2),
     ]
+
+
+@pytest.mark.parametrize("scope", [1, 2, 3, 4])
+def test_what_is_forbidden_in_the_one_scope_that_keeps_the_order(scope: int) -> None:
+    ended = "process_exit: {pid: $p}"
+    block = f"scope: {{pid: $p}}\norder:\n  - process_create: {{pid: $p}}\n  - {ended}\nnever: {{{ended}}}\n"
+    events = trace(f"{' '.join(f'C{n}' for n in range(1, scope + 1))} X{scope}")
+    scenario, failure = broken(block, events)
+    proof = proof_of(failure)
+    assert isinstance(proof, OrderRefuted)
+    assert [refuted.scope for refuted in proof.scopes] == [(("p", scope),)]
+    assert refusal(proof, scenario, failure.expectation, events, {}) == ""
+    elsewhere = replace(proof, scopes=(replace(proof.scopes[0], scope=(("p", 9),)),))
+    assert refusal(elsewhere, scenario, failure.expectation, events, {}) == (
+        "its scopes are not those of the trace"
+    )
 
 
 def test_a_clock_that_began_anew_ends_a_branch_with_a_limit() -> None:

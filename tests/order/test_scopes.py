@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scenarios_of import judge
 
-from harness.order.check import MAX_SCOPES
+from harness.order.block import MAX_SCOPES
 
 SCOPE = "scope: {pid: $p}\n"
 BORN = "order: [process_create: {pid: $p}]\n"

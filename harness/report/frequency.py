@@ -38,9 +38,10 @@ def frequency_of(alike: Sequence[RunResult], results: Iterable[RunResult]) -> Fr
     """
     scenarios = {(result.path, result.scenario) for result in alike}
     runs = sum((result.path, result.scenario) in scenarios for result in results)
-    trace = alike[0].trace
+    first = alike[0]
     seeds = tuple(dict.fromkeys(result.seed for result in alike))
-    return Frequency(len(alike), runs, seeds, None if trace is None else passed_before(trace))
+    good = None if first.trace is None else passed_before(first.trace, first.scenario, first.seed)
+    return Frequency(len(alike), runs, seeds, good)
 
 
 def frequency_words(found: Frequency) -> str:

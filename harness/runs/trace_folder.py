@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from harness.errors import TraceError
 from harness.files import cannot_write, patiently
 from harness.outcome import Outcome, worst
+from harness.trace.reader import TraceReader
 
 __all__ = ["KEPT_PASSING", "LATEST", "TraceFolder", "passed_before", "through_latest"]
 
@@ -26,6 +28,7 @@ _OUTCOME = "outcome.txt"
 """In a folder whose call has ended: the worst outcome, in words."""
 _NAME = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 _NAME_LENGTH = 22
+_NUMBER = re.compile(r"~[0-9]+$")
 _ATTEMPTS = 100
 _STEM_BYTES = 150
 """Of a scenario file's name at most so many bytes begin the trace's name: file systems allow 255."""
@@ -138,10 +141,14 @@ def through_latest(trace: Path) -> Path:
     return trace
 
 
-def passed_before(trace: Path) -> Path | None:
-    """The trace of the same name in the newest folder before its own whose call has passed; None: there is
+def passed_before(trace: Path, scenario: str, seed: int) -> Path | None:
+    """The trace of the same run in the newest folder before its own whose call has passed; None: there is
     none, or its folder is no folder of a :class:`TraceFolder`. At most :data:`KEPT_PASSING` folders that
-    passed are looked into."""
+    passed are looked into.
+
+    :param scenario: the name that the trace's header has to have, and
+    :param seed: its seed. The driver may be another one: who looks for what broke a promise has changed it.
+    """
     folder = trace.parent
     if not _NAME.fullmatch(folder.name):
         return None
@@ -153,14 +160,32 @@ def passed_before(trace: Path) -> Path | None:
                 continue
             if _text_of(path / _OUTCOME, len(passed)) != passed:
                 continue
-            if (path / trace.name).is_file():
-                return path / trace.name
+            # Of scenario files of one name in several folders the first has the name without a number.
+            for file in sorted(path.iterdir(), key=lambda file: (len(file.name), file.name)):
+                if _unnumbered(file) == _unnumbered(trace) and _is_of(file, scenario, seed):
+                    return file
             looked += 1
             if looked == KEPT_PASSING:
                 break
     except OSError as error:
         _log.debug("cannot look into %s: %s", folder.parent, error.strerror)
     return None
+
+
+def _unnumbered(trace: Path) -> str:
+    """The name of the trace's file without what tells it from others of one call."""
+    return _NUMBER.sub("", trace.stem).casefold()
+
+
+def _is_of(trace: Path, scenario: str, seed: int) -> bool:
+    """Does the header say that it is of this scenario with this seed?"""
+    if trace.is_symlink() or not trace.is_file():
+        return False
+    try:
+        header = TraceReader(trace).header
+    except TraceError:
+        return False
+    return header.scenario == scenario and header.seed == seed
 
 
 def _replace(fresh: Path, link: Path) -> None:

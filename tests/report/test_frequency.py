@@ -10,6 +10,7 @@ import pytest
 from harness.outcome import Outcome
 from harness.report.frequency import Frequency, frequency_of, frequency_words
 from harness.runs.result import RunResult
+from harness.trace.format import Header, encode
 
 BROKEN = RunResult("a", Path("a.yaml"), 1, Outcome.BROKEN, "why")
 PASSED = replace(BROKEN, outcome=Outcome.PASSED, reason="")
@@ -40,10 +41,18 @@ def test_the_runs_of_the_scenarios_that_it_came_in_are_counted() -> None:
     assert frequency_of([BROKEN, again], results) == Frequency(2, 3, (1, 3), None)
 
 
-def trace_in(root: Path, folder: str, outcome: str, name: str = "a-1.jsonl") -> Path:
-    (root / folder).mkdir()
+def trace_in(
+    root: Path,
+    folder: str,
+    outcome: str,
+    name: str = "a-1.jsonl",
+    *,
+    scenario: str = "a",
+    seed: int | None = 1,
+) -> Path:
+    (root / folder).mkdir(exist_ok=True)
     (root / folder / "outcome.txt").write_text(f"{outcome}\n", encoding="utf-8")
-    (root / folder / name).write_text("", encoding="utf-8")
+    (root / folder / name).write_bytes(encode(Header(scenario=scenario, seed=seed)))
     return root / folder / name
 
 
@@ -56,9 +65,29 @@ def test_the_last_good_run_is_of_the_newest_call_before_that_passed(tmp_path: Pa
 
 
 def test_there_is_no_last_good_run_of_another_scenario_or_outside_of_a_trace_folder(tmp_path: Path) -> None:
-    trace_in(tmp_path, OLDER, "passed", "b-1.jsonl")
+    trace_in(tmp_path, OLDER, "passed", "b-1.jsonl", scenario="b")
     broken = replace(BROKEN, trace=trace_in(tmp_path, NOW, "broken promise"))
     assert frequency_of([broken], [broken]).last_good is None
     (tmp_path / "elsewhere").mkdir()
     outside = replace(BROKEN, trace=tmp_path / "elsewhere" / "a-1.jsonl")
     assert frequency_of([outside], [outside]).last_good is None
+
+
+@pytest.mark.parametrize(("scenario", "seed"), [("other", 1), ("a", 2), ("a", None)])
+def test_a_trace_of_the_same_name_is_of_the_run_only_if_its_header_says_so(
+    tmp_path: Path, scenario: str, seed: int | None
+) -> None:
+    """Scenario files of one name lie in several folders."""
+    trace_in(tmp_path, OLD, "passed", scenario=scenario, seed=seed)
+    broken = replace(BROKEN, trace=trace_in(tmp_path, NOW, "broken promise"))
+    assert frequency_of([broken], [broken]).last_good is None
+    older = trace_in(tmp_path, OLDER, "passed")
+    assert frequency_of([broken], [broken]).last_good == older
+    beside = trace_in(tmp_path, OLD, "passed", "a-1~2.jsonl")
+    assert frequency_of([broken], [broken]).last_good == beside
+
+
+def test_what_is_no_trace_is_not_said_to_have_passed(tmp_path: Path) -> None:
+    trace_in(tmp_path, OLD, "passed").write_text("{}", encoding="utf-8")
+    broken = replace(BROKEN, trace=trace_in(tmp_path, NOW, "broken promise"))
+    assert frequency_of([broken], [broken]).last_good is None

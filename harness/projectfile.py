@@ -30,10 +30,12 @@ __all__ = [
     "KEYS",
     "MAX_BYTES",
     "MAX_DRIVERS",
+    "MAX_SEEDS",
     "PROJECT_FILE",
     "SEEDS",
     "ProjectFile",
     "find_project_file",
+    "range_of_seeds",
     "read_project_file",
 ]
 
@@ -42,11 +44,17 @@ PROJECT_FILE: Final = "procnotify.toml"
 _PYPROJECT: Final = "pyproject.toml"
 SUFFIXES: Final = (".yaml", ".yml")
 """Of a machine's file; what has neither and no folder is a machine's name."""
-MAX_BYTES: Final = 1 << 20
-"""Of either file."""
+MAX_BYTES: Final = 1 << 16
+"""Of either file, where there is something in it for us."""
+_MAX_PYPROJECT: Final = 1 << 20
+"""Bytes of a pyproject.toml that are searched for that."""
+_MAX_DOTS: Final = 500
+"""Of a line: the time that tomllib takes for a key grows with the square of its parts."""
 MAX_DRIVERS: Final = 16
 SEEDS: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
 """A range of seeds, both ends included."""
+MAX_SEEDS: Final = 10_000_000
+"""Of a range."""
 _AT_LINE: Final = re.compile(r" \(at line ([0-9]+), column [0-9]+\)")
 KEYS: Final[Mapping[str, str]] = {
     "driver": "a path, or a list of paths",
@@ -77,18 +85,23 @@ class ProjectFile:
     trace_dir: Path | None = None
     lines: Path | None = None
 
-    @property
-    def first_and_number(self) -> tuple[int, int]:
-        """The first of the seeds, and how many there are.
-
-        :raises ValueError: it names none.
-        """
-        first, last = map(int, (self.seeds or "").split("-"))
-        return first, last - first + 1
-
     def __str__(self) -> str:
         said = [key for key, name in zip(KEYS, _FIELDS, strict=True) if getattr(self, name)]
         return f"{self.path}: {', '.join(said) or 'nothing'}"
+
+
+def range_of_seeds(text: str) -> range:
+    """The seeds of ``1-10000``, both included.
+
+    :raises ValueError: it is no range, or of more than :data:`MAX_SEEDS`; what to write instead.
+    """
+    found = SEEDS.fullmatch(text)
+    if found is None or int(found[1]) > int(found[2]):
+        raise ValueError("write a range of seeds, 1-100")
+    seeds = range(int(found[1]), int(found[2]) + 1)
+    if seeds[-1] - seeds.start >= MAX_SEEDS:
+        raise ValueError(f"write a range of at most {MAX_SEEDS} seeds")
+    return seeds
 
 
 def find_project_file(folder: Path) -> ProjectFile | None:
@@ -112,19 +125,29 @@ def read_project_file(path: Path) -> ProjectFile | None:
     """
     ours = path.name != _PYPROJECT
     try:
-        text = read_file(path, limit=MAX_BYTES).decode("utf-8")
+        data = read_file(path, limit=MAX_BYTES if ours else _MAX_PYPROJECT)
+        text = data.decode("utf-8-sig")
     except OSError as error:
         raise _error(path, 1, f"it cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise _error(path, 1, f"it is no UTF-8: {error.reason} at byte {error.start}") from None
     if not ours and "procnotify" not in text:
         return None  # whatever else is wrong with it is not for us to say
+    if len(data) > MAX_BYTES:
+        raise _error(path, 1, f"it cannot be read: it is larger than {MAX_BYTES} bytes")
+    for number, written in enumerate(text.split("\n"), 1):
+        if written.count(".") > _MAX_DOTS:
+            raise _error(path, number, f"the line has more than {_MAX_DOTS} dots")
     try:
         table: object = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         place = _AT_LINE.search(str(error))
         line = int(place[1]) if place is not None else text.count("\n") + 1
         raise _error(path, line, f"it is no TOML: {_AT_LINE.sub('', str(error))}") from None
+    except RecursionError:
+        raise _error(path, 1, "it has too many lists or tables inside one another") from None
+    except ValueError:
+        raise _error(path, 1, "it has a number of more digits than can be read") from None
     if not ours:
         for name in ("tool", "procnotify"):
             table = table.get(name) if isinstance(table, dict) else None
@@ -191,9 +214,10 @@ class _Reader:
 
     def _seeds(self, key: str, value: object) -> str:
         words = self._words(key, value)
-        found = SEEDS.fullmatch(words)
-        if found is None or int(found[1]) > int(found[2]):
-            self._fail(key, f"is {_shown(value)}", f"write {KEYS[key]}")
+        try:
+            range_of_seeds(words)
+        except ValueError as error:
+            self._fail(key, f"is {_shown(value)}", str(error))
         return words
 
     def _fail(self, key: str, what: str, hint: str) -> NoReturn:
@@ -208,5 +232,8 @@ class _Reader:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # too deep, or a number of too many digits
+        text = f"a value of type {type(value).__name__} that is too large to be shown"
     return text if len(text) <= 60 else f"{text[:60]}..."

@@ -87,6 +87,9 @@ def test_the_nearest_file_counts_alone(tmp_path: Path, monkeypatch: pytest.Monke
         ('seeds = "1-2"\nseeds = "1-2"', 2, "it is no TOML"),
         ("a = [1,", 1, "it is no TOML"),
         (f"machine = [{'1, ' * 100}]", 1, "..."),
+        ('seeds = "1-300000000000000000"', 1, "at most 10000000 seeds"),
+        (f"\n{'a.' * 32_000}a = 1", 2, "more than 500 dots"),
+        (f"debugger = 0x{'f' * 9_000}", 1, "a value of type int that is too large to be shown"),
     ],
 )
 def test_a_mistake_is_told_with_file_line_and_key(tmp_path: Path, text: str, line: int, words: str) -> None:
@@ -103,9 +106,41 @@ def test_a_section_that_is_no_table_and_files_that_are_none(tmp_path: Path) -> N
         with pytest.raises(ProjectFileError, match=words):
             read_project_file(write(tmp_path / "pyproject.toml", text))
     assert read_project_file(write(tmp_path / "pyproject.toml", "tool = 5 # procnotify")) is None
+    assert read_project_file(write(tmp_path / "pyproject.toml", "#" * 2 * MAX_BYTES)) is None
+    with pytest.raises(ProjectFileError, match="larger than 65536 bytes"):
+        read_project_file(write(tmp_path / "pyproject.toml", "# procnotify\n" + "#" * MAX_BYTES))
     (tmp_path / "procnotify.toml").write_bytes(b"\xff")
     with pytest.raises(ProjectFileError, match="no UTF-8"):
         find_project_file(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f"machine = {'[' * 60_000}", "too many lists or tables inside one another"),
+        (f"debugger = {'1' * 5_000}", "a number of more digits than can be read"),
+    ],
+    ids=["deep", "long"],
+)
+def test_what_is_too_much_for_the_reader_of_toml_is_a_mistake(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ProjectFileError, match=words):
+        read_project_file(write(tmp_path / "procnotify.toml", text))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    found = read_project_file(write(tmp_path / "procnotify.toml", '\ufeffdebugger = "none"'))
+    assert found is not None and found.debugger == "none"
+
+
+def test_a_mistake_in_the_file_stands_in_the_way_of_no_help(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "procnotify.toml", 'debuger = "none"')
+    monkeypatch.chdir(tmp_path)
+    for words in (["run", "--help"], ["explore", "-h"], ["lint", "--help"], ["--help"]):
+        shown = CliRunner().invoke(cli, words)
+        assert (shown.exit_code, "Usage:" in shown.stdout) == (0, True), shown.output
+    assert "'debuger' is no key" in str(call("run", "scenarios")[0]["error"])
 
 
 def test_every_default_is_of_a_parameter_that_the_command_has(tmp_path: Path) -> None:
@@ -158,8 +193,23 @@ def test_what_is_to_be_done_again_leaves_nothing_to_the_file() -> None:
 def test_try_and_explore_take_their_part(project: Path) -> None:
     document, _ = call("try")
     assert str(document["driver"]).replace("\\", "/") == "../mine.sys"
-    document, _ = call("explore", "../thread.yaml", "--cpus", "1")
-    assert document["seeds"] == [2, 3]
+    for words, seeds in (([], [2, 3]), (["--seeds", "1"], [2, 2]), (["--seed", "7", "--seeds", "1"], [7, 7])):
+        document, _ = call("explore", "../thread.yaml", "--cpus", "1", *words)
+        assert document["seeds"] == seeds
+
+
+def test_the_first_seed_to_explore_takes_no_number_from_the_file() -> None:
+    command = cli.get_command(click.Context(cli), "explore")
+    assert command is not None
+    ctx = click.Context(cli)
+    ctx.default_map = {"explore": {"seed": 2, "seeds": 2}}
+    for words, found in (
+        ([], (2, 2)),
+        (["--seed", "7"], (7, None)),
+        (["--seed", "7", "--seeds", "3"], (7, 3)),
+    ):
+        params = command.make_context("explore", ["a.yaml", *words], parent=ctx).params
+        assert (params["seed"], params["seeds"]) == found
 
 
 def test_matrix_takes_it_for_its_cells(project: Path) -> None:

@@ -13,7 +13,7 @@ from harness.cli._interrupts import hear_all_interrupts
 from harness.cli._options import json_asked, print_json
 from harness.cli._project import take_project_file
 from harness.cli._streams import StandardStreams
-from harness.errors import ProcnotifyError, UserFileError
+from harness.errors import ProcnotifyError, ProjectFileError, UserFileError
 from harness.internal import internal_error, reserve_descriptor
 from harness.outcome import Outcome
 from harness.report.text import one_line
@@ -63,6 +63,20 @@ class _LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is None or name is None or ctx.resilient_parsing:
+            return name, command, rest
+        try:
+            take_project_file(ctx, name)
+        except ProjectFileError:
+            # Whoever asks for help gets it, whatever the file says.
+            with command.make_context(name, list(rest), parent=ctx):
+                raise
+        return name, command, rest
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
@@ -83,8 +97,7 @@ class _LazyGroup(click.Group):
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(harness.__version__, prog_name="procnotify")
-@click.pass_context
-def cli(ctx: click.Context) -> None:
+def cli() -> None:
     """Drive a Windows target over KDNET, run scenarios, and check the order of a driver's notify callbacks.
 
     \b
@@ -101,7 +114,6 @@ def cli(ctx: click.Context) -> None:
 
     The defaults of a project are in its procnotify.toml or pyproject.toml (docs/project.md).
     """
-    take_project_file(ctx, ctx.invoked_subcommand or "")
 
 
 def main() -> None:

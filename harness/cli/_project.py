@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from harness.files import confining_folder
-from harness.projectfile import ProjectFile, find_project_file
+from harness.projectfile import ProjectFile, find_project_file, range_of_seeds
 
 __all__ = ["PROJECT_COMMANDS", "project_file_of", "take_project_file"]
 
@@ -43,7 +43,8 @@ def _of_explore(project: ProjectFile) -> dict[str, object]:
         "trace_dir": project.trace_dir,
     }
     if project.seeds is not None:
-        found["seed"], found["seeds"] = project.first_and_number
+        seeds = range_of_seeds(project.seeds)
+        found["seed"], found["seeds"] = seeds.start, len(seeds)
     return found
 
 

@@ -6,19 +6,25 @@ import click
 from click.core import ParameterSource
 
 from harness.errors import UsageError
-from harness.projectfile import SEEDS
+from harness.projectfile import MAX_SEEDS, range_of_seeds
 
-__all__ = ["first_and_number", "seed_range"]
+__all__ = ["MAX_SEEDS", "explored_seeds", "first_and_number", "seed_range"]
 
 
 def seed_range(ctx: click.Context, param: click.Parameter, value: str | None) -> range | None:
     """``1-10000``, both included. Those of the project's file give way to ``--seed`` and ``--repeat``."""
     if value is None or (_of_project(ctx, param) and (_given(ctx, "seed") or _given(ctx, "repeat"))):
         return None
-    found = SEEDS.fullmatch(value.strip())
-    if found is None or int(found[1]) > int(found[2]):
-        raise click.BadParameter(f"{value!r} is no range of seeds; write 1-10000")
-    return range(int(found[1]), int(found[2]) + 1)
+    try:
+        return range_of_seeds(value.strip())
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not taken; {error}") from None
+
+
+def explored_seeds(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
+    """How many. The number of the project's file belongs to its first seed, and gives way to ``--seed``."""
+    first_given = ctx.get_parameter_source("seed") is ParameterSource.COMMANDLINE
+    return None if _of_project(ctx, param) and first_given else value
 
 
 def _of_project(ctx: click.Context, param: click.Parameter) -> bool:

@@ -29,6 +29,7 @@ from harness.cli._options import (
     witness_option,
 )
 from harness.cli._reports import annotate_ci_service
+from harness.cli._seeds import explored_seeds
 from harness.errors import RigError, ScenarioError, UsageError
 from harness.events import WitnessName
 from harness.exploration.account import account_lines, exploration_as_json, failure_annotations
@@ -75,6 +76,7 @@ def _cpus() -> int:
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
+    callback=explored_seeds,
     metavar="N",
     help="Explore N seeds. Without it 100; with the exhaustive policy 1.",
 )

@@ -33,7 +33,7 @@ from harness.cli._outputs import refuse_to_overwrite
 from harness.cli._project import project_file_of
 from harness.cli._replaying import run_replay
 from harness.cli._reports import begin_report, finish_html, finish_junit, html_option, tell_ci_service
-from harness.cli._seeds import first_and_number, seed_range
+from harness.cli._seeds import MAX_SEEDS, first_and_number, seed_range
 from harness.debuggers import DEBUGGERS
 from harness.errors import ProcnotifyError, UsageError
 from harness.events import WitnessName
@@ -92,7 +92,7 @@ MAX_RETRIES = 100
 )
 @click.option(
     "--repeat",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=MAX_SEEDS),
     metavar="N",
     help="Run everything N times, with seed, seed+1, ... Without it once.",
 )

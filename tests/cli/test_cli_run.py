@@ -213,7 +213,7 @@ def test_they_name_who_is_not_the_usual_one(runs: ScriptedRuns, words: list[str]
 def test_what_is_no_range_of_seeds_is_refused(words: str) -> None:
     result = run(f"--seeds={words}")
     assert isinstance(result.exception, click.BadParameter)
-    assert "write 1-10000" in str(result.exception)
+    assert "write a range of seeds, 1-100" in str(result.exception)
 
 
 @pytest.mark.parametrize("more", [("--seed", "1"), ("--repeat", "2")])

@@ -81,6 +81,22 @@ def test_check_shows_a_log_with_the_lines_that_it_was_read_by(scenario: Path) ->
     assert drawn["kinds"] == ["process_create", "process_exit"]
 
 
+def test_check_shows_a_capture_that_its_key_opens(shared_data: Path, scenario: Path) -> None:
+    scenario.write_text(
+        "scenario: boot\nsummary: It boots.\nexpect:\n  - order:\n      - print: {text: never}\n",
+        encoding="utf-8",
+        newline="\n",
+    )
+    capture = shared_data / "kdnet" / "windbg-win10-key-8.8.8.8.pcapng.gz"
+    code, said = invoke("check", capture, scenario, "--key", "8.8.8.8", "--partial", "--html", "report.html")
+    assert code == 3, said
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "No timeline" not in page
+    packed = page.partition('<script type="application/octet-stream">')[2].partition("<")[0]
+    drawn = json.loads(zlib.decompress(base64.b64decode(packed)))
+    assert "BD: Boot Debugger Initialized" in drawn["lines"]["forms"]
+
+
 def test_check_shows_nothing_as_broken_that_the_rest_of_a_log_may_hold(scenario: Path) -> None:
     Path("own.lines.yaml").write_text(LINES, encoding="utf-8", newline="\n")
     Path("log.txt").write_text("my: + 8 of 4\nmy: + 9 of 4\n", encoding="utf-8", newline="\n")

@@ -14,9 +14,11 @@ from click.testing import CliRunner
 from printed_documents import mistakes_in, schema
 
 from harness.cli import cli
+from harness.events import ImageLoad, ProcessCreate
 from harness.report.json_document import JSON_FORMAT
 from harness.schemas.documents import DOCUMENTS, FORMAT
 from harness.toolchain import default_driver
+from harness.trace.format import Header, encode
 
 ROOT = Path(__file__).resolve().parents[2]
 THREAD = str(ROOT / "scenarios" / "create-thread.yaml")
@@ -109,6 +111,30 @@ def test_what_was_mined_fits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     done = CliRunner().invoke(cli, ["mine", "1.jsonl", "2.jsonl", *select, "--json", "-"])
     assert mistakes_in(json.loads(done.stdout)) == []
     assert mistakes_in(run("check", "1.jsonl", LAUNCH, *select, "--json")) == []
+
+
+TEXT_IN_A_VARIABLE = """\
+scenario: first-image
+summary: The first image of a process is its own.
+steps:
+  - sleep: 1ms
+expect:
+  order:
+    - process_create: {pid: $p, image: $image}
+    - image_load: {pid: $p, image: $image}
+"""
+
+
+def test_a_variable_may_be_a_text(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    created = ProcessCreate(index=0, pid=8, parent_pid=4, image=r"C:\a.exe", seq=0)
+    loaded = ImageLoad(index=1, pid=8, image=r"C:\a.exe", base=0, size=1, seq=1)
+    Path("image.yaml").write_text(TEXT_IN_A_VARIABLE, encoding="utf-8")
+    Path("image.jsonl").write_bytes(b"".join(map(encode, (Header(), created, loaded))))
+    document = run("check", "image.jsonl", "image.yaml", "--partial", "--json")
+    (witness,) = document["check"]["witnesses"]
+    assert witness["bindings"] == {"image": r"C:\a.exe", "p": 8}
+    assert mistakes_in(document) == []
 
 
 def test_a_document_that_was_altered_does_not_fit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

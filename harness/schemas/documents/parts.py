@@ -76,6 +76,8 @@ def object_with(properties: Mapping[str, JsonSchema], optional: Iterable[str] = 
 
 
 TEXTS: Final = list_of(TEXT)
+BINDINGS: Final = mapping_of(any_of(SIGNED, FLAG, TEXT, NULL))
+"""A variable has the value of whatever field it stands for."""
 PROMISES: Final = object_with({"held": COUNT, "not_judged": COUNT, "why": TEXTS})
 RELEASE: Final = object_with({"running": any_of(FLAG, NULL), "crashed": FLAG, "proof": TEXT})
 BROKEN_RULES: Final = list_of(object_with({"rule": TEXT, "driver": TEXT, "message": TEXT}))
@@ -113,7 +115,7 @@ CHECK: Final = object_with(
                     "rule": or_null(TEXT),
                     "file": or_null(TEXT),
                     "line": or_null(COUNT),
-                    "bindings": mapping_of(SIGNED),
+                    "bindings": BINDINGS,
                     "events": list_of(object_with({"index": COUNT, "mark": or_null(TEXT)})),
                     "why": or_null(ref("explanation")),
                 }
@@ -127,7 +129,7 @@ CHECK: Final = object_with(
             object_with(
                 {
                     "line": COUNT,
-                    "bindings": mapping_of(SIGNED),
+                    "bindings": BINDINGS,
                     "matches": list_of(object_with({"line": COUNT, "event": COUNT})),
                 }
             )

@@ -126,6 +126,24 @@ def test_on_a_fresh_machine_every_step_does_its_part(tmp_path: Path) -> None:
 
 
 @SHELL
+def test_a_project_file_decides_neither_machine_nor_seeds_and_each_use_has_its_report(
+    runner: GithubRunner,
+) -> None:
+    (runner.workspace / "procnotify.toml").write_text(
+        'machine = "lab.yaml"\nseeds = "1-3"\n', encoding="utf-8"
+    )
+    shutil.copy(default_driver().path, runner.workspace / "sound.sys")
+    assert runner.run(RUN, {"driver": "missing.sys"}).returncode == 2
+    first = Path(runner.outputs[RUN]["report"])
+    (first / "left behind").touch()
+    done = runner.run(RUN, {"driver": "sound.sys"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    second = Path(runner.outputs[RUN]["report"])
+    assert (second / "junit.xml").read_text(encoding="utf-8").count("<testcase") == 1
+    assert first != second and not (second / "left behind").exists()
+
+
+@SHELL
 def test_an_input_is_a_word_whatever_is_in_it(runner: GithubRunner) -> None:
     done = runner.run(RUN, dict.fromkeys(("driver", "scenarios", "debugger", "seeds", "options"), EVIL))
     assert (done.returncode, runner.outputs[RUN]["outcome"]) == (2, "wrong input"), done.stderr

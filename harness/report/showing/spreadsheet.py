@@ -3,12 +3,15 @@
 RFC 4180 with a heading; UTF-8, a line feed behind each row, empty where an event has no such field. A row is
 a line, whatever the target's names hold. A spreadsheet takes a cell for a formula that begins with ``=``,
 ``+``, ``-`` or ``@``: such a text has an apostrophe before it, which a spreadsheet reads as "this is text".
+So has what comes behind a semicolon: where the decimal sign is a comma, spreadsheets divide rows there,
+whatever is quoted.
 Addresses are in hexadecimal, since spreadsheets keep 15 digits of a number.
 """
 
 from __future__ import annotations
 
 import csv
+import unicodedata
 from typing import Final, TextIO
 
 import msgspec
@@ -22,7 +25,8 @@ __all__ = ["MAX_CELL", "SpreadsheetRows"]
 
 MAX_CELL: Final = 32_767
 """Characters of a cell, as many as Excel has; a longer text is cut."""
-_FORMULA: Final = ("=", "+", "-", "@")
+_FORMULA: Final = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
+"""Begins one; also in full width."""
 
 
 class SpreadsheetRows:
@@ -61,6 +65,17 @@ def _cell(column: Column, value: object) -> str:
 
 def _text(text: str) -> str:
     shown = one_line(text)
-    # What a spreadsheet strips before it looks for a formula is stripped here, too.
-    shown = f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
-    return shown[:MAX_CELL]
+    parts = shown.split(";")
+    return ";".join(f"'{part}" if _begins_a_formula(part) else part for part in parts)[:MAX_CELL]
+
+
+def _begins_a_formula(text: str) -> bool:
+    """Whether one is left when what a spreadsheet does not see is away: blanks, format characters, and the
+    quotation marks of a cell."""
+    for character in text:
+        if character in _FORMULA:
+            return True
+        unseen = character == '"' or character.isspace() or unicodedata.category(character) == "Cf"
+        if not unseen:
+            return False
+    return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Final
@@ -30,11 +30,14 @@ def files_given() -> list[Path]:
     return [] if ctx is None else ctx.meta.get(_FILES_GIVEN, [])
 
 
-def refuse_to_overwrite(written: Mapping[str, Path | None], read: Iterable[Path]) -> None:
+def refuse_to_overwrite(
+    written: Mapping[str, Path | None], read: Iterable[Path], *, in_place: Container[str] = ()
+) -> None:
     """See, before any is opened, that no file is written over one that is read, nor two over one another, nor
-    any over what is no file.
+    any over what is no file; a device is written to by an option that writes in place.
 
     :param written: option → the file that it asks for.
+    :param in_place: options whose file is not written beside it and renamed.
     :param read: besides those of :func:`files_given`.
     :raises UsageError: it would be.
     """
@@ -47,7 +50,8 @@ def refuse_to_overwrite(written: Mapping[str, Path | None], read: Iterable[Path]
         way_out = f"choose another {option}"
         if any(same_file(path, one) for one in every):
             raise UsageError(f"{option} would write over {path}, which is read", hint=way_out)
-        if path.exists() and not path.is_file():
+        is_written = path.is_file() or (option in in_place and path.is_char_device())
+        if path.exists() and not is_written:
             raise UsageError(f"{option} cannot write {path}: it is there, and is no file", hint=way_out)
 
 

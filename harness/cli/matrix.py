@@ -130,9 +130,8 @@ def command(
         for debugger in debuggers:
             check_serving(debugger)
         paths = (*paths, "--kdfiles")
-    refuse_to_overwrite(
-        {"--junit": junit, "--html": html}, (*_named_files(paths), *drivers, *map(Path, machines))
-    )
+    read = (*_named_files(paths), *drivers, *map(Path, machines))
+    refuse_to_overwrite({"--junit": junit, "--html": html}, read, in_place=("--junit",))
     console = make_console(stderr=as_json)
     cells = matrix_cells(machines, debuggers, drivers or (None,))
     folder = trace_dir / f"matrix-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"

@@ -279,7 +279,8 @@ def command(
         if as_json:
             print_json(exit_code=Outcome.USAGE, error=one_line(str(errors[0])))
         return Outcome.USAGE
-    refuse_to_overwrite({"--junit": junit, "--html": html}, (*found.scenarios, *drivers, Path(machine)))
+    read = (*found.scenarios, *drivers, Path(machine))
+    refuse_to_overwrite({"--junit": junit, "--html": html}, read, in_place=("--junit",))
     if junit is not None:
         begin_report(junit, "--junit")
     if html is not None:

@@ -376,7 +376,10 @@ def test_a_report_that_finds_no_room_is_the_rigs_failure_and_the_results_are_tol
 
 def test_a_report_that_cannot_be_written_is_said_before_anything_runs(tmp_path: Path) -> None:
     line = refused(procnotify(CREATE_THREAD, "--junit", tmp_path, cwd=tmp_path), 2)
-    assert line == f"procnotify: cannot write {tmp_path}: Is a directory; choose another --junit"
+    assert (
+        line
+        == f"procnotify: --junit cannot write {tmp_path}: it is there, and is no file; choose another --junit"
+    )
     assert not (tmp_path / "traces").exists()
 
 

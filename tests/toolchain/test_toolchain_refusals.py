@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from harness.cli.driver import command
+from harness.cli import cli
 from harness.errors import ToolchainError, UsageError
 from harness.resources import CacheError, driver_sources
 from harness.toolchain import (
@@ -121,7 +121,7 @@ def test_another_source_is_another_build(
 
 def test_the_command_builds_and_says_what(tmp_path: Path) -> None:
     out = tmp_path / "mine.sys"
-    result = CliRunner().invoke(command, ["build", "--arch", "x86", "--out", str(out)])
+    result = CliRunner().invoke(cli, ["driver", "build", "--arch", "x86", "--out", str(out)])
     assert result.exit_code == 0, result.output
     assert out.is_file()
     assert "SHA-256 " in result.output
@@ -129,11 +129,11 @@ def test_the_command_builds_and_says_what(tmp_path: Path) -> None:
 
 
 def test_the_commands_help_shows_an_example() -> None:
-    assert "procnotify driver build" in CliRunner().invoke(command, ["build", "--help"]).output
+    assert "procnotify driver build" in CliRunner().invoke(cli, ["driver", "build", "--help"]).output
 
 
 def built(*words: str) -> Result:
-    return CliRunner().invoke(command, ["build", *words])
+    return CliRunner().invoke(cli, ["driver", "build", *words])
 
 
 def test_every_error_of_every_file_is_shown_with_its_line_and_a_caret(tmp_path: Path) -> None:

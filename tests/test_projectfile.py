@@ -137,7 +137,7 @@ def test_a_mistake_in_the_file_stands_in_the_way_of_no_help(
 ) -> None:
     write(tmp_path / "procnotify.toml", 'debuger = "none"')
     monkeypatch.chdir(tmp_path)
-    for words in (["run", "--help"], ["explore", "-h"], ["lint", "--help"], ["--help"]):
+    for words in (["run", "--help"], ["explore", "--help"], ["lint", "--help"], ["--help"]):
         shown = CliRunner().invoke(cli, words)
         assert (shown.exit_code, "Usage:" in shown.stdout) == (0, True), shown.output
     assert "'debuger' is no key" in str(call("run", "scenarios")[0]["error"])

@@ -46,7 +46,8 @@ def command(folder: Path, timeout: float) -> int:
         from harness.mcpserver import serve_tools
     except ModuleNotFoundError as error:
         raise RigError(
-            f"mcp needs {error.name}, which is not installed", hint="pip install 'procnotify[mcp]'"
+            f"the tools need the extra mcp, of which {error.name} is not installed",
+            hint="pip install 'procnotify[mcp]'",
         ) from None
     serve_tools(folder, seconds=timeout)
     return 0

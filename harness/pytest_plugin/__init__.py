@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from harness.pytest_plugin.fixtures import FIXTURES, RunScenario, debugger, machine, run_scenario, trace
-from harness.pytest_plugin.htmlreport import HtmlReport, carry_run, refuse_to_overwrite
+from harness.pytest_plugin.htmlreport import HtmlReport, carry_run, require_page
 from harness.pytest_plugin.items import ScenarioFile, ScenarioItem
 from harness.pytest_plugin.options import pytest_addoption
 from harness.pytest_plugin.outcomes import is_no_verdict, line_of
@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(RunReports(config), "procnotify-reports")
         if html := config.getoption("--procnotify-html"):
             path = config.invocation_params.dir / html
-            refuse_to_overwrite(path)
+            require_page(path)
             config.pluginmanager.register(HtmlReport(path), "procnotify-html-report")
 
 

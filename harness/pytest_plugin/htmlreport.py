@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from harness.runs.result import RunResult
 
-__all__ = ["HtmlReport", "carry_run", "refuse_to_overwrite"]
+__all__ = ["HtmlReport", "carry_run", "require_page"]
 
 _BEGINNING = b"<!doctype html"
 _CARRIED = "procnotify_run"
@@ -23,8 +23,8 @@ def carry_run(report: pytest.TestReport, result: RunResult) -> None:
     report.__dict__[_CARRIED] = pickle.dumps(result)
 
 
-def refuse_to_overwrite(path: Path) -> None:
-    """See that nothing but an earlier page is written over: what a session will read is not known yet.
+def require_page(path: Path) -> None:
+    """See that where something is, it is an earlier page: what a session will read is not known yet.
 
     :raises pytest.UsageError: something else is there.
     """

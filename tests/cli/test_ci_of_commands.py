@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from launches import ONE_LIFE
 
 from harness.cli import cli
 from harness.cli._reports import relay_to_ci_service
@@ -16,16 +17,6 @@ from harness.toolchain import default_driver
 from harness.trace import Header, TraceWriter
 
 ROOT = Path(__file__).resolve().parents[2]
-SCENARIO = """\
-scenario: one
-summary: One process lives and dies.
-steps:
-  - sleep: 1ms
-expect:
-  - order:
-      - process_create: {pid: $p}
-      - process_exit: {pid: $p}
-"""
 BORN, DIED = ProcessCreate(index=0, pid=8, parent_pid=4, line="::error::forged"), ProcessExit(index=1, pid=8)
 
 
@@ -43,7 +34,7 @@ def errors_of(output: str) -> list[tuple[str, int, str]]:
 
 
 def checked(folder: Path, events: list[Event], *words: str) -> str:
-    (folder / "s.yaml").write_text(SCENARIO, encoding="utf-8")
+    (folder / "s.yaml").write_text(ONE_LIFE, encoding="utf-8")
     with TraceWriter(folder / "t.jsonl", Header(scenario="one")) as writer:
         writer.write(events)
         writer.finish(outcome="passed")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from launches import indexed, launch, write_trace
+from launches import ONE_LIFE, indexed, launch, write_trace
 from this_system import NO_SUCH_FILE
 
 from harness.cli import cli, main
@@ -21,20 +21,10 @@ from harness.lines import EventAssembler
 from harness.trace import FORMAT, Header, TraceWriter
 from harness.trace.reader import MAX_RECORD
 
-SCENARIO = """\
-scenario: one
-summary: One process lives and dies.
-steps:
-  - sleep: 1ms
-expect:
-  - order:
-      - process_create: {pid: $p}
-      - process_exit: {pid: $p}
-"""
 BORN = ProcessCreate(index=0, pid=8, parent_pid=4, line="born")
 
 
-def files(tmp_path: Path, events: list[Event], *, scenario: str = SCENARIO) -> list[str]:
+def files(tmp_path: Path, events: list[Event], *, scenario: str = ONE_LIFE) -> list[str]:
     (tmp_path / "s.yaml").write_text(scenario, encoding="utf-8")
     with TraceWriter(tmp_path / "t.jsonl", Header(scenario="one")) as writer:
         writer.write(events)
@@ -230,7 +220,7 @@ def test_what_cannot_be_read_is_one_line(
 
 
 def test_the_command_itself_says_one_line(tmp_path: Path) -> None:
-    (tmp_path / "s.yaml").write_text(SCENARIO, encoding="utf-8")
+    (tmp_path / "s.yaml").write_text(ONE_LIFE, encoding="utf-8")
     (tmp_path / "t.jsonl").write_bytes(b"\x7fELF" + bytes(100))
     command_line = [
         sys.executable,
@@ -248,7 +238,7 @@ def test_the_command_itself_says_one_line(tmp_path: Path) -> None:
 
 
 def test_a_wrong_scenario(tmp_path: Path) -> None:
-    arguments = files(tmp_path, [BORN], scenario=SCENARIO.replace("order:", "ordre:"))
+    arguments = files(tmp_path, [BORN], scenario=ONE_LIFE.replace("order:", "ordre:"))
     result = CliRunner().invoke(command, arguments)
     assert isinstance(result.exception, ScenarioError)
     assert "did you mean" in str(result.exception)

@@ -9,21 +9,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from launches import write_trace
+from launches import ONE_LIFE, write_trace
 
 from harness.cli import cli
 from harness.events import ProcessCreate, ProcessExit
 
-SCENARIO = """\
-scenario: one
-summary: One process lives and dies.
-steps:
-  - sleep: 1ms
-expect:
-  - order:
-      - process_create: {pid: $p}
-      - process_exit: {pid: $p}
-"""
 LINES = """\
 lines: own
 summary: Two forms.
@@ -39,7 +29,7 @@ BORN = ProcessCreate(index=0, pid=8, parent_pid=4, line="born <b>")
 def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     path = Path("one.yaml")
-    path.write_text(SCENARIO, encoding="utf-8", newline="\n")
+    path.write_text(ONE_LIFE, encoding="utf-8", newline="\n")
     return path
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
+from launches import ONE_LIFE
 from this_system import DEV_FULL, SHELL
 
 import harness.cli
@@ -18,17 +19,6 @@ from harness import internal
 from harness.cli import cli, main
 from harness.events import ProcessCreate, ProcessExit
 from harness.trace import Header, TraceWriter
-
-SCENARIO = """\
-scenario: one
-summary: One process lives and dies.
-steps:
-  - sleep: 1ms
-expect:
-  - order:
-      - process_create: {pid: $p}
-      - process_exit: {pid: $p}
-"""
 
 
 def called(
@@ -140,7 +130,7 @@ def test_a_module_that_cannot_be_imported_is_no_broken_promise(tmp_path: Path) -
 def traces(tmp_path: Path) -> Path:
     """A scenario, a trace that holds and one that does not."""
     born = ProcessCreate(index=0, pid=8, parent_pid=4, line="born")
-    (tmp_path / "one.yaml").write_text(SCENARIO, encoding="utf-8")
+    (tmp_path / "one.yaml").write_text(ONE_LIFE, encoding="utf-8")
     for name, events in (("good", [born, ProcessExit(index=1, pid=8)]), ("bad", [born])):
         with TraceWriter(tmp_path / f"{name}.jsonl", Header(scenario="one")) as writer:
             writer.write(events)

@@ -12,6 +12,17 @@ from harness.events import Event, ImageLoad, ProcessCreate, ProcessExit, ThreadC
 from harness.trace import Header, TraceWriter
 
 PARENT = 4
+ONE_LIFE = """\
+scenario: one
+summary: One process lives and dies.
+steps:
+  - sleep: 1ms
+expect:
+  - order:
+      - process_create: {pid: $p}
+      - process_exit: {pid: $p}
+"""
+"""The file of a scenario: a process is created, and it exits."""
 
 
 def launch(words: str, pid: int = 1000, *, parent: int = PARENT, image: str | None = None) -> list[Event]:

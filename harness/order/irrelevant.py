@@ -11,6 +11,7 @@ from dataclasses import replace
 from harness.events import Event
 from harness.order.block import Block
 from harness.order.patterns import Bindings
+from harness.order.promises import parts_of
 from harness.order.search import Search
 from harness.scenario.model import (
     AnyOrder,
@@ -98,14 +99,10 @@ def _replaced(sequence: Sequence, old: Pattern, new: Pattern) -> Sequence:
 
 
 def _forbidden(item: Item) -> Iterator[Pattern]:
-    match item:
-        case Never(patterns=patterns):
-            yield from patterns
-        case Sequence(items=items) | AnyOrder(items=items) | OneOf(items=items):
-            for inner in items:
-                yield from _forbidden(inner)
-        case Next(of=of) | Optional(of=of) | Repeat(of=of):
-            yield from _forbidden(of)
+    if isinstance(item, Never):
+        yield from item.patterns
+    for part in parts_of(item):
+        yield from _forbidden(part)
 
 
 def _names(patterns: Iterable[Pattern]) -> Iterator[str]:

@@ -6,20 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from harness.order.promises import parts_of
 from harness.order.result import Status
 from harness.report.html.reportedrun import ReportedRun
-from harness.scenario.model import (
-    AnyOrder,
-    Expectation,
-    Item,
-    Never,
-    Next,
-    OneOf,
-    Optional,
-    Pattern,
-    Repeat,
-    Sequence,
-)
+from harness.scenario.model import Expectation, Item, Never
 
 __all__ = ["BROKEN", "MAX_LINES", "ExpectedLine", "expected_lines"]
 
@@ -122,12 +112,4 @@ def _numbers(blocks: Iterable[Expectation]) -> Iterator[int]:
     while waiting:
         item = waiting.pop()
         yield item.line
-        match item:
-            case Sequence() | AnyOrder() | OneOf():
-                waiting += item.items
-            case Next() | Optional() | Repeat():
-                waiting.append(item.of)
-            case Never():
-                waiting += item.patterns
-            case Pattern():
-                pass
+        waiting += item.patterns if isinstance(item, Never) else parts_of(item)

@@ -12,7 +12,6 @@ import importlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ import pytest
 from hypothesis import settings
 from limits_of_wine import LIMITS, LostStarts, expect_limits
 from this_system import under_wine
+from wine_setup_alone import wine_setup
 
 from harness.debuggers.pykd.debugger import require
 from harness.errors import RigError
@@ -120,12 +120,7 @@ def pykd(request: pytest.FixtureRequest) -> str:
     if sys.platform != "win32":
         request.getfixturevalue("wine")
         if demanded("pykd"):
-            done = subprocess.run(
-                [sys.executable, "-m", "harness", "wine", "setup"],
-                capture_output=True,
-                text=True,
-                timeout=900,
-            )
+            done = wine_setup()
             assert done.returncode == 0, done.stderr
     try:
         require()

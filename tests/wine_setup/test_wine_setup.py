@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from wine_setup_alone import wine_setup
 
 from harness.cli.wine import command
 from harness.debuggers.pykd.interpreters import Host, probe
@@ -26,16 +27,16 @@ def procnotify(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_setup_ends_with_pykd_imported_and_repeating_it_only_checks(wine: str) -> None:
-    first = procnotify("wine", "setup")
+    first = wine_setup()
     assert first.returncode == 0, first.stderr
     assert "pykd 0.3.4.15 is ready on Python 3.9" in first.stdout
-    again = procnotify("wine", "setup")
+    again = wine_setup()
     assert again.returncode == 0, again.stderr
     assert again.stdout.splitlines()[-1] == first.stdout.splitlines()[-1]
 
 
 def test_what_is_asked_of_an_interpreter_on_windows_works_in_a_real_one(wine: str) -> None:
-    assert procnotify("wine", "setup").returncode == 0
+    assert wine_setup().returncode == 0
     prefix = WinePrefix()
 
     def run(command: Sequence[str], timeout: float, environment: Mapping[str, str]) -> Finished:
@@ -81,7 +82,7 @@ def test_killed_in_each_stage_the_next_setup_goes_on(wine: str, tmp_path: Path, 
     killed_at("unpacking pykd")
     assert not prefix.complete
 
-    last = procnotify("wine", "setup")
+    last = wine_setup()
     assert last.returncode == 0, last.stderr
     assert last.stderr.splitlines()[-1] == "importing pykd in the prefix"
     assert "downloading" not in last.stderr

@@ -218,18 +218,22 @@ class SshServer:
         """It and all that it has started stand still; killing it still works."""
         assert self._process is not None
         for pid in [self._process.pid, *descendants(self._process.pid)]:
-            os.kill(pid, signal.SIGSTOP)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
 
     def freeze_once_it_runs(self, program: str) -> None:
         """The same, once one of the programs that it has started is ``program``."""
         assert self._process is not None
         server = self._process.pid
 
+        def is_program(pid: int) -> bool:
+            # It may end at any moment.
+            with suppress(FileNotFoundError, ProcessLookupError):
+                return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() == program
+            return False
+
         def runs() -> bool:
-            names = (Path(f"/proc/{pid}/comm") for pid in descendants(server))
-            return any(
-                name.exists() and name.read_text(encoding="utf-8").strip() == program for name in names
-            )
+            return any(is_program(pid) for pid in descendants(server))
 
         wait_until(runs, f"{program} does not run")
         self.freeze()

@@ -34,7 +34,9 @@ class Expected(NamedTuple):
 
 B, C = Outcome.BROKEN, Outcome.BUGCHECK
 FAULTS = {
-    "keeps-callback": Expected(C, "UnloadCallbacks", r"PsSetCreateThreadNotifyRoutine at .*\(DriverEntry,"),
+    "keeps-callback": Expected(
+        C, "UnloadCallbacks", r"\(TellsThread, .*\), from PsSet.* at .*\(DriverEntry,"
+    ),
     "keeps-reference": Expected(B, "UnloadReferences", r"PsLookupProcessByProcessId at .*\(LooksUpProcess,"),
     "keeps-pool": Expected(B, "PoolTracking", r"1 pool .*ExAllocatePoolWithTag at .*\(AllocatesCounts,"),
     "fails-with-pool": Expected(B, "PoolTracking", r"DriverEntry failed: 1 pool .*\(AllocatesCounts,"),
@@ -43,10 +45,10 @@ FAULTS = {
     "keeps-device": Expected(B, "UnloadDevices", r"IoCreateDevice at .*\(MakesDevice,"),
     "keeps-link": Expected(B, "UnloadSymbolicLinks", "IoCreateSymbolicLink at keeps-link.sys"),
     "keeps-work-item": Expected(B, "UnloadWorkItems", r"IoAllocateWorkItem at .*\(AllocatesItem,"),
-    "keeps-queued-work": Expected(C, "UnloadWorkItems", r"ExQueueWorkItem at .*\(KeepsQueue,"),
+    "keeps-queued-work": Expected(C, "UnloadWorkItems", r"\(WorksLong, .* at .*\(KeepsQueue,"),
     "keeps-timer": Expected(C, "UnloadTimers", r"KeSetTimerEx at .*\(StartsTimer,"),
     "keeps-dpc": Expected(C, "UnloadDpcs", r"KeInsertQueueDpc at .*\(KeepsDpc,"),
-    "keeps-thread": Expected(C, "UnloadThreads", r"PsCreateSystemThread at .*\(StartsThread,"),
+    "keeps-thread": Expected(C, "UnloadThreads", r"\(Loops, .*SystemThread at .*\(StartsThread,"),
     "keeps-resource": Expected(B, "UnloadResources", "ExInitializeResourceLite at keeps-resource.sys"),
     "is-refused": Expected(B, "CallbackRefused", r"\(RegistersEx, .*0xc0000022 .*/INTEGRITYCHECK"),
     "removes-itself": Expected(B, "CallbackRemovesItself", r"by PsRemoveLoadImage.* at .*\(RemovesItself"),

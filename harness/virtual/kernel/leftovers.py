@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from harness.virtual.cpu.traps import BugcheckRaised
 from harness.virtual.kernel.belongings import Belonging, CallSite
-from harness.virtual.kernel.execution import SYSTEM_THREAD, WORK_ITEM
+from harness.virtual.kernel.execution import SYSTEM_THREAD, WORK_ITEM, CallbackKey
+from harness.virtual.kernel.operationcallbacks import OperationKey
 
 if TYPE_CHECKING:
     from harness.virtual.kernel.system import LoadedDriver, System
@@ -84,22 +85,33 @@ def report_leftovers(system: System, driver: LoadedDriver, *, failed: bool) -> N
     """
     name = driver.module.name
     when = "when its DriverEntry failed" if failed else "when it was unloaded"
-    for (kind, site), count in Counter(_leftovers(system, driver)).items():
+    for (kind, routine, site), count in Counter(_leftovers(system, driver)).items():
         place = system.place(site.address)
-        message = f"{name} left behind {when}: {kind.counted(count)}, from {site.routine} at {place}"
-        system.broken_rules.add(_RULES[kind], name, f"{site.routine} at {place}", message)
+        # A place is behind an instruction, as a return address is.
+        code = "" if routine is None else f", {system.place(routine + 1)}"
+        origin = f"{code}, from {site.routine} at {place}"
+        message = f"{name} left behind {when}: {kind.counted(count)}{origin}"
+        system.broken_rules.add(_RULES[kind], name, origin, message)
     system.belongings.forget(name)
 
 
-def _leftovers(system: System, driver: LoadedDriver) -> Iterator[tuple[Belonging, CallSite]]:
+def _leftovers(system: System, driver: LoadedDriver) -> Iterator[tuple[Belonging, int | None, CallSite]]:
+    """Each with the routine of the driver that it is there to call, if it has one that is known."""
     name = driver.module.name
     there = _what_is_there(system)
     for kind, key, site in system.belongings.of(name):
         if kind not in there or key in there[kind]:
-            yield kind, site
+            yield kind, _routine_of(kind, key), site
     for block in system.pool.leftovers(name):
         assert block.site is not None
-        yield Belonging.POOL, block.site
+        yield Belonging.POOL, None, block.site
+
+
+def _routine_of(kind: Belonging, key: Hashable) -> int | None:
+    if kind in (Belonging.THREAD, Belonging.QUEUED_WORK):
+        assert isinstance(key, int)
+        return key
+    return key.routine if isinstance(key, CallbackKey | OperationKey) else None
 
 
 def _what_is_there(system: System) -> Mapping[Belonging, frozenset[Hashable]]:

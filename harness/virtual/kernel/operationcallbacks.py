@@ -9,6 +9,7 @@ Sources: Microsoft, *ObRegisterCallbacks*, *OB_PRE_OPERATION_INFORMATION*, *CmRe
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -30,6 +31,7 @@ __all__ = [
     "HandleOperation",
     "KeyFilter",
     "OperationCallbacks",
+    "OperationKey",
 ]
 
 HANDLE_CALLBACK: Final = "handle"
@@ -40,6 +42,16 @@ _HANDLE_CREATE: Final = 1
 """OB_OPERATION_HANDLE_CREATE."""
 _PRE_SIZE, _POST_SIZE, _PARAMETERS_SIZE = 0x28, 0x30, 0x20
 _CALL_CONTEXT: Final = 0x18
+
+
+class OperationKey(NamedTuple):
+    """What was registered for operations."""
+
+    group: str
+    registration: int
+    """The RegistrationHandle, or the Cookie."""
+    routine: int
+    """Address of its first routine."""
 
 
 class HandleOperation(NamedTuple):
@@ -65,6 +77,16 @@ class HandleFilter:
     context: int
     operations: tuple[HandleOperation, ...]
 
+    def routines(self) -> Iterator[int]:
+        """Addresses of its routines, in the order in which they were given."""
+        for operation in self.operations:
+            yield from (routine for routine in (operation.before, operation.after) if routine)
+
+    @property
+    def key(self) -> OperationKey:
+        """What it is known by."""
+        return OperationKey(HANDLE_CALLBACK, self.handle, next(self.routines()))
+
 
 @dataclass(frozen=True)
 class KeyFilter:
@@ -75,6 +97,11 @@ class KeyFilter:
     """None: CmRegisterCallback, which has none."""
     routine: int
     context: int
+
+    @property
+    def key(self) -> OperationKey:
+        """What it is known by."""
+        return OperationKey(KEY_CALLBACK, self.cookie, self.routine)
 
 
 class OperationCallbacks:

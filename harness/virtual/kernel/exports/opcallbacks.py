@@ -49,9 +49,6 @@ def ob_get_filter_version(_system: System) -> int:
 def ob_register_callbacks(system: System, registration: int, result: int) -> int:
     status = _register_handles(system, registration, result)
     report_registration(system, HANDLE_CALLBACK, registration, status)
-    if status == STATUS_SUCCESS:
-        handle = system.memory.u64(result)
-        system.belongings.take(Belonging.CALLBACK, (HANDLE_CALLBACK, handle), system.call_site())
     return status
 
 
@@ -75,10 +72,10 @@ def _register_handles(system: System, registration: int, result: int) -> int:
     handle = system.heap.allocate(0x20)
     altitude = altitude_of(read_unicode_string(system, registration + 8))
     context = memory.u64(registration + 0x18)
-    status = system.operation_callbacks.add_handles(
-        HandleFilter(handle, altitude, context, tuple(operations))
-    )
+    added = HandleFilter(handle, altitude, context, tuple(operations))
+    status = system.operation_callbacks.add_handles(added)
     if status == STATUS_SUCCESS:
+        system.belongings.take(Belonging.CALLBACK, added.key, system.call_site())
         memory.put_u64(result, handle)
     else:
         system.heap.free(handle)
@@ -93,10 +90,9 @@ def ob_un_register_callbacks(system: System, handle: int) -> int:
     if found is None:
         raise BugcheckRaised(_BAD_POOL_CALLER, 0x46, handle, 0, 0)
     handles.remove(found)
-    system.belongings.give_back(Belonging.CALLBACK, (HANDLE_CALLBACK, handle))
+    system.belongings.give_back(Belonging.CALLBACK, found.key)
     system.heap.free(handle)
-    routines = {routine for operation in found.operations for routine in (operation.before, operation.after)}
-    return await_calls(system, HANDLE_CALLBACK, routines)
+    return await_calls(system, HANDLE_CALLBACK, set(found.routines()))
 
 
 @export("CmGetCallbackVersion", 2)
@@ -116,7 +112,7 @@ def _register_keys(system: System, routine: int, altitude: int, context: int, co
     status = system.operation_callbacks.add_keys(added)
     report_registration(system, KEY_CALLBACK, routine, status)
     if status == STATUS_SUCCESS:
-        system.belongings.take(Belonging.CALLBACK, (KEY_CALLBACK, number), system.call_site())
+        system.belongings.take(Belonging.CALLBACK, added.key, system.call_site())
         system.memory.put_u64(cookie, number)
     return status
 
@@ -142,5 +138,5 @@ def cm_un_register_callback(system: System, cookie: int) -> int:
     if found is None:
         return STATUS_INVALID_PARAMETER
     keys.remove(found)
-    system.belongings.give_back(Belonging.CALLBACK, (KEY_CALLBACK, cookie))
+    system.belongings.give_back(Belonging.CALLBACK, found.key)
     return await_calls(system, KEY_CALLBACK, (found.routine,))

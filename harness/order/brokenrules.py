@@ -35,9 +35,8 @@ def explain_violations(violations: Sequence[Violation], events: Iterable[Event])
     return [
         Failure(
             f"{violation.rule}: {violation.message}",
-            rows_of(shown, each, each),
+            _explanation(violation, each, shown, lanes),
             violation=violation,
-            explanation=_explanation(violation, each, shown, lanes),
         )
         for violation, each, lanes in zip(violations, marks, laned, strict=True)
     ]
@@ -56,6 +55,7 @@ def _explanation(
         lanes=lanes.lanes,
         rows=lanes.rows,
         folded_after=lanes.folded_after,
+        around=rows_of(shown, marks, marks),
         proof=RuleBreach(violation.rule, violation.index, earlier, subject_of(violation.rule, before)),
     )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from harness.events import Event
 from harness.order.lifecycle import Violation
 from harness.order.patterns import CompiledPattern, describe
-from harness.order.result import Miss, WayEnd
-from harness.order.standing import Head
+from harness.order.standing import Head, NearMiss, OpenWay, forbidding
 from harness.order.statuses import MISPLACED
+from harness.order.terms import outlook
 from harness.order.ways import Assigned
 from harness.scenario.rules import RULES
 
@@ -14,11 +15,13 @@ __all__ = ["forbidden_sentence", "not_found_sentence", "rule_sentence", "unclaim
 
 
 def not_found_sentence(
-    head: Head, after: Assigned | None, stop: WayEnd | None, miss: Miss | None, *, kind_came: bool
+    head: Head, after: Assigned | None, stop: Event | None, near: NearMiss | None, *, kind_came: bool
 ) -> str:
     """For an order that waits for something in vain.
 
     :param after: the event found last that it must come after.
+    :param stop: the event that ended the way which waits for it.
+    :param near: the event that comes nearest to something that was waited for.
     :param kind_came: an event of its kind is in the trace; where nothing is near it, all of them stand for
         other lines or earlier rounds.
     """
@@ -32,28 +35,39 @@ def not_found_sentence(
             f"{words} must come after event {after.index}, because line {line} {follows} line {before}, which"
             " that event stands for"
         )
-    return f"{must}; but {_instead(head, stop, miss, kind_came)}"
+    return f"{must}; but {_instead(head, stop, near, kind_came)}"
 
 
-def _instead(head: Head, stop: WayEnd | None, miss: Miss | None, kind_came: bool) -> str:
+def _instead(head: Head, stop: Event | None, near: NearMiss | None, kind_came: bool) -> str:
     """What was there in place of what was waited for."""
-    misplaced = miss is not None and all(wrong.field in MISPLACED for wrong in miss.wrong)
-    if miss is not None and misplaced and miss.line == head.pattern.source.line:
-        wrong = miss.wrong[0]
-        came = f"event {miss.index}, which fits, came {wrong.found}"
+    misplaced = near is not None and all(wrong.field in MISPLACED for wrong in near.wrong)
+    if near is not None and misplaced and near.line == head.pattern.source.line:
+        wrong = near.wrong[0]
+        came = f"event {near.event.index}, which fits, came {wrong.found}"
         if wrong.field == "its time":
             return f"{came}, where {wrong.expected} is allowed"
-        return came if stop is None else f"{came}, and {_stopped(stop)}"
+        return came if stop is None else f"{came}, and {_stopped(stop, head.way)}"
     if stop is not None:
-        return _stopped(stop)
-    if miss is None:
+        return _stopped(stop, head.way)
+    if near is None:
         return "no further event of that kind came" if kind_came else "no event of that kind came at all"
-    said = ", ".join(f"{wrong.field} {wrong.found}, not {wrong.expected}" for wrong in miss.wrong)
-    return f"no event fits: the nearest, event {miss.index}, has {said}"
+    said = ", ".join(f"{wrong.field} {wrong.found}, not {wrong.expected}" for wrong in near.wrong)
+    return f"no event fits: the nearest, event {near.event.index}, has {said}"
 
 
-def _stopped(stop: WayEnd) -> str:
-    return f"event {stop.index} may not come before it: {stop.why}"
+def _stopped(stop: Event, way: OpenWay) -> str:
+    return f"event {stop.index} may not come before it: {_why(stop, way)}"
+
+
+def _why(stop: Event, way: OpenWay) -> str:
+    pattern = forbidding(way.term, stop, way.bindings)
+    if pattern is not None:
+        return f"line {pattern.source.line} forbids {describe(pattern)}"
+    return (
+        "it is not what 'next' asks for"
+        if outlook(way.term).strict
+        else "'only' forbids what the order does not ask for"
+    )
 
 
 def forbidden_sentence(forbidden: Assigned, everywhere: bool) -> str:

@@ -17,17 +17,24 @@ from harness.order.result import (
     Explanation,
     Failure,
     Mark,
-    Miss,
     Place,
     Unobserved,
-    WayEnd,
 )
 from harness.order.rows import events_at, rows_around
 from harness.order.search import Search
-from harness.order.standing import Head, OpenWay, asked_of, forbidding, nearest, open_ways, stops_of
+from harness.order.standing import (
+    Head,
+    NearMiss,
+    OpenWay,
+    asked_of,
+    forbidding,
+    nearest,
+    open_ways,
+    stops_of,
+)
 from harness.order.statuses import statuses_of
 from harness.order.succession import last_before
-from harness.order.terms import Done, outlook
+from harness.order.terms import Done
 from harness.order.ways import Assigned, Standing
 from harness.scenario.model import Expectation, Pattern, Scenario
 
@@ -110,7 +117,6 @@ class _Order:
         marks = _marks(standing)
         around = {standing.matches[-1].index if standing.matches else 0}
         stop = stops.get(first.way)
-        ended = None if stop is None else WayEnd(stop.index, _why(first.way, stop))
         came = None
         if stop is not None:
             pattern = forbidding(first.way.term, stop, first.way.bindings)
@@ -118,10 +124,8 @@ class _Order:
             marks[stop.index] = Mark.BREAKING, None if pattern is None else pattern.source.line
             around.add(stop.index)
         near = nearest(self._block, standing, asked, stops, self._events)
-        miss = None
         if near is not None:
-            miss = Miss(near.event.index, near.pattern.source.line, tuple(near.wrong))
-            marks.setdefault(near.event.index, (Mark.NEAREST, near.pattern.source.line))
+            marks.setdefault(near.event.index, (Mark.NEAREST, near.line))
             around.add(near.event.index)
         after = last_before(self._block.order, first.pattern, standing.matches)
         kind_came = near is not None or any(type(event) in first.pattern.types for event in self._events)
@@ -133,13 +137,13 @@ class _Order:
             standing,
             marks,
             around,
-            contradiction=not_found_sentence(first, after, ended, miss, kind_came=kind_came),
+            contradiction=not_found_sentence(first, after, stop, near, kind_came=kind_came),
             callback=self._callback(blamed, first.pattern),
             awaited=awaited,
             others=others,
-            stop=ended,
-            miss=miss,
+            near=near,
             waited=True,
+            stopped=stop is not None,
             came=came,
             irrelevant=self._known.irrelevant(first.pattern.source),
         )
@@ -201,9 +205,9 @@ class _Order:
         callback: str = "",
         awaited: Mapping[CompiledPattern, bool] | None = None,
         others: Iterable[CompiledPattern] = (),
-        stop: WayEnd | None = None,
-        miss: Miss | None = None,
+        near: NearMiss | None = None,
         waited: bool = False,
+        stopped: bool = False,
         came: Assigned | None = None,
         irrelevant: tuple[str, ...] = (),
     ) -> Failure:
@@ -213,38 +217,26 @@ class _Order:
         explanation = Explanation(
             contradiction=contradiction,
             callback=callback,
-            promises=statuses_of(self._block, standing, awaited or {}, miss, came, known.unobserved),
+            promises=statuses_of(self._block, standing, awaited or {}, near, came, known.unobserved),
             lanes=lanes.lanes,
             rows=lanes.rows,
             folded_after=lanes.folded_after,
             irrelevant=irrelevant,
+            around=rows_around(self._events, {index: mark for index, (mark, _) in marks.items()}, around),
+            awaited=tuple(Awaited(pattern.source.line, describe(pattern)) for pattern in others),
+            bindings=dict(standing.bindings),
             proof=known.proof,
             unproved=known.unproved,
         )
         return Failure(
             reason,
-            rows_around(self._events, {index: mark for index, (mark, _) in marks.items()}, around),
+            explanation,
             place=place,
-            found=None if no_order else len(standing.matches),
-            bindings=dict(standing.bindings),
-            awaited=tuple(Awaited(pattern.source.line, describe(pattern)) for pattern in others),
-            stop=stop,
-            miss=miss,
-            waited=waited,
             expectation=self._expectation,
-            explanation=explanation,
+            found=None if no_order else len(standing.matches),
+            waited=waited,
+            stopped=stopped,
         )
-
-
-def _why(way: OpenWay, event: Event) -> str:
-    pattern = forbidding(way.term, event, way.bindings)
-    if pattern is not None:
-        return f"line {pattern.source.line} forbids {describe(pattern)}"
-    return (
-        "it is not what 'next' asks for"
-        if outlook(way.term).strict
-        else "'only' forbids what the order does not ask for"
-    )
 
 
 def _marks(standing: Standing) -> dict[int, tuple[Mark, int | None]]:

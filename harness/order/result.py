@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.events import Event
 from harness.order.lifecycle import Violation
-from harness.order.patterns import Mismatch, Value
+from harness.order.patterns import Value
 from harness.order.refutation import Proof
 from harness.scenario.model import Expectation, Pattern
 
@@ -26,14 +26,12 @@ __all__ = [
     "LaneRow",
     "Mark",
     "Match",
-    "Miss",
     "Place",
     "PromiseStatus",
     "Row",
     "Status",
     "Unjudged",
     "Unobserved",
-    "WayEnd",
     "Witness",
 ]
 
@@ -106,24 +104,6 @@ class Awaited:
     """The pattern with the values that were known."""
 
 
-@dataclass(frozen=True)
-class WayEnd:
-    """The event that ended the way on which the order came furthest."""
-
-    index: int
-    why: str
-
-
-@dataclass(frozen=True)
-class Miss:
-    """The event that came nearest to a pattern that was awaited."""
-
-    index: int
-    line: int
-    """The pattern's, in the scenario file."""
-    wrong: tuple[Mismatch, ...]
-
-
 class Status(enum.Enum):
     """What became of one promise of an order that is broken."""
 
@@ -183,7 +163,7 @@ class LaneRow:
 @dataclass(frozen=True)
 class Explanation:
     """Why a promise is broken, for somebody who wrote neither the driver nor the scenario. Rows and marks:
-    ``harness/report`` makes text and HTML of it."""
+    ``harness/report`` makes text, HTML and JSON of it, and of nothing else."""
 
     contradiction: str
     """In one sentence: what must be, because of which line; and what was instead."""
@@ -200,6 +180,12 @@ class Explanation:
     """Events of the trace after the last row; nothing is shown of them."""
     irrelevant: tuple[str, ...] = ()
     """What does not matter, a phrase each: with anything else there the trace breaks the promise as well."""
+    around: tuple[Row, ...] = ()
+    """The trace around the places that matter."""
+    awaited: tuple[Awaited, ...] = ()
+    """What else could have come, besides what the contradiction names."""
+    bindings: Mapping[str, Value] = field(default_factory=dict)
+    """What was bound where the order broke; empty for a lifecycle rule."""
     proof: Proof | None = None
     """None: no proof was made, see :attr:`unproved`."""
     unproved: str = ""
@@ -208,31 +194,24 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Failure:
-    """One promise that the trace breaks, and the proof."""
+    """One promise that the trace breaks, and why."""
 
     reason: str
     """What broke, in one line with its place."""
-    rows: tuple[Row, ...]
-    """The trace around the places that matter."""
+    explanation: Explanation
+    """What is told of it."""
     place: Place | None = None
     """None for a lifecycle rule."""
     violation: Violation | None = None
     """Set for a lifecycle rule, and only there."""
-    found: int | None = None
-    """Events of the order found before; None where there is no order."""
-    bindings: Mapping[str, Value] = field(default_factory=dict)
-    """What was bound there."""
-    awaited: tuple[Awaited, ...] = ()
-    """What else could have come, besides what the reason names."""
-    stop: WayEnd | None = None
-    miss: Miss | None = None
-    """None where no event of an awaited kind came, or nothing was awaited."""
-    waited: bool = False
-    """The order was waiting for something when the trace ended or stopped it."""
     expectation: Expectation | None = None
     """What is not kept; None for a lifecycle rule."""
-    explanation: Explanation | None = None
-    """The same for somebody who knows nothing of it; None where nobody made one."""
+    found: int | None = None
+    """Events of the order found before; None where there is no order."""
+    waited: bool = False
+    """The order was waiting for something when the trace ended or an event stopped it."""
+    stopped: bool = False
+    """An event stopped it while it was waiting."""
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,11 @@ class NearMiss:
     pattern: CompiledPattern
     wrong: list[Mismatch]
 
+    @property
+    def line(self) -> int:
+        """The pattern's, in the scenario file."""
+        return self.pattern.source.line
+
 
 def open_ways(
     block: Block, standing: Standing, given: Bindings, events: Iterable[Event]

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from harness.order.block import Block
 from harness.order.ops import AllOp, ChoiceOp, ListOp, Op, PatternOp, RepeatOp
 from harness.order.patterns import CompiledPattern, describe
-from harness.order.result import Miss, PromiseStatus, Status, Unobserved
+from harness.order.result import PromiseStatus, Status, Unobserved
+from harness.order.standing import NearMiss
 from harness.order.ways import Assigned, Standing
 
 __all__ = ["MISPLACED", "statuses_of"]
@@ -21,7 +22,7 @@ def statuses_of(
     block: Block,
     standing: Standing,
     awaited: Mapping[CompiledPattern, bool],
-    miss: Miss | None,
+    near: NearMiss | None,
     came: Assigned | None,
     unobserved: Collection[Unobserved],
 ) -> tuple[PromiseStatus, ...]:
@@ -29,6 +30,7 @@ def statuses_of(
     may be missing, there is none. What a gap forbids held where the item after the gap began.
 
     :param awaited: the patterns that the order was waiting for, and whether it needs them.
+    :param near: the event that comes nearest to one of them.
     :param came: the event that a ``never`` forbids.
     """
     claimed = {match.pattern: match.index for match in standing.matches}
@@ -42,7 +44,7 @@ def statuses_of(
         if forbidden and came is not None and came.pattern is pattern:
             found.append(PromiseStatus(line, words, Status.CAME, came.index))
         elif awaited.get(pattern):
-            found.append(_not_found(line, words, miss))
+            found.append(_not_found(line, words, near))
         elif status is not None and (status is Status.HELD or pattern not in awaited):
             found.append(PromiseStatus(line, words, status, claimed.get(pattern)))
     found += [
@@ -53,12 +55,13 @@ def statuses_of(
     return tuple(sorted(found, key=lambda status: status.line))
 
 
-def _not_found(line: int, words: str, miss: Miss | None) -> PromiseStatus:
-    if miss is None or miss.line != line:
+def _not_found(line: int, words: str, near: NearMiss | None) -> PromiseStatus:
+    if near is None or near.line != line:
         return PromiseStatus(line, words, Status.NOT_FOUND)
-    why = ", ".join(f"{wrong.field} is {wrong.found}, expected {wrong.expected}" for wrong in miss.wrong)
-    misplaced = all(wrong.field in MISPLACED for wrong in miss.wrong)
-    return PromiseStatus(line, words, Status.MISPLACED if misplaced else Status.NOT_FOUND, miss.index, why)
+    why = ", ".join(f"{wrong.field} is {wrong.found}, expected {wrong.expected}" for wrong in near.wrong)
+    misplaced = all(wrong.field in MISPLACED for wrong in near.wrong)
+    status = Status.MISPLACED if misplaced else Status.NOT_FOUND
+    return PromiseStatus(line, words, status, near.event.index, why)
 
 
 class _Promise(NamedTuple):

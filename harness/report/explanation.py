@@ -8,6 +8,7 @@ from harness.events import Event, RuleBroken, kind_of
 from harness.order.patterns import show
 from harness.order.result import (
     MAX_ROWS,
+    Awaited,
     CheckResult,
     Explanation,
     Failure,
@@ -123,13 +124,11 @@ def _failure_lines(failure: Failure, rows: int = MAX_ROWS) -> list[str]:
     :param rows: events shown at most; those that stand for lines of the scenario are left out first.
     """
     said = failure.explanation
-    if said is None:
-        return []
     where = f"in {one_line(shortened(said.callback, _NAME_LENGTH))}: " if said.callback else ""
     lines = [f"  {where}{one_line(shortened(said.contradiction, _SENTENCE_LENGTH))}"]
     if failure.violation is not None:
         lines += [f"  {line}" for line in rule_lines(failure.violation.rule)]
-    lines += _awaited(failure)
+    lines += _also_awaited(said.awaited)
     shown = _shown(said.rows, rows)
     lines += _rows(said, shown)
     folded = said.folded_after + sum(row.folded for row in said.rows) + len(said.rows) - len(shown)
@@ -146,12 +145,12 @@ def rule_lines(name: str) -> list[str]:
     return [f"source: {RULES[name].source}", f"switch it off with: lifecycle: {{off: [{name}]}}"]
 
 
-def _awaited(failure: Failure) -> list[str]:
+def _also_awaited(others: Sequence[Awaited]) -> list[str]:
     """What else could have come."""
-    if not failure.awaited:
+    if not others:
         return []
-    named = "; ".join(f"line {awaited.line}, {awaited.words}" for awaited in failure.awaited[:_OTHERS])
-    more = f"; and {len(failure.awaited) - _OTHERS} more" if len(failure.awaited) > _OTHERS else ""
+    named = "; ".join(f"line {awaited.line}, {awaited.words}" for awaited in others[:_OTHERS])
+    more = f"; and {len(others) - _OTHERS} more" if len(others) > _OTHERS else ""
     return [f"  also waited for: {named}{more}"]
 
 

@@ -78,12 +78,12 @@ def _check(result: CheckResult, told: str) -> dict[str, object]:
                 "rule": None if failure.violation is None else failure.violation.rule,
                 "file": None if failure.place is None else failure.place.path,
                 "line": None if failure.place is None else failure.place.line,
-                "bindings": dict(failure.bindings),
+                "bindings": dict(failure.explanation.bindings),
                 "events": [
                     {"index": row.event.index, "mark": None if row.mark is None else row.mark.value}
-                    for row in failure.rows
+                    for row in failure.explanation.around
                 ],
-                "why": None if failure.explanation is None else explanation_as_json(failure.explanation),
+                "why": explanation_as_json(failure.explanation),
             }
             for failure in result.failures
         ],

@@ -187,11 +187,11 @@ def _of_its_own(verdict: Verdict, members: frozenset[int]) -> Verdict:
 
 def _waits_for_another(failure: Failure, members: frozenset[int]) -> bool:
     """Whether the order came to the end of the instance while it waited for an event of another process."""
-    if not failure.waited or failure.stop is not None or failure.expectation is None or failure.place is None:
+    if not failure.waited or failure.stopped or failure.expectation is None or failure.place is None:
         return False
-    lines = {failure.place.line, *(awaited.line for awaited in failure.awaited)}
+    lines = {failure.place.line, *(awaited.line for awaited in failure.explanation.awaited)}
     of = {
-        _number(dict(pattern.fields).get("pid"), failure.bindings)
+        _number(dict(pattern.fields).get("pid"), failure.explanation.bindings)
         for pattern in patterns_of(failure.expectation)
         if pattern.line in lines
     }

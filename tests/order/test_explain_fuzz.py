@@ -66,6 +66,6 @@ def test_a_failure_has_a_place_and_an_explanation(
         # An event that has all fields right and nothing in its way would have been claimed.
         assert "not allowed by the rest" not in explanation_text(result)
         text = explanation_text(result)
-        rows = [row for failure in result.failures if failure.explanation for row in failure.explanation.rows]
+        rows = [row for failure in result.failures for row in failure.explanation.rows]
         assert rows or "no event of that kind came at all" in text
         assert all(row.event.line in text for row in rows)

@@ -397,7 +397,6 @@ def test_a_trace_that_breaks_the_rule(rule: str, broken: Broken) -> None:
     assert f"  source: {RULES[rule].source}" in said
     assert f"  switch it off with: lifecycle: {{off: [{rule}]}}" in said
     (failure,) = result.failures
-    assert failure.explanation is not None
     marked = {row.mark: row.event.index for row in failure.explanation.rows}
     earlier = {} if broken.before is None else {Mark.EARLIER: broken.before}
     assert marked == {Mark.BREAKING: culprit, **earlier}
@@ -459,7 +458,7 @@ def test_however_many_rules_are_broken_the_trace_is_gone_over_four_times() -> No
     result = check(rules, events, {})
     assert [violation.index for violation in result.violations] == [1, 3, 5, 7, 9, 11, 13, 15]
     marks = [
-        [(row.event.index, row.mark) for row in failure.rows if row.mark is not None]
+        [(row.event.index, row.mark) for row in failure.explanation.around if row.mark is not None]
         for failure in result.failures
     ]
     assert marks == [[(n - 1, Mark.EARLIER), (n, Mark.BREAKING)] for n in range(1, 16, 2)]
@@ -475,7 +474,7 @@ def test_an_event_that_breaks_two_rules_contradicts_an_earlier_one_by_each() -> 
 
 
 def _earlier(failure: Failure) -> list[int]:
-    return [row.event.index for row in failure.rows if row.mark is Mark.EARLIER]
+    return [row.event.index for row in failure.explanation.around if row.mark is Mark.EARLIER]
 
 
 def test_another_boot_of_the_target_begins_anew() -> None:

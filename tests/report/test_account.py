@@ -12,7 +12,7 @@ from harness.debuggers.base import Release
 from harness.events import ImageLoad, Print
 from harness.order import CheckResult, Failure, Unjudged
 from harness.order.refutation import Branch, End, OrderRefuted, RuleBreach, ScopeRefuted
-from harness.order.result import Explanation, Lane, LaneRow, Mark, Place, PromiseStatus, Row, Status
+from harness.order.result import Explanation, Lane, LaneRow, Mark, Place, PromiseStatus, Status
 from harness.outcome import Outcome
 from harness.report.explanation import ACCOUNT_LINES, account_text, explanation_text
 from harness.report.explanation_json import explanation_as_json
@@ -51,7 +51,7 @@ def failing(reason: str, shown: str) -> Failure:
     event = Print(index=1, line=shown)
     rows = (LaneRow(event, 0, Mark.BREAKING, None, 1),)
     explanation = Explanation("it may not; but it did", "", (), (Lane(None),), rows, 0)
-    return Failure(reason, (Row(event, Mark.BREAKING),), place=PLACE, explanation=explanation)
+    return Failure(reason, explanation, place=PLACE)
 
 
 PLACE = Place(Path("a.yaml"), 1)
@@ -88,7 +88,7 @@ def test_a_broken_promise_takes_twelve_lines_whatever_else_there_is() -> None:
     explanation = Explanation(
         "it may not; but it did", "OnPrint", promises, (Lane(None),), rows, 99_992, ("any pid on line 7",)
     )
-    failure = Failure("a.yaml:7: one", (), place=PLACE, explanation=explanation)
+    failure = Failure("a.yaml:7: one", explanation, place=PLACE)
     check = CheckResult((), (failure, *TWO.failures, *TWO.failures), (), (), 100_000)
     result = RunResult(
         "a",
@@ -122,7 +122,6 @@ def test_a_broken_promise_takes_twelve_lines_whatever_else_there_is() -> None:
 
 def test_an_explanation_is_values_that_json_has() -> None:
     (failure, _) = TWO.failures
-    assert failure.explanation is not None
     proof = RuleBreach("seq_unique", 1, 0)
     said = explanation_as_json(replace(failure.explanation, proof=proof))
     assert json.loads(json.dumps(said)) == {
@@ -150,7 +149,7 @@ def test_what_a_target_names_makes_no_lines() -> None:
     said = Explanation(
         hostile, hostile, (), (Lane(1, hostile),), (LaneRow(event, 0, Mark.BREAKING, 7, 0),), 0
     )
-    check = CheckResult((), (Failure("a.yaml:7: one", (), place=PLACE, explanation=said),), (), (), 1)
+    check = CheckResult((), (Failure("a.yaml:7: one", said, place=PLACE),), (), (), 1)
     text = account_text(RunResult("a", Path("a.yaml"), 1, Outcome.BROKEN, "a.yaml:7: one", check))
     assert len(text.splitlines()) == 4
     assert len(text) < 2_000

@@ -17,7 +17,7 @@ from harness.debuggers.base import Release
 from harness.events import Print
 from harness.order import CheckResult, Failure
 from harness.order.lifecycle import Violation
-from harness.order.result import Explanation, Lane, LaneRow, Mark, Row
+from harness.order.result import Explanation, Lane, LaneRow, Mark
 from harness.outcome import Outcome
 from harness.report.causes import cause_of
 from harness.report.terminal import NAMED, TerminalReport
@@ -25,16 +25,16 @@ from harness.runs.progress import EventCaptured, PhaseEntered, RunFinished, RunS
 from harness.runs.result import RunResult
 
 REASON = "wild.yaml:7: nothing fits [bold]\x1b[2J"
-ROW = Row(Print(index=13, line="\x07rings"), Mark.BREAKING)
+EVENT = Print(index=13, line="\x07rings")
 EXPLANATION = Explanation(
     "nothing rings; but this does",
     "OnPrint",
     (),
     (Lane(None),),
-    (LaneRow(ROW.event, 0, Mark.BREAKING, None, 13),),
+    (LaneRow(EVENT, 0, Mark.BREAKING, None, 13),),
     6,
 )
-CHECK = CheckResult((), (Failure(REASON, (ROW,), explanation=EXPLANATION),), (), (), 20)
+CHECK = CheckResult((), (Failure(REASON, EXPLANATION),), (), (), 20)
 PASSED = RunResult("calm", Path("calm.yaml"), 1, Outcome.PASSED, events=3, seconds=0.25)
 BROKEN = RunResult(
     "wild",
@@ -108,7 +108,7 @@ def broken(name: str, seed: int, reason: str, failure: Failure | None = None) ->
 def rule(name: str, seed: int, message: str) -> RunResult:
     violation = Violation("process_created_first", 3, message)
     reason = f"process_created_first: {message}"
-    return broken(name, seed, reason, Failure(reason, (ROW,), violation=violation, explanation=EXPLANATION))
+    return broken(name, seed, reason, Failure(reason, EXPLANATION, violation=violation))
 
 
 def test_what_has_one_cause_is_told_at_length_once_and_named_in_the_summary() -> None:

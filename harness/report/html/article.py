@@ -160,7 +160,7 @@ def _add_happened(
         add(part, "h4", proof.words)
         if proof.failure is not None:
             _add_account(part, proof.failure)
-            _add_rows(part, proof.failure.rows, judged=True)
+            _add_rows(part, proof.failure.explanation.around, judged=True)
         elif proof.place is not None:
             _add_event_button(add(part, "p", "event "), proof.place)
     if len(broken) > MAX_BROKEN:
@@ -169,7 +169,7 @@ def _add_happened(
         part = add(section, "section", class_="not-judged-part")
         add(part, "h4", proof.words)
         if proof.failure is not None:
-            _add_rows(part, proof.failure.rows, judged=False)
+            _add_rows(part, proof.failure.explanation.around, judged=False)
         elif proof.place is not None:
             _add_event_button(add(part, "p", "event "), proof.place)
     if len(unjudged) > MAX_BROKEN:
@@ -179,12 +179,12 @@ def _add_happened(
 def _add_account(parent: Element, failure: Failure) -> None:
     """What is to be known of a broken promise besides the contradiction."""
     explanation = failure.explanation
-    if explanation is not None and explanation.callback:
+    if explanation.callback:
         add(add(parent, "p", "At fault: ", class_="callback"), "code", explanation.callback)
     lines = [failure.reason]
     if failure.violation is not None:
         lines += rule_lines(failure.violation.rule)
-    if explanation is not None and explanation.irrelevant:
+    if explanation.irrelevant:
         lines.append(f"What does not matter: {'; '.join(explanation.irrelevant)}.")
     for line in lines:
         add(parent, "p", line, class_="aside")

@@ -45,7 +45,7 @@ class Drawing:
         first = next((proof for proof in self.proofs if proof.broken), None)
         if first is None or first.is_end:
             return ""
-        if first.failure is not None and first.failure.explanation is not None:
+        if first.failure is not None:
             return first.failure.explanation.callback
         return "" if self.faulty is None else callback_of(self.faulty)
 

@@ -67,14 +67,11 @@ def expected_lines(run: ReportedRun, text: str) -> list[ExpectedLine]:
         if failure.expectation is not None:
             blocks[failure.expectation.line] = failure.expectation
         doubt = run.doubt(failure)
-        if failure.explanation is not None:
-            for promise in failure.explanation.promises:
-                if doubt and promise.status in BROKEN:
-                    lines.say(promise.line, Status.NOT_JUDGED, doubt)
-                else:
-                    lines.say(promise.line, promise.status, promise.why, index=promise.index)
-        elif failure.place is not None:
-            lines.say(failure.place.line, Status.NOT_JUDGED if doubt else Status.NOT_FOUND, doubt)
+        for promise in failure.explanation.promises:
+            if doubt and promise.status in BROKEN:
+                lines.say(promise.line, Status.NOT_JUDGED, doubt)
+            else:
+                lines.say(promise.line, promise.status, promise.why, index=promise.index)
     numbers = sorted(set(_whole(blocks.values())) | lines.of.keys())[:MAX_LINES]
     found = [lines.of.get(number) or ExpectedLine(number, "") for number in numbers]
     rows = text.splitlines()

@@ -89,19 +89,15 @@ def mark_of(mark: Mark, judged: bool) -> Mark:
 
 def _failures(run: ReportedRun, check: CheckResult) -> Iterator[DrawnProof]:
     for failure in check.failures:
-        doubt = run.doubt(failure)
+        doubt, said = run.doubt(failure), failure.explanation
         points = {
             row.event.index: ProofEvent(row.event.index, mark_of(row.mark, not doubt))
-            for row in failure.rows
+            for row in said.around
             if row.mark
         }
-        words = failure.reason
-        if failure.explanation is not None:
-            words = failure.explanation.contradiction
-            for row in failure.explanation.rows:
-                points[row.event.index] = ProofEvent(row.event.index, mark_of(row.mark, not doubt), row.line)
-        if doubt:
-            words = f"not judged: {failure.reason}; {doubt}"
+        for row in said.rows:
+            points[row.event.index] = ProofEvent(row.event.index, mark_of(row.mark, not doubt), row.line)
+        words = f"not judged: {failure.reason}; {doubt}" if doubt else said.contradiction
         at = tuple(points[index] for index in sorted(points))
         yield DrawnProof(words, not doubt, at, failure, unjudged=bool(doubt))
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.order import CheckResult, Failure
-from harness.order.result import Place, Unjudged
+from harness.order.result import Explanation, Place, Unjudged
 from harness.outcome import Outcome
 from harness.report.ci import azure, github
 from harness.report.ci.annotations import (
@@ -74,8 +74,9 @@ def test_a_cause_is_one_annotation_at_the_line_of_its_first_run() -> None:
     assert annotations_of([replace(BROKEN, outcome=Outcome.SKIPPED)]) == []
 
 
-FAILURE = Failure("no exit", (), place=Place(WILD, 12))
-RULE = Failure("1552 is created late", ())
+WHY = Explanation("it must exit; but it does not", "", (), (), (), 0)
+FAILURE = Failure("no exit", WHY, place=Place(WILD, 12))
+RULE = Failure("1552 is created late", WHY)
 UNJUDGED = Unjudged("too ambiguous", Place(WILD, 9))
 
 

@@ -1,5 +1,9 @@
 """The lifecycle rules of :mod:`harness.scenario.rules`, held to a trace as a fold.
 
+A driver that has no notify routine registered is told of nothing: what ends and begins then is not in its
+lines. So what is known of processes and threads is forgotten where the driver is loaded again, or registers
+for them again.
+
 Memory grows with the processes and threads that are alive and with the PIDs that have ended and were not used
 again (some 100 bytes each), not with the number of events.
 """
@@ -11,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from harness.callbacks import group_of_event, group_of_routine
+from harness.callbacks import GROUPS, PROCESS, THREAD, group_of_event
 from harness.events import (
     Driver,
     Event,
@@ -23,6 +27,7 @@ from harness.events import (
     ThreadExit,
 )
 from harness.numbers import BATCH, TIME_SLACK, Arrival, Numbers
+from harness.order.registrations import Registered, registration_of
 
 __all__ = ["MAX_VIOLATIONS", "Lifecycle", "Violation"]
 
@@ -56,6 +61,8 @@ class _Process:
     """Living threads that were created in the trace → index of their creation."""
     had_thread: bool
     """It has, or had, a thread; one without any is ended from outside."""
+    threads_told: bool
+    """Of all of its threads the driver was told."""
 
 
 class Lifecycle:
@@ -79,15 +86,21 @@ class Lifecycle:
         }
 
     def _begin_boot(self) -> None:
-        self._processes: dict[int, _Process] = {}
-        self._ended: dict[int, int] = {}
-        self._threads: dict[int, tuple[int, int]] = {}
         self._numbers = Numbers()
         self._begin_session()
 
     def _begin_session(self) -> None:
-        self._registered: dict[str, int] = {}
+        """The driver is loaded, again: what was while it was not, nobody knows."""
+        self._processes: dict[int, _Process] = {}
+        self._ended: dict[int, int] = {}
+        self._threads: dict[int, tuple[int, int]] = {}
+        self._registered: dict[str, list[int]] = {}
+        """Group → the registrations that were not removed."""
         self._refused: dict[str, tuple[int, int | None]] = {}
+        """Group of which nothing is registered → the event that says so, and its number."""
+        self._tells_registrations = False
+        self._threads_told_from: int | None = None
+        """Number of the line that says that thread routines are registered."""
         self._begin_clock()
 
     def _begin_clock(self) -> None:
@@ -142,7 +155,7 @@ class Lifecycle:
             message = f"seq {event.seq} is the number of an earlier line too"
             self._broken("seq_unique", event, message, seq=event.seq)
         elif arrival is not Arrival.REPEATED:
-            self._begin_clock()
+            self._begin_session()
 
     def _clock(self, event: Event, time: int) -> None:
         """An event with the highest number, but not with the latest time."""
@@ -152,7 +165,8 @@ class Lifecycle:
 
     def _registration(self, event: Event) -> None:
         refused = self._refused.get(group_of_event(event) or "")
-        if refused is None:
+        # A driver that tells of failures alone may have registered another routine of the group.
+        if refused is None or not self._tells_registrations:
             return
         index, seq = refused
         if seq is None or event.seq is None or event.seq > seq:
@@ -168,7 +182,9 @@ class Lifecycle:
             if ended is not None:
                 self._broken("nothing_after_process_exit", event, f"process {pid} has ended", ended)
                 return None
-            process = self._processes[pid] = _Process(None, event.index, {}, had_thread=True)
+            process = self._processes[pid] = _Process(
+                None, event.index, {}, had_thread=True, threads_told=False
+            )
         return process
 
     def _process_create(self, event: ProcessCreate) -> None:
@@ -180,7 +196,13 @@ class Lifecycle:
             message = f"process {event.pid} is created after it was already at work"
             self._broken("process_created_first", event, message, known.seen)
         self._ended.pop(event.pid, None)
-        self._processes[event.pid] = _Process(event.index, event.index, {}, had_thread=False)
+        before = self._threads_told_from
+        told = THREAD.name not in self._refused and (
+            before is None or event.seq is None or event.seq > before
+        )
+        self._processes[event.pid] = _Process(
+            event.index, event.index, {}, had_thread=False, threads_told=told
+        )
 
     def _process_exit(self, event: ProcessExit) -> None:
         process = self._process(event, event.pid)
@@ -188,8 +210,9 @@ class Lifecycle:
             return
         self._exit_context(event, process)
         for tid, created in process.threads.items():
-            message = f"process {event.pid} ends while its thread {tid} lives"
-            self._broken("threads_exit_before_process", event, message, created)
+            if THREAD.name not in self._refused:
+                message = f"process {event.pid} ends while its thread {tid} lives"
+                self._broken("threads_exit_before_process", event, message, created)
             self._threads.pop(tid, None)
         self._processes.pop(event.pid)
         self._ended[event.pid] = event.index
@@ -219,7 +242,7 @@ class Lifecycle:
         process = self._process(event, event.pid)
         created = self._threads.pop(event.tid, None)
         if created is None:
-            if process is not None and process.created is not None:
+            if process is not None and process.created is not None and process.threads_told:
                 message = f"thread {event.tid} of process {event.pid} ends but was never created"
                 self._broken("thread_created_before_exit", event, message, process.created)
         elif created[0] != event.pid:
@@ -243,21 +266,48 @@ class Lifecycle:
 
     def _driver(self, event: Driver) -> None:
         if event.totals is not None:
-            for name, index in self._registered.items():
+            for name, registrations in self._registered.items():
                 message = f"the driver unloads with its {name} callback still registered"
-                self._broken("driver_unregisters", event, message, index)
+                self._broken("driver_unregisters", event, message, registrations[-1])
             self._begin_session()
             self._numbers.close()
             return
-        group = group_of_routine(event.routine)
-        if group is None:
+        line = registration_of(event)
+        if line is None:
             return
-        if event.function == "DriverEntry" and not event.status and event.routine != group.remove:
-            self._registered[group.name] = event.index
-            self._refused.pop(group.name, None)
-        elif event.function == "DriverEntry" and event.status:
-            self._refused[group.name] = (event.index, None)
-        elif not event.status:
-            self._registered.pop(group.name, None)
-            if group.silent_after_removal:
-                self._refused[group.name] = (event.index, event.seq)
+        name = line.group.name
+        registered = self._registered.get(name, [])
+        match line.what:
+            case Registered.ADDED:
+                self._tells_registrations = True
+                # Registered twice: two routines, or a driver that tells of no removal was loaded again.
+                for group in GROUPS if registered else (name,):
+                    self._begin_telling(group, event)
+                self._registered[name] = [*registered, event.index]
+                self._refused.pop(name, None)
+            case Registered.REFUSED if not registered:
+                self._refused[name] = (event.index, None)
+            case Registered.REMOVED:
+                self._tells_registrations = True
+                if registered[:-1]:
+                    self._registered[name] = registered[:-1]
+                    return
+                self._registered.pop(name, None)
+                if name == PROCESS.name:
+                    self._ended.clear()  # an ID may be given out again, and the driver is not told
+                if line.group.silent_after_removal:
+                    self._refused[name] = (event.index, event.seq)
+            case _:
+                pass
+
+    def _begin_telling(self, group: str, event: Driver) -> None:
+        """From here on the driver is told of what the group reports; what was before may be over."""
+        if group == PROCESS.name:
+            self._processes.clear()
+            self._ended.clear()
+        elif group == THREAD.name:
+            self._threads.clear()
+            self._threads_told_from = event.seq
+            for process in self._processes.values():
+                process.threads.clear()
+                process.threads_told = False

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from harness.callbacks import group_of_event, group_of_routine
+from harness.callbacks import GROUPS, PROCESS, THREAD, group_of_event, group_of_routine
 from harness.events import (
     Driver,
     Event,
@@ -23,6 +23,7 @@ from harness.events import (
 )
 from harness.numbers import TIME_SLACK, Arrival, Numbers
 from harness.order.refutation import RuleBreach
+from harness.order.registrations import Registered, registration_of
 
 __all__ = ["refusal_of_breach", "subject_of"]
 
@@ -71,6 +72,7 @@ class _Process:
     """None: alive before the trace began."""
     seen: int
     had_thread: bool = False
+    threads_told: bool = False
 
 
 @dataclass
@@ -89,8 +91,11 @@ class _Past:
     processes: dict[int, _Process] = field(default_factory=dict)
     ended: dict[int, int] = field(default_factory=dict)
     threads: dict[int, _Thread] = field(default_factory=dict)
-    registered: dict[str, int] = field(default_factory=dict)
+    registered: dict[str, list[int]] = field(default_factory=dict)
     refused: dict[str, tuple[int, int | None]] = field(default_factory=dict)
+    tells: bool = False
+    """Of registrations that were not refused, or of removals."""
+    threads_told_from: int | None = None
     numbers: Numbers = field(default_factory=Numbers)
     highest: int = -1
     latest: tuple[int, int] = 0, 0
@@ -107,7 +112,9 @@ class _Past:
         match event:
             case ProcessCreate(pid=pid):
                 self.ended.pop(pid, None)
-                self.processes[pid] = _Process(event.index, event.index)
+                late = self.threads_told_from or -1
+                told = THREAD.name not in self.refused and (event.seq is None or event.seq > late)
+                self.processes[pid] = _Process(event.index, event.index, threads_told=told)
                 for thread in self.threads.values():
                     thread.counted = thread.counted and thread.pid != pid
             case ThreadCreate(pid=pid, tid=tid):
@@ -141,29 +148,55 @@ class _Past:
 
     def _driver(self, event: Driver) -> None:
         if event.totals is not None:
-            self.registered.clear()
-            self.refused.clear()
-            self.highest, self.latest = -1, (0, 0)
+            self._loaded_again()
             self.numbers.close()
             return
-        group = group_of_routine(event.routine)
-        if group is None:
+        line = registration_of(event)
+        if line is None:
             return
-        if event.function == "DriverEntry" and event.status:
-            self.refused[group.name] = event.index, None
-        elif event.function == "DriverEntry" and event.routine != group.remove:
-            self.registered[group.name] = event.index
-            self.refused.pop(group.name, None)
-        elif not event.status:
-            self.registered.pop(group.name, None)
-            if group.silent_after_removal:
-                self.refused[group.name] = event.index, event.seq
+        name = line.group.name
+        registered = self.registered.setdefault(name, [])
+        if line.what is Registered.REFUSED:
+            if not registered:
+                self.refused[name] = event.index, None
+            return
+        self.tells = True
+        if line.what is Registered.ADDED:
+            for group in GROUPS if registered else (name,):
+                self._begin_telling(group, event.seq)
+            registered.append(event.index)
+            self.refused.pop(name, None)
+        elif not (registered := registered[:-1]):
+            if name == PROCESS.name:
+                self.ended.clear()
+            if line.group.silent_after_removal:
+                self.refused[name] = event.index, event.seq
+        self.registered[name] = registered
+
+    def _begin_telling(self, group: str, seq: int | None) -> None:
+        if group == PROCESS.name:
+            self.processes.clear()
+            self.ended.clear()
+            for thread in self.threads.values():
+                thread.counted = False
+        elif group == THREAD.name:
+            self.threads.clear()
+            self.threads_told_from = seq
+            for process in self.processes.values():
+                process.threads_told = False
+
+    def _loaded_again(self) -> None:
+        """Of what was before, nothing is known any more, but for the numbers."""
+        for known in (self.processes, self.ended, self.threads, self.registered, self.refused):
+            known.clear()
+        self.tells, self.threads_told_from = False, None
+        self.highest, self.latest = -1, (0, 0)
 
     def _count(self, event: Event, seq: int) -> None:
         if seq == self.of.seq:
             self.same = event.index
         if self.numbers.take(event, seq) in (Arrival.BEGINS, Arrival.WENT_BACK):
-            self.highest, self.latest = -1, (0, 0)
+            self._loaded_again()
 
 
 _Rule = Callable[[_Past, Event, "int | None"], bool]
@@ -196,7 +229,9 @@ def _thread_created_before(past: _Past, event: Event, earlier: int | None) -> bo
     if not isinstance(event, ThreadExit) or event.tid in past.threads:
         return False
     process = past.processes.get(event.pid)
-    return process is not None and process.created is not None and process.created == earlier
+    if process is None or process.created is None or not process.threads_told:
+        return False
+    return process.created == earlier
 
 
 def _thread_keeps_process(past: _Past, event: Event, earlier: int | None) -> bool:
@@ -205,7 +240,7 @@ def _thread_keeps_process(past: _Past, event: Event, earlier: int | None) -> boo
 
 
 def _threads_exit_first(past: _Past, event: Event, earlier: int | None) -> bool:
-    if not isinstance(event, ProcessExit) or not past.alive(event.pid):
+    if not isinstance(event, ProcessExit) or not past.alive(event.pid) or THREAD.name in past.refused:
         return False
     living = (thread for thread in past.threads.values() if thread.counted and thread.pid == event.pid)
     return earlier is not None and earlier in (thread.created for thread in living)
@@ -230,12 +265,14 @@ def _process_context(past: _Past, event: Event, earlier: int | None) -> bool:
 def _registered(past: _Past, event: Event, earlier: int | None) -> bool:
     index, seq = past.refused.get(group_of_event(event) or "", (None, None))
     in_turn = seq is None or event.seq is None or event.seq > seq
-    return index is not None and index == earlier and in_turn
+    return past.tells and index is not None and index == earlier and in_turn
 
 
 def _unregisters(past: _Past, event: Event, earlier: int | None) -> bool:
     unloads = isinstance(event, Driver) and event.totals is not None
-    return unloads and earlier is not None and earlier in past.registered.values()
+    return (
+        unloads and earlier is not None and earlier in [told[-1] for told in past.registered.values() if told]
+    )
 
 
 def _numbered_once(past: _Past, event: Event, earlier: int | None) -> bool:

@@ -42,6 +42,10 @@ def removal(what: str = "RemoveCreateThread", status: int = 0, **more: int) -> E
     return Driver(index=0, function="DriverUnload", routine=f"Ps{what}NotifyRoutine", status=status, **more)
 
 
+def elsewhere(status: int = 0) -> Event:
+    return Driver(index=0, function="Start", routine="PsSetCreateThreadNotifyRoutine", status=status)
+
+
 def totals(counts: dict[str, int] = NONE, **more: int) -> Event:
     return Driver(index=0, function="DriverUnload", totals=counts, **more)
 
@@ -195,6 +199,24 @@ TABLE: dict[str, tuple[dict[str, list[Event]], dict[str, Broken]]] = {
                 entry(),
                 thread(),
             ],
+            "a second routine refused": [entry(), entry(status=0xC0000022), thread()],
+            "refused, by a driver that tells of failures alone": [
+                entry("CreateProcess", 0xC0000022),
+                born(),
+            ],
+            "one of two removed": [entry(), entry(), removal(), thread()],
+            "a removal that failed in DriverEntry": [
+                entry(),
+                Driver(
+                    index=0,
+                    function="DriverEntry",
+                    routine="PsRemoveCreateThreadNotifyRoutine",
+                    status=0xC000007A,
+                ),
+                thread(),
+            ],
+            "registered by another function": [entry("LoadImage"), elsewhere(), thread()],
+            "a second routine refused elsewhere": [entry("LoadImage"), elsewhere(0xC0000022), thread()],
         },
         {
             "threads removed": Broken([removal(), thread()], "the callback is not registered any more"),
@@ -205,10 +227,16 @@ TABLE: dict[str, tuple[dict[str, list[Event]], dict[str, Broken]]] = {
                 [removal("RemoveLoadImage"), image()], "the callback is not registered any more"
             ),
             "processes refused": Broken(
-                [entry("CreateProcess", 0xC000009A), born()], "the callback is not registered any more"
+                [entry("CreateProcess", 0xC000009A), entry(), born()],
+                "the callback is not registered any more",
             ),
             "images refused": Broken(
-                [entry("LoadImage", 0xC000009A), image()], "the callback is not registered any more"
+                [entry("LoadImage", 0xC000009A), entry(), image()], "the callback is not registered any more"
+            ),
+            "the second of two removed": Broken(
+                [entry(), entry(), removal(), removal(), thread()],
+                "the callback is not registered any more",
+                3,
             ),
         },
     ),
@@ -478,10 +506,90 @@ def _earlier(failure: Failure) -> list[int]:
 
 
 def test_another_boot_of_the_target_begins_anew() -> None:
-    before = [entry(seq=1, time=9 * SECOND), born(seq=2, time=9 * SECOND), thread(seq=3, time=9 * SECOND)]
-    after = [entry(seq=1, time=SECOND), born(seq=2, time=SECOND), thread(seq=3, time=SECOND)]
+    before = [image(12, seq=1, time=9 * SECOND), born(), thread()]
+    after = [image(12, seq=2, time=SECOND), born(), thread()]
     assert judge([*before, Reboot(index=0), *after]).violations == ()
     assert judge([*before, *after]).violations != ()
+
+
+def load(*events: Event) -> list[Event]:
+    """What is told between a load of the driver and its end."""
+    begins = [entry("CreateProcess"), entry(), entry("LoadImage")]
+    ends = [removal("RemoveLoadImage"), removal(), removal("SetCreateProcess")]
+    return [*begins, *events, *ends]
+
+
+UNTOLD: dict[str, tuple[list[Event], list[Event]]] = {
+    "a process ended, its ID was given again": (
+        [born(), thread(), image()],
+        [born(), thread(), thread_end(), died()],
+    ),
+    "a process was at work before both loads": ([image()], [born(), thread(), thread_end(), died()]),
+    "a thread began": ([born(), thread()], [thread_end(10), thread_end(), died()]),
+    "a thread ended": ([born(), thread()], [died()]),
+    "a thread ended, its ID was given again": ([thread()], [thread()]),
+    "the ID of a thread was given to another process": ([thread(9, 8)], [thread_end(9, 12)]),
+    "the ID of a process was given again": ([born(), died()], [image(), thread_end(), died()]),
+}
+"""What happens while the driver is not loaded → what it tells of before and after that."""
+
+
+@pytest.mark.parametrize("end", [[], [totals()]], ids=["", "totals"])
+@pytest.mark.parametrize("before", UNTOLD)
+def test_what_happens_while_the_driver_is_not_loaded_is_no_fault_of_it(before: str, end: list[Event]) -> None:
+    first, second = UNTOLD[before]
+    assert judge([*load(*first), *end, *load(*second)]).violations == ()
+    assert judge([*load(*first)[:-3], *load(*second)]).violations == (), "no line about the removal"
+
+
+def test_a_number_that_begins_anew_tells_of_another_load() -> None:
+    for first, second in UNTOLD.values():
+        loads = [
+            [msgspec.structs.replace(event, seq=n, time=start + n) for n, event in enumerate(events, 1)]
+            for start, events in ((0, [image(12), *first, image(12)]), (SECOND, [image(12), *second]))
+        ]
+        assert judge([event for events in loads for event in events]).violations == ()
+
+
+def test_a_second_load_is_held_to_the_rules_by_itself() -> None:
+    first = [*load(born(), thread(), thread_end(), died()), totals()]
+    for rule in ("process_created_once", "threads_exit_before_process", "thread_created_before_exit"):
+        (broken, *_) = (broken for broken in TABLE[rule][1].values())
+        assert [v.rule for v in judge([*first, *load(*broken.events)]).violations] == [rule]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param(
+            [entry("CreateProcess"), born(), entry(), thread_end(), died()], id="threads registered later"
+        ),
+        pytest.param(
+            [
+                entry("CreateProcess", seq=1),
+                entry(seq=3),
+                born(seq=2),
+                thread_end(seq=4),
+                died(seq=5),
+            ],
+            id="threads registered later, a late line",
+        ),
+        pytest.param([*load(born(), thread())[:-1], died()], id="threads removed first"),
+        pytest.param(
+            [
+                *load(born(), thread(), thread_end(), died())[:-3],
+                removal("SetCreateProcess"),
+                thread(),
+                image(),
+            ],
+            id="processes removed first, the ID given again",
+        ),
+    ],
+)
+def test_nothing_is_held_against_what_a_routine_that_is_not_registered_was_not_told(
+    events: list[Event],
+) -> None:
+    assert judge(events).violations == ()
 
 
 def test_violations_beyond_a_number_are_not_kept() -> None:

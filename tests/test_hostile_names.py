@@ -24,6 +24,7 @@ from harness.report.junit import write_junit
 from harness.report.showing.spreadsheet import MAX_CELL
 from harness.runs.result import RunResult
 from harness.trace import Header, TraceWriter
+from harness.verdict.judge import Verdict
 
 NAMES = (
     "<script>alert(1)</script>",
@@ -129,7 +130,9 @@ def new_scenario(trace: Path, folder: Path) -> str:
 def results() -> list[RunResult]:
     left = Release(True, "its clock moved")
     return [
-        RunResult("s", Path("s.yaml"), seed, Outcome.BROKEN, f"no {name}", notes=(name,), release=left)
+        RunResult(
+            "s", Path("s.yaml"), seed, Verdict(Outcome.BROKEN, f"no {name}", notes=(name,)), release=left
+        )
         for seed, name in enumerate(NAMES)
     ]
 

@@ -14,12 +14,12 @@ from harness.errors import ProcnotifyError
 from harness.files import cannot_write
 from harness.report.ci.annotations import Annotation
 from harness.report.ci.telling import annotate_ci, commands_among, tell_ci
-from harness.report.html.reportedrun import ReportedRun
 from harness.report.html.writing import write_html
 from harness.report.junit import write_junit
 from harness.report.text import one_line
 from harness.runs.result import RunResult
 from harness.trace.sources import TraceSource
+from harness.verdict.judgedrun import JudgedRun
 
 __all__ = [
     "annotate_ci_service",
@@ -54,14 +54,19 @@ def begin_report(path: Path, option: str) -> None:
 
 
 def finish_html(
-    path: Path, runs: Sequence[ReportedRun], *, source: TraceSource | None = None
+    path: Path,
+    runs: Sequence[JudgedRun],
+    *,
+    often: Sequence[str] | None = None,
+    source: TraceSource | None = None,
 ) -> list[ProcnotifyError]:
     """Write the page; why it cannot be written.
 
+    :param often: of each run, how often its cause came.
     :param source: of the events of all runs; None: each has a trace of its own.
     """
     try:
-        write_html(path, runs, source=source, drawn=drawing_progress())
+        write_html(path, runs, often=often, source=source, drawn=drawing_progress())
     except OSError as error:
         return [cannot_write(path, error, hint="choose another --html")]
     return []

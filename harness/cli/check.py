@@ -32,11 +32,10 @@ from harness.lines import Grammar
 from harness.mining.selection import Selection
 from harness.outcome import Outcome, worst
 from harness.report.ci.annotations import Annotation
-from harness.report.html.reportedrun import ReportedRun
 from harness.report.mining.documents import per_instance_as_json
 from harness.report.mining.words import left_out_lines
 from harness.report.origin import origin_lines
-from harness.report.place import place_in
+from harness.report.place import place_of
 from harness.report.promises import promise_lines
 from harness.report.text import one_line, printable
 from harness.report.verdict import verdict_as_json, verdict_text
@@ -44,6 +43,7 @@ from harness.runs.trace_folder import through_latest
 from harness.scenario import Scenario, load
 from harness.trace.sources import open_trace
 from harness.verdict.judge import Verdict
+from harness.verdict.judgedrun import JudgedRun
 from harness.verdict.perinstance import PerInstance, judge_instances
 from harness.verdict.recording import judge_recording
 
@@ -154,7 +154,7 @@ def command(
         print_json(trace=trace, scenario=promised.name, file=promised.path, **verdict_as_json(verdict))
     code = verdict.outcome
     if html is not None:
-        run = ReportedRun.of_recording(through_latest(trace), promised.name, promised.path, verdict)
+        run = JudgedRun(promised.name, promised.path, None, verdict, trace=through_latest(trace))
         for failed in finish_html(html, [run], source=source):
             click.echo(f"procnotify: {one_line(str(failed))}", err=True)
             code = worst((code, Outcome.of(failed)))
@@ -191,9 +191,9 @@ def _say(trace: Path, scenario: Scenario, verdict: Verdict, verbose: bool, *, to
 
 
 def _annotation(where: str, scenario: Scenario, verdict: Verdict) -> Annotation:
-    place = place_in(scenario.path, verdict.line, verdict.check)
-    title = f"{verdict.outcome.words}: {scenario.name}"
-    return Annotation.of(place, title, f"{verdict_text(verdict)}\n{where}")
+    judged = JudgedRun(scenario.name, scenario.path, None, verdict)
+    title = f"{verdict.outcome.words}: {judged.title}"
+    return Annotation.of(place_of(judged), title, f"{verdict_text(verdict)}\n{where}")
 
 
 def _say_instances(trace: Path, scenario: Scenario, judged: PerInstance, *, to_stderr: bool) -> None:

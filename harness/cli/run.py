@@ -43,7 +43,7 @@ from harness.machines import MACHINES
 from harness.outcome import Outcome, worst
 from harness.report.causes import by_cause
 from harness.report.console import make_console
-from harness.report.html.reportedrun import ReportedRun
+from harness.report.frequency import frequencies
 from harness.report.runs_json import result_as_json
 from harness.report.terminal import TerminalReport
 from harness.report.text import one_line
@@ -355,7 +355,7 @@ def command(
     if junit is not None:
         failed += finish_junit(junit, series.results)
     if html is not None:
-        failed += finish_html(html, ReportedRun.of_runs(series.results))
+        failed += finish_html(html, series.results, often=frequencies(series.results))
     for failure in failed:
         say(f"procnotify: {one_line(str(failure))}")
     tell_ci_service(series.results, to_stderr=as_json)

@@ -8,9 +8,10 @@ from typing import Final
 
 from harness.exploration.exploring import EXHAUSTIVE, Exploration, FoundFailure, Plan
 from harness.exploration.trials import TrialRecord
+from harness.order.result import Place
 from harness.outcome import Outcome
 from harness.report.ci.annotations import Annotation
-from harness.report.place import place_in
+from harness.report.place import place_named_in
 from harness.report.text import one_line
 from harness.scenario import Scenario
 from harness.virtual.dispatcher.schedule import Preemption
@@ -61,7 +62,7 @@ def failure_annotations(
     """
     return [
         Annotation.of(
-            place_in(scenario.path, failure.first.reason, None),
+            place_named_in(failure.first.reason, scenario.path) or Place(scenario.path, 1),
             f"{failure.first.outcome.words}: {scenario.name} (seed {failure.first.seed})",
             "\n".join(_failure_lines(failure, found, replays.get(failure.cause))),
         )

@@ -54,13 +54,13 @@ class HtmlReport:
             self._results.append(pickle.loads(carried))
 
     def pytest_sessionfinish(self) -> None:
-        from harness.report.html.reportedrun import ReportedRun
+        from harness.report.frequency import frequencies
         from harness.report.html.writing import write_html
 
         # Workers end in any order.
         self._results.sort(key=lambda result: (str(result.path), result.scenario, result.seed))
         try:
-            write_html(self._path, ReportedRun.of_runs(self._results))
+            write_html(self._path, self._results, often=frequencies(self._results))
         except OSError as error:
             self._failure = f"cannot write {self._path}: {error.strerror or error}"
 

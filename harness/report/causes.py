@@ -4,39 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TypeAlias, TypeVar
 
-from harness.order import CheckResult
 from harness.outcome import Outcome
-from harness.runs.result import RunResult
+from harness.verdict.judgedrun import JudgedRun
 
 __all__ = ["Cause", "by_cause", "cause_of"]
 
 Cause: TypeAlias = tuple[Outcome, str]
 """An outcome, and a reason without what changes from run to run."""
 
+_Run = TypeVar("_Run", bound=JudgedRun)
 _NUMBER = re.compile(r"\b(?:0x[0-9a-fA-F]+|[0-9]+(?:\.[0-9]+)?)\b")
 
 
-class _Ended(Protocol):
-    """What a cause is made of."""
-
-    @property
-    def scenario(self) -> str: ...
-    @property
-    def path(self) -> Path: ...
-    @property
-    def outcome(self) -> Outcome: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def check(self) -> CheckResult | None: ...
-    @property
-    def trace(self) -> Path | None: ...
-
-
-def cause_of(result: _Ended) -> Cause:
+def cause_of(result: JudgedRun) -> Cause:
     """The cause of a run that did not pass.
 
     A broken rule is one cause wherever it shows. Otherwise the reason counts, without its numbers (process
@@ -51,9 +33,9 @@ def cause_of(result: _Ended) -> Cause:
     return result.outcome, _NUMBER.sub("#", reason)
 
 
-def by_cause(results: Iterable[RunResult]) -> list[list[RunResult]]:
+def by_cause(results: Iterable[_Run]) -> list[list[_Run]]:
     """The runs that failed, those of one cause together, in the order in which the causes came."""
-    causes: dict[Cause, list[RunResult]] = {}
+    causes: dict[Cause, list[_Run]] = {}
     for result in results:
         if result.outcome.failed:
             causes.setdefault(cause_of(result), []).append(result)

@@ -18,9 +18,9 @@ from harness.order.result import (
     Status,
 )
 from harness.report.text import one_line, shortened
-from harness.runs.result import RunResult
 from harness.scenario.rules import RULES
 from harness.standingrules import STANDING_RULES
+from harness.verdict.judgedrun import JudgedRun
 
 __all__ = [
     "ACCOUNT_LINES",
@@ -84,7 +84,7 @@ def broken_rules_text(broken: Iterable[RuleBroken], told: str = "") -> str:
     return "\n".join(lines)
 
 
-def account_text(result: RunResult, often: str = "") -> str:
+def account_text(result: JudgedRun, often: str = "") -> str:
     """Everything to be said about a run that did not pass, in lines; of what broke its first promise at most
     :data:`ACCOUNT_LINES`.
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.report.causes import by_cause
 from harness.runs.result import RunResult
 from harness.runs.trace_folder import passed_before
 
-__all__ = ["Frequency", "frequency_of", "frequency_words"]
+__all__ = ["Frequency", "causes_and_frequencies", "frequencies", "frequency_of", "frequency_words"]
 
 _SEEDS = 8
 """Seeds named at most."""
@@ -55,3 +56,14 @@ def frequency_words(found: Frequency) -> str:
     if found.last_good is not None:
         parts.append(f"it passed last in {found.last_good}")
     return "; ".join(parts)
+
+
+def causes_and_frequencies(results: Sequence[RunResult]) -> list[tuple[list[RunResult], str]]:
+    """The runs that failed, those of one cause together, and how often it came, in a line."""
+    return [(alike, frequency_words(frequency_of(alike, results))) for alike in by_cause(results)]
+
+
+def frequencies(results: Sequence[RunResult]) -> list[str]:
+    """How often the cause of each run came; empty for those that did not fail."""
+    words = {id(run): often for alike, often in causes_and_frequencies(results) for run in alike}
+    return [words.get(id(result), "") for result in results]

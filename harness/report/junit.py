@@ -10,9 +10,8 @@ from junitparser import Attr, Error, Failure, IntAttr, JUnitXml, Property, Skipp
 from junitparser.junitparser import Properties
 
 from harness.outcome import Outcome
-from harness.report.causes import by_cause
 from harness.report.explanation import account_text
-from harness.report.frequency import frequency_of, frequency_words
+from harness.report.frequency import frequencies
 from harness.report.place import place_of
 from harness.report.text import printable
 from harness.runs.result import RunResult
@@ -28,14 +27,11 @@ def junit_xml(results: Sequence[RunResult]) -> JUnitXml:
     case's name has its seed. ``file`` and ``line`` of a case are the scenario's file, and the line of the
     promise that was broken, as pytest and its readers have them.
     """
-    often: dict[int, str] = {}
-    for alike in by_cause(results):
-        often.update(dict.fromkeys(map(id, alike), frequency_words(frequency_of(alike, results))))
     times_run = Counter((result.path, result.scenario) for result in results)
     suite = TestSuite("procnotify")
-    for result in results:
+    for result, often in zip(results, frequencies(results), strict=True):
         repeated = times_run[result.path, result.scenario] > 1
-        suite.add_testcase(_case(result, often.get(id(result), ""), with_seed=repeated))
+        suite.add_testcase(_case(result, often, with_seed=repeated))
     document = JUnitXml()
     document.add_testsuite(suite)
     document.update_statistics()

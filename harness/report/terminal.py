@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.outcome import Outcome, worst
-from harness.report.causes import Cause, by_cause, cause_of
+from harness.report.causes import Cause, cause_of
 from harness.report.console import is_live
 from harness.report.explanation import account_text
-from harness.report.frequency import frequency_of, frequency_words
+from harness.report.frequency import causes_and_frequencies
 from harness.report.text import one_line, printable
 from harness.report.totals import scenario_rows, totals_words
 from harness.runs.progress import (
@@ -145,8 +145,7 @@ class TerminalReport:
         """The table of all runs, a row a scenario; what did not pass, once for each cause; the totals."""
         if not self._quiet:
             self._console.print(_table(self._finished))
-        for alike in by_cause(self._finished):
-            often = frequency_words(frequency_of(alike, self._finished))
+        for alike, often in causes_and_frequencies(self._finished):
             self._console.print(_summary(alike, often), soft_wrap=True)
         self._console.print(_totals(self._finished), soft_wrap=True)
 
@@ -167,9 +166,7 @@ class TerminalReport:
             self._tell_besides(result)
             return
         first = self._causes.setdefault(cause_of(result), result)
-        told = (
-            account_text(result) if first is result else f"the same as in {_named(first)}\n{_trace(result)}"
-        )
+        told = account_text(result) if first is result else f"the same as in {first.title}\n{_trace(result)}"
         self._console.print(_indented(told), soft_wrap=True)
 
     def _tell_besides(self, result: RunResult) -> None:
@@ -204,16 +201,12 @@ def _result_line(result: RunResult) -> Text:
 def _retry_line(result: RunResult) -> Text:
     """A run that is given up, and why."""
     line = Text(f"{'begun anew':<14}", style="yellow")
-    line.append(f" {_named(result)}: {one_line(result.reason)}", style="default")
+    line.append(f" {result.title}: {one_line(result.reason)}", style="default")
     return line
 
 
 def _indented(text: str) -> Text:
     return Text("\n".join(f"    {line}".rstrip() for line in printable(text).splitlines()))
-
-
-def _named(result: RunResult) -> str:
-    return f"{result.scenario} (seed {result.seed})"
 
 
 def _trace(result: RunResult) -> str:
@@ -225,10 +218,10 @@ def _summary(alike: Sequence[RunResult], often: str) -> Text:
     first, *others = alike
     text = Text(f"{first.outcome.words:<14}", style=OUTCOME_STYLES[first.outcome])
     reason = first.reason if str(first.path) in first.reason else f"{first.path}: {first.reason}"
-    text.append(f" {_named(first)}: {one_line(reason)}\n", style="default")
+    text.append(f" {first.title}: {one_line(reason)}\n", style="default")
     lines = [_trace(first), often]
     if others:
-        names = list(dict.fromkeys(_named(other) for other in others))
+        names = list(dict.fromkeys(other.title for other in others))
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         lines.append(f"the same in {len(others)} more run(s): {', '.join(names[:NAMED])}{more}")
     text.append_text(_indented("\n".join(line for line in lines if line)))

@@ -26,11 +26,12 @@ from harness.runs.progress import RunFinished
 from harness.runs.result import RunResult
 from harness.runs.rig import GuestFiles, KeptTraces, Rig
 from harness.runs.runner import RunInterrupted, run_scenario, seed_of
-from harness.runs.series import Series, without_witnesses
+from harness.runs.series import Series, without_findings
 from harness.runs.steps import GuestDriver
 from harness.runs.trace_folder import TraceFolder
 from harness.runs.watch import Watch
 from harness.scenario import Scenario
+from harness.verdict.judge import Verdict
 
 __all__ = ["Batch", "BatchLost", "Setting", "Task", "batches_of", "do_batch", "gather", "tasks_of"]
 
@@ -147,7 +148,7 @@ def do_batch(rig: Rig, scenarios: Sequence[Scenario], tasks: Sequence[Task]) -> 
                 result = run_scenario(rig, scenarios[scenario], seed=seed)
             except UsageError as error:
                 return Batch(results, error)
-            results.append(without_witnesses(result))
+            results.append(without_findings(result))
     return Batch(results)
 
 
@@ -190,7 +191,7 @@ def gather(
 
 def _undone(scenarios: Sequence[Scenario], task: Task, reason: str) -> RunResult:
     scenario = scenarios[task.scenario]
-    return RunResult(scenario.name, scenario.path, task.seed, Outcome.RIG, reason)
+    return RunResult(scenario.name, scenario.path, task.seed, Verdict(Outcome.RIG, reason))
 
 
 def _adopted(rig: Rig, result: RunResult) -> RunResult:

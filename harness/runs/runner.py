@@ -66,7 +66,8 @@ def run_scenario(rig: Rig, scenario: Scenario, *, seed: int) -> RunResult:
         rig.emit(RunRetried(result))
     if given_up:
         why = (f"retry {number}: {failed.reason}" for number, failed in enumerate(given_up, start=1))
-        result = replace(result, retries=len(given_up), notes=(*result.notes, *why))
+        verdict = replace(result.verdict, notes=(*result.verdict.notes, *why))
+        result = replace(result, retries=len(given_up), verdict=verdict)
     rig.emit(RunFinished(result))
     return result
 
@@ -97,21 +98,15 @@ def _run_once(rig: Rig, scenario: Scenario, seed: int) -> RunResult:
             scenario=scenario.name,
             path=scenario.path,
             seed=seed,
-            outcome=verdict.outcome,
-            reason=verdict.line,
-            check=verdict.check,
-            notes=(*capture.notes, *verdict.notes, *_missing_imports(rig)),
-            events=len(capture.events),
-            held=verdict.held,
-            not_judged=verdict.not_judged,
-            not_judged_lines=verdict.not_judged_lines,
-            observed=verdict.observed,
-            broken_rules=verdict.broken_rules,
+            verdict=replace(
+                verdict,
+                events=len(capture.events),
+                witness=capture.witness,
+                notes=(*capture.notes, *verdict.notes, *_missing_imports(rig)),
+            ),
             seconds=monotonic() - started,
             trace=capture.trace,
             release=capture.release,
-            witness=capture.witness,
-            agreement=verdict.agreement,
             bindings=dict(capture.bindings),
             schedule=capture.schedule if isinstance(capture, DirectCapture) else None,
             events_sha256=events_sha256(capture.events) if repeatable else "",

@@ -12,8 +12,9 @@ from harness.runs.result import RunResult
 from harness.runs.rig import KeptTraces, Rig
 from harness.runs.runner import RunInterrupted, run_scenario, seed_of
 from harness.scenario import Scenario
+from harness.trace.loss import LossReport
 
-__all__ = ["Series", "run_series", "without_witnesses"]
+__all__ = ["Series", "run_series", "without_findings"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def run_series(
     try:
         for repetition, scenario in itertools.product(range(repeat), scenarios):
             result = run_scenario(rig, scenario, seed=seed_of(scenario, seed) + repetition)
-            results.append(without_witnesses(result) if rig.keep_traces is KeptTraces.FAILED else result)
+            results.append(without_findings(result) if rig.keep_traces is KeptTraces.FAILED else result)
             if fail_fast and results[-1].outcome.failed:
                 break
     except RunInterrupted as error:
@@ -63,6 +64,8 @@ def run_series(
     return Series(tuple(results))
 
 
-def without_witnesses(result: RunResult) -> RunResult:
-    """The result; of one that passed without what the checker found, so that many of them can be held."""
-    return result if result.outcome.failed else replace(result, check=None)
+def without_findings(result: RunResult) -> RunResult:
+    """The result; of one that passed without what was found in its trace, so that many can be held."""
+    if result.outcome.failed:
+        return result
+    return replace(result, verdict=replace(result.verdict, check=None, counts={}, loss=LossReport()))

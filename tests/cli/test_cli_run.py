@@ -26,6 +26,7 @@ from harness.runs.result import RunResult
 from harness.runs.rig import KeptTraces
 from harness.runs.watch import Watch
 from harness.scenario import Scenario
+from harness.verdict.judge import Verdict
 
 TEXT = "scenario: s\nsummary: s.\nexpect:\n  order: [process_create: any]\n"
 
@@ -60,7 +61,7 @@ class ScriptedRuns:
         if seed == 3:
             raise UsageError("no such profile", hint="take another")
         outcome = Outcome.BROKEN if seed in self.broken else Outcome.PASSED
-        result = RunResult(scenario.name, scenario.path, seed, outcome)
+        result = RunResult(scenario.name, scenario.path, seed, Verdict(outcome))
         for subscriber in self._subscribers:
             subscriber(RunFinished(result))
         return result

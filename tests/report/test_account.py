@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from judged_runs import rejudged
 
 from harness.debuggers.base import Release
 from harness.events import ImageLoad, Print
@@ -17,6 +18,7 @@ from harness.outcome import Outcome
 from harness.report.explanation import ACCOUNT_LINES, account_text, explanation_text
 from harness.report.explanation_json import explanation_as_json
 from harness.runs.result import RunResult
+from harness.verdict.judge import Verdict
 
 CHECK = CheckResult((), (), (Unjudged("why", Place(Path("a.yaml"), 1), "at length"),), (), 1)
 
@@ -36,10 +38,7 @@ def test_the_account_says_how_the_target_was_left(release: Release | None, words
         "a",
         Path("a.yaml"),
         1,
-        Outcome.BROKEN,
-        "why",
-        CHECK,
-        notes=("1 line fits no form",),
+        Verdict(Outcome.BROKEN, "why", check=CHECK, notes=("1 line fits no form",)),
         trace=Path("t.jsonl"),
         release=release,
     )
@@ -94,10 +93,7 @@ def test_a_broken_promise_takes_twelve_lines_whatever_else_there_is() -> None:
         "a",
         Path("a.yaml"),
         1,
-        Outcome.BROKEN,
-        "a.yaml:7: one",
-        check,
-        notes=("a note",) * 30,
+        Verdict(Outcome.BROKEN, "a.yaml:7: one", check=check, notes=("a note",) * 30),
         trace=Path("t.jsonl"),
     )
     lines = account_text(result, "how often: 1 of 2 runs (seed 1)").splitlines()
@@ -116,7 +112,7 @@ def test_a_broken_promise_takes_twelve_lines_whatever_else_there_is() -> None:
         "no debugger had the target",
         "trace: t.jsonl",
     ]
-    alone = replace(result, check=replace(check, failures=(failure,)), notes=())
+    alone = rejudged(result, check=replace(check, failures=(failure,)), notes=())
     assert len(account_text(alone).splitlines()) == ACCOUNT_LINES
 
 
@@ -150,6 +146,7 @@ def test_what_a_target_names_makes_no_lines() -> None:
         hostile, hostile, (), (Lane(1, hostile),), (LaneRow(event, 0, Mark.BREAKING, 7, 0),), 0
     )
     check = CheckResult((), (Failure("a.yaml:7: one", said, place=PLACE),), (), (), 1)
-    text = account_text(RunResult("a", Path("a.yaml"), 1, Outcome.BROKEN, "a.yaml:7: one", check))
+    verdict = Verdict(Outcome.BROKEN, "a.yaml:7: one", check=check)
+    text = account_text(RunResult("a", Path("a.yaml"), 1, verdict))
     assert len(text.splitlines()) == 4
     assert len(text) < 2_000

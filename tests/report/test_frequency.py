@@ -11,9 +11,10 @@ from harness.outcome import Outcome
 from harness.report.frequency import Frequency, frequency_of, frequency_words
 from harness.runs.result import RunResult
 from harness.trace.format import Header, encode
+from harness.verdict.judge import Verdict
 
-BROKEN = RunResult("a", Path("a.yaml"), 1, Outcome.BROKEN, "why")
-PASSED = replace(BROKEN, outcome=Outcome.PASSED, reason="")
+BROKEN = RunResult("a", Path("a.yaml"), 1, Verdict(Outcome.BROKEN, "why"))
+PASSED = replace(BROKEN, verdict=Verdict(Outcome.PASSED))
 OLDER, OLD, NOW, LATER = (f"2026112{day}-120000-abcdef" for day in (1, 2, 3, 4))
 
 

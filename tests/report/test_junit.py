@@ -10,6 +10,7 @@ from harness.debuggers.base import Release
 from harness.outcome import Outcome
 from harness.report.junit import write_junit
 from harness.runs.result import RunResult
+from harness.verdict.judge import Verdict
 
 LEFT = Release(True, "its clock moved")
 
@@ -19,9 +20,7 @@ def result(outcome: Outcome, *, seed: int = 1, name: str = "notepad-launch", rea
         name,
         Path(f"scenarios/{name}.yaml"),
         seed,
-        outcome,
-        reason,
-        events=10,
+        Verdict(outcome, reason, events=10),
         seconds=0.5,
         trace=Path(f"traces/{name}-{seed}.jsonl"),
         release=LEFT,
@@ -96,8 +95,7 @@ def test_names_that_are_no_text_are_written_out(tmp_path: Path) -> None:
         "odd",
         Path(f"folder\x01/{odd}.yaml"),
         1,
-        Outcome.RIG,
-        f"{odd}: \ud800 \uffff",
+        Verdict(Outcome.RIG, f"{odd}: \ud800 \uffff"),
         trace=Path(f"traces/{odd}-1.jsonl"),
     )
     (case,) = written(tmp_path / "junit.xml", run).iter("testcase")

@@ -12,6 +12,7 @@ from harness.outcome import Outcome
 from harness.report.explanation import ACCOUNT_LINES, account_text
 from harness.runs.result import RunResult
 from harness.scenario import parse
+from harness.verdict.judge import Verdict
 
 EVENTS = 100_000
 SCENARIO = """\
@@ -53,12 +54,15 @@ def test_a_promise_broken_in_a_hundred_thousand_events_is_told_in_twelve_lines()
     result = check(scenario, trace, {})
     (failure,) = result.failures
     said = failure.explanation
-    assert said is not None
     assert said.proof is not None
     assert len(said.rows) == MAX_ROWS
     assert refusal(said.proof, scenario, failure.expectation, trace, {}) == ""
     run = RunResult(
-        "long", Path("long.yaml"), 1, Outcome.BROKEN, result.reason, result, trace=Path("long-1.jsonl")
+        "long",
+        Path("long.yaml"),
+        1,
+        Verdict(Outcome.BROKEN, result.reason, check=result),
+        trace=Path("long-1.jsonl"),
     )
     lines = account_text(run, "how often: 1 of 2 runs (seed 1)").splitlines()
     assert len(lines) == ACCOUNT_LINES

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from judged_runs import rejudged
 from rich.console import Console
 
 from harness.debuggers.base import Release
@@ -23,6 +24,7 @@ from harness.report.causes import cause_of
 from harness.report.terminal import NAMED, TerminalReport
 from harness.runs.progress import EventCaptured, PhaseEntered, RunFinished, RunStarted, StepStarted
 from harness.runs.result import RunResult
+from harness.verdict.judge import Verdict
 
 REASON = "wild.yaml:7: nothing fits [bold]\x1b[2J"
 EVENT = Print(index=13, line="\x07rings")
@@ -35,16 +37,13 @@ EXPLANATION = Explanation(
     6,
 )
 CHECK = CheckResult((), (Failure(REASON, EXPLANATION),), (), (), 20)
-PASSED = RunResult("calm", Path("calm.yaml"), 1, Outcome.PASSED, events=3, seconds=0.25)
+PASSED = RunResult("calm", Path("calm.yaml"), 1, Verdict(Outcome.PASSED, events=3), 0.25)
 BROKEN = RunResult(
     "wild",
     Path("wild.yaml"),
     2,
-    Outcome.BROKEN,
-    REASON,
-    CHECK,
-    events=20,
-    seconds=1.5,
+    Verdict(Outcome.BROKEN, REASON, check=CHECK, events=20),
+    1.5,
     trace=Path("traces/wild-2.jsonl"),
     release=Release(True, "its clock moved"),
 )
@@ -102,7 +101,9 @@ def test_a_terminal_shows_the_current_run_below_the_finished_ones() -> None:
 def broken(name: str, seed: int, reason: str, failure: Failure | None = None) -> RunResult:
     check = None if failure is None else CheckResult((), (failure,), (), (), 1)
     trace = Path(f"traces/{name}-{seed}.jsonl")
-    return RunResult(name, Path(f"{name}.yaml"), seed, Outcome.BROKEN, reason, check, trace=trace)
+    return RunResult(
+        name, Path(f"{name}.yaml"), seed, Verdict(Outcome.BROKEN, reason, check=check), trace=trace
+    )
 
 
 def rule(name: str, seed: int, message: str) -> RunResult:
@@ -178,10 +179,11 @@ from harness.report.console import is_live, make_console
 from harness.report.terminal import TerminalReport
 from harness.runs.progress import RunFinished, RunStarted
 from harness.runs.result import RunResult
+from harness.verdict.judge import Verdict
 console = make_console()
 with TerminalReport(console, runs=1) as report:
     report(RunStarted("calm", Path("calm.yaml"), 1, 1))
-    report(RunFinished(RunResult("calm", Path("calm.yaml"), 1, Outcome.PASSED)))
+    report(RunFinished(RunResult("calm", Path("calm.yaml"), 1, Verdict(Outcome.PASSED))))
 report.summary()
 """
 
@@ -216,8 +218,9 @@ def test_a_pipe_gets_colours_when_asked_and_never_cursor_movements(
 
 def test_the_notes_of_a_run_that_passed_are_told_once_for_a_scenario() -> None:
     notes = ("nothing was executed", "  event {}")
-    runs = [replace(PASSED, seed=seed, notes=(notes[0], notes[1].format(seed))) for seed in (1, 2)]
-    retried = replace(PASSED, path=Path("other.yaml"), notes=("lacks x", "retry 1: lost"), retries=1)
+    runs = [rejudged(replace(PASSED, seed=seed), notes=(notes[0], notes[1].format(seed))) for seed in (1, 2)]
+    retried = replace(PASSED, path=Path("other.yaml"), retries=1)
+    retried = rejudged(retried, notes=("lacks x", "retry 1: lost"))
     lines = [line.strip() for line in shown(*runs, retried).splitlines()]
     told = [line for line in lines if line in ("nothing was executed", "event 1", "event 2", "lacks x")]
     assert told == ["nothing was executed", "event 1", "lacks x"]

@@ -52,7 +52,16 @@ def _function(name: str, function: Callable[..., Any]) -> str:
 
 
 def _members(cls: type) -> Iterator[tuple[str, str, str]]:
-    """Name, type and text of the class's own public fields and properties."""
+    """Name, type and text of the public fields and properties: of the class itself and, before them, of those
+    of the package that it is made from."""
+    found: dict[str, tuple[str, str, str]] = {}
+    for of in reversed(cls.__mro__):
+        if of.__module__.partition(".")[0] == harness.__name__:
+            found |= {member[0]: member for member in _own_members(of)}
+    yield from found.values()
+
+
+def _own_members(cls: type) -> Iterator[tuple[str, str, str]]:
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     assert isinstance(tree, ast.ClassDef)
     for node, after in zip(tree.body, [*tree.body[1:], None], strict=True):

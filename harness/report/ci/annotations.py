@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.order.result import Place
-from harness.report.causes import by_cause
 from harness.report.explanation import account_text
-from harness.report.frequency import frequency_of, frequency_words
+from harness.report.frequency import causes_and_frequencies
 from harness.report.place import place_of
 from harness.report.text import one_line, printable, shortened
 from harness.runs.result import RunResult
@@ -39,10 +38,9 @@ class Annotation:
 
 def annotations_of(results: Sequence[RunResult]) -> list[Annotation]:
     """One a cause of the runs that failed, at the line of the first of them."""
-    return [_annotation(alike, frequency_words(frequency_of(alike, results))) for alike in by_cause(results)]
+    return [_annotation(alike[0], often) for alike, often in causes_and_frequencies(results)]
 
 
-def _annotation(alike: Sequence[RunResult], often: str) -> Annotation:
-    first = alike[0]
-    title = f"{first.outcome.words}: {first.scenario} (seed {first.seed})"
+def _annotation(first: RunResult, often: str) -> Annotation:
+    title = f"{first.outcome.words}: {first.title}"
     return Annotation.of(place_of(first), title, account_text(first, often))

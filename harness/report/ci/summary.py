@@ -6,9 +6,8 @@ import html
 import string
 from collections.abc import Iterator, Sequence
 
-from harness.report.causes import by_cause
 from harness.report.explanation import account_text
-from harness.report.frequency import frequency_of, frequency_words
+from harness.report.frequency import causes_and_frequencies
 from harness.report.text import one_line, printable, shortened
 from harness.report.totals import ScenarioRow, scenario_rows, totals_words
 from harness.runs.result import RunResult
@@ -54,8 +53,8 @@ def _blocks(results: Sequence[RunResult]) -> Iterator[str]:
     yield from map(_row, rows[:TABLE_ROWS])
     if len(rows) > TABLE_ROWS:
         yield f"\nand {len(rows) - TABLE_ROWS} more scenarios\n"
-    for alike in by_cause(results):
-        yield _cause(alike, frequency_words(frequency_of(alike, results)))
+    for alike, often in causes_and_frequencies(results):
+        yield _cause(alike[0], often)
 
 
 def _row(row: ScenarioRow) -> str:
@@ -67,8 +66,7 @@ def _row(row: ScenarioRow) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def _cause(alike: Sequence[RunResult], often: str) -> str:
-    first = alike[0]
+def _cause(first: RunResult, often: str) -> str:
     account = html.escape(printable(shortened(account_text(first, often), ACCOUNT_LENGTH)))
     heading = f"### {first.outcome.words}: {_code(first.scenario)}, seed {first.seed}"
     return f"\n{heading}\n\n{_code(str(first.path))}\n\n<pre>\n{account}\n</pre>\n"

@@ -13,7 +13,7 @@ from harness.report.html.elements import add
 from harness.report.html.eventline import line_of
 from harness.report.html.expected import BROKEN, ExpectedLine
 from harness.report.html.proofs import DrawnProof, mark_of
-from harness.report.html.reportedrun import ReportedRun
+from harness.verdict.judgedrun import JudgedRun
 
 __all__ = ["MAX_BROKEN", "add_recording", "add_run", "state_class"]
 
@@ -37,13 +37,17 @@ def state_class(words: str) -> str:
 def add_run(
     parent: Element,
     number: int,
-    run: ReportedRun,
+    run: JudgedRun,
     drawing: Drawing,
     expected: Sequence[ExpectedLine],
+    often: str,
     *,
     opened: bool,
 ) -> None:
-    """The article of a run."""
+    """The article of a run.
+
+    :param often: how often its cause came, in a line; may be empty.
+    """
     outcome = run.outcome.words
     article = add(
         parent,
@@ -71,10 +75,10 @@ def add_run(
     columns = add(details, "div", class_="columns")
     _add_expected(columns, run, expected)
     _add_happened(columns, number, broken, unjudged)
-    _add_besides(details, run)
+    _add_besides(details, run, often)
 
 
-def _add_reason(parent: Element, run: ReportedRun, told: Sequence[DrawnProof]) -> None:
+def _add_reason(parent: Element, run: JudgedRun, told: Sequence[DrawnProof]) -> None:
     # It is that of the first promise that is not kept, told below, unless something else outweighs it.
     if run.reason and all(run.reason not in (proof.words, proof.reason) for proof in told):
         add(parent, "p", run.reason, class_="reason")
@@ -102,7 +106,7 @@ def _add_timeline(parent: Element, number: int, payload: str) -> None:
     add(parent, "noscript").text = "The timeline needs JavaScript; everything else on this page does not."
 
 
-def _add_expected(parent: Element, run: ReportedRun, expected: Sequence[ExpectedLine]) -> None:
+def _add_expected(parent: Element, run: JudgedRun, expected: Sequence[ExpectedLine]) -> None:
     if not expected:
         return
     section = add(parent, "section", class_="expected")
@@ -215,14 +219,14 @@ def _add_rows(parent: Element, rows: Sequence[Row], *, judged: bool) -> None:
         add(add(line, "td"), "code", line_of(event))
 
 
-def _add_besides(parent: Element, run: ReportedRun) -> None:
+def _add_besides(parent: Element, run: JudgedRun, often: str) -> None:
     if run.not_judged_lines:
         section = add(parent, "section", class_="not-judged")
         add(section, "h3", "Not judged")
         listed = add(section, "ul")
         for line in run.not_judged_lines:
             add(listed, "li", line.removeprefix("not judged: "))
-    besides = [line for line in (run.often, *run.notes, run.left) if line]
+    besides = [line for line in (often, *run.notes, run.left) if line]
     if run.trace is not None:
         besides.append(f"trace: {run.trace}")
     if besides:

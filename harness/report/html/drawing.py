@@ -12,11 +12,11 @@ from harness.order.result import Mark
 from harness.outcome import Outcome
 from harness.report.html.columns import packed
 from harness.report.html.proofs import DrawnProof, ProofEvent, proofs_of
-from harness.report.html.reportedrun import ReportedRun
 from harness.report.html.selection import MAX_EVENTS
 from harness.report.html.textroom import TextRoom
 from harness.report.html.timeline import Timeline
 from harness.trace.lives import Lives
+from harness.verdict.judgedrun import JudgedRun
 
 __all__ = ["Drawing", "draw"]
 
@@ -50,7 +50,7 @@ class Drawing:
         return "" if self.faulty is None else callback_of(self.faulty)
 
 
-def draw(run: ReportedRun, events: Iterable[Event] | str, room: int, text: TextRoom) -> Drawing:
+def draw(run: JudgedRun, events: Iterable[Event] | str, room: int, text: TextRoom) -> Drawing:
     """Draw a run.
 
     :param events: of its trace, to be iterated twice; or why there are none.

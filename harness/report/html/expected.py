@@ -8,8 +8,8 @@ from typing import Final
 
 from harness.order.promises import parts_of
 from harness.order.result import Status
-from harness.report.html.reportedrun import ReportedRun
 from harness.scenario.model import Expectation, Item, Never
+from harness.verdict.judgedrun import JudgedRun
 
 __all__ = ["BROKEN", "MAX_LINES", "ExpectedLine", "expected_lines"]
 
@@ -39,7 +39,7 @@ class ExpectedLine:
     """Indices of the events that stood for it, came nearest to it or are forbidden by it."""
 
 
-def expected_lines(run: ReportedRun, text: str) -> list[ExpectedLine]:
+def expected_lines(run: JudgedRun, text: str) -> list[ExpectedLine]:
     """The lines of the blocks that are told of in the run's check; none where it has none.
 
     :param text: of the scenario file; what it lacks has no text.

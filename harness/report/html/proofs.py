@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.order.result import CheckResult, Failure, Mark, Witness
 from harness.report.html.elements import shown_text
-from harness.report.html.reportedrun import ReportedRun
+from harness.verdict.judgedrun import JudgedRun
 from harness.witness import Agreement
 
 __all__ = ["DrawnProof", "ProofEvent", "mark_of", "proofs_of"]
@@ -63,7 +63,7 @@ class DrawnProof:
         return self.at[-1].index if self.at else None
 
 
-def proofs_of(run: ReportedRun) -> list[DrawnProof]:
+def proofs_of(run: JudgedRun) -> list[DrawnProof]:
     """The broken promises, that first for which the run did not pass; after them what is not judged though
     nothing keeps it, and what was kept."""
     kept = [] if run.check is None else [_kept(witness) for witness in run.check.witnesses if witness.matches]
@@ -87,7 +87,7 @@ def mark_of(mark: Mark, judged: bool) -> Mark:
     return Mark.NEAREST if mark is Mark.BREAKING and not judged else mark
 
 
-def _failures(run: ReportedRun, check: CheckResult) -> Iterator[DrawnProof]:
+def _failures(run: JudgedRun, check: CheckResult) -> Iterator[DrawnProof]:
     for failure in check.failures:
         doubt, said = run.doubt(failure), failure.explanation
         points = {

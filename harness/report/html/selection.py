@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.report.causes import cause_of
-from harness.report.html.reportedrun import ReportedRun
+from harness.verdict.judgedrun import JudgedRun
 
 __all__ = ["MAX_EVENTS", "MAX_ROWS", "MAX_TIMELINES", "Chosen", "choose"]
 
@@ -31,7 +31,7 @@ class Chosen:
     """What was left out, a sentence each."""
 
 
-def choose(runs: Sequence[ReportedRun]) -> Chosen:
+def choose(runs: Sequence[JudgedRun]) -> Chosen:
     """The first of each cause, of each scenario the first that passed, and what else failed.
 
     So none of them is missing where many failed for one cause. On the page what failed stands first.
@@ -50,7 +50,7 @@ def choose(runs: Sequence[ReportedRun]) -> Chosen:
     return Chosen(tuple(timelines), rows, tuple(_left_out(runs, timelines, rows)))
 
 
-def _left_out(runs: Sequence[ReportedRun], timelines: Sequence[int], rows: frozenset[int]) -> Iterator[str]:
+def _left_out(runs: Sequence[JudgedRun], timelines: Sequence[int], rows: frozenset[int]) -> Iterator[str]:
     failed = sum(run.outcome.failed for run in runs)
     without = failed - sum(runs[place].outcome.failed for place in timelines)
     passing = len(runs) - failed - (len(timelines) - (failed - without))

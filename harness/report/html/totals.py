@@ -9,14 +9,14 @@ from xml.etree.ElementTree import Element
 from harness.outcome import Outcome, worst
 from harness.report.html.article import state_class
 from harness.report.html.elements import add
-from harness.report.html.reportedrun import ReportedRun
+from harness.verdict.judgedrun import JudgedRun
 
 __all__ = ["add_table", "headline"]
 
 _HEADINGS: Final = ("scenario", "result", "runs", "passed", "seconds", "events", "seeds")
 
 
-def headline(runs: Sequence[ReportedRun]) -> str:
+def headline(runs: Sequence[JudgedRun]) -> str:
     """``Broken promise: 1 of 11 runs, 10 passed``; what failed stands first."""
     kinds = sorted(Outcome, key=lambda kind: not kind.failed)
     counts = [(kind.words, number) for kind in kinds if (number := sum(run.outcome is kind for run in runs))]
@@ -28,7 +28,7 @@ def headline(runs: Sequence[ReportedRun]) -> str:
 
 
 def add_table(
-    parent: Element, runs: Sequence[ReportedRun], listed: frozenset[int], numbers: Mapping[int, int]
+    parent: Element, runs: Sequence[JudgedRun], listed: frozenset[int], numbers: Mapping[int, int]
 ) -> None:
     """A row a scenario, with its listed runs, each with a link to its part of the page.
 
@@ -68,7 +68,7 @@ def add_table(
                 _add_link(seeds, "-" if seed is None else str(seed), runs[place], numbers.get(place))
 
 
-def _add_link(parent: Element, text: str, run: ReportedRun, number: int | None) -> None:
+def _add_link(parent: Element, text: str, run: JudgedRun, number: int | None) -> None:
     kind = state_class(run.outcome.words)
     if number is None:
         link = add(parent, "span", text, class_=kind, title=run.outcome.words)

@@ -12,11 +12,11 @@ from harness.events import Event
 from harness.files import read_file, write_whole
 from harness.report.html.matrixpage import matrix_page
 from harness.report.html.page import html_page
-from harness.report.html.reportedrun import ReportedRun
 from harness.runs.matrix import CellResult
 from harness.trace.readable import Readable
 from harness.trace.sources import TraceSource, open_trace
 from harness.trace.witness import SeenBy
+from harness.verdict.judgedrun import JudgedRun
 
 __all__ = ["write_html", "write_matrix_html"]
 
@@ -26,18 +26,20 @@ _MAX_SCENARIO: Final = 4 << 20
 
 def write_html(
     path: Path,
-    runs: Sequence[ReportedRun],
+    runs: Sequence[JudgedRun],
     *,
+    often: Sequence[str] | None = None,
     source: TraceSource | None = None,
     drawn: Callable[[int], object] = lambda done: None,
 ) -> None:
     """Write the page about ``runs`` to ``path``, making its folder if need be.
 
+    :param often: see :func:`~harness.report.html.page.html_page`.
     :param source: of the events of all of them; None: each has a trace of its own.
     :param drawn: told after each timeline how many are done.
     :raises OSError: it cannot be written.
     """
-    page = html_page(runs, recorded=partial(_recorded, source), text_of=_text_of, drawn=drawn)
+    page = html_page(runs, often=often, recorded=partial(_recorded, source), text_of=_text_of, drawn=drawn)
     write_whole(path, page.encode("utf-8"))
 
 
@@ -49,7 +51,7 @@ def write_matrix_html(path: Path, results: Sequence[CellResult]) -> None:
     write_whole(path, matrix_page(results, path.parent).encode("utf-8"))
 
 
-def _recorded(source: TraceSource | None, run: ReportedRun) -> Iterable[Event] | str:
+def _recorded(source: TraceSource | None, run: JudgedRun) -> Iterable[Event] | str:
     if run.trace is None:
         return "No timeline: this run has no trace."
     try:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from judged_runs import rejudged
 
 from harness.order import CheckResult, Failure
 from harness.order.result import Explanation, Place, Unjudged
@@ -23,9 +24,10 @@ from harness.report.ci.annotations import (
 )
 from harness.report.place import place_of
 from harness.runs.result import RunResult
+from harness.verdict.judge import Verdict
 
 WILD = Path("scenarios/wild.yaml")
-BROKEN = RunResult("wild", WILD, 1, Outcome.BROKEN, f"{WILD}:7: no exit of 1552")
+BROKEN = RunResult("wild", WILD, 1, Verdict(Outcome.BROKEN, f"{WILD}:7: no exit of 1552"))
 HOSTILE = (
     "<script>alert(1)</script>",
     "\"quoted\" 'and' `ticked`",
@@ -64,14 +66,14 @@ def _meant(text: str) -> str:
 
 
 def test_a_cause_is_one_annotation_at_the_line_of_its_first_run() -> None:
-    again = replace(BROKEN, seed=2, reason=f"{WILD}:7: no exit of 1660")
-    other = RunResult("lost", Path("lost.yaml"), 1, Outcome.RIG, "the link died")
-    found = annotations_of([BROKEN, replace(BROKEN, outcome=Outcome.PASSED, reason=""), again, other])
+    again = rejudged(replace(BROKEN, seed=2), reason=f"{WILD}:7: no exit of 1660")
+    other = RunResult("lost", Path("lost.yaml"), 1, Verdict(Outcome.RIG, "the link died"))
+    found = annotations_of([BROKEN, replace(BROKEN, verdict=Verdict(Outcome.PASSED)), again, other])
     assert [one.place for one in found] == [Place(WILD, 7), Place(Path("lost.yaml"), 1)]
     assert [one.title for one in found] == ["broken promise: wild (seed 1)", "rig failed: lost (seed 1)"]
     assert found[0].message.splitlines()[:2] == [BROKEN.reason, "how often: 2 of 3 runs (seeds 1, 2)"]
     assert found[1].message.splitlines()[0] == "the link died"
-    assert annotations_of([replace(BROKEN, outcome=Outcome.SKIPPED)]) == []
+    assert annotations_of([rejudged(BROKEN, outcome=Outcome.SKIPPED)]) == []
 
 
 WHY = Explanation("it must exit; but it does not", "", (), (), (), 0)
@@ -96,11 +98,11 @@ def test_the_place_is_the_line_of_the_promise_or_of_the_step(
     failures: tuple[Failure, ...], unjudged: tuple[Unjudged, ...], reason: str, line: int
 ) -> None:
     check = CheckResult((), failures, unjudged, (), 20)
-    assert place_of(replace(BROKEN, check=check, reason=reason)) == Place(WILD, line)
+    assert place_of(rejudged(BROKEN, check=check, reason=reason)) == Place(WILD, line)
 
 
 def test_a_run_that_was_not_checked_is_at_the_first_line() -> None:
-    assert place_of(replace(BROKEN, check=None, reason="the target bugchecked")) == Place(WILD, 1)
+    assert place_of(rejudged(BROKEN, check=None, reason="the target bugchecked")) == Place(WILD, 1)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +184,8 @@ def _hold_inside(name: str) -> None:
         name[:200].replace("\0", "0").encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape")
     )
     path = Path("scenarios") / f"{of_file}.yaml"
-    result = replace(BROKEN, scenario=name, path=path, reason=f"nothing came of {name}", notes=(name,))
+    verdict = Verdict(Outcome.BROKEN, f"nothing came of {name}", notes=(name,))
+    result = RunResult(name, path, 1, verdict)
     (annotation,) = annotations_of([result])
     properties, message = read_by_github(github.error_command(annotation, Path.cwd()))
     assert set(properties) == {"file", "line", "title"}

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from judged_runs import rejudged
 from markdown_it import MarkdownIt
 from test_ci_annotations import BROKEN, HOSTILE
 
@@ -20,8 +21,9 @@ from harness.report.ci.summary import (
 from harness.report.ci.telling import tell_ci
 from harness.report.text import one_line, shortened
 from harness.runs.result import RunResult
+from harness.verdict.judge import Verdict
 
-PASSED = RunResult("calm", Path("calm.yaml"), 1, Outcome.PASSED, events=3, seconds=0.25, held=12)
+PASSED = RunResult("calm", Path("calm.yaml"), 1, Verdict(Outcome.PASSED, events=3, held=12), 0.25)
 OWN_TAGS = {"h2", "h3", "p", "code", "pre", "strong", "table", "thead", "tbody", "tr", "th", "td"}
 
 
@@ -55,8 +57,8 @@ class Page(HTMLParser):
 
 
 def test_the_summary_has_a_row_a_scenario_and_each_cause_once() -> None:
-    alike = replace(BROKEN, seed=2, reason=BROKEN.reason.replace("1552", "1660"), held=3)
-    text = summary_markdown([PASSED, replace(BROKEN, held=5, seconds=1.5, events=20), alike])
+    alike = rejudged(replace(BROKEN, seed=2), reason=BROKEN.reason.replace("1552", "1660"), held=3)
+    text = summary_markdown([PASSED, rejudged(replace(BROKEN, seconds=1.5), held=5, events=20), alike])
     page = Page(text)
     assert page.text.startswith("procnotify: 1 passed, 2 broken promise in 1.75 s")
     assert page.cells[1:3] == [
@@ -71,9 +73,8 @@ def test_the_summary_has_a_row_a_scenario_and_each_cause_once() -> None:
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_names_are_text(name: str) -> None:
     markup = "\n\n# Heading | cell | [link](http://e) ![i](x) www.e.com @somebody #1 </pre></code><b>"
-    hostile = replace(
-        BROKEN, scenario=name + markup, reason=f"nothing: {name}{markup}", notes=(f"</pre>\n\n{markup}",)
-    )
+    verdict = Verdict(Outcome.BROKEN, f"nothing: {name}{markup}", notes=(f"</pre>\n\n{markup}",))
+    hostile = replace(BROKEN, scenario=name + markup, verdict=verdict)
     text = summary_markdown([hostile])
     page = Page(text)
     assert page.tags <= OWN_TAGS
@@ -91,7 +92,7 @@ def test_the_table_is_cut_and_what_failed_stays() -> None:
 
 @pytest.mark.parametrize("limit", [0, 10, 60, 200, 400, 1000, 3000, SUMMARY_BYTES])
 def test_it_is_never_longer_than_there_is_room(limit: int) -> None:
-    causes = [replace(BROKEN, reason=f"cause {'é' * number}: " + "é<" * 9000) for number in range(70)]
+    causes = [rejudged(BROKEN, reason=f"cause {'é' * number}: " + "é<" * 9000) for number in range(70)]
     text = summary_markdown(causes, limit=limit)
     assert len(text.encode()) <= limit
     assert ("The log has the rest" in text) == (limit >= 60)

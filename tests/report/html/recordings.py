@@ -6,14 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import chdir
 from pathlib import Path
 
+from judged_runs import rejudged
+
 from harness.events import Event, ImageLoad, ProcessCreate, ProcessExit, ThreadCreate, ThreadExit
 from harness.grammars import builtin_grammar
 from harness.lines import EventAssembler
 from harness.outcome import Outcome
 from harness.report.html.page import html_page
-from harness.report.html.reportedrun import ReportedRun
 from harness.scenario import load
 from harness.verdict.judge import judge
+from harness.verdict.judgedrun import JudgedRun
 
 __all__ = ["HOSTILE", "LIFE", "events_of", "generated", "page_of", "reported"]
 
@@ -79,7 +81,7 @@ def numbered(lines: Iterable[str]) -> list[str]:
 
 def reported(
     folder: Path, lines: Sequence[str], *, seed: int = 1, scenario: str = LIFE, cut: str = ""
-) -> ReportedRun:
+) -> JudgedRun:
     """A run in which these lines came; ``$child`` is 200.
 
     :param cut: why they are only a part of those that were printed.
@@ -89,13 +91,17 @@ def reported(
         path.write_text(scenario, encoding="utf-8", newline="\n")
         bound = {"child": 200, "child.tid": 204}
         verdict = judge(load(path), events_of(lines), bound, unfinished=cut, partial=bool(cut))
-    recorded = ReportedRun.of_recording(Path("life-1.jsonl"), "life", Path("life.yaml"), verdict)
-    return ReportedRun(**{**vars(recorded), "seed": seed, "seconds": 0.5})
+    return JudgedRun("life", Path("life.yaml"), seed, verdict, seconds=0.5, trace=Path("life-1.jsonl"))
 
 
-def page_of(runs: Sequence[ReportedRun], events: Sequence[Event], text: str = LIFE) -> str:
+def page_of(
+    runs: Sequence[JudgedRun],
+    events: Sequence[Event],
+    text: str = LIFE,
+    often: Sequence[str] | None = None,
+) -> str:
     """The page about runs that all have the same events."""
-    return html_page(runs, recorded=lambda run: events, text_of=lambda path: text)
+    return html_page(runs, often=often, recorded=lambda run: events, text_of=lambda path: text)
 
 
 def generated(number: int) -> Iterator[Event]:
@@ -140,6 +146,6 @@ def generated(number: int) -> Iterator[Event]:
             return
 
 
-def skipped(run: ReportedRun) -> ReportedRun:
+def skipped(run: JudgedRun) -> JudgedRun:
     """The run, of which nothing could be judged."""
-    return ReportedRun(**{**vars(run), "outcome": Outcome.SKIPPED})
+    return rejudged(run, outcome=Outcome.SKIPPED)

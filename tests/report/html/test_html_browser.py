@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import pytest
 from browser import Browser, Page, started
+from judged_runs import rejudged
 from recordings import HOSTILE, events_of, generated, life, numbered, page_of, reported
 
 from harness.events import Event, ImageLoad, Print
-from harness.report.html.reportedrun import ReportedRun
 
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -56,7 +57,7 @@ def written(folder: Path, text: str) -> Path:
 def red(folder: Path) -> str:
     """The page of two runs that failed and one that passed."""
     bad = reported(folder, BAD)
-    runs = [bad, ReportedRun(**{**vars(bad), "seed": 2}), reported(folder, GOOD, seed=3)]
+    runs = [bad, replace(bad, seed=2), reported(folder, GOOD, seed=3)]
     return page_of(runs, events_of(BAD))
 
 
@@ -157,7 +158,7 @@ def test_hostile_names_stay_text(page: Page, tmp_path: Path) -> None:
     for name in HOSTILE:
         events.append(ImageLoad(index=len(events), pid=200, image=name, line=f"[x] {name}"))
         events.append(Print(index=len(events), line=name))
-    run = ReportedRun(**{**vars(reported(tmp_path, BAD)), "reason": " ".join(HOSTILE[:5]), "notes": HOSTILE})
+    run = rejudged(reported(tmp_path, BAD), reason=" ".join(HOSTILE[:5]), notes=HOSTILE)
     page.open(written(tmp_path, page_of([run], events)), **PHONE)
     page.run("document.querySelector('.all-events').open = true")
     page.until("document.querySelector('.all-events table')")

@@ -10,6 +10,7 @@ import base64
 import json
 import re
 import zlib
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import islice
 from pathlib import Path
@@ -17,24 +18,30 @@ from random import Random
 from typing import Any
 
 import pytest
+from judged_runs import rejudged
 from recordings import HOSTILE, LIFE, events_of, generated, life, numbered, page_of, reported, skipped
 
+from harness.debuggers.base import Release
 from harness.events import Bugcheck, Event, ImageLoad, Print, ProcessCreate, RuleBroken
 from harness.outcome import Outcome
+from harness.report.frequency import frequencies
 from harness.report.html import frame
 from harness.report.html.page import html_page, recording_page
-from harness.report.html.reportedrun import ReportedRun
 from harness.report.html.selection import MAX_EVENTS, MAX_ROWS, MAX_TIMELINES
 from harness.report.html.textroom import SHORT, TextRoom
 from harness.report.html.timeline import Timeline
 from harness.report.html.writing import write_html
 from harness.runs.result import RunResult
 from harness.trace.lives import Lives
+from harness.verdict.judge import Verdict
+from harness.verdict.judgedrun import JudgedRun
 from harness.witness import Agreement, Disagreement, Fault
 
 SHOWN = Path(__file__).with_name("shown")
 GOOD = numbered(life(200))
 BAD = numbered(life(200, exits=False))
+PASSED = Verdict(Outcome.PASSED)
+LOST = Verdict(Outcome.RIG, "the link died")
 _VOID = frozenset({"meta", "input", "br"})
 _PAYLOAD = re.compile(r'(?<=<script type="application/octet-stream">)[^<]*')
 
@@ -171,17 +178,15 @@ def test_what_a_target_says_is_text(tmp_path: Path, name: str) -> None:
         Print(index=1, line=name),
     ]
     run = reported(tmp_path, BAD)
-    hostile = ReportedRun(
-        **{
-            **vars(run),
-            "scenario": name,
-            "path": Path(name.replace("/", "")),
-            "reason": name,
-            "notes": (name,),
-            "not_judged_lines": (name,),
-            "left": name,
-            "trace": Path(name.replace("\0", "")),
-        }
+    verdict = replace(run.verdict, reason=name, notes=(name,), not_judged_lines=(name,))
+    hostile = RunResult(
+        name,
+        Path(name.replace("/", "")),
+        1,
+        verdict,
+        0.5,
+        trace=Path(name.replace("\0", "")),
+        release=Release(True, name),
     )
     text = page_of([hostile], events, text=LIFE.replace("$child", name))
     text.encode("utf-8")
@@ -212,7 +217,7 @@ def test_ten_thousand_events_have_room_in_300_kb(tmp_path: Path) -> None:
 
 def test_of_many_runs_those_that_failed_are_shown_and_the_first_that_passed(tmp_path: Path) -> None:
     good, bad = reported(tmp_path, GOOD), reported(tmp_path, BAD)
-    runs = [ReportedRun(**{**vars(bad if seed % 50 == 7 else good), "seed": seed}) for seed in range(10_000)]
+    runs = [replace(bad if seed % 50 == 7 else good, seed=seed) for seed in range(10_000)]
     text = page_of(runs, events_of(BAD))
     page = Parsed(text)
     assert "Broken promise: 200 of 10000 runs, 9800 passed" in page.text
@@ -225,11 +230,8 @@ def test_of_many_runs_those_that_failed_are_shown_and_the_first_that_passed(tmp_
 
 
 def test_how_often_a_cause_came_is_said_of_each_of_its_runs(tmp_path: Path) -> None:
-    results = [
-        RunResult("a", Path("a.yaml"), seed, Outcome.RIG if seed % 2 else Outcome.PASSED, "the link died")
-        for seed in range(1, 6)
-    ]
-    page = Parsed(page_of(ReportedRun.of_runs(results), events_of(GOOD)))
+    results = [RunResult("a", Path("a.yaml"), seed, LOST if seed % 2 else PASSED) for seed in range(1, 6)]
+    page = Parsed(page_of(results, events_of(GOOD), often=frequencies(results)))
     words = "how often: 3 of 5 runs (seeds 1, 3, 5)"
     assert sum(words in text for text in page.text) == 4
     assert f"in a (seed 1); {words}" in page.text
@@ -237,8 +239,8 @@ def test_how_often_a_cause_came_is_said_of_each_of_its_runs(tmp_path: Path) -> N
 
 def test_each_cause_has_a_timeline_however_often_others_came(tmp_path: Path) -> None:
     bad = reported(tmp_path, BAD)
-    other = ReportedRun("other", Path("b.yaml"), Outcome.RIG, "the link died", 1)
-    passed = ReportedRun("passes", Path("c.yaml"), Outcome.PASSED, seed=1)
+    other = JudgedRun("other", Path("b.yaml"), 1, LOST)
+    passed = JudgedRun("passes", Path("c.yaml"), 1, PASSED)
     page = Parsed(page_of([*[bad] * 500, other, passed], events_of(BAD)))
     outcomes = [attributes["data-outcome"] for attributes in page.all("article")]
     assert outcomes == [*["broken promise"] * (MAX_TIMELINES - 2), "rig failed", "passed"]
@@ -246,7 +248,7 @@ def test_each_cause_has_a_timeline_however_often_others_came(tmp_path: Path) -> 
 
 def test_a_few_runs_that_failed_leave_room_for_one_that_passed(tmp_path: Path) -> None:
     good, bad = reported(tmp_path, GOOD), reported(tmp_path, BAD, seed=0)
-    runs = [bad, *(ReportedRun(**{**vars(good), "seed": seed}) for seed in range(1, 5))]
+    runs = [bad, *(replace(good, seed=seed) for seed in range(1, 5))]
     page = Parsed(page_of(runs, events_of(GOOD)))
     assert [attributes["data-outcome"] for attributes in page.all("article")] == ["broken promise", "passed"]
     assert "3 runs that did not fail have no timeline here" in " ".join(page.text)
@@ -258,7 +260,7 @@ def test_a_timeline_without_room_for_all_shows_where_it_broke(
     monkeypatch.setattr("harness.report.html.page.MAX_EVENTS", 40)
     events: list[Event] = [Print(index=n, line=f"line {n}") for n in range(100)]
     events[70] = Bugcheck(index=70, code=0x50, parameters=(0, 0, 0, 0), line="bugcheck")
-    run = ReportedRun("a", Path("a.yaml"), Outcome.BUGCHECK, "the target bugchecked", 1)
+    run = JudgedRun("a", Path("a.yaml"), 1, Verdict(Outcome.BUGCHECK, "the target bugchecked"))
     page = html_page([run, run], recorded=lambda run: events, text_of=lambda path: "")
     (drawn,) = payloads(page)
     assert drawn["index"][0] == 50 and len(drawn["index"]) == 40
@@ -278,8 +280,8 @@ def test_lines_for_which_a_page_has_no_room_are_shortened(
     events: list[Event] = [
         ProcessCreate(index=n, pid=n, image=name, line=name) for n, name in enumerate(names)
     ]
-    run = ReportedRun("a", Path("a.yaml"), Outcome.BROKEN, "a.sys hangs", 1)
-    other = ReportedRun("b", Path("b.yaml"), Outcome.PASSED)
+    run = JudgedRun("a", Path("a.yaml"), 1, Verdict(Outcome.BROKEN, "a.sys hangs"))
+    other = JudgedRun("b", Path("b.yaml"), None, PASSED)
     text = html_page([run, other], recorded=lambda run: events, text_of=lambda path: "")
     first, second = payloads(text)
     for drawn in (first, second):
@@ -314,7 +316,8 @@ def test_of_a_bugcheck_that_stands_first_which_names_the_function() -> None:
         index=1, rule="NullCheck", module="a.sys", message="a.sys uses a NULL pointer (OnImage)"
     )
     code = Bugcheck(index=0, code=0x3B, parameters=(1, 2, 3, 4), module="a.sys")
-    run = ReportedRun("a", Path("a.yaml"), Outcome.BUGCHECK, "it bugchecked", 1, broken_rules=(rule,))
+    verdict = Verdict(Outcome.BUGCHECK, "it bugchecked", broken_rules=(rule,))
+    run = JudgedRun("a", Path("a.yaml"), 1, verdict)
     page = Parsed(html_page([run], recorded=lambda run: [code, rule], text_of=lambda path: ""))
     lines = [line for text in page.text[1:] if (line := text.strip())]
     begin = lines.index("Bugcheck: 1 of 1 run")
@@ -323,7 +326,7 @@ def test_of_a_bugcheck_that_stands_first_which_names_the_function() -> None:
 
 
 def test_a_run_that_ended_without_a_bugcheck_shows_its_last_event(tmp_path: Path) -> None:
-    run = ReportedRun("a", Path("a.yaml"), Outcome.BROKEN, "a.sys hangs", 1)
+    run = JudgedRun("a", Path("a.yaml"), 1, Verdict(Outcome.BROKEN, "a.sys hangs"))
     text = html_page([run], recorded=lambda run: events_of(GOOD), text_of=lambda path: "")
     assert f"last event {len(GOOD) - 1}" in Parsed(text).text
     (drawn,) = payloads(text)
@@ -333,7 +336,7 @@ def test_a_run_that_ended_without_a_bugcheck_shows_its_last_event(tmp_path: Path
 def test_what_could_not_be_judged_says_why(tmp_path: Path) -> None:
     run = skipped(reported(tmp_path, GOOD))
     why = "not judged: creating_tid (line 9 of life.yaml): no line carries it"
-    page = Parsed(page_of([ReportedRun(**{**vars(run), "not_judged_lines": (why,)})], events_of(GOOD)))
+    page = Parsed(page_of([rejudged(run, not_judged_lines=(why,))], events_of(GOOD)))
     assert page.all("section", **{"class": "not-judged"})
     assert why.removeprefix("not judged: ") in page.text
 
@@ -374,14 +377,8 @@ def test_what_a_part_of_a_trace_proves_stands_before_what_it_does_not(tmp_path: 
 def test_what_outweighs_a_line_that_does_not_agree_leads(tmp_path: Path) -> None:
     finding = Disagreement(Fault.NOT_CALLED, "process_create pid 200", printed=0)
     code = Bugcheck(index=1, code=0x3B, parameters=(1, 2, 3, 4), module="a.sys")
-    run = ReportedRun(
-        "a",
-        Path("a.yaml"),
-        Outcome.BUGCHECK,
-        "it bugchecked",
-        1,
-        agreement=Agreement(findings=(finding,)),
-    )
+    verdict = Verdict(Outcome.BUGCHECK, "it bugchecked", agreement=Agreement(findings=(finding,)))
+    run = JudgedRun("a", Path("a.yaml"), 1, verdict)
     text = html_page([run], recorded=lambda run: [*events_of(GOOD)[:1], code], text_of=lambda path: "")
     (drawn,) = payloads(text)
     assert [(proof["words"], proof["broken"], proof["at"]) for proof in drawn["proofs"]] == [
@@ -403,9 +400,9 @@ def test_a_broken_promise_to_which_no_event_came_near_is_told_once(tmp_path: Pat
 def test_a_file_is_written_also_without_a_trace(tmp_path: Path) -> None:
     run = reported(tmp_path, GOOD)
     (tmp_path / "cut.jsonl").write_bytes(b"no trace")
-    gone = ReportedRun(**{**vars(run), "trace": tmp_path / "gone.jsonl"})
-    cut = ReportedRun(**{**vars(run), "scenario": "b", "trace": tmp_path / "cut.jsonl"})
-    none = ReportedRun(**{**vars(run), "scenario": "c", "trace": None})
+    gone = replace(run, trace=tmp_path / "gone.jsonl")
+    cut = replace(run, scenario="b", trace=tmp_path / "cut.jsonl")
+    none = replace(run, scenario="c", trace=None)
     write_html(tmp_path / "new" / "report.html", [gone, cut, none])
     told = (tmp_path / "new" / "report.html").read_text(encoding="utf-8")
     assert told.count("No timeline: ") == 3

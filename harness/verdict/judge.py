@@ -309,19 +309,20 @@ class _Judge:
         if self._scenario is None:
             return None
         boots = self._survey.boots
-        heard = [(n, boot) for n, boot in enumerate(boots[:MAX_BOOTS], 1) if boot.heard]
-        more = len(boots) > MAX_BOOTS
-        if len(boots) == 1 or not (heard or more):
+        if len(boots) == 1:
             if self._checking is not None:
                 return self._checking.result(self._events)
             return check(self._scenario, self._events, self._bindings, self._observation)
         observation = self._observation or Observation.over(self._scenario, self._events)
+        more = len(boots) > MAX_BOOTS
+        # What is forbidden in every boot may come in one in which the driver was not heard.
         results = [
             (
                 f"boot {number} of {MAX_BOOTS if more else len(boots)}{' and more' * more}",
                 check(self._scenario, BootEvents(self._events, boot), self._bindings, observation),
             )
-            for number, boot in heard
+            for number, boot in enumerate(boots[:MAX_BOOTS], 1)
+            if boot.events
         ]
         return over_boots(self._scenario, results, more=more)
 

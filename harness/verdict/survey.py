@@ -48,8 +48,6 @@ class Boot:
     first: int
     """Position of its first event in the trace."""
     events: int = 0
-    heard: bool = False
-    """The driver said something in it."""
 
 
 class Survey:
@@ -113,9 +111,7 @@ class Survey:
         self.events += len(events)
         boot = self.boots[-1]
         boot.events += len(events)
-        present = set(kinds)
-        boot.heard = boot.heard or not present.isdisjoint(_CALLBACKS)
-        if not present <= _CALLBACKS:
+        if not set(kinds) <= _CALLBACKS:
             for event in events:
                 if type(event) not in _CALLBACKS:
                     self._other(event)
@@ -147,8 +143,6 @@ class Survey:
 
     def _other(self, event: Event) -> None:
         match event:
-            case Driver():
-                self.boots[-1].heard = True
             case Print():
                 self._print(event)
             case Marker(action=action, phase="end", status=0):

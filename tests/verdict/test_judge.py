@@ -37,6 +37,9 @@ KEPT: list[Event] = [born(), died()]
 ENDED = "[procnotify] F PID(8) was terminated {seq=2 t=2 cpu=0 by=8.12}"
 NOISE = Print(index=0, line="hello")
 ACTED = Marker(index=0, action="launch", phase="begin", step=1, pid=4)
+ASKED = Marker(index=0, action="ioctl", phase="end", step=1, pid=4, status=0)
+NO_REBOOT = "  never: [reboot: any]"
+ASKED_TWICE = "  order: [marker: {action: ioctl}, marker: {action: ioctl}]"
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,12 @@ SITUATIONS = {
         [born(seq=1), thread(seq=3), thread_end(seq=4), Reboot(index=0), *KEPT], R, "seq 2"
     ),
     "a reboot before the driver was loaded": Situation([NOISE, Reboot(index=0), *KEPT], P),
+    "a reboot that is forbidden, before the driver was loaded": Situation(
+        [NOISE, Reboot(index=0), *KEPT], B, "boot 1 of 2: s.yaml:4: forbidden", expect=NO_REBOOT
+    ),
+    "an order of markers over two boots, the driver asked alone": Situation(
+        [ASKED, Reboot(index=0), ASKED], B, "s.yaml:4: not found: marker", expect=ASKED_TWICE
+    ),
     "more boots than are judged": Situation(
         [*[Reboot(index=0)] * (MAX_BOOTS + 1), *KEPT], R, "more than 64 boots"
     ),

@@ -79,7 +79,8 @@ def scope_values(block: Block, events: Iterable[Event]) -> list[Bindings]:
         for pattern in block.scope:
             if type(event) in pattern.types and pattern.may_match(event):
                 found: Bindings = {name: field_of(event, field) for field, name in pattern.variables}
-                values.setdefault(frozenset(found.items()), found)
+                if None not in found.values():  # what an event does not carry is no value
+                    values.setdefault(frozenset(found.items()), found)
         if len(values) > MAX_SCOPES:
             break
     return list(values.values())

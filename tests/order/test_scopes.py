@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
-from scenarios_of import judge
+from pathlib import Path
+from textwrap import dedent, indent
 
+import pytest
+from msgspec import structs
+from scenarios_of import HEAD, OFF, judge, trace
+
+from harness.order import check
 from harness.order.block import MAX_SCOPES
+from harness.scenario import parse
 
 SCOPE = "scope: {pid: $p}\n"
 BORN = "order: [process_create: {pid: $p}]\n"
@@ -38,6 +44,22 @@ def test_an_order_is_found_in_one_scope_and_what_is_forbidden_comes_in_none_of_t
     assert reason in result.reason
     assert result.broken is bool(reason)
     assert result.passed is not bool(reason)
+
+
+def test_events_that_do_not_carry_what_the_scope_names_make_no_scope() -> None:
+    expect = """
+        scope: {context_pid: $c}
+        order:
+          - process_exit: any
+          - process_exit: {pid: 2}
+          - optional: {process_exit: {context_pid: $c}}
+    """
+    scenario = parse(HEAD % OFF + indent(dedent(expect).strip(), "  ") + "\n", Path("t.yaml"))
+    one, two, three = trace("X1 X2 X3")
+    carrying = structs.replace(three, context_pid=3)
+    assert check(scenario, [one, two, carrying], {}).reason == "t.yaml:10: not found: process_exit {pid: 2}"
+    inside = [structs.replace(event, context_pid=3) for event in (one, two)]
+    assert check(scenario, [*inside, carrying], {}).passed
 
 
 OPTIONAL = "any_order: [" + ", ".join(["optional: {process_create: any}"] * 40) + "]"

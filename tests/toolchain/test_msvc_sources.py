@@ -41,6 +41,29 @@ STYLES = {
     "memory-barrier": ("c", "KeMemoryBarrier();"),
     "exit-status": ("c", 'DbgPrint("%x", PsGetProcessExitStatus(IoGetCurrentProcess()));'),
     "suffix": ("c", 'DbgPrint("%d", RtlSuffixUnicodeString(path, path, TRUE));'),
+    "newer-registrations": (
+        "c",
+        "PsSetCreateProcessNotifyRoutineEx2(PsCreateProcessNotifySubsystems, NULL, TRUE);"
+        " PsSetCreateThreadNotifyRoutineEx(PsCreateThreadNotifyNonSystem, NULL);"
+        " PsSetLoadImageNotifyRoutineEx(NULL, PS_IMAGE_NOTIFY_CONFLICTING_ARCHITECTURE);",
+    ),
+    "newer-members": (
+        "cpp",
+        "PS_CREATE_NOTIFY_INFO p = {}; IMAGE_INFO_EX i = {}; p.IsSubsystemProcess = 1;"
+        " i.ImageInfo.ImageSignatureLevel = 4; i.ImageInfo.ImagePartialMap = 1;"
+        ' static_assert(sizeof p == 0x48 && sizeof i == 0x38, "");'
+        ' DbgPrint("%x %x", p.Flags, i.ImageInfo.Properties);',
+    ),
+    "push-locks": (
+        "cpp",
+        "EX_PUSH_LOCK l; ExInitializePushLock(&l); ExAcquirePushLockExclusive(&l);"
+        " ExReleasePushLockExclusive(&l); ExAcquirePushLockShared(&l); ExReleasePushLockShared(&l);",
+    ),
+    "registry-values-of-a-type": (
+        "c",
+        "RTL_QUERY_REGISTRY_TABLE t = {NULL, RTL_QUERY_REGISTRY_DIRECT | RTL_QUERY_REGISTRY_TYPECHECK};"
+        " t.DefaultType = REG_DWORD << RTL_QUERY_REGISTRY_TYPECHECK_SHIFT; UNREFERENCED_PARAMETER(t);",
+    ),
 }
 
 

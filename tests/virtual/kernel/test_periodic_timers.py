@@ -29,17 +29,20 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING Path)
     Driver->DriverUnload = Unload;
     KeInitializeTimerEx(&Timer, NotificationTimer);
     KeInitializeDpc(&Dpc, OnTimer, NULL);
-    KeSetTimerEx(&Timer, Due, 5, &Dpc);
+    %s;
     return STATUS_SUCCESS;
 }
 """
 
 
-@pytest.fixture(scope="module")
-def periodic(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+SETS = ("KeSetTimerEx(&Timer, Due, 5, &Dpc)", "KeSetCoalescableTimer(&Timer, Due, 5, 2, &Dpc)")
+
+
+@pytest.fixture(scope="module", params=SETS)
+def periodic(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> bytes:
     """Ticks after 2 ms and then every 5 ms."""
     folder = tmp_path_factory.mktemp("periodic")
-    (folder / "periodic.c").write_text(SOURCE, encoding="utf-8")
+    (folder / "periodic.c").write_text(SOURCE.replace("%s", request.param), encoding="utf-8")
     build_driver(folder, Arch.X64, folder / "periodic.sys")
     return (folder / "periodic.sys").read_bytes()
 

@@ -95,6 +95,14 @@ def ke_set_timer_ex(system: System, timer: int, due: int, period: int, dpc: int)
     return int(system.timers.set(timer, delay, (period & 0xFFFF_FFFF) * 10_000, dpc))
 
 
+@export("KeSetCoalescableTimer", 5)
+def ke_set_coalescable_timer(
+    system: System, timer: int, due: int, period: int, _tolerable_delay: int, dpc: int
+) -> int:
+    """It expires when it is due: no delay that is tolerated is made use of."""
+    return ke_set_timer_ex(system, timer, due, period, dpc)
+
+
 @export("KeCancelTimer", 1)
 def ke_cancel_timer(system: System, timer: int) -> int:
     return int(system.timers.cancel(timer))

@@ -14,7 +14,17 @@ from harness.virtual.interfaces import ThreadContext
 if TYPE_CHECKING:
     from harness.virtual.kernel.waits import WaitBlock
 
-__all__ = ["DPC", "SYSTEM_THREAD", "WORK_ITEM", "CallbackKey", "Execution", "HeldUp", "NestedCall"]
+__all__ = [
+    "DPC",
+    "HANDLE_CALLBACK",
+    "KEY_CALLBACK",
+    "SYSTEM_THREAD",
+    "WORK_ITEM",
+    "CallbackKey",
+    "Execution",
+    "HeldUp",
+    "NestedCall",
+]
 
 DPC: Final = "a DPC"
 """What a DPC is called; it runs in whatever thread it interrupts."""
@@ -22,6 +32,12 @@ SYSTEM_THREAD: Final = "a system thread"
 """What a thread that a driver created is called."""
 WORK_ITEM: Final = "a work item"
 """What the routine of one is called."""
+
+
+HANDLE_CALLBACK: Final = "handle"
+"""The group of the callbacks of ObRegisterCallbacks."""
+KEY_CALLBACK: Final = "key"
+"""That of CmRegisterCallbackEx."""
 
 
 class CallbackKey(NamedTuple):
@@ -93,8 +109,10 @@ class Execution:
     @property
     def in_critical_region(self) -> bool:
         """Normal kernel APCs are held off: by itself, or because the kernel calls notify routines like that
-        (PCREATE_PROCESS_NOTIFY_ROUTINE, Remarks)."""
-        return self.callback is not None or self.critical_regions > 0 or self.guarded_regions > 0
+        (PCREATE_PROCESS_NOTIFY_ROUTINE, Remarks; POB_PRE_OPERATION_CALLBACK), but those of keys
+        (EX_CALLBACK_FUNCTION)."""
+        called_in_one = self.callback is not None and self.callback.group != KEY_CALLBACK
+        return called_in_one or self.critical_regions > 0 or self.guarded_regions > 0
 
     def keeps_alive(self, pid: int, tid: int | None) -> bool:
         """That thread, or with None for ``tid`` that process, cannot end before this has returned."""

@@ -1,7 +1,8 @@
 """Callbacks around operations: on handles (ObRegisterCallbacks) and on keys (CmRegisterCallbackEx).
 
 What opens handles here are drivers and the guest's helper (its OpenProcess of a step that ends a process or
-creates a thread in one); the programs of the model open none that are reported. No key operation is reported.
+creates a thread in one); the programs of the model open none that are reported. Keys are
+:mod:`harness.virtual.kernel.keynotifications`' part.
 
 Sources: Microsoft, *ObRegisterCallbacks*, *OB_PRE_OPERATION_INFORMATION*, *CmRegisterCallbackEx* (wdm.h).
 """
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import ThreadContext
 from harness.virtual.kernel.altitudes import Altitude
-from harness.virtual.kernel.execution import CallbackKey
+from harness.virtual.kernel.execution import HANDLE_CALLBACK, KEY_CALLBACK, CallbackKey
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
 from harness.virtual.windows.status import STATUS_FLT_INSTANCE_ALTITUDE_COLLISION, STATUS_SUCCESS
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from harness.virtual.kernel.system import System
 
 __all__ = [
-    "HANDLE_CALLBACK",
-    "KEY_CALLBACK",
     "HandleFilter",
     "HandleOpening",
     "HandleOperation",
@@ -34,10 +33,6 @@ __all__ = [
     "OperationKey",
 ]
 
-HANDLE_CALLBACK: Final = "handle"
-"""The group of the callbacks of ObRegisterCallbacks."""
-KEY_CALLBACK: Final = "key"
-"""That of CmRegisterCallbackEx."""
 _HANDLE_CREATE: Final = 1
 """OB_OPERATION_HANDLE_CREATE."""
 _PRE_SIZE, _POST_SIZE, _PARAMETERS_SIZE = 0x28, 0x30, 0x20

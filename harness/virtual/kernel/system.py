@@ -36,6 +36,7 @@ from harness.virtual.kernel.exceptions.unwindinfo import ExceptionTable
 from harness.virtual.kernel.execution import CallbackKey, Execution, HeldUp
 from harness.virtual.kernel.generictables import GenericTable
 from harness.virtual.kernel.heap import KernelHeap
+from harness.virtual.kernel.keynotifications import KeyNotifications
 from harness.virtual.kernel.locks import Locks
 from harness.virtual.kernel.mdls import Mdls
 from harness.virtual.kernel.missing import MissingImports
@@ -233,6 +234,7 @@ class System:
         self._clock_threads = [_ClockThread(number) for number in range(processors)]
         self.operation_callbacks = OperationCallbacks()
         self.handle_opening = HandleOpening(self)
+        self.key_notifications = KeyNotifications(self)
         self.cookies = 0
         """Given out by CmRegisterCallback and CmRegisterCallbackEx."""
         self.uuids = 0

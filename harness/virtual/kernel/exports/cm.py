@@ -1,19 +1,22 @@
 """Configuration manager: what drivers do with registry keys.
 
-No callback of CmRegisterCallbackEx hears of it. Sources: Microsoft, *ZwOpenKey*, *ZwCreateKey*,
-*ZwQueryValueKey*, *ZwSetValueKey*, *ZwEnumerateKey*, *ZwQueryKey* and their relatives (wdm.h), with their
-structures.
+Callbacks of CmRegisterCallbackEx are asked before and told afterwards. Sources: Microsoft, *ZwOpenKey*,
+*ZwCreateKey*, *ZwQueryValueKey*, *ZwSetValueKey*, *ZwEnumerateKey*, *ZwQueryKey* and their relatives (wdm.h),
+with their structures.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Final
 
+from harness.virtual.cpu.traps import Continued
 from harness.virtual.kernel.configuration import MAX_DATA, RegistryKey, RegistryValue
 from harness.virtual.kernel.exports.handles import attributes_site
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
+from harness.virtual.kernel.keynotifications import KeyNotify, KeyOperation
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.status import (
     STATUS_BUFFER_OVERFLOW,
@@ -30,10 +33,12 @@ from harness.virtual.windows.status import (
     STATUS_SUCCESS,
 )
 
-__all__: list[str] = []
+__all__ = ["close_key"]
 
-_ROOT_DIRECTORY, _OBJECT_NAME = 0x08, 0x10
+_ROOT_DIRECTORY, _OBJECT_NAME, _ATTRIBUTES = 0x08, 0x10, 0x18
 """Offsets in OBJECT_ATTRIBUTES."""
+_VERSION_1: Final = 1
+"""REG_CREATE_KEY_INFORMATION_V1.Version."""
 _CREATED, _OPENED = 1, 2
 """REG_CREATED_NEW_KEY, REG_OPENED_EXISTING_KEY."""
 _VALUE_CLASSES: Final = (0, 1, 2)
@@ -69,33 +74,90 @@ def _named(system: System, attributes: int) -> tuple[RegistryKey | None, str] | 
     return STATUS_OBJECT_PATH_SYNTAX_BAD if name.startswith("\\") else (root, name)
 
 
-@export("ZwOpenKey", 3)
-def zw_open_key(system: System, result: int, _access: int, attributes: int) -> int:
+def _notified(
+    system: System,
+    key: RegistryKey,
+    notifies: tuple[KeyNotify, KeyNotify],
+    fields: bytes,
+    perform: Callable[[], int],
+) -> int:
+    """The NTSTATUS of ``perform``, or of a registered callback.
+
+    :param fields: of the structure that callbacks are handed, between its Object and its CallContext.
+    """
+    notifications = system.key_notifications
+    if not notifications.watched:
+        return perform()
+    information = struct.pack("<Q", notifications.object_of(key)) + fields
+    operation = KeyOperation(*notifies, information, key=key)
+    raise Continued(notifications.around(operation, lambda: (perform(), key)))
+
+
+def _notified_opening(
+    system: System,
+    notifies: tuple[KeyNotify, KeyNotify],
+    asked: tuple[int, int, int],
+    root: RegistryKey | None,
+    perform: Callable[[], tuple[int, RegistryKey | None]],
+) -> int:
+    """The same for a key that is opened or created.
+
+    :param asked: DesiredAccess, the OBJECT_ATTRIBUTES, the options.
+    """
+    notifications = system.key_notifications
+    if not notifications.watched:
+        return perform()[0]
+    (access, attributes, options), memory = asked, system.memory
+    above = root or system.configuration.find(None, "\\REGISTRY")
+    assert above is not None, "it is always there"
+    access &= 0xFFFF_FFFF
+    kind = memory.u64(system.symbol("CmKeyObjectType"))
+    name, flags = memory.u64(attributes + _OBJECT_NAME), memory.u32(attributes + _ATTRIBUTES)
+    information = struct.pack(
+        "<QQQI4xQQQIIQQ",
+        *(name, notifications.object_of(above), kind, options & 0xFFFF_FFFF, 0, 0, 0, access, 0, 0, 0),
+    )
+    tail = struct.pack("<QQQQQIIQ", 0, 0, 0, _VERSION_1, name, 0, flags, 0)
+    raise Continued(notifications.around(KeyOperation(*notifies, information, tail), perform))
+
+
+def _open(system: System, result: int, access: int, attributes: int, options: int) -> int:
     system.memory.u64(result)
     named = _named(system, attributes)
     if isinstance(named, int):
         return named
-    key = system.configuration.find(*named)
-    if key is None:
-        return STATUS_OBJECT_NAME_NOT_FOUND
-    system.memory.put_u64(result, system.open_handle(key, attributes_site(system, attributes)))
-    return STATUS_SUCCESS
+    site = attributes_site(system, attributes)
+
+    def perform() -> tuple[int, RegistryKey | None]:
+        key = system.configuration.find(*named)
+        if key is None:
+            return STATUS_OBJECT_NAME_NOT_FOUND, None
+        system.memory.put_u64(result, system.open_handle(key, site))
+        return STATUS_SUCCESS, key
+
+    notifies = KeyNotify.PRE_OPEN_KEY, KeyNotify.POST_OPEN_KEY
+    return _notified_opening(system, notifies, (access, attributes, options), named[0], perform)
+
+
+@export("ZwOpenKey", 3)
+def zw_open_key(system: System, result: int, access: int, attributes: int) -> int:
+    return _open(system, result, access, attributes, 0)
 
 
 @export("ZwOpenKeyEx", 4)
-def zw_open_key_ex(system: System, result: int, access: int, attributes: int, _options: int) -> int:
-    return zw_open_key(system, result, access, attributes)
+def zw_open_key_ex(system: System, result: int, access: int, attributes: int, options: int) -> int:
+    return _open(system, result, access, attributes, options)
 
 
 @export("ZwCreateKey", 7)
 def zw_create_key(
     system: System,
     result: int,
-    _access: int,
+    access: int,
     attributes: int,
     _title: int,
     _class: int,
-    _options: int,
+    options: int,
     disposition: int,
 ) -> int:
     """The last key of the name alone is created."""
@@ -103,20 +165,31 @@ def zw_create_key(
     named = _named(system, attributes)
     if isinstance(named, int):
         return named
-    root, name = named
-    key, how = system.configuration.find(root, name), _OPENED
-    if key is None:
-        above, _, last = name.rstrip("\\").rpartition("\\")
-        parent = root if root is not None and not above else system.configuration.find(root, above)
-        if parent is None or not last:
-            return STATUS_OBJECT_NAME_NOT_FOUND
-        key, how = system.configuration.create(parent, last), _CREATED
+    site, (root, name) = attributes_site(system, attributes), named
+
+    def perform() -> tuple[int, RegistryKey | None]:
+        key, how = system.configuration.find(root, name), _OPENED
         if key is None:
-            return STATUS_INSUFFICIENT_RESOURCES
-    system.memory.put_u64(result, system.open_handle(key, attributes_site(system, attributes)))
-    if disposition:
-        system.memory.put_u32(disposition, how)
-    return STATUS_SUCCESS
+            above, _, last = name.rstrip("\\").rpartition("\\")
+            parent = root if root is not None and not above else system.configuration.find(root, above)
+            if parent is None or not last:
+                return STATUS_OBJECT_NAME_NOT_FOUND, None
+            key, how = system.configuration.create(parent, last), _CREATED
+            if key is None:
+                return STATUS_INSUFFICIENT_RESOURCES, None
+        system.memory.put_u64(result, system.open_handle(key, site))
+        if disposition:
+            system.memory.put_u32(disposition, how)
+        return STATUS_SUCCESS, key
+
+    notifies = KeyNotify.PRE_CREATE_KEY, KeyNotify.POST_CREATE_KEY
+    return _notified_opening(system, notifies, (access, attributes, options), root, perform)
+
+
+def close_key(system: System, key: RegistryKey, close: Callable[[], int]) -> int:
+    """ZwClose of a key's handle."""
+    notifies = KeyNotify.PRE_KEY_HANDLE_CLOSE, KeyNotify.POST_KEY_HANDLE_CLOSE
+    return _notified(system, key, notifies, b"", close)
 
 
 @export("ZwDeleteKey", 1)
@@ -124,30 +197,43 @@ def zw_delete_key(system: System, handle: int) -> int:
     key = _key(system, handle)
     if isinstance(key, int):
         return key
-    if key.keys:
-        return STATUS_CANNOT_DELETE
-    system.configuration.delete(key)
-    return STATUS_SUCCESS
+
+    def perform() -> int:
+        if key.keys:
+            return STATUS_CANNOT_DELETE
+        system.configuration.delete(key)
+        return STATUS_SUCCESS
+
+    return _notified(system, key, (KeyNotify.PRE_DELETE_KEY, KeyNotify.POST_DELETE_KEY), b"", perform)
 
 
 @export("ZwFlushKey", 1)
 def zw_flush_key(system: System, handle: int) -> int:
     key = _key(system, handle)
-    return key if isinstance(key, int) else STATUS_SUCCESS
+    if isinstance(key, int):
+        return key
+    notifies = KeyNotify.PRE_FLUSH_KEY, KeyNotify.POST_FLUSH_KEY
+    return _notified(system, key, notifies, b"", lambda: STATUS_SUCCESS)
 
 
 @export("ZwSetValueKey", 6)
 def zw_set_value_key(
-    system: System, handle: int, name: int, _title: int, kind: int, data: int, size: int
+    system: System, handle: int, name: int, title: int, kind: int, data: int, size: int
 ) -> int:
-    key, size = _key(system, handle), size & 0xFFFF_FFFF
+    key, size, kind = _key(system, handle), size & 0xFFFF_FFFF, kind & 0xFFFF_FFFF
     if isinstance(key, int):
         return key
     if size > MAX_DATA:
         return STATUS_INSUFFICIENT_RESOURCES
-    content = system.memory.load(data, size) if size else b""
-    system.configuration.set(key, read_unicode_string(system, name), kind & 0xFFFF_FFFF, content)
-    return STATUS_SUCCESS
+    content, text = system.memory.load(data, size) if size else b"", read_unicode_string(system, name)
+
+    def perform() -> int:
+        system.configuration.set(key, text, kind, content)
+        return STATUS_SUCCESS
+
+    fields = struct.pack("<QIIQI4x", name, title & 0xFFFF_FFFF, kind, data, size)
+    notifies = KeyNotify.PRE_SET_VALUE_KEY, KeyNotify.POST_SET_VALUE_KEY
+    return _notified(system, key, notifies, fields, perform)
 
 
 @export("ZwDeleteValueKey", 2)
@@ -155,8 +241,14 @@ def zw_delete_value_key(system: System, handle: int, name: int) -> int:
     key = _key(system, handle)
     if isinstance(key, int):
         return key
-    found = key.values.pop(read_unicode_string(system, name).lower(), None)
-    return STATUS_OBJECT_NAME_NOT_FOUND if found is None else STATUS_SUCCESS
+    text = read_unicode_string(system, name).lower()
+
+    def perform() -> int:
+        found = key.values.pop(text, None)
+        return STATUS_OBJECT_NAME_NOT_FOUND if found is None else STATUS_SUCCESS
+
+    notifies = KeyNotify.PRE_DELETE_VALUE_KEY, KeyNotify.POST_DELETE_VALUE_KEY
+    return _notified(system, key, notifies, struct.pack("<Q", name), perform)
 
 
 @export("ZwQueryValueKey", 6)
@@ -166,10 +258,17 @@ def zw_query_value_key(
     key = _key(system, handle)
     if isinstance(key, int):
         return key
-    value = key.values.get(read_unicode_string(system, name).lower())
-    if value is None:
-        return STATUS_OBJECT_NAME_NOT_FOUND
-    return _give_value(system, "ZwQueryValueKey", value, kind, (buffer, size, needed))
+    text = read_unicode_string(system, name).lower()
+
+    def perform() -> int:
+        value = key.values.get(text)
+        if value is None:
+            return STATUS_OBJECT_NAME_NOT_FOUND
+        return _give_value(system, "ZwQueryValueKey", value, kind, (buffer, size, needed))
+
+    notifies = KeyNotify.PRE_QUERY_VALUE_KEY, KeyNotify.POST_QUERY_VALUE_KEY
+    fields = struct.pack("<Q", name) + _query_fields(kind, buffer, size, needed)
+    return _notified(system, key, notifies, fields, perform)
 
 
 @export("ZwEnumerateValueKey", 6)
@@ -179,10 +278,24 @@ def zw_enumerate_value_key(
     key, index = _key(system, handle), index & 0xFFFF_FFFF
     if isinstance(key, int):
         return key
-    if index >= len(key.values):
-        return STATUS_NO_MORE_ENTRIES
-    value = list(key.values.values())[index]
-    return _give_value(system, "ZwEnumerateValueKey", value, kind, (buffer, size, needed))
+
+    def perform() -> int:
+        if index >= len(key.values):
+            return STATUS_NO_MORE_ENTRIES
+        value = list(key.values.values())[index]
+        return _give_value(system, "ZwEnumerateValueKey", value, kind, (buffer, size, needed))
+
+    notifies = KeyNotify.PRE_ENUMERATE_VALUE_KEY, KeyNotify.POST_ENUMERATE_VALUE_KEY
+    fields = _enumeration_fields(index, kind, buffer, size, needed)
+    return _notified(system, key, notifies, fields, perform)
+
+
+def _query_fields(kind: int, buffer: int, size: int, needed: int) -> bytes:
+    return struct.pack("<I4xQI4xQ", kind & 0xFFFF_FFFF, buffer, size & 0xFFFF_FFFF, needed)
+
+
+def _enumeration_fields(index: int, kind: int, buffer: int, size: int, needed: int) -> bytes:
+    return struct.pack("<IIQI4xQ", index, kind & 0xFFFF_FFFF, buffer, size & 0xFFFF_FFFF, needed)
 
 
 def _give_value(
@@ -221,12 +334,18 @@ def zw_enumerate_key(
     key, index = _key(system, handle), index & 0xFFFF_FFFF
     if isinstance(key, int):
         return key
-    if index >= len(key.keys):
-        return STATUS_NO_MORE_ENTRIES
-    if kind & 0xFFFF_FFFF == _KEY_CLASSES[3]:
-        return STATUS_INVALID_PARAMETER
-    found = list(key.keys.values())[index]
-    return _give_key(system, "ZwEnumerateKey", found, kind, (buffer, size, needed))
+
+    def perform() -> int:
+        if index >= len(key.keys):
+            return STATUS_NO_MORE_ENTRIES
+        if kind & 0xFFFF_FFFF == _KEY_CLASSES[3]:
+            return STATUS_INVALID_PARAMETER
+        found = list(key.keys.values())[index]
+        return _give_key(system, "ZwEnumerateKey", found, kind, (buffer, size, needed))
+
+    notifies = KeyNotify.PRE_ENUMERATE_KEY, KeyNotify.POST_ENUMERATE_KEY
+    fields = _enumeration_fields(index, kind, buffer, size, needed)
+    return _notified(system, key, notifies, fields, perform)
 
 
 @export("ZwQueryKey", 5)
@@ -234,7 +353,12 @@ def zw_query_key(system: System, handle: int, kind: int, buffer: int, size: int,
     key = _key(system, handle)
     if isinstance(key, int):
         return key
-    return _give_key(system, "ZwQueryKey", key, kind, (buffer, size, needed))
+
+    def perform() -> int:
+        return _give_key(system, "ZwQueryKey", key, kind, (buffer, size, needed))
+
+    notifies = KeyNotify.PRE_QUERY_KEY, KeyNotify.POST_QUERY_KEY
+    return _notified(system, key, notifies, _query_fields(kind, buffer, size, needed), perform)
 
 
 def _give_key(

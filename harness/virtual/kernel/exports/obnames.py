@@ -42,6 +42,8 @@ def _name(system: System, item: int) -> str:
     """The name of an object; "" of one that has none, as processes and threads have none."""
     if system.objects.at(item) is not None:
         return ""
+    if (key := system.key_notifications.key_at(item)) is not None:
+        return key.path
     kind = system.memory.u16(item)
     if kind == IO_TYPE_FILE:
         return _file_name(system, item)

@@ -11,20 +11,17 @@ from typing import Final
 from harness.virtual.cpu.traps import BugcheckRaised
 from harness.virtual.kernel.altitudes import altitude_of
 from harness.virtual.kernel.belongings import Belonging
+from harness.virtual.kernel.execution import HANDLE_CALLBACK, KEY_CALLBACK
 from harness.virtual.kernel.exports.registration import await_calls, has_forced_integrity, report_registration
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
-from harness.virtual.kernel.operationcallbacks import (
-    HANDLE_CALLBACK,
-    KEY_CALLBACK,
-    HandleFilter,
-    HandleOperation,
-    KeyFilter,
-)
+from harness.virtual.kernel.heap import encode_unicode_string
+from harness.virtual.kernel.operationcallbacks import HandleFilter, HandleOperation, KeyFilter
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.status import (
     STATUS_ACCESS_DENIED,
     STATUS_INVALID_PARAMETER,
+    STATUS_NO_MEMORY,
     STATUS_SUCCESS,
 )
 
@@ -37,6 +34,7 @@ _OPERATIONS: Final = 0x3
 _WATCHED_TYPES: Final = ("PsProcessType", "PsThreadType")
 """Of Windows 10 there are desktops, too."""
 _BAD_POOL_CALLER: Final = 0xC2
+_NAME_TAG: Final = b"CMNb"
 _FIRST_COOKIE: Final = 0x1D4_0000_0000_0000
 
 
@@ -140,3 +138,46 @@ def cm_un_register_callback(system: System, cookie: int) -> int:
     keys.remove(found)
     system.belongings.give_back(Belonging.CALLBACK, found.key)
     return await_calls(system, KEY_CALLBACK, (found.routine,))
+
+
+def _name_of_key(system: System, cookie: int, item: int, number: int, name: int, *, flags: int) -> int:
+    """The key's number and name, each where it is asked for; the name lies in paged pool of its own."""
+    known = any(found.cookie == system.memory.u64(cookie) for found in system.operation_callbacks.keys)
+    key = system.key_notifications.key_at(item)
+    if not known or key is None or flags:
+        return STATUS_INVALID_PARAMETER
+    if number:
+        system.memory.put_u64(number, item)
+    if name:
+        characters = key.path.encode("utf-16-le", "surrogatepass")
+        size = 16 + len(characters) + 2
+        block = system.pool.allocate(size, _NAME_TAG, paged=True, site=system.call_site())
+        if not block:
+            return STATUS_NO_MEMORY
+        value = encode_unicode_string(len(characters), len(characters) + 2, block + 16)
+        system.memory.store(block, value + characters + b"\0\0")
+        system.memory.put_u64(name, block)
+    return STATUS_SUCCESS
+
+
+@export("CmCallbackGetKeyObjectIDEx", 5)
+def cm_callback_get_key_object_id_ex(
+    system: System, cookie: int, item: int, number: int, name: int, flags: int
+) -> int:
+    """CmCallbackReleaseKeyObjectIDEx frees the name."""
+    return _name_of_key(system, cookie, item, number, name, flags=flags & 0xFFFF_FFFF)
+
+
+@export("CmCallbackReleaseKeyObjectIDEx", 1)
+def cm_callback_release_key_object_id_ex(system: System, name: int) -> None:
+    system.pool.free(name, None, system.call_site())
+
+
+@export("CmCallbackGetKeyObjectID", 4)
+def cm_callback_get_key_object_id(system: System, cookie: int, item: int, number: int, name: int) -> int:
+    """The name is the key's own, and nobody's to free."""
+    key = system.key_notifications.key_at(item)
+    status = _name_of_key(system, cookie, item, number, 0, flags=0)
+    if name and key is not None and status == STATUS_SUCCESS:
+        system.memory.put_u64(name, system.key_notifications.name_of(key))
+    return status

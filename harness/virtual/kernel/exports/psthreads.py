@@ -13,7 +13,9 @@ from harness.virtual.dispatcher.dispatcher import DispatchedThread
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import ThreadContext
 from harness.virtual.kernel.belongings import Belonging, CallSite
+from harness.virtual.kernel.configuration import RegistryKey
 from harness.virtual.kernel.execution import SYSTEM_THREAD
+from harness.virtual.kernel.exports.cm import close_key
 from harness.virtual.kernel.exports.handles import attributes_site, take_reference
 from harness.virtual.kernel.exports.psquery import handle_to
 from harness.virtual.kernel.exports.registry import export
@@ -106,6 +108,15 @@ def ob_reference_object_by_handle(
 
 @export("ZwClose", "NtClose", 1)
 def zw_close(system: System, handle: int) -> int:
+    item = system.handles.get(handle)
+    if item is None:
+        return STATUS_INVALID_HANDLE
+    if isinstance(item, RegistryKey):
+        return close_key(system, item, lambda: _close(system, handle))
+    return _close(system, handle)
+
+
+def _close(system: System, handle: int) -> int:
     item = system.handles.pop(handle, None)
     if item is None:
         return STATUS_INVALID_HANDLE

@@ -17,6 +17,7 @@ from harness.order.result import (
     PromiseStatus,
     Status,
 )
+from harness.report.marks import MARKS
 from harness.report.text import one_line, shortened
 from harness.scenario.rules import RULES
 from harness.standingrules import STANDING_RULES
@@ -191,15 +192,7 @@ def _folded_before(rows: Sequence[LaneRow], first: LaneRow) -> int:
 def _row_words(row: LaneRow) -> str:
     """What an event is to the explanation."""
     line = "it" if row.line is None else f"line {row.line}"
-    match row.mark:
-        case Mark.CLAIMED:
-            return f"{line} held"
-        case Mark.NEAREST:
-            return f"nearest to {line}"
-        case Mark.EARLIER:
-            return "came first"
-        case Mark.BREAKING:
-            return f"breaks {line}"
+    return MARKS[row.mark].with_line.format(line=line)
 
 
 def _statuses(promises: Sequence[PromiseStatus], folded: int) -> Iterator[str]:

@@ -6,27 +6,20 @@ from collections.abc import Sequence
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from harness.order.result import Failure, Mark, Row, Status
+from harness.order.result import Failure, Row, Status
 from harness.report.explanation import broken_rules_text, rule_lines
 from harness.report.html.drawing import Drawing
 from harness.report.html.elements import add
 from harness.report.html.eventline import line_of
 from harness.report.html.expected import BROKEN, ExpectedLine
 from harness.report.html.proofs import DrawnProof, mark_of
+from harness.report.marks import MARKS, STATUS_SIGNS
 from harness.verdict.judgedrun import JudgedRun
 
 __all__ = ["MAX_BROKEN", "add_recording", "add_run", "state_class"]
 
 MAX_BROKEN: Final = 20
 """Broken promises of a run that are told at length; so, too, of those that are not judged."""
-MARK_WORDS: Final = {
-    Mark.CLAIMED: "stood for a line of the scenario",
-    Mark.NEAREST: "nearest miss",
-    Mark.EARLIER: "came first",
-    Mark.BREAKING: "breaks it",
-}
-_STATUS_SIGNS: Final = {Status.HELD: "✓", Status.NOT_JUDGED: "-", Status.NOT_REACHED: "·"}
-"""Of all others: ✗."""
 
 
 def state_class(words: str) -> str:
@@ -123,7 +116,7 @@ def _add_expected(parent: Element, run: JudgedRun, expected: Sequence[ExpectedLi
         add(row, "th", str(line.number), scope="row")
         sign = add(row, "td", class_="sign")
         if line.status is not None:
-            add(sign, "span", _STATUS_SIGNS.get(line.status, "✗"), aria_hidden="true")
+            add(sign, "span", STATUS_SIGNS[line.status], aria_hidden="true")
             add(sign, "span", line.status.value, class_="unseen")
         said = add(row, "td")
         code = add(said, "code")
@@ -197,7 +190,7 @@ def _add_account(parent: Element, failure: Failure) -> None:
 def _status_class(status: Status | None) -> str:
     if status is None:
         return "plain"
-    return state_class(status.value) if status in _STATUS_SIGNS else "broken"
+    return "broken" if status in BROKEN else state_class(status.value)
 
 
 def _add_rows(parent: Element, rows: Sequence[Row], *, judged: bool) -> None:
@@ -215,7 +208,7 @@ def _add_rows(parent: Element, rows: Sequence[Row], *, judged: bool) -> None:
         mark = None if row.mark is None else mark_of(row.mark, judged)
         line = add(body, "tr", class_="unmarked" if mark is None else mark.value)
         _add_event_button(add(line, "th", scope="row"), event.index)
-        add(line, "td", "" if mark is None else MARK_WORDS[mark], class_="mark")
+        add(line, "td", "" if mark is None else MARKS[mark].words, class_="mark")
         add(add(line, "td"), "code", line_of(event))
 
 

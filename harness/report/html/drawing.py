@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from harness.events import Bugcheck, Event, Stop
 from harness.order.callbackname import callback_of
@@ -15,13 +14,11 @@ from harness.report.html.proofs import DrawnProof, ProofEvent, proofs_of
 from harness.report.html.selection import MAX_EVENTS
 from harness.report.html.textroom import TextRoom
 from harness.report.html.timeline import Timeline
+from harness.report.marks import LAST
 from harness.trace.lives import Lives
 from harness.verdict.judgedrun import JudgedRun
 
 __all__ = ["Drawing", "draw"]
-
-_LAST: Final = "last"
-"""What the page's script calls the last event."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +106,6 @@ def _take(timeline: Timeline, events: Iterable[Event], first: int, room: int) ->
 def _documents(proofs: Sequence[DrawnProof]) -> Iterator[dict[str, object]]:
     for proof in proofs:
         at = [
-            [point.index, _LAST if point.mark is None else point.mark.value, point.line] for point in proof.at
+            [point.index, LAST if point.mark is None else point.mark.value, point.line] for point in proof.at
         ]
         yield {"words": proof.shown, "broken": proof.broken, "at": at}

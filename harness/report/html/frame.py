@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from importlib import resources
 from typing import Final
 from xml.etree.ElementTree import Element
 
 from harness.report.html.elements import add
+from harness.report.marks import LAST, LAST_SHOWN, MARKS
 
 __all__ = ["DOCTYPE", "add_bar", "add_end", "add_head"]
 
@@ -31,7 +33,7 @@ def add_head(html: Element, *, title: str) -> None:
     head = add(html, "head")
     head.append(Element("meta", {"charset": "utf-8"}))
     policy = (
-        f"default-src 'none'; script-src {_hash(*SCRIPTS)}; style-src {_hash(STYLE)};"
+        f"default-src 'none'; script-src {_hash(_script())}; style-src {_hash(_asset(STYLE))};"
         " base-uri 'none'; form-action 'none'"
     )
     head.append(Element("meta", {"http-equiv": "Content-Security-Policy", "content": policy}))
@@ -53,7 +55,7 @@ def add_end(body: Element) -> None:
     """What stands below everything, and the script, which needs all that is above it."""
     footer = add(body, "footer")
     add(footer, "p", "Written by procnotify. This file loads nothing and sends nothing.")
-    add(body, "script").text = _asset(*SCRIPTS)
+    add(body, "script").text = _script()
 
 
 def _asset(*names: str) -> str:
@@ -63,6 +65,15 @@ def _asset(*names: str) -> str:
     return "\n" + "\n".join(texts)
 
 
-def _hash(*names: str) -> str:
-    digest = hashlib.sha256(_asset(*names).encode()).digest()
+def _script() -> str:
+    """The page's script, behind what it calls the marks."""
+    shown = {mark.value: shown for mark, shown in MARKS.items()} | {LAST: LAST_SHOWN}
+    words = {mark: one.words for mark, one in shown.items()}
+    signs = {mark: one.sign for mark, one in shown.items()}
+    tables = f'"use strict";\nconst WORDS = {json.dumps(words)};\nconst SIGNS = {json.dumps(signs)};\n'
+    return "\n" + tables + _asset(*SCRIPTS)
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"

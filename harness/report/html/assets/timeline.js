@@ -4,8 +4,6 @@
 const RULER = 17;
 const MAP = 16;
 const CLOSEST = 90; // pixels between two events at most
-const SIGNS = { claimed: "=", nearest: "?", earlier: "<", breaking: "!", last: "." };
-const WORDS = { claimed: "stood for a line", nearest: "nearest miss", earlier: "came first", breaking: "breaks it", last: "is the last" };
 
 class Timeline {
   constructor(viewport, events, tell) {

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final, Literal, NamedTuple
 
-__all__ = ["Atom", "base_name", "cut", "is_same_program", "shape_of"]
+from harness.ntpaths import base_name
+
+__all__ = ["Atom", "cut", "is_same_program", "shape_of"]
 
 _ROOT: Final = re.compile(
     r"(?:(?:\\\?\?\\|\\\\\?\\)?[A-Za-z]:|\\Device\\[A-Za-z]+[0-9]*|\\SystemRoot)\\\Z", re.IGNORECASE
@@ -27,15 +29,10 @@ class Atom(NamedTuple):
     """Which of the known texts it may be."""
 
 
-def base_name(path: str) -> str:
-    """What stands behind the last separator."""
-    return re.split(r"[\\/]", path)[-1]
-
-
 def is_same_program(text: str, path: str) -> bool:
     """Whether ``text`` names the file at ``path``: its path under another root, its name, or its name as
     EPROCESS has it."""
-    name, told = base_name(path).casefold(), base_name(text).casefold()
+    name, told = base_name(path, slashes=True).casefold(), base_name(text, slashes=True).casefold()
     return bool(name) and (told == name or (len(told) in _NAME_CUTS and told == name[: len(told)]))
 
 
@@ -84,7 +81,7 @@ def _spans(line: str, texts: Mapping[str, str]) -> list[tuple[int, int]]:
 def _places(line: str, text: str) -> Iterator[tuple[int, int]]:
     """Every place of a known text: itself, or the file that it names."""
     yield from _occurrences(line, text)
-    name = base_name(text)
+    name = base_name(text, slashes=True)
     for shown in {name, *(name[:length] for length in _NAME_CUTS if len(name) > length)}:
         for begin, end in _occurrences(line.casefold(), shown.casefold()):
             if len(line.casefold()) == len(line):

@@ -69,7 +69,7 @@ def parse_selections(texts: Sequence[str]) -> Selection:
                 )
             cuts.append((text, Selection("marker", first=first, last=last)))
         else:
-            name = base_name(value.replace("/", "\\")).lower()
+            name = base_name(value, slashes=True).lower()
             if not name:
                 raise UsageError(f"{text!r} names no program", hint="write image=notepad.exe")
             cuts.append((text, Selection("image" if key == "image" else "tree", name)))

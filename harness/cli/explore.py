@@ -29,6 +29,7 @@ from harness.cli._options import (
     witness_option,
 )
 from harness.cli._reports import annotate_ci_service
+from harness.cli._running import MAX_AT_A_TIME, cluster_option, seed_option, trace_dir_option
 from harness.cli._seeds import explored_seeds
 from harness.errors import RigError, ScenarioError, UsageError
 from harness.events import WitnessName
@@ -50,8 +51,6 @@ from harness.yamlfile.parse import read_text
 
 __all__ = ["command"]
 
-MAX_CPUS: Final = 256
-"""Processes at most."""
 MAX_PREEMPTIONS: Final = 8
 TOLD_EVERY: Final = 5.0
 """Seconds between two lines of progress."""
@@ -67,8 +66,8 @@ def _policy(ctx: click.Context, param: click.Parameter, value: str) -> str:
 
 def _cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
-        return min(len(os.sched_getaffinity(0)), MAX_CPUS)
-    return min(os.cpu_count() or 1, MAX_CPUS)
+        return min(len(os.sched_getaffinity(0)), MAX_AT_A_TIME)
+    return min(os.cpu_count() or 1, MAX_AT_A_TIME)
 
 
 @click.command(short_help="look for the interleavings that break a driver")
@@ -80,12 +79,7 @@ def _cpus() -> int:
     metavar="N",
     help="Explore N seeds. Without it 100; with the exhaustive policy 1.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    metavar="S",
-    help="The first seed. Without it the scenario's own, or 1.",
-)
+@seed_option("The first seed. Without it the scenario's own, or 1.", metavar="S")
 @click.option(
     "--policy",
     default=_DEFAULT,
@@ -112,16 +106,11 @@ def _cpus() -> int:
 )
 @click.option(
     "--cpus",
-    type=click.IntRange(min=1, max=MAX_CPUS),
+    type=click.IntRange(min=1, max=MAX_AT_A_TIME),
     metavar="K",
     help="So many runs at a time, each in a process of its own. Without it one for each processor here.",
 )
-@click.option(
-    "--cluster",
-    metavar="ADDRESS",
-    help="Have the workers of a Dask cluster do the runs (docs/cluster.md): the address of its scheduler,"
-    " tcp://HOST:8786.",
-)
+@cluster_option()
 @drivers_option("The driver to test. Without it the project's own, built when the cache does not have it.")
 @processors_option
 @print_mask_option
@@ -138,14 +127,7 @@ def _cpus() -> int:
     metavar="DIR",
     help="Where the replay files of failures are written.",
 )
-@click.option(
-    "--trace-dir",
-    type=click.Path(path_type=Path),
-    default=Path("traces"),
-    show_default=True,
-    metavar="DIR",
-    help="Where the folder with the traces of failures is made.",
-)
+@trace_dir_option("Where the folder with the traces of failures is made.")
 @click.option(
     "--resume",
     type=click.Path(path_type=Path),

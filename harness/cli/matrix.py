@@ -14,6 +14,7 @@ from harness.cli import INTERRUPTED
 from harness.cli._options import json_option, kdfiles_option, log_options, print_json
 from harness.cli._outputs import refuse_to_overwrite
 from harness.cli._reports import begin_report, relay_to_ci_service
+from harness.cli._running import MAX_AT_A_TIME, trace_dir_option
 from harness.errors import UsageError
 from harness.files import cannot_write
 from harness.outcome import Outcome, worst
@@ -64,18 +65,11 @@ _ITS_OWN: Final = frozenset(
 )
 @click.option(
     "--jobs",
-    type=click.IntRange(min=1, max=256),
+    type=click.IntRange(min=1, max=MAX_AT_A_TIME),
     metavar="N",
     help="So many machines at a time. Without it all.",
 )
-@click.option(
-    "--trace-dir",
-    type=click.Path(path_type=Path),
-    default=Path("traces"),
-    show_default=True,
-    metavar="DIR",
-    help="Where the folder of this matrix is made, with a folder for each cell.",
-)
+@trace_dir_option("Where the folder of this matrix is made, with a folder for each cell.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML of all.")
 @click.option(
     "--html",

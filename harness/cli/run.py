@@ -33,6 +33,7 @@ from harness.cli._outputs import refuse_to_overwrite
 from harness.cli._project import project_file_of
 from harness.cli._replaying import run_replay
 from harness.cli._reports import begin_report, finish_html, finish_junit, html_option, tell_ci_service
+from harness.cli._running import MAX_AT_A_TIME, cluster_option, seed_option, trace_dir_option
 from harness.cli._seeds import MAX_SEEDS, first_and_number, seed_range
 from harness.debuggers import DEBUGGERS
 from harness.errors import ProcnotifyError, UsageError
@@ -58,8 +59,6 @@ from harness.runs.watch import Watch
 __all__ = ["command"]
 
 _VIRTUAL, _NATIVE = "virtual", "native"
-MAX_JOBS = 256
-"""Processes at most."""
 MAX_RETRIES = 100
 """Of one run, at most."""
 
@@ -84,12 +83,7 @@ MAX_RETRIES = 100
     " with the same events and verdicts, in a fraction of the time.",
 )
 @drivers_option("The driver to test. Without it the project's own, built when the cache does not have it.")
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Seed of the virtual target. Without it the scenario's own, or 1.",
-)
+@seed_option("Seed of the virtual target. Without it the scenario's own, or 1.")
 @click.option(
     "--repeat",
     type=click.IntRange(min=1, max=MAX_SEEDS),
@@ -104,18 +98,13 @@ MAX_RETRIES = 100
 )
 @click.option(
     "--jobs",
-    type=click.IntRange(min=1, max=MAX_JOBS),
+    type=click.IntRange(min=1, max=MAX_AT_A_TIME),
     default=1,
     show_default=True,
     metavar="N",
     help=f"So many runs at a time, each in a process of its own; only with --debugger {NO_DEBUGGER}.",
 )
-@click.option(
-    "--cluster",
-    metavar="ADDRESS",
-    help="Have the workers of a Dask cluster do the runs, each on a machine of its own (docs/cluster.md):"
-    " the address of its scheduler, tcp://HOST:8786.",
-)
+@cluster_option(", each on a machine of its own")
 @click.option(
     "--keep-traces",
     type=click.Choice([kept.value for kept in KeptTraces]),
@@ -136,13 +125,8 @@ MAX_RETRIES = 100
     metavar="SECONDS",
     help="A driver that prints without end during one step hangs after this long, and what the step sleeps.",
 )
-@click.option(
-    "--trace-dir",
-    type=click.Path(path_type=Path),
-    default=Path("traces"),
-    show_default=True,
-    metavar="DIR",
-    help="Where the folder with this call's traces is made; `latest` beside it stands for the newest.",
+@trace_dir_option(
+    "Where the folder with this call's traces is made; `latest` beside it stands for the newest."
 )
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")
 @html_option

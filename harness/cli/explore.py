@@ -30,7 +30,7 @@ from harness.cli._options import (
 )
 from harness.cli._reports import annotate_ci_service
 from harness.cli._running import MAX_AT_A_TIME, cluster_option, seed_option, trace_dir_option
-from harness.cli._seeds import explored_seeds
+from harness.cli._seeds import MAX_SEEDS, explored_seeds
 from harness.errors import RigError, ScenarioError, UsageError
 from harness.events import WitnessName
 from harness.exploration.account import account_lines, exploration_as_json, failure_annotations
@@ -74,10 +74,10 @@ def _cpus() -> int:
 @click.argument("scenario", type=click.Path(path_type=Path))
 @click.option(
     "--seeds",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=MAX_SEEDS),
     callback=explored_seeds,
     metavar="N",
-    help="Explore N seeds. Without it 100; with the exhaustive policy 1.",
+    help=f"Explore N seeds, at most {MAX_SEEDS:,}. Without it 100; with the exhaustive policy 1.",
 )
 @seed_option("The first seed. Without it the scenario's own, or 1.", metavar="S")
 @click.option(

@@ -42,7 +42,6 @@ from harness.internal import internal_error
 from harness.lines import Grammar
 from harness.machines import MACHINES
 from harness.outcome import Outcome, worst
-from harness.report.causes import by_cause
 from harness.report.console import make_console
 from harness.report.frequency import frequencies
 from harness.report.runs_json import result_as_json
@@ -55,6 +54,7 @@ from harness.runs.rig import KeptTraces
 from harness.runs.scenarios import find_scenarios, load_scenarios
 from harness.runs.series import Series, run_series
 from harness.runs.watch import Watch
+from harness.verdict.causes import by_cause
 
 __all__ = ["command"]
 

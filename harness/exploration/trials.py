@@ -21,12 +21,12 @@ from harness.exploration.watching import (
 )
 from harness.ntpaths import base_name
 from harness.outcome import Outcome
-from harness.report.causes import cause_of
 from harness.runs.progress import EventCaptured, Progress
 from harness.runs.result import RunResult
 from harness.runs.rig import Rig
 from harness.runs.runner import run_scenario
 from harness.scenario import Scenario
+from harness.verdict.causes import cause_of
 from harness.virtual.dispatcher.policy import Policy
 from harness.virtual.dispatcher.schedule import Schedule
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.report.causes import by_cause
 from harness.runs.result import RunResult
 from harness.runs.trace_folder import passed_before
+from harness.verdict.causes import by_cause
 
 __all__ = ["Frequency", "causes_and_frequencies", "frequencies", "frequency_of", "frequency_words"]
 

@@ -13,7 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.outcome import Outcome, worst
-from harness.report.causes import Cause, cause_of
 from harness.report.console import is_live
 from harness.report.explanation import account_text
 from harness.report.frequency import causes_and_frequencies
@@ -29,6 +28,7 @@ from harness.runs.progress import (
     StepStarted,
 )
 from harness.runs.result import RunResult
+from harness.verdict.causes import Cause, cause_of
 
 __all__ = ["OUTCOME_STYLES", "TerminalReport"]
 

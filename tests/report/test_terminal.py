@@ -20,10 +20,10 @@ from harness.order import CheckResult, Failure
 from harness.order.lifecycle import Violation
 from harness.order.result import Explanation, Lane, LaneRow, Mark
 from harness.outcome import Outcome
-from harness.report.causes import cause_of
 from harness.report.terminal import NAMED, TerminalReport
 from harness.runs.progress import EventCaptured, PhaseEntered, RunFinished, RunStarted, StepStarted
 from harness.runs.result import RunResult
+from harness.verdict.causes import cause_of
 from harness.verdict.judge import Verdict
 
 REASON = "wild.yaml:7: nothing fits [bold]\x1b[2J"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from harness.report.causes import cause_of
+from harness.verdict.causes import cause_of
 from harness.verdict.judgedrun import JudgedRun
 
 __all__ = ["MAX_EVENTS", "MAX_ROWS", "MAX_TIMELINES", "Chosen", "choose"]

@@ -33,12 +33,12 @@ from harness.cli._running import MAX_AT_A_TIME, cluster_option, seed_option, tra
 from harness.cli._seeds import MAX_SEEDS, explored_seeds
 from harness.errors import RigError, ScenarioError, UsageError
 from harness.events import WitnessName
-from harness.exploration.account import account_lines, exploration_as_json, failure_annotations
 from harness.exploration.exploring import EXHAUSTIVE, Exploration, Explorer, Plan
 from harness.exploration.journal import Journal
 from harness.exploration.keeping import keep_replay
 from harness.exploration.replayfile import FileDigest, ingredients, text_sha256
 from harness.exploration.running import trials_here, trials_on_cluster
+from harness.report.exploration import account_lines, exploration_as_json, failure_annotations
 from harness.report.text import one_line
 from harness.runs.batches import BatchLost
 from harness.runs.opening import NO_DEBUGGER, open_rig

@@ -14,12 +14,12 @@ from small_programs import PROGRAMS, Interleaving, Program, interleavings
 
 from harness.errors import InternalError, UsageError
 from harness.exploration import exploring
-from harness.exploration.account import account_lines, exploration_as_json
 from harness.exploration.exploring import EXHAUSTIVE, Explorer, Plan
 from harness.exploration.journal import Journal
 from harness.exploration.shrinking import shrink
 from harness.exploration.trials import ScheduleTrial, TrialRecord
 from harness.outcome import Outcome
+from harness.report.exploration import account_lines, exploration_as_json
 
 TWO_BY_THREE: Program = (((1, True),) * 3, ((1, True),) * 3)
 ONE_SEED = range(1, 2)

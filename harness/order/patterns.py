@@ -292,10 +292,14 @@ def _literal_test(field: str, wanted: Literal) -> _Test:
         if bare:
             return lambda value: value is not None and value.rpartition("\\")[2].casefold() == pattern
         return lambda value: value is not None and value.casefold() == pattern
-    fits = re.compile(fnmatch.translate(pattern)).match
+    matches = re.compile(fnmatch.translate(pattern)).match
+
+    def fits(text: str) -> bool:
+        return text == pattern or matches(text) is not None  # a[1].dll is a name, too
+
     if bare:
-        return lambda value: value is not None and fits(value.rpartition("\\")[2].casefold()) is not None
-    return lambda value: value is not None and fits(value.casefold()) is not None
+        return lambda value: value is not None and fits(value.rpartition("\\")[2].casefold())
+    return lambda value: value is not None and fits(value.casefold())
 
 
 def _words(field: str, constraint: Constraint, constants: Bindings) -> str:

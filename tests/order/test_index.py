@@ -140,3 +140,10 @@ def everything(index):
 def verdict(scenario: Scenario, events: list[Event]) -> tuple[object, ...]:
     result = check(scenario, events, GIVEN)
     return result, explanation_text(result, result.reason)
+
+
+@pytest.mark.parametrize(("image", "fits"), [("a[1].dll", True), ("a1.dll", True), ("a2.dll", False)])
+@pytest.mark.parametrize("asked", ["a[1].dll", r"\d\a[1].dll"])
+def test_a_name_with_the_signs_of_a_glob_fits_itself(asked: str, image: str, fits: bool) -> None:
+    event = ImageLoad(index=0, pid=1, image=rf"\d\{image}")
+    assert (compiled("image_load", image=asked).match(event, {}) is not None) is fits

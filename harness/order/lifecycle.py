@@ -28,6 +28,7 @@ from harness.events import (
 )
 from harness.numbers import BATCH, TIME_SLACK, Arrival, Numbers
 from harness.order.registrations import Registered, registration_of
+from harness.order.retold import Retold
 
 __all__ = ["MAX_VIOLATIONS", "Lifecycle", "Violation"]
 
@@ -87,6 +88,7 @@ class Lifecycle:
 
     def _begin_boot(self) -> None:
         self._numbers = Numbers()
+        self._is_retold = Retold()
         self._begin_session()
 
     def _begin_session(self) -> None:
@@ -131,7 +133,7 @@ class Lifecycle:
             ):
                 self._number(event, arrival)
             rule = rules.get(type(event))
-            if rule is not None:
+            if rule is not None and (event.call is None or not self._is_retold(event)):
                 rule(event)
             time = event.time
             if seq is not None and time is not None and seq > self._highest_seq:

@@ -24,6 +24,7 @@ from harness.events import (
 from harness.numbers import TIME_SLACK, Arrival, Numbers
 from harness.order.refutation import RuleBreach
 from harness.order.registrations import Registered, registration_of
+from harness.order.retold import Retold
 
 __all__ = ["refusal_of_breach", "subject_of"]
 
@@ -49,7 +50,7 @@ def refusal_of_breach(breach: RuleBreach, events: Iterable[Event]) -> str:
         return f"event {breach.earlier} does not come before event {breach.index}"
     if breach.subject != subject_of(breach.rule, earlier):
         return f"event {breach.earlier} is not about {breach.subject!r}"
-    if not breaks(past, breaking, breach.earlier):
+    if past.is_retold(breaking) or not breaks(past, breaking, breach.earlier):
         return f"event {breach.index} does not break the rule by event {breach.earlier}"
     return ""
 
@@ -96,6 +97,7 @@ class _Past:
     tells: bool = False
     """Of registrations that were not refused, or of removals."""
     threads_told_from: int | None = None
+    is_retold: Retold = field(default_factory=Retold)
     numbers: Numbers = field(default_factory=Numbers)
     highest: int = -1
     latest: tuple[int, int] = 0, 0
@@ -109,6 +111,14 @@ class _Past:
     def add(self, event: Event) -> None:
         if event.seq is not None:
             self._count(event, event.seq)
+        if not self.is_retold(event):
+            self._follow(event)
+        if event.seq is not None and event.time is not None and event.seq > self.highest:
+            self.highest = event.seq
+            if event.time > self.latest[0]:
+                self.latest = event.time, event.index
+
+    def _follow(self, event: Event) -> None:
         match event:
             case ProcessCreate(pid=pid):
                 self.ended.pop(pid, None)
@@ -134,10 +144,6 @@ class _Past:
                 self.ended[pid] = event.index
             case Driver():
                 self._driver(event)
-        if event.seq is not None and event.time is not None and event.seq > self.highest:
-            self.highest = event.seq
-            if event.time > self.latest[0]:
-                self.latest = event.time, event.index
 
     def _touch(self, event: Event, pid: int) -> bool:
         """Something happens in a process; is it alive?"""

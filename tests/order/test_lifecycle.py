@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from harness.callbacks import COUNTERS
-from harness.events import Driver, Event, ImageLoad, ProcessCreate, ProcessExit
+from harness.events import (
+    Call,
+    Driver,
+    Event,
+    ImageLoad,
+    ProcessCreate,
+    ProcessExit,
+    ThreadCreate,
+    ThreadExit,
+)
 from harness.order.lifecycle import Lifecycle
+from harness.order.refutation import RuleBreach
+from harness.order.rulebreach import refusal_of_breach
 
 SECOND = 10_000_000
 TOTALS = dict.fromkeys(COUNTERS, 0)
@@ -66,3 +78,43 @@ def test_an_image_shows_that_a_process_is_at_work():
 
 def test_the_image_of_a_driver_is_of_no_process():
     assert not broken(image(0, pid=0), create(1, pid=0))
+
+
+LIFE = [
+    (ProcessCreate, {"pid": 8}),
+    (ThreadCreate, {"pid": 8, "tid": 9}),
+    (ThreadExit, {"pid": 8, "tid": 9}),
+    (ProcessExit, {"pid": 8}),
+]
+
+
+def called(kind, fields, routine, index=0):
+    call = Call(driver="two.sys", routine=routine)
+    return kind(index=index, **fields, witness="target", call=call)
+
+
+def calls(*routines, lives=2):
+    told = [called(*each, routine) for each in LIFE * lives for routine in routines]
+    return [structs.replace(event, index=index) for index, event in enumerate(told)]
+
+
+def test_what_two_routines_of_a_driver_are_told_happened_once():
+    assert not broken(*calls(0x10))
+    assert not broken(*calls(0x10, 0x20))
+    assert not broken(*calls(0x10, 0x20, 0x30))
+
+
+def test_the_first_of_two_routines_is_removed_and_a_third_registered():
+    *first, end, more = calls(0x10, 0x20, lives=1)
+    later = [called(*each, 0x30) for each in LIFE[1:]]
+    born = called(*LIFE[0], 0x30)
+    events = [*first, end, more, born, *later]
+    assert not broken(*(structs.replace(event, index=index) for index, event in enumerate(events)))
+
+
+def test_what_one_routine_is_told_twice_happened_twice():
+    one, two = calls(0x10, 0x20, lives=1)[:2]
+    again = structs.replace(one, index=2)
+    assert broken(one, two, again) == [("process_created_once", 2, 0)]
+    assert refusal_of_breach(RuleBreach("process_created_once", 2, 0, ""), [one, two, again]) == ""
+    assert refusal_of_breach(RuleBreach("process_created_once", 1, 0, ""), [one, two, again])

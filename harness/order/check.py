@@ -13,7 +13,7 @@ from harness.order.brokenrules import explain_violations
 from harness.order.explain import KnownBesides, explain_order
 from harness.order.irrelevant import MAX_EVENTS, irrelevant_to
 from harness.order.judgeable import judgeable
-from harness.order.lifecycle import Lifecycle
+from harness.order.lifecycle import Lifecycle, Violation
 from harness.order.observation import Observation
 from harness.order.observedrules import UnobservedRules
 from harness.order.patterns import (
@@ -48,7 +48,7 @@ class Check:
         self._scenario = scenario
         self._bindings: Bindings = dict(bindings)
         self._observation = observation
-        self._rules = UnobservedRules(observation, scenario.lifecycle_off)
+        self._rules = UnobservedRules(observation, scenario.lifecycle_off, loads_again=scenario.loads_again)
         self._lifecycle = Lifecycle(scenario.lifecycle_off | self._rules.unfounded)
         self._judged: list[_Judged] = []
         self._count = 0
@@ -90,7 +90,8 @@ class Check:
             expectation can be judged otherwise than the beginning of the trace let expect.
         """
         scenario = self._scenario
-        failures = explain_violations(self._lifecycle.violations, events)
+        violations = self._violations(events)
+        failures = explain_violations(violations, events)
         witnesses = []
         unjudged = []
         if not self._count:
@@ -125,17 +126,27 @@ class Check:
                     explain_order(scenario, expectation, block, search, events, self._bindings, known)
                 )
         rules = self._rules.unobserved()
-        broken = {violation.rule for violation in self._lifecycle.violations}
+        broken = {violation.rule for violation in violations}
         return CheckResult(
             witnesses=tuple(witnesses),
             failures=tuple(failures),
             unjudged=tuple(unjudged),
-            violations=tuple(self._lifecycle.violations),
+            violations=tuple(violations),
             events=self._count,
             unobserved=(*unobserved, *rules),
             rules=len(RULES) - len(scenario.lifecycle_off) - len(rules) - len(broken),
             skipped=bool(self._count) and not scenario.observe and not (witnesses or failures or unjudged),
         )
+
+    def _violations(self, events: Iterable[Event]) -> list[Violation]:
+        """Those of the rules that are judged, now that all is known."""
+        found = self._lifecycle.violations
+        unfounded = self._rules.over_loads
+        if unfounded.isdisjoint(violation.rule for violation in found):
+            return found
+        again = Lifecycle(self._scenario.lifecycle_off | self._rules.unfounded | unfounded)
+        again.feed(events)
+        return again.violations
 
     def _known_besides(
         self, judged: _Judged, block: Block, search: Search, scope: Bindings, events: Iterable[Event]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from harness.callbacks import CALLBACK_KINDS
 from harness.order.observation import Observation
 from harness.order.result import Unobserved
 from harness.scenario.model import Pattern
@@ -26,18 +27,31 @@ _COUNTS_WITH: Final[Mapping[str, tuple[str, ...]]] = {
 """Rule → the kinds of which no event may go unreported, or it sees a fault where there is none."""
 _PLACES_IMAGES: Final = ("nothing_after_process_exit", "process_created_first")
 """Rules that see a fault where an image stands too early or too late."""
+_OVER_LOADS: Final = (
+    "process_created_once",
+    "process_created_first",
+    "nothing_after_process_exit",
+    "thread_created_once",
+    "thread_created_before_exit",
+    "thread_keeps_its_process",
+    "threads_exit_before_process",
+)
+"""Rules that see a fault in what happened while the driver was not loaded, unless they know when that was."""
+_LOADED_AGAIN: Final = "the steps load the driver again, and nothing in the recording tells when"
 
 
 class UnobservedRules:
     """Which rules are not judged.
 
     :param off: rules that the trace is not held to anyway.
+    :param loads_again: the driver was loaded more than once.
     :ivar unfounded: rules that must not be held to the trace, for its machine does not report all they need.
     """
 
-    def __init__(self, observation: Observation, off: frozenset[str]) -> None:
+    def __init__(self, observation: Observation, off: frozenset[str], *, loads_again: bool = False) -> None:
         self._observation = observation
         self._off = off
+        self._loads_again = loads_again and observation.witness != "monitor"
         self._unreported = {
             rule: kind
             for rule, kinds in _COUNTS_WITH.items()
@@ -46,6 +60,19 @@ class UnobservedRules:
         }
         self._misplaced = frozenset(_PLACES_IMAGES if "image_load" in observation.unordered else ()) - off
         self.unfounded = frozenset(self._unreported) | self._misplaced
+        if self._loads_again and observation.witness != "print":
+            self.unfounded |= self.over_loads
+
+    @property
+    def over_loads(self) -> frozenset[str]:
+        """The rules that nothing tells of another load, which there was. Of lines that is known once all of
+        them are: registrations, totals or numbers tell."""
+        seen = self._observation
+        told = seen.witness == "print" and (
+            any(seen.carries("driver", field) for field in ("routine", "totals"))
+            or any(seen.carries(kind, "seq") for kind in CALLBACK_KINDS)
+        )
+        return frozenset() if told or not self._loads_again else frozenset(_OVER_LOADS) - self._off
 
     def unobserved(self) -> tuple[Unobserved, ...]:
         """The rules that are not judged, once all events are known, and why."""
@@ -61,6 +88,7 @@ class UnobservedRules:
             "driver_unregisters": self._no_registrations,
         }
         found = dict.fromkeys(self._misplaced, "the recording does not tell when an image was loaded")
+        found |= dict.fromkeys(self.over_loads, _LOADED_AGAIN)
         who = "machine does not report" if seen.witness != "monitor" else "tool does not record"
         found |= {rule: f"the {who} every {kind}" for rule, kind in self._unreported.items()}
         for rule, why in lacks.items():

@@ -360,6 +360,13 @@ class Scenario:
         """Names that the steps bind, see :func:`names_of`."""
         return names_of(self.steps)
 
+    @property
+    def loads_again(self) -> bool:
+        """Whether the steps load the driver more than once."""
+        return (
+            sum(max(rounds, 1) for step, rounds in _walk(self.steps, 0) if isinstance(step, LoadDriver)) > 1
+        )
+
 
 def names_of(steps: tuple[Step, ...]) -> dict[str, int]:
     """Names that these steps bind → in how many rounds of a step ``repeat``; 0: once, outside of any."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from harness.events import Driver, Event, ProcessCreate, WitnessName
-from harness.order import Observation
+from harness.events import Driver, Event, ImageLoad, ProcessCreate, ThreadExit, WitnessName
+from harness.order import Observation, check
 from harness.order.observedrules import UnobservedRules
-from harness.scenario import parse
+from harness.scenario import Scenario, parse
 
 ANY = parse(
     "scenario: any\nsummary: s\nsteps:\n  - launch: {image: notepad.exe}\n"
@@ -45,3 +46,51 @@ def test_a_rule_that_is_off_is_not_told() -> None:
     observation = Observation.over(ANY, [CREATED])
     rules = UnobservedRules(observation, frozenset(NEED_REGISTRATIONS))
     assert not {each.what for each in rules.unobserved()} & set(NEED_REGISTRATIONS)
+
+
+LOADED_TWICE = parse(
+    "scenario: t\nsummary: t.\nobserve: true\nsteps:\n"
+    "  - repeat: {times: 2, steps: [load_driver, unload_driver]}\n",
+    Path("t.yaml"),
+)
+AGAIN = "the steps load the driver again, and nothing in the recording tells when"
+ENDS_UNBORN: list[Event] = [
+    ProcessCreate(index=0, pid=8),
+    ThreadExit(index=1, pid=8, tid=9, context_tid=10),
+]
+"""The thread may have begun between two loads; in whose context it ended is another matter."""
+
+
+@pytest.mark.parametrize(
+    ("scenario", "fields", "witness", "broken"),
+    [
+        (LOADED_TWICE, {}, "print", {"thread_exit_context"}),
+        (LOADED_TWICE, {"witness": "target"}, "target", {"thread_exit_context"}),
+        (LOADED_TWICE, {"witness": "breakpoint"}, "breakpoint", {"thread_exit_context"}),
+        (ANY, {}, "print", {"thread_exit_context", "thread_created_before_exit"}),
+        # Another tool saw it, whose driver was loaded all the time.
+        (
+            LOADED_TWICE,
+            {"witness": "monitor"},
+            "monitor",
+            {"thread_exit_context", "thread_created_before_exit"},
+        ),
+    ],
+)
+def test_what_happens_between_two_loads_that_nothing_tells_of_is_not_judged(
+    scenario: Scenario, fields: dict[str, str], witness: WitnessName, broken: set[str]
+) -> None:
+    events = [msgspec.structs.replace(event, **fields) for event in ENDS_UNBORN]
+    result = check(scenario, events, {}, Observation.over(scenario, events, witness=witness))
+    assert {violation.rule for violation in result.violations} == broken
+    said = {each.what for each in result.unobserved if each.why == AGAIN}
+    assert ("thread_created_before_exit" in said) is ("thread_created_before_exit" not in broken)
+    assert len(said) in (0, 7)
+
+
+def test_lines_that_tell_of_a_load_are_judged_however_often_the_driver_is_loaded() -> None:
+    for told in ([REGISTERED], [TOTALS], [ImageLoad(index=0, pid=4, image="a", seq=1)]):
+        events = [msgspec.structs.replace(e, index=n) for n, e in enumerate([*told, *ENDS_UNBORN])]
+        assert "thread_created_before_exit" in {
+            violation.rule for violation in check(LOADED_TWICE, events, {}).violations
+        }

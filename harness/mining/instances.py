@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from harness.callbacks import group_of_routine
 from harness.errors import TraceError
 from harness.events import (
     Disconnect,
+    Driver,
     Event,
     ImageLoad,
     Marker,
@@ -34,6 +36,7 @@ _OF_WINDOWS = (*_OF_PROCESSES, Marker)
 BEGINNING: Final = "began before the recording"
 END: Final = "not over when the recording ended"
 BROKEN_OFF: Final = "cut off where the connection was closed or the target began anew"
+UNTOLD: Final = "not all of it was told, for the driver registered or removed a routine meanwhile"
 REUSED: Final = "its process ID was given out again though no exit was told"
 TOO_LONG: Final = f"more than {MAX_INSTANCE_EVENTS} events"
 REOPENED: Final = "its first line came again before its last"
@@ -113,6 +116,9 @@ class Cutter:
         for event in events:
             if isinstance(event, Reboot | Disconnect):
                 self._break_off(BROKEN_OFF)
+                continue
+            if self._selection.cut in ("image", "tree") and _changes_routines(event):
+                self._break_off(UNTOLD)
                 continue
             instance = self._feed(event)
             if instance is not None:
@@ -279,3 +285,10 @@ class Cutter:
             self._before.add(pid)
         if isinstance(event, ProcessExit):
             self._before.discard(event.pid)
+
+
+def _changes_routines(event: Event) -> bool:
+    """Whether the driver is told of more, or of less, from here on."""
+    if not isinstance(event, Driver):
+        return False
+    return event.totals is not None or (group_of_routine(event.routine) is not None and not event.status)

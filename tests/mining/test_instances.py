@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
 import pytest
 from launches import PARENT, indexed, interleaved, launch
 
 import harness.mining.instances as instances
 from harness.errors import TraceError
-from harness.events import Disconnect, Event, ImageLoad, Marker, Print, ProcessCreate, ProcessExit, Reboot
+from harness.events import (
+    Disconnect,
+    Driver,
+    Event,
+    ImageLoad,
+    Marker,
+    Print,
+    ProcessCreate,
+    ProcessExit,
+    Reboot,
+)
 from harness.mining.instances import Cutter, Instance
 from harness.mining.selection import parse_selections
 
 LIFE = "+ t a.exe b.dll x1 -"
+REMOVED = Driver(index=0, function="DriverUnload", routine="PsRemoveLoadImageNotifyRoutine", status=0)
+REGISTERED = Driver(index=0, function="DriverEntry", routine="PsSetLoadImageNotifyRoutine", status=0)
+UNLOADED = Driver(index=0, function="DriverUnload", totals={})
+REFUSED = Driver(index=0, function="DriverEntry", routine="PsSetLoadImageNotifyRoutine", status=0xC000009A)
 
 
 def cut(
@@ -51,12 +66,24 @@ def test_a_process_id_that_comes_back_is_another_instance() -> None:
         (launch(LIFE)[:-1], instances.END),
         ([*launch(LIFE)[:-1], Reboot(index=0)], instances.BROKEN_OFF),
         ([*launch(LIFE)[:3], Disconnect(index=0), *launch(LIFE)[3:]], instances.BROKEN_OFF),
+        ([*launch(LIFE)[:3], REMOVED, *launch(LIFE)[4:]], instances.UNTOLD),
+        ([*launch(LIFE)[:3], UNLOADED, *launch(LIFE)[4:]], instances.UNTOLD),
+        ([*launch("+ t a.exe"), REGISTERED, *launch(LIFE)[3:]], instances.UNTOLD),
         ([*launch(LIFE)[:-1], *launch("+ t c.exe -")], instances.REUSED),
     ],
 )
 def test_what_is_cut_off_is_said_and_left_out(events: list[Event], why: str) -> None:
     found, cutter = cut(events, "image=a.exe")
     assert (found, dict(cutter.left_out)) == ([], {why: 1})
+
+
+def test_what_the_driver_was_told_whole_is_taken_whatever_it_registers_besides() -> None:
+    assert len(cut([REGISTERED, *launch(LIFE), REMOVED, UNLOADED], "image=a.exe")[0]) == 1
+    assert len(cut([*launch(LIFE)[:3], REFUSED, *launch(LIFE)[3:]], "image=a.exe")[0]) == 1
+    line = msgspec.structs.replace(REGISTERED, line="first")
+    last = msgspec.structs.replace(UNLOADED, line="last")
+    assert len(cut([line, *launch(LIFE), last], "marker=first...last")[0]) == 1
+    assert len(cut([REGISTERED, *launch(LIFE), UNLOADED], whole=True)[0]) == 1
 
 
 def test_a_process_without_an_image_is_nobodys() -> None:

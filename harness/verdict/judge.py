@@ -20,7 +20,7 @@ from harness.trace.loss import LossReport
 from harness.verdict.agreement import agreement_notes
 from harness.verdict.boots import BootEvents, over_boots
 from harness.verdict.ending import Ending
-from harness.verdict.survey import MAX_BOOTS, Survey
+from harness.verdict.survey import MAX_BOOTS, MAX_BROKEN_RULES, Survey
 from harness.witness import Agreement
 
 __all__ = ["NOT_RECORDED", "Verdict", "judge", "observed_words", "proves", "survey_notes"]
@@ -157,6 +157,7 @@ class _Judge:
         self._checking = checking
         self._off = scenario.lifecycle_off if scenario is not None else frozenset()
         rules_off = scenario.rules_off if scenario is not None else frozenset()
+        broken_rules = [broken for broken in survey.broken_rules if broken.rule not in rules_off]
         self._found = Verdict(
             Outcome.PASSED,
             loss=survey.loss,
@@ -165,7 +166,7 @@ class _Judge:
             bugcheck=survey.bugcheck,
             stops=survey.stops,
             unhandled=survey.unhandled,
-            broken_rules=tuple(broken for broken in survey.broken_rules if broken.rule not in rules_off),
+            broken_rules=tuple(broken_rules[:MAX_BROKEN_RULES]),
             boots=len([boot for boot in survey.boots if boot.events]) or 1,
             notes=(*agreement_notes(agreement), *survey_notes(survey)),
             witness=witness,

@@ -21,7 +21,11 @@ MAX_BOOTS = 64
 """Boots of a target that one trace is judged by; each is read once."""
 
 MAX_BROKEN_RULES = 64
-"""Broken standing rules that one trace is judged by; as many as the target tells."""
+"""Breaches of one standing rule that a trace is judged by, as many as the target tells. Of each rule, for one
+that is switched off is not to hide another."""
+
+_MAX_RULES = 256
+"""Names of rules; a trace may hold any."""
 
 SHOWN_LINES = 3
 """Lines that fit no form which are shown; of the others only the number is told."""
@@ -67,7 +71,8 @@ class Survey:
         self.stops = 0
         """Exceptions and other stops."""
         self.broken_rules: list[RuleBroken] = []
-        """Standing rules that the target saw broken: the first :data:`MAX_BROKEN_RULES`."""
+        """Standing rules that the target saw broken: of each the first :data:`MAX_BROKEN_RULES`."""
+        self._kept_rules: Counter[str] = Counter()
         self.unfit = 0
         """Lines of the driver that fit no form."""
         self.unfit_lines: list[UnfitLine] = []
@@ -153,10 +158,16 @@ class Survey:
                 self.stops += 1
                 if not event.first_chance:
                     self.unhandled = self.unhandled or event
-            case RuleBroken() if len(self.broken_rules) < MAX_BROKEN_RULES:
-                self.broken_rules.append(event)
+            case RuleBroken():
+                self._rule(event)
             case _:
                 pass
+
+    def _rule(self, event: RuleBroken) -> None:
+        kept = self._kept_rules
+        if kept[event.rule] < MAX_BROKEN_RULES and (event.rule in kept or len(kept) < _MAX_RULES):
+            kept[event.rule] += 1
+            self.broken_rules.append(event)
 
     def _print(self, event: Print) -> None:
         claimed = self.grammar.claims(event.line)

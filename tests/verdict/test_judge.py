@@ -11,13 +11,13 @@ from traces import BREAKING, SECOND, entry, image, placed, removal, scenario, to
 
 from harness.debuggers.base import Release
 from harness.errors import DriverHang, TargetLost
-from harness.events import Bugcheck, Disconnect, Event, Marker, Print, Reboot, Stop
+from harness.events import Bugcheck, Disconnect, Event, Marker, Print, Reboot, RuleBroken, Stop
 from harness.grammars import builtin_grammar
 from harness.outcome import Outcome
 from harness.scenario import RULES
 from harness.verdict.ending import Ending
 from harness.verdict.judge import Verdict, judge
-from harness.verdict.survey import MAX_BOOTS, Survey
+from harness.verdict.survey import MAX_BOOTS, MAX_BROKEN_RULES, Survey
 
 LIFE = "  order:\n    - process_create: {pid: 8}\n    - process_exit: {pid: 8}"
 TWO = f"- {LIFE.strip()}\n- order: [image_load: any]".replace("\n    ", "\n      ")
@@ -241,6 +241,18 @@ def test_a_situation(situation: Situation) -> None:
     assert situation.words in verdict.line
     assert verdict.events == len(situation.events)
     assert (verdict.line == "") == (situation.outcome is Outcome.PASSED)
+
+
+def test_a_standing_rule_that_is_switched_off_hides_no_other() -> None:
+    broken = [
+        RuleBroken(index=0, rule=rule, module="d.sys", message=f"{rule} {place}")
+        for rule, places in (("PoolTracking", MAX_BROKEN_RULES + 1), ("UnloadThreads", 1))
+        for place in range(places)
+    ]
+    events = placed([*KEPT, *broken])
+    said = judge(scenario(LIFE).without_rules(frozenset({"PoolTracking"})), events, {})
+    assert (said.outcome, said.reason) == (B, "UnloadThreads: UnloadThreads 0")
+    assert len(judge(scenario(LIFE), events, {}).broken_rules) == MAX_BROKEN_RULES
 
 
 def test_a_verdict_in_part_says_so() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 from harness.callbacks import GROUPS
@@ -20,7 +21,7 @@ _WANT_INTEGRITY: Final = frozenset(
 __all__ = ["MAX_BROKEN_RULES", "BrokenRules"]
 
 MAX_BROKEN_RULES: Final = 64
-"""Kept; the first ones say most."""
+"""Kept of each rule, for one that is switched off is not to hide another; the first ones say most."""
 
 
 class BrokenRules:
@@ -28,6 +29,7 @@ class BrokenRules:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str, str], BrokenRule] = {}
+        self._kept: Counter[str] = Counter()
         self._refused: dict[tuple[str, str], BrokenRule] = {}
         """By driver and notify routine."""
 
@@ -37,8 +39,9 @@ class BrokenRules:
         :param place: what tells it from the same done elsewhere.
         """
         assert rule in STANDING_RULES, rule
-        if len(self._found) < MAX_BROKEN_RULES:
-            self._found.setdefault((rule, driver, place), BrokenRule(rule, driver, message))
+        if (rule, driver, place) not in self._found and self._kept[rule] < MAX_BROKEN_RULES:
+            self._kept[rule] += 1
+            self._found[rule, driver, place] = BrokenRule(rule, driver, message)
 
     def knows(self, rule: str, driver: str, place: str) -> bool:
         """It was noticed before."""
@@ -59,7 +62,7 @@ class BrokenRules:
 
     def all(self) -> tuple[BrokenRule, ...]:
         """What is known by now."""
-        return (*self._refused.values(), *self._found.values())[:MAX_BROKEN_RULES]
+        return (*list(self._refused.values())[:MAX_BROKEN_RULES], *self._found.values())
 
 
 def _why(group: str, status: int, site: CallSite) -> str:

@@ -132,8 +132,9 @@ class Lifecycle:
                 and (arrival := self._numbers.take(event, seq)) is not Arrival.NEW
             ):
                 self._number(event, arrival)
-            rule = rules.get(type(event))
-            if rule is not None and (event.call is None or not self._is_retold(event)):
+            retold = event.call is not None and self._is_retold(event)
+            rule = None if retold else rules.get(type(event))
+            if rule is not None:
                 rule(event)
             time = event.time
             if seq is not None and time is not None and seq > self._highest_seq:
@@ -142,7 +143,7 @@ class Lifecycle:
                     self._latest_time, self._latest_index = time, event.index
                 else:
                     self._clock(event, time)
-            if self._refused:
+            if self._refused and not retold:
                 self._registration(event)
 
     def _broken(

@@ -28,6 +28,8 @@ from harness.order.retold import Retold
 
 __all__ = ["refusal_of_breach", "subject_of"]
 
+_ANOTHER_LOAD = (Arrival.BEGINS, Arrival.WENT_BACK)
+
 
 def refusal_of_breach(breach: RuleBreach, events: Iterable[Event]) -> str:
     """Why the events do not break the rule; empty where they do."""
@@ -46,6 +48,8 @@ def refusal_of_breach(breach: RuleBreach, events: Iterable[Event]) -> str:
             past = _Past(breaking)  # another boot knows of nothing before it
         else:
             past.add(event)
+    if breaking.seq is not None and past.numbers.foretell(breaking, breaking.seq) in _ANOTHER_LOAD:
+        past.load_again()
     if breach.earlier is not None and earlier is None:
         return f"event {breach.earlier} does not come before event {breach.index}"
     if breach.subject != subject_of(breach.rule, earlier):
@@ -154,7 +158,7 @@ class _Past:
 
     def _driver(self, event: Driver) -> None:
         if event.totals is not None:
-            self._loaded_again()
+            self.load_again()
             self.numbers.close()
             return
         line = registration_of(event)
@@ -191,7 +195,7 @@ class _Past:
             for process in self.processes.values():
                 process.threads_told = False
 
-    def _loaded_again(self) -> None:
+    def load_again(self) -> None:
         """Of what was before, nothing is known any more, but for the numbers."""
         for known in (self.processes, self.ended, self.threads, self.registered, self.refused):
             known.clear()
@@ -201,8 +205,8 @@ class _Past:
     def _count(self, event: Event, seq: int) -> None:
         if seq == self.of.seq:
             self.same = event.index
-        if self.numbers.take(event, seq) in (Arrival.BEGINS, Arrival.WENT_BACK):
-            self._loaded_again()
+        if self.numbers.take(event, seq) in _ANOTHER_LOAD:
+            self.load_again()
 
 
 _Rule = Callable[[_Past, Event, "int | None"], bool]

@@ -551,6 +551,23 @@ def test_a_number_that_begins_anew_tells_of_another_load() -> None:
         assert judge([event for events in loads for event in events]).violations == ()
 
 
+def test_the_line_that_begins_another_load_is_held_to_nothing_before_it() -> None:
+    events = placed(
+        [
+            image(12, seq=1, time=0),
+            image(12, seq=2, time=0),
+            died(seq=3, time=0),
+            died(seq=1, time=5 * SECOND, context_pid=4),
+        ]
+    )
+    (failure,) = judge(events).failures
+    assert failure.explanation is not None
+    proof = failure.explanation.proof
+    assert proof == RuleBreach("process_exit_context", 3, None, "")
+    assert isinstance(proof, RuleBreach)
+    assert refusal_of_breach(proof, events) == ""
+
+
 def test_a_second_load_is_held_to_the_rules_by_itself() -> None:
     first = [*load(born(), thread(), thread_end(), died()), totals()]
     for rule in ("process_created_once", "threads_exit_before_process", "thread_created_before_exit"):

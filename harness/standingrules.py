@@ -55,8 +55,9 @@ STANDING_RULES: Final[dict[str, StandingRule]] = {
         ),
         StandingRule(
             "UnloadReferences",
-            "A driver that is gone has given back every reference that it took to a process or a thread.",
-            "PsLookupProcessByProcessId, PsLookupThreadByThreadId, ObReferenceObjectByHandle",
+            "A driver that is gone has given back every reference that it took to an object.",
+            "PsLookupProcessByProcessId, PsLookupThreadByThreadId, ObReferenceObjectByHandle,"
+            " PsReferencePrimaryToken",
         ),
         StandingRule(
             "PoolTracking",
@@ -105,6 +106,24 @@ STANDING_RULES: Final[dict[str, StandingRule]] = {
             "A driver that is gone has deleted its ERESOURCEs, which the kernel keeps in a list.",
             "ExInitializeResourceLite, ExDeleteResourceLite; Miscellaneous Checks",
             "Miscellaneous Checks, in freed pool",
+        ),
+        StandingRule(
+            "UnloadLookasideLists",
+            "A driver that is gone has deleted its lookaside lists, which the kernel keeps in a list.",
+            "ExInitializeLookasideListEx, ExDeleteLookasideListEx, their older forms; Miscellaneous Checks",
+            "Miscellaneous Checks, in freed pool",
+        ),
+        StandingRule(
+            "UnloadProviders",
+            "A driver that is gone has unregistered its ETW providers.",
+            "EtwRegister, EtwUnregister; Miscellaneous Checks",
+            "Miscellaneous Checks",
+        ),
+        StandingRule(
+            "KernelHandles",
+            "A kernel handle that was closed is not closed again, nor used.",
+            "ZwClose; Miscellaneous Checks; Bug Check 0x93: INVALID_KERNEL_HANDLE",
+            "Miscellaneous Checks",
         ),
         StandingRule(
             "CallbackRefused",

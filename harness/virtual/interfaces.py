@@ -84,7 +84,7 @@ class NotifyRoutines(Protocol):
     """
 
     def create_process_object(
-        self, *, pid: int, parent_pid: int, name: str, image: str | None, wow64: bool = False
+        self, pid: int, parent_pid: int, name: str, image: str | None, session: int = 0, wow64: bool = False
     ) -> None:
         """A process begins; nothing is notified yet. ``name`` is the executable's base name, ``image`` its NT
         path; ``wow64``: it is a 32-bit process."""

@@ -39,6 +39,8 @@ class Belonging(Enum):
     DEVICE = ("device", "devices")
     SYMBOLIC_LINK = ("symbolic link", "symbolic links")
     RESOURCE = ("ERESOURCE", "ERESOURCEs")
+    LOOKASIDE_LIST = ("lookaside list", "lookaside lists")
+    PROVIDER = ("ETW provider", "ETW providers")
 
     def counted(self, count: int) -> str:
         """``3 object references``."""

@@ -97,9 +97,9 @@ _ROUTINES: Final[Mapping[CallFailure, tuple[str, ...]]] = {
     CallFailure(STATUS_INSUFFICIENT_RESOURCES, group="handle"): ("ObRegisterCallbacks",),
     CallFailure(STATUS_INSUFFICIENT_RESOURCES, group="key"): ("CmRegisterCallback", "CmRegisterCallbackEx"),
     CallFailure(STATUS_INSUFFICIENT_RESOURCES): (
-        *("ExInitializeLookasideListEx", "IoCreateDevice", "IoQueryFileDosDeviceName"),
+        *("EtwRegister", "ExInitializeLookasideListEx", "IoCreateDevice", "IoQueryFileDosDeviceName"),
         *("IoRegisterShutdownNotification", "PsCreateSystemThread", "SeLocateProcessImageName"),
-        "ZwQuerySystemInformation",
+        *("SeQueryInformationToken", "ZwQuerySystemInformation"),
     ),
     CallFailure(STATUS_INVALID_PARAMETER): ("PsLookupProcessByProcessId", "PsLookupThreadByThreadId"),
     CallFailure(STATUS_INVALID_CID): ("PsLookupProcessThreadByCid", "ZwOpenProcess", "ZwOpenThread"),
@@ -114,6 +114,7 @@ _ROUTINES: Final[Mapping[CallFailure, tuple[str, ...]]] = {
     CallFailure(STATUS_DISK_FULL): ("ZwWriteFile",),
     CallFailure(STATUS_NO_MEMORY, _allocates_destination): (
         "RtlAnsiStringToUnicodeString",
+        "RtlConvertSidToUnicodeString",
         "RtlUnicodeStringToAnsiString",
     ),
     CallFailure(STATUS_NO_MEMORY): (

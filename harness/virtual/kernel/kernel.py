@@ -137,11 +137,11 @@ class Kernel:
     # What the NT model does and reports (NotifyRoutines).
 
     def create_process_object(
-        self, *, pid: int, parent_pid: int, name: str, image: str | None, wow64: bool = False
+        self, pid: int, parent_pid: int, name: str, image: str | None, session: int = 0, wow64: bool = False
     ) -> None:
         """See :class:`~harness.virtual.interfaces.NotifyRoutines`."""
         system = self._system
-        self._change(system.objects.create_process, pid, parent_pid, name, image)
+        self._change(system.objects.create_process, pid, parent_pid, name, image, session)
         if image is not None:
             system.user_blocks.add_process(system.objects.process(pid), wow64=wow64)
 

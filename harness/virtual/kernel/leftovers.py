@@ -74,6 +74,8 @@ _RULES: Final[Mapping[Belonging, str]] = {
     Belonging.DEVICE: "UnloadDevices",
     Belonging.SYMBOLIC_LINK: "UnloadSymbolicLinks",
     Belonging.RESOURCE: "UnloadResources",
+    Belonging.LOOKASIDE_LIST: "UnloadLookasideLists",
+    Belonging.PROVIDER: "UnloadProviders",
 }
 
 

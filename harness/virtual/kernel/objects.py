@@ -40,6 +40,8 @@ class ProcessObject:
     image_base: int = 0
     command_line: str | None = None
     active_threads: int = 0
+    session: int = 0
+    """0: that of the services."""
     peb: int = 0
     """User-mode address; 0 for a process without one, as the System process is."""
     peb32: int = 0
@@ -97,13 +99,16 @@ class Objects:
 
     # What the model says.
 
-    def create_process(self, pid: int, parent_pid: int, name: str, image_path: str | None) -> None:
+    def create_process(
+        self, pid: int, parent_pid: int, name: str, image_path: str | None, session: int
+    ) -> None:
         """A process begins."""
         process = self._processes.get(pid)
         if process is None or process.announced:
             process = self._new_process(pid)
         process.announced = True
         process.image_path = image_path
+        process.session = session
         process.command_line = name
         self._set_origin(process, parent_pid)
         self.set_name(process, name)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple, NoReturn, Protocol, TypeAlias
+from typing import NamedTuple, NoReturn, Protocol
 
 from harness.virtual.callbackcalls import CallLog
 from harness.virtual.clock import TSC_PER_UNIT
@@ -28,13 +28,15 @@ from harness.virtual.kernel.belongings import Belonging, Belongings, CallSite
 from harness.virtual.kernel.brokenrules import BrokenRules
 from harness.virtual.kernel.callbacks import Callbacks
 from harness.virtual.kernel.callfailures import CallFailures
-from harness.virtual.kernel.configuration import Registry, RegistryKey
+from harness.virtual.kernel.configuration import Registry
 from harness.virtual.kernel.dbgprint import Format
 from harness.virtual.kernel.deferred import Dpcs, Timers, WorkQueue
 from harness.virtual.kernel.exceptions.handlers import ExceptionHandlers
 from harness.virtual.kernel.exceptions.unwindinfo import ExceptionTable
 from harness.virtual.kernel.execution import CallbackKey, Execution, HeldUp
+from harness.virtual.kernel.fileobjects import FileObjects
 from harness.virtual.kernel.generictables import GenericTable
+from harness.virtual.kernel.handletable import Handled, HandleTable
 from harness.virtual.kernel.heap import KernelHeap
 from harness.virtual.kernel.keynotifications import KeyNotifications
 from harness.virtual.kernel.locks import Locks
@@ -54,7 +56,7 @@ from harness.virtual.kernel.structures.shareddata import SharedData
 from harness.virtual.kernel.systemthreads import SystemThreads
 from harness.virtual.kernel.userblocks import UserBlocks
 from harness.virtual.kernel.userspace import UserSpace
-from harness.virtual.kernel.volume import OpenFile, Volume
+from harness.virtual.kernel.volume import Volume
 from harness.virtual.kernel.waits import Waits
 from harness.virtual.windows.irql import DISPATCH_LEVEL
 
@@ -62,9 +64,6 @@ __all__ = ["SYSTEM_CONTEXT", "Enter", "LoadedDriver", "System", "UnloadedImage"]
 
 SYSTEM_CONTEXT = ThreadContext(pid=4, tid=8, cpu=0)
 """A system worker thread on processor 0."""
-_FIRST_HANDLE = 0xFFFF_FFFF_8000_0000
-"""What kernel handles begin with (OBJ_KERNEL_HANDLE)."""
-_HANDLE_STEP = 4
 _UNLOADED_REMEMBERED = 50
 """Windows keeps as many in MmUnloadedDrivers."""
 _RDTSC_CYCLES = 25
@@ -87,10 +86,6 @@ class LoadedDriver:
     guard_targets: frozenset[int] | None
     """Addresses of the functions that may be called indirectly; None: any code, it was not linked with
     /guard:cf."""
-
-
-Handled: TypeAlias = ProcessObject | ThreadObject | RegistryKey | OpenFile
-"""What a handle can stand for."""
 
 
 class UnloadedImage(NamedTuple):
@@ -238,16 +233,19 @@ class System:
         self.cookies = 0
         """Given out by CmRegisterCallback and CmRegisterCallbackEx."""
         self.uuids = 0
-        """Given out by ExUuidCreate."""
+        """Given out by ExUuidCreate and EtwActivityIdControl."""
+        self.providers: set[int] = set()
+        """REGHANDLEs of ETW providers."""
+        self.tokens: dict[int, int] = {}
+        """By the PID the address of the process's primary token."""
         self.random_seed = 1
         """Of rand()."""
         self.other_objects: set[int] = set()
         """Addresses of device, driver, file and type objects."""
-        self.handles: dict[int, Handled] = {}
-        """Kernel handles of the System process."""
+        self.handles = HandleTable()
+        self.file_objects = FileObjects(self)
         self.configuration = Registry()
         self.volume = Volume()
-        self._next_handle = _FIRST_HANDLE
         self.names: dict[str, int | str] = {}
         """What :func:`~harness.virtual.kernel.objectnames.object_name` makes of a name: devices with their
         address, symbolic links with the name that they stand for."""
@@ -324,12 +322,11 @@ class System:
 
     def open_handle(self, item: Handled, site: CallSite | None) -> int:
         """A kernel handle for the call that opened it; it holds a reference to an object."""
-        self._next_handle += _HANDLE_STEP
-        self.handles[self._next_handle] = item
+        handle = self.handles.add(item)
         if isinstance(item, ProcessObject | ThreadObject):
             self.objects.reference(item)
-        self.belongings.take(Belonging.HANDLE, self._next_handle, site)
-        return self._next_handle
+        self.belongings.take(Belonging.HANDLE, handle, site)
+        return handle
 
     def call_later(
         self, delay: int, action: Callable[[], Program[None] | None], *, processor: int | None = None

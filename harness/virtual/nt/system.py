@@ -330,7 +330,12 @@ class NtSystem:
         )
         self.processes[process.pid] = process
         self._notify.create_process_object(
-            pid=process.pid, parent_pid=parent_pid, name=name, image=image or None, wow64=wow64
+            pid=process.pid,
+            parent_pid=parent_pid,
+            name=name,
+            image=image or None,
+            session=session,
+            wow64=wow64,
         )
         return process
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from harness.virtual.cpu.traps import Continued
 from harness.virtual.kernel.configuration import MAX_DATA, RegistryKey, RegistryValue
-from harness.virtual.kernel.exports.handles import attributes_site
+from harness.virtual.kernel.exports.handles import attributes_site, report_closed_handle
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
 from harness.virtual.kernel.keynotifications import KeyNotify, KeyOperation
@@ -55,6 +55,7 @@ def _key(system: System, handle: int) -> RegistryKey | int:
     """The key of a handle, or the NTSTATUS."""
     item = system.handles.get(handle)
     if item is None:
+        report_closed_handle(system, handle)
         return STATUS_INVALID_HANDLE
     if not isinstance(item, RegistryKey):
         return STATUS_OBJECT_TYPE_MISMATCH

@@ -159,6 +159,7 @@ def _initialize_lookaside(
     allocate = routines[0] or system.symbol("ExAllocatePoolWithTag")
     free = routines[1] or system.symbol("ExFreePool")
     what = struct.pack("<III", *(word & 0xFFFF_FFFF for word in entry))
+    system.belongings.take(Belonging.LOOKASIDE_LIST, lookaside, system.call_site())
     system.memory.store(lookaside, counters + what + struct.pack("<QQ", allocate, free) + bytes(0x20))
 
 
@@ -189,8 +190,9 @@ def ex_flush_lookaside_list_ex(_system: System, _lookaside: int) -> None:
 
 
 @export("ExDeleteNPagedLookasideList", "ExDeletePagedLookasideList", "ExDeleteLookasideListEx", 1)
-def ex_delete_lookaside_list(_system: System, _lookaside: int) -> None:
+def ex_delete_lookaside_list(system: System, lookaside: int) -> None:
     """Nothing is cached in the list."""
+    system.belongings.give_back(Belonging.LOOKASIDE_LIST, lookaside)
 
 
 @export("ExQueueWorkItem", 2)

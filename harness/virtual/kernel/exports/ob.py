@@ -9,7 +9,7 @@ from __future__ import annotations
 from harness.virtual.cpu.traps import BugcheckRaised, Continued
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.kernel.belongings import Belonging, CallSite
-from harness.virtual.kernel.exports.handles import handle_site, take_reference
+from harness.virtual.kernel.exports.handles import handle_site, take_other_reference, take_reference
 from harness.virtual.kernel.exports.registry import data, export
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
 from harness.virtual.kernel.system import System
@@ -31,6 +31,8 @@ def obf_reference_object(system: System, address: int) -> int:
     if item is not None:
         take_reference(system, item)
         return item.references
+    if address in system.other_objects:
+        take_other_reference(system, address)
     return 1
 
 
@@ -102,6 +104,7 @@ def obf_dereference_object(system: System, address: int) -> int:
     item = system.objects.at(address)
     if item is None:
         if address in system.other_objects:
+            system.belongings.give_back(Belonging.REFERENCE, address)
             return 0
         raise BugcheckRaised(_REFERENCE_BY_POINTER, 0, address, 2, 0)
     if not system.objects.dereference(item):

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
+from harness.virtual.kernel.exports.handles import report_closed_handle
 from harness.virtual.kernel.exports.ob import open_for_driver
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
@@ -53,6 +54,8 @@ def handle_to(system: System, handle: int) -> ProcessObject | ThreadObject | Non
     if handle == _CURRENT_PROCESS:
         return system.objects.at(system.current_process())
     item = system.handles.get(handle)
+    if item is None:
+        report_closed_handle(system, handle)
     return item if isinstance(item, ProcessObject | ThreadObject) else None
 
 

@@ -16,7 +16,12 @@ from harness.virtual.kernel.belongings import Belonging, CallSite
 from harness.virtual.kernel.configuration import RegistryKey
 from harness.virtual.kernel.execution import SYSTEM_THREAD
 from harness.virtual.kernel.exports.cm import close_key
-from harness.virtual.kernel.exports.handles import attributes_site, take_reference
+from harness.virtual.kernel.exports.handles import (
+    attributes_site,
+    report_closed_handle,
+    take_other_reference,
+    take_reference,
+)
 from harness.virtual.kernel.exports.psquery import handle_to
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
@@ -96,6 +101,15 @@ def ps_terminate_system_thread(system: System, status: int) -> int:
 def ob_reference_object_by_handle(
     system: System, handle: int, _access: int, kind: int, _mode: int, result: int, _information: int
 ) -> int:
+    other = system.handles.get(handle)
+    if isinstance(other, OpenFile):
+        if kind and kind != system.memory.u64(system.symbol("IoFileObjectType")):
+            return STATUS_OBJECT_TYPE_MISMATCH
+        file = system.file_objects.of(other.file.path)
+        system.memory.put_u64(result, take_other_reference(system, file))
+        return STATUS_SUCCESS
+    if isinstance(other, RegistryKey):
+        system.lacks("ObReferenceObjectByHandle(a registry key)")
     item = handle_to(system, handle)
     if item is None:
         return STATUS_INVALID_HANDLE
@@ -110,6 +124,7 @@ def ob_reference_object_by_handle(
 def zw_close(system: System, handle: int) -> int:
     item = system.handles.get(handle)
     if item is None:
+        report_closed_handle(system, handle)
         return STATUS_INVALID_HANDLE
     if isinstance(item, RegistryKey):
         return close_key(system, item, lambda: _close(system, handle))

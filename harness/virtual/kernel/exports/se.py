@@ -5,6 +5,7 @@ Sources: Microsoft, *SeLocateProcessImageName* (ntifs.h, freed by the caller wit
 
 from __future__ import annotations
 
+from harness.virtual.kernel.exports.handles import take_other_reference
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.heap import encode_unicode_string
 from harness.virtual.kernel.objects import ProcessObject
@@ -27,6 +28,17 @@ def se_locate_process_image_name(system: System, process: int, result: int) -> i
     value = encode_unicode_string(len(characters), len(characters) + 2, block + 16)
     system.memory.store(block, value + characters + b"\0\0")
     system.memory.put_u64(result, block)
+    return STATUS_SUCCESS
+
+
+@export("PsReferenceProcessFilePointer", 2)
+def ps_reference_process_file_pointer(system: System, process: int, result: int) -> int:
+    """Undocumented: the executable's file object, which the caller dereferences."""
+    found = system.objects.at(process)
+    if not isinstance(found, ProcessObject) or not found.image_path:
+        return STATUS_INVALID_PARAMETER
+    file = system.file_objects.of(found.image_path)
+    system.memory.put_u64(result, take_other_reference(system, file))
     return STATUS_SUCCESS
 
 

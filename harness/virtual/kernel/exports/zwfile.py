@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from harness.virtual.kernel.exports.handles import attributes_site
+from harness.virtual.kernel.exports.handles import attributes_site, report_closed_handle
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
 from harness.virtual.kernel.objectnames import object_name
@@ -182,6 +182,7 @@ def _file(system: System, handle: int) -> OpenFile | int:
     """What a handle stands for, or the NTSTATUS."""
     item = system.handles.get(handle)
     if item is None:
+        report_closed_handle(system, handle)
         return STATUS_INVALID_HANDLE
     return item if isinstance(item, OpenFile) else STATUS_OBJECT_TYPE_MISMATCH
 

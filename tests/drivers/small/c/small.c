@@ -29,6 +29,8 @@ static KDPC Dpc;
 static KEVENT Stop;
 static PETHREAD Worker;
 static ERESOURCE Resource;
+static LOOKASIDE_LIST_EX List;
+static REGHANDLE Provider;
 static FAST_MUTEX Mutex;
 static KSPIN_LOCK Lock;
 
@@ -302,6 +304,83 @@ static VOID KeepsResource(VOID)
         ExDeleteResourceLite(&Resource);
 }
 
+/* Leaves a lookaside list. */
+
+static NTSTATUS MakesList(VOID)
+{
+    return ExInitializeLookasideListEx(&List, NULL, NULL, NonPagedPoolNx, 0, 64, TAG, 0);
+}
+
+static VOID NTAPI UsesList(HANDLE ProcessId, HANDLE ThreadId, BOOLEAN Create)
+{
+    const PVOID Entry = ExAllocateFromLookasideListEx(&List);
+
+    TellsThread(ProcessId, ThreadId, Create);
+    if (Entry != NULL)
+        ExFreeToLookasideListEx(&List, Entry);
+}
+
+static VOID KeepsList(VOID)
+{
+    if (Mended)
+        ExDeleteLookasideListEx(&List);
+}
+
+/* Leaves an ETW provider. */
+
+static NTSTATUS RegistersProvider(VOID)
+{
+    static const GUID Id = {0x3f9a1c52, 0x7d04, 0x4e61, {0x90, 0x1b, 0x5c, 0x22, 0x8e, 0xd7, 0x41, 0x06}};
+
+    return EtwRegister(&Id, NULL, NULL, &Provider);
+}
+
+static VOID NTAPI WritesEvent(PUNICODE_STRING Name, HANDLE ProcessId, PIMAGE_INFO Info)
+{
+    static const EVENT_DESCRIPTOR Loaded = {1, 0, 0, 4, 0, 0, 1};
+
+    TellsImage(Name, ProcessId, Info);
+    if (!NT_SUCCESS(EtwWrite(Provider, &Loaded, NULL, 0, NULL)) || EtwEventEnabled(Provider, &Loaded))
+        LOG("ETW?\n");
+}
+
+static VOID KeepsProvider(VOID)
+{
+    if (Mended)
+        EtwUnregister(Provider);
+}
+
+/* Closes a handle twice. */
+
+static NTSTATUS ClosesTwice(VOID)
+{
+    const NTSTATUS Status = ObOpenObjectByPointer(PsInitialSystemProcess, OBJ_KERNEL_HANDLE, NULL, 0, NULL,
+                                                  KernelMode, &Kept);
+
+    if (!NT_SUCCESS(Status))
+        return Status;
+    ZwClose(Kept);
+    if (!Mended)
+        ZwClose(Kept);
+    return STATUS_SUCCESS;
+}
+
+/* Keeps references to the executables of processes. */
+
+NTSTATUS NTAPI PsReferenceProcessFilePointer(PEPROCESS Process, PFILE_OBJECT *File);
+
+static VOID NTAPI ReferencesFile(HANDLE ParentId, HANDLE ProcessId, BOOLEAN Create)
+{
+    PFILE_OBJECT File;
+
+    TellsProcess(ParentId, ProcessId, Create);
+    if (!Create || !NT_SUCCESS(PsReferenceProcessFilePointer(IoGetCurrentProcess(), &File)))
+        return;
+    LOG("%wZ\n", &File->FileName);
+    if (Mended)
+        ObDereferenceObject(File);
+}
+
 /* Registers an Ex routine without /INTEGRITYCHECK, and goes on without it. */
 
 static VOID NTAPI TellsProcessEx(PEPROCESS Process, HANDLE ProcessId, PPS_CREATE_NOTIFY_INFO Info)
@@ -431,6 +510,10 @@ static const HABIT Habits[] = {
     {L"keeps-dpc", Nothing, KeepsDpc, TellsProcess, NULL, NULL},
     {L"keeps-thread", StartsThread, KeepsThread, TellsProcess, NULL, NULL},
     {L"keeps-resource", MakesResource, KeepsResource, TellsProcess, NULL, NULL},
+    {L"keeps-list", MakesList, KeepsList, NULL, UsesList, NULL},
+    {L"keeps-provider", RegistersProvider, KeepsProvider, NULL, NULL, WritesEvent},
+    {L"closes-twice", ClosesTwice, NULL, TellsProcess, NULL, NULL},
+    {L"keeps-file", Nothing, NULL, ReferencesFile, NULL, NULL},
     {L"is-refused", RegistersEx, NULL, NULL, NULL, TellsImage},
     {L"removes-itself", Nothing, NULL, NULL, NULL, RemovesItself},
     {L"waits-long", Nothing, NULL, WaitsLong, NULL, NULL},

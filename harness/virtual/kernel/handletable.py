@@ -1,0 +1,35 @@
+"""The kernel handles of the System process."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+from harness.virtual.kernel.configuration import RegistryKey
+from harness.virtual.kernel.objects import ProcessObject, ThreadObject
+from harness.virtual.kernel.volume import OpenFile
+
+__all__ = ["HandleTable", "Handled"]
+
+Handled: TypeAlias = ProcessObject | ThreadObject | RegistryKey | OpenFile
+"""What a handle can stand for."""
+_FIRST: Final = 0xFFFF_FFFF_8000_0000
+"""What kernel handles begin with (OBJ_KERNEL_HANDLE)."""
+_STEP: Final = 4
+
+
+class HandleTable(dict[int, Handled]):
+    """By the handle what it stands for. None is given out twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = _FIRST
+
+    def add(self, item: Handled) -> int:
+        """A handle to it."""
+        self._last += _STEP
+        self[self._last] = item
+        return self._last
+
+    def was_closed(self, handle: int) -> bool:
+        """It was given out and is not there any more."""
+        return _FIRST < handle <= self._last and handle % _STEP == 0 and handle not in self

@@ -171,7 +171,7 @@ class WorkItem(NamedTuple):
     driver: int = 0
     """DRIVER_OBJECT that an I/O work item keeps alive until it has ended; 0 for none."""
     address: int = 0
-    """Of the driver's WORK_QUEUE_ITEM, which is free again once a worker thread has taken it; 0 for none."""
+    """Of its WORK_QUEUE_ITEM, which is free again once a worker thread has taken it; 0 for none."""
 
 
 class WorkQueue:

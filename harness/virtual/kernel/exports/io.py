@@ -1,7 +1,8 @@
 """I/O manager: devices, symbolic links, completed requests, work items.
 
 Who sends the requests is :mod:`harness.virtual.kernel.iomanager`. Sources: Microsoft, *IoCreateDevice*,
-*IoCreateSymbolicLink*, *IofCompleteRequest*, *IoQueueWorkItem* (wdm.h); structures of build 18362.
+*IoCreateSymbolicLink*, *IofCompleteRequest*, *IoQueueWorkItem*, *IoFreeWorkItem* (wdm.h), *Bug Check 0xE4:
+WORKER_INVALID*; structures of build 18362.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ _MAX_EXTENSION: Final = 0xFFFF - _DEVICE_OBJECT
 _WORK_ITEM: Final = 0x58
 _BAD_POOL_CALLER: Final = 0xC2
 _WORK_DEVICE: Final = 0x20
+_WORKER_INVALID: Final = 0xE4
+_ACTIVE_ITEM_FREED, _ALREADY_QUEUED = 0, 1
 
 data("IoFileObjectType")
 data("IoDeviceObjectType")
@@ -131,6 +134,8 @@ def io_allocate_work_item(system: System, device: int) -> int:
 def io_free_work_item(system: System, item: int) -> None:
     if not system.heap.owns(item):
         raise BugcheckRaised(_BAD_POOL_CALLER, 0x46, item, 0, 0)
+    if item in system.work.waiting():
+        raise BugcheckRaised(_WORKER_INVALID, _ACTIVE_ITEM_FREED, item, item, item + _WORK_ITEM)
     system.heap.free(item)
     system.belongings.give_back(Belonging.IO_WORK_ITEM, item)
 
@@ -138,18 +143,21 @@ def io_free_work_item(system: System, item: int) -> None:
 @export("IoQueueWorkItem", 4)
 def io_queue_work_item(system: System, item: int, routine: int, _queue: int, context: int) -> None:
     device = system.memory.u64(item + _WORK_DEVICE)
-    _queue_item(system, device, routine, (device, context))
+    _queue_item(system, item, routine, (device, context))
 
 
 @export("IoQueueWorkItemEx", 4)
 def io_queue_work_item_ex(system: System, item: int, routine: int, _queue: int, context: int) -> None:
     device = system.memory.u64(item + _WORK_DEVICE)
-    _queue_item(system, device, routine, (device, context, item))
+    _queue_item(system, item, routine, (device, context, item))
 
 
-def _queue_item(system: System, device: int, routine: int, arguments: tuple[int, ...]) -> None:
+def _queue_item(system: System, item: int, routine: int, arguments: tuple[int, ...]) -> None:
     """The device's driver object stays until the item has ended (IoQueueWorkItem, Remarks)."""
-    system.work.queue(WorkItem(routine, arguments, driver=system.memory.u64(device + _DRIVER)))
+    if item in system.work.waiting():
+        raise BugcheckRaised(_WORKER_INVALID, _ALREADY_QUEUED, item)
+    driver = system.memory.u64(arguments[0] + _DRIVER)
+    system.work.queue(WorkItem(routine, arguments, driver=driver, address=item))
 
 
 @export("IofCompleteRequest", "IoCompleteRequest", 2)

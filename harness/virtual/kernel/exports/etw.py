@@ -87,12 +87,9 @@ def etw_activity_id_control(system: System, code: int, identifier: int) -> int:
     code &= 0xFFFF_FFFF
     if code not in range(_GET_ID, _CREATE_SET_ID + 1):
         return STATUS_INVALID_PARAMETER
-    created = b""
-    if code in (_CREATE_ID, _CREATE_SET_ID):
-        system.uuids += 1
-        created = system.uuids.to_bytes(_GUID, "little")
     if code == _CREATE_ID:
-        system.memory.store(identifier, created)
+        system.uuids += 1
+        system.memory.store(identifier, system.uuids.to_bytes(_GUID, "little"))
     elif code != _SET_ID:
         system.memory.store(identifier, bytes(_GUID))
     return STATUS_SUCCESS

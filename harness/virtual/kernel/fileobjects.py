@@ -1,10 +1,10 @@
-"""FILE_OBJECTs of files that lie on the volume: of executables, and of what drivers open."""
+"""FILE_OBJECTs of files that lie on the volume: of images, and of what drivers open."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from harness.virtual.kernel.heap import KernelHeap
+from harness.virtual.kernel.heap import MAX_NAME, KernelHeap
 from harness.virtual.kernel.structures.irp import FILE_OBJECT, IO_TYPE_FILE
 
 if TYPE_CHECKING:
@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 __all__ = ["VOLUME_DEVICE", "FileObjects"]
 
 VOLUME_DEVICE: Final = "\\Device\\HarddiskVolume3"
+_PREFIXES: Final = ((VOLUME_DEVICE, ""), ("\\SystemRoot", "\\Windows"))
 _DEVICE_SIZE: Final = 0x150
 _DEVICE_TYPE: Final = 3
 
 
 class FileObjects:
-    """One a path, made when a driver first asks for it."""
+    """One a path, made when it is first needed."""
 
     def __init__(self, system: System) -> None:
         self._system = system
@@ -28,10 +29,12 @@ class FileObjects:
     def of(self, path: str) -> int:
         """Address of the file object.
 
-        :param path: on the volume, or with the volume's device before it.
+        :param path: on the volume, or with the volume's device or ``\\SystemRoot`` before it.
         """
-        if path.lower().startswith(VOLUME_DEVICE.lower()):
-            path = path[len(VOLUME_DEVICE) :]
+        for prefix, meant in _PREFIXES:
+            if path.lower().startswith(prefix.lower()):
+                path = meant + path[len(prefix) :]
+        path = path[: MAX_NAME // 2]
         key = path.lower()
         if key not in self._objects:
             self._objects[key] = self._make(path)

@@ -33,7 +33,7 @@ class Notifications:
     def __init__(self, system: System, change: Callable[..., Any]) -> None:
         self._system = system
         self._change = change
-        self._data = [NotifyData(system.memory, system.heap)]
+        self._data = [self._new_data()]
 
     def process(
         self,
@@ -159,4 +159,8 @@ class Notifications:
         system.calls.leave(call, None if answer is None else answer())
 
     def _take_data(self) -> NotifyData:
-        return self._data.pop() if self._data else NotifyData(self._system.memory, self._system.heap)
+        return self._data.pop() if self._data else self._new_data()
+
+    def _new_data(self) -> NotifyData:
+        system = self._system
+        return NotifyData(system.memory, system.heap, system.file_objects.of)

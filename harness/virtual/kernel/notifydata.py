@@ -7,6 +7,7 @@ handed is theirs only until they return. Layouts: ntddk.h, x64.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Final
 
 from harness.virtual.cpu.memory import Memory
@@ -14,7 +15,6 @@ from harness.virtual.kernel.heap import MAX_NAME, KernelHeap
 
 __all__ = ["NotifyData"]
 
-_FILE_OBJECT: Final = 0x000
 _IMAGE_INFO_EX: Final = 0x100
 _IMAGE_INFO: Final = _IMAGE_INFO_EX + 8
 _CREATE_INFO: Final = 0x180
@@ -22,8 +22,6 @@ _NAME: Final = 0x200
 _CHARACTERS: Final = 0x220
 _COMMAND_LINE: Final = _CHARACTERS + MAX_NAME + 4
 _SIZE: Final = _COMMAND_LINE + 0x20 + MAX_NAME + 4
-_FILE_NAME: Final = 0x58
-_FILE_HEADER: Final = struct.pack("<HH", 5, 0xD8)
 
 _IMAGE: Final = struct.Struct("<Q IIQIIQIIQ")
 """Size; Properties, pad, ImageBase, ImageSelector, pad, ImageSize, ImageSectionNumber, pad; FileObject."""
@@ -39,9 +37,13 @@ _FILE_OPEN_NAME_AVAILABLE: Final = 1
 
 
 class NotifyData:
-    """The block, and how each kind of call fills it."""
+    """The block, and how each kind of call fills it.
 
-    def __init__(self, memory: Memory, heap: KernelHeap) -> None:
+    :param file_object: address of the FILE_OBJECT of a path.
+    """
+
+    def __init__(self, memory: Memory, heap: KernelHeap, file_object: Callable[[str], int]) -> None:
+        self._file_object = file_object
         self._base = heap.allocate(_SIZE)
         self._memory = memory
         self._view = memory.view(self._base, _SIZE)
@@ -53,7 +55,7 @@ class NotifyData:
         _IMAGE.pack_into(
             self._view,
             _IMAGE_INFO_EX,
-            *(_IMAGE_EX_SIZE, properties, 0, base, 0, 0, size, 0, 0, self._base + _FILE_OBJECT),
+            *(_IMAGE_EX_SIZE, properties, 0, base, 0, 0, size, 0, 0, self._file_object(name or "")),
         )
         full_name = self._put_name(name)
         return full_name, self._base + _IMAGE_INFO
@@ -68,10 +70,11 @@ class NotifyData:
             command = self._base + _COMMAND_LINE
             self._put_string(_COMMAND_LINE, _COMMAND_LINE + 0x20, command_line)
         flags = _FILE_OPEN_NAME_AVAILABLE if image is not None else 0
+        file = self._file_object(image or "")
         _CREATE.pack_into(
             self._view,
             _CREATE_INFO,
-            *(_CREATE_SIZE, flags, 0, parent_pid, *creator, self._base + _FILE_OBJECT, name, command, 0, 0),
+            *(_CREATE_SIZE, flags, 0, parent_pid, *creator, file, name, command, 0, 0),
         )
         return self._base + _CREATE_INFO
 
@@ -80,17 +83,13 @@ class NotifyData:
         return self._memory.u32(self._base + _CREATE_INFO + _CREATION_STATUS)
 
     def _put_name(self, name: str | None) -> int:
-        self._view[_FILE_OBJECT : _FILE_OBJECT + 4] = _FILE_HEADER
         if name is None:
-            self._view[_FILE_OBJECT + _FILE_NAME : _FILE_OBJECT + _FILE_NAME + 16] = bytes(16)
             return 0
-        value = self._put_string(_NAME, _CHARACTERS, name)
-        self._view[_FILE_OBJECT + _FILE_NAME : _FILE_OBJECT + _FILE_NAME + 16] = value
+        self._put_string(_NAME, _CHARACTERS, name)
         return self._base + _NAME
 
-    def _put_string(self, at: int, characters_at: int, text: str) -> bytes:
+    def _put_string(self, at: int, characters_at: int, text: str) -> None:
         characters = text.encode("utf-16-le", "surrogatepass")[:MAX_NAME]
         value = KernelHeap.string_value(characters, self._base + characters_at)
         self._view[at : at + 16] = value
         self._view[characters_at : characters_at + len(characters) + 2] = characters + b"\0\0"
-        return value

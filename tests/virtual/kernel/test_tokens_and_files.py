@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from booted import SYSTEM, Booted
+from booted import SYSTEM, USER, Booted
 from made_drivers import make_driver
 
 DRIVER = r"""
@@ -52,7 +52,7 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
     return STATUS_SUCCESS;
 }
 """
-USER = "S-1-5-21-1004336348-1177238915-682003330-1001"
+WHOSE = "S-1-5-21-1004336348-1177238915-682003330-1001"
 VOLUME = r"\Device\HarddiskVolume3"
 
 
@@ -64,9 +64,55 @@ def test_a_session_tells_whose_a_process_is(booted: Booted, tmp_path: Path) -> N
     assert b"".join(booted.debugger.prints).decode("ascii").splitlines() == [
         "0 0 S-1-5-18 1 12 c0000023 0 1",
         r"0 \Windows\service.exe C:\Windows\service.exe",
-        f"1 0 {USER} 1 28 c0000023 0 1",
+        f"1 0 {WHOSE} 1 28 c0000023 0 1",
         r"0 \Windows\notepad.exe C:\Windows\notepad.exe",
         r"c0000024 0 \windows\temp\a.log",
     ]
+    booted.kernel.unload_driver(name="made.sys", context=SYSTEM)
+    assert booted.kernel.broken_rules == ()
+
+
+REFERENCES = r"""
+#include <ntifs.h>
+static PFILE_OBJECT Kept;
+static VOID NTAPI OnImage(PUNICODE_STRING name, HANDLE pid, PIMAGE_INFO info)
+{
+    PFILE_OBJECT file = CONTAINING_RECORD(info, IMAGE_INFO_EX, ImageInfo)->FileObject;
+    POBJECT_NAME_INFORMATION dos;
+    (void)pid;
+    DbgPrint("%wZ %wZ", name, &file->FileName);
+    IoQueryFileDosDeviceName(file, &dos), DbgPrint(" %wZ %d\n", &dos->Name, file == Kept), ExFreePool(dos);
+    ObReferenceObject(file);
+    if (Kept != NULL)
+        ObDereferenceObject(Kept);
+    Kept = file;
+}
+static VOID NTAPI Unload(PDRIVER_OBJECT driver)
+{
+    (void)driver;
+    PsRemoveLoadImageNotifyRoutine(OnImage);
+    ObDereferenceObject(Kept);
+}
+NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
+{
+    (void)path, driver->DriverUnload = Unload;
+    return PsSetLoadImageNotifyRoutine(OnImage);
+}
+"""
+
+
+def test_a_file_that_a_callback_is_told_of_can_be_kept(booted: Booted, tmp_path: Path) -> None:
+    assert booted.load(make_driver(REFERENCES, tmp_path), "made.sys") == 0
+    for _ in range(2):
+        booted.kernel.image_notify(
+            name=rf"{VOLUME}\Windows\a.dll",
+            pid=60,
+            base=0x10000,
+            size=0x1000,
+            system_mode=False,
+            context=USER,
+        )
+    line = r"\Device\HarddiskVolume3\Windows\a.dll \Windows\a.dll C:\Windows\a.dll"
+    assert b"".join(booted.debugger.prints).decode("ascii").splitlines() == [f"{line} 0", f"{line} 1"]
     booted.kernel.unload_driver(name="made.sys", context=SYSTEM)
     assert booted.kernel.broken_rules == ()

@@ -71,7 +71,7 @@ class Recorder:
         """No driver runs here."""
 
     def create_process_object(
-        self, *, pid: int, parent_pid: int, name: str, image: str | None, wow64: bool = False
+        self, pid: int, parent_pid: int, name: str, image: str | None, session: int = 0, wow64: bool = False
     ) -> None:
         """Objects are the kernel's."""
 

@@ -34,7 +34,6 @@ static VOID NTAPI OnThread(HANDLE ProcessId, HANDLE ThreadId, BOOLEAN Create)
     DbgPrint("thread %u %u %u in %u.%u\n", HandleToULong(ProcessId), HandleToULong(ThreadId), (ULONG)Create,
         HandleToULong(PsGetCurrentProcessId()), HandleToULong(PsGetCurrentThreadId()));
 }
-NTKERNELAPI NTSTATUS NTAPI PsSetCreateThreadNotifyRoutineEx(ULONG Type, PVOID Routine);
 static VOID NTAPI Unload(PDRIVER_OBJECT Driver)
 {
     UNREFERENCED_PARAMETER(Driver);
@@ -45,7 +44,7 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING Path)
 {
     UNREFERENCED_PARAMETER(Path);
     Driver->DriverUnload = Unload;
-    PsSetCreateThreadNotifyRoutineEx(0, (PVOID)OnThread);
+    PsSetCreateThreadNotifyRoutineEx(PsCreateThreadNotifyNonSystem, (PVOID)OnThread);
     return PsSetCreateProcessNotifyRoutineEx(OnProcess, FALSE);
 }
 """

@@ -15,7 +15,6 @@ from harness.virtual.target import VirtualTarget
 
 LISTENS = r"""
 #include <ntddk.h>
-NTKERNELAPI NTSTATUS NTAPI PsSetCreateThreadNotifyRoutineEx(ULONG Type, PVOID Routine);
 #define SAY(...) DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, __VA_ARGS__)
 static VOID Tell(PCSTR What, HANDLE Process, HANDLE Thread, BOOLEAN Create)
 {
@@ -43,7 +42,7 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING Path)
     UNREFERENCED_PARAMETER(Path);
     Driver->DriverUnload = Unload;
     PsSetCreateThreadNotifyRoutine(Plain);
-    PsSetCreateThreadNotifyRoutineEx(0, (PVOID)NonSystem);
+    PsSetCreateThreadNotifyRoutineEx(PsCreateThreadNotifyNonSystem, (PVOID)NonSystem);
     PsCreateSystemThread(&Thread, 0, NULL, NULL, NULL, Nothing, NULL);
     return ZwClose(Thread);
 }

@@ -245,6 +245,8 @@ class Grammar:
         self._prefix_first = bool(prefix) and not self._marker_tag.startswith(prefix)
         self.driver_tags = (prefix,) if prefix else tuple(dict.fromkeys(filter(_is_tag, _tags_of(forms))))
         """Texts that a line of the driver begins with."""
+        self.tells_whose = bool(prefix) or all(map(_is_tag, _tags_of(forms)))
+        """A line tells by its beginning that it is this driver's."""
         self.tags = (*self.driver_tags, *filter(None, (self._marker_tag,)))
         """Every text that begins a line."""
         self._tail = re.compile(pattern_of(tail) + r"\Z", re.ASCII) if tail else None

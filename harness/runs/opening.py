@@ -40,6 +40,8 @@ NO_DEBUGGER = "none"
 """The debugger's name where nobody listens: the target runs in this process."""
 MAX_DRIVER = 64 << 20
 """Bytes that a driver file may have; the largest of Windows' own drivers has about a tenth of it."""
+_PRINTS = b"DbgPrint"
+"""Is in the name of every routine of the kernel that prints."""
 
 
 def read_driver(path: Path) -> GuestDriver:
@@ -81,6 +83,12 @@ def check_names(drivers: tuple[GuestDriver, ...]) -> None:
 def _check_lines(others: tuple[GuestDriver, ...], grammar: Grammar) -> None:
     """A line tells by its beginning alone whose it is."""
     for driver in others:
+        if not grammar.tells_whose and _PRINTS in driver.image:
+            raise DriverFileError(
+                f"{driver.file} is not under test, but prints, too, and the line grammar {grammar.name} has"
+                " forms without a beginning: nobody could tell whose a line is",
+                hint="give the lines a prefix, or test the driver by itself",
+            )
         for tag in grammar.driver_tags:
             if tag.encode(grammar.encoding, "replace") in driver.image:
                 raise DriverFileError(

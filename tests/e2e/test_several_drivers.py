@@ -94,6 +94,23 @@ def test_a_driver_beside_it_whose_lines_begin_like_its_own_is_refused(copies: Pa
     )
 
 
+def test_a_driver_beside_it_that_prints_is_refused_where_lines_have_no_beginning(
+    copies: Path, tmp_path: Path
+) -> None:
+    lines = tmp_path / "bare.yaml"
+    lines.write_text(
+        'lines: bare\nsummary: bare.\nforms:\n  - process_exit: "{pid:d} ended"\n', encoding="utf-8"
+    )
+    two = drivers(copies / "beside.sys", copies / "tested.sys")
+    done = run(tmp_path, CREATE_THREAD, *two, "--lines", str(lines))
+    assert done.returncode == 2
+    assert done.stderr == (
+        "procnotify: beside.sys is not under test, but prints, too, and the line grammar bare has forms"
+        " without a beginning: nobody could tell whose a line is; give the lines a prefix, or test the driver"
+        " by itself\n"
+    )
+
+
 def test_two_of_one_name_are_refused(copies: Path, tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     twin = Path(shutil.copy(copies / "beside.sys", tmp_path / "more" / "TESTED.sys"))

@@ -27,7 +27,7 @@ from harness.events import (
     ThreadExit,
 )
 from harness.numbers import BATCH, TIME_SLACK, Arrival, Numbers
-from harness.order.registrations import Registered, registration_of
+from harness.order.registrations import MAX_ROUTINES, Registered, registration_of
 from harness.order.retold import Retold
 
 __all__ = ["MAX_VIOLATIONS", "Lifecycle", "Violation"]
@@ -286,7 +286,7 @@ class Lifecycle:
                 # Registered twice: two routines, or a driver that tells of no removal was loaded again.
                 for group in GROUPS if registered else (name,):
                     self._begin_telling(group, event)
-                self._registered[name] = [*registered, event.index]
+                self._registered[name] = [*registered, event.index][-MAX_ROUTINES:]
                 self._refused.pop(name, None)
             case Registered.REFUSED if not registered:
                 self._refused[name] = (event.index, None)

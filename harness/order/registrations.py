@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from harness.callbacks import CallbackGroup, group_of_routine
 from harness.events import Driver
 
-__all__ = ["Registered", "RegistrationLine", "registration_of"]
+__all__ = ["MAX_ROUTINES", "Registered", "RegistrationLine", "registration_of"]
+
+MAX_ROUTINES: Final = 64
+"""Of one group that are registered at a time; Windows has no room for more."""
 
 
 class Registered(enum.Enum):

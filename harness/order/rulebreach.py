@@ -23,7 +23,7 @@ from harness.events import (
 )
 from harness.numbers import TIME_SLACK, Arrival, Numbers
 from harness.order.refutation import RuleBreach
-from harness.order.registrations import Registered, registration_of
+from harness.order.registrations import MAX_ROUTINES, Registered, registration_of
 from harness.order.retold import Retold
 
 __all__ = ["refusal_of_breach", "subject_of"]
@@ -174,7 +174,7 @@ class _Past:
         if line.what is Registered.ADDED:
             for group in GROUPS if registered else (name,):
                 self._begin_telling(group, event.seq)
-            registered.append(event.index)
+            registered = [*registered, event.index][-MAX_ROUTINES:]
             self.refused.pop(name, None)
         elif not (registered := registered[:-1]):
             if name == PROCESS.name:

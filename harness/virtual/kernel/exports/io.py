@@ -11,6 +11,7 @@ from typing import Final
 
 from harness.virtual.cpu.traps import BugcheckRaised
 from harness.virtual.kernel.belongings import Belonging
+from harness.virtual.kernel.chains import links_of
 from harness.virtual.kernel.deferred import WorkItem
 from harness.virtual.kernel.exports.registry import data, export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
@@ -88,11 +89,11 @@ def io_create_device(
 def io_delete_device(system: System, device: int) -> None:
     memory = system.memory
     following = memory.u64(device + _NEXT)
-    link = memory.u64(device + _DRIVER) + _DRIVER_DEVICES
-    while memory.u64(link) not in (0, device):
-        link = memory.u64(link) + _NEXT
-    if memory.u64(link) == device:
-        memory.put_u64(link, following)
+    first = memory.u64(device + _DRIVER) + _DRIVER_DEVICES
+    for link in links_of(memory, first, _NEXT, "devices"):
+        if memory.u64(link) == device:
+            memory.put_u64(link, following)
+            break
     for name in [name for name, owner in system.names.items() if owner == device]:
         del system.names[name]
     system.device_names.pop(device, None)

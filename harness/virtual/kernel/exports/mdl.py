@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 
 from harness.virtual.cpu.memory import is_kernel_address
 from harness.virtual.cpu.traps import BugcheckRaised, StatusRaised
+from harness.virtual.kernel.chains import links_of
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.mdls import MDL, MdlFlag
 from harness.virtual.kernel.structures.irp import IRP
@@ -34,8 +35,7 @@ def io_allocate_mdl(system: System, address: int, size: int, secondary: int, _ch
     if mdl and irp:
         link = irp + IRP.offset("MdlAddress")
         if secondary & 0xFF:
-            while following := system.memory.u64(link):
-                link = following + MDL.offset("Next")
+            *_, link = links_of(system.memory, link, MDL.offset("Next"), "MDLs")
         system.memory.put_u64(link, mdl)
     return mdl
 

@@ -246,6 +246,11 @@ STANDING_RULES: Final[dict[str, StandingRule]] = {
             _DDI,
         ),
         StandingRule(
+            "IrqlUnicodeFormats",
+            "Text is converted between Unicode and the ANSI code page at PASSIVE_LEVEL.",
+            "DbgPrint, DbgPrintEx: Unicode format codes can be used only at PASSIVE_LEVEL",
+        ),
+        StandingRule(
             "IrqlIoApcLte", "Devices are deleted at APC_LEVEL or below.", "IrqlIoApcLte rule (wdm)", _DDI
         ),
     )

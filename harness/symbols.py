@@ -21,7 +21,10 @@ __all__ = ["MAX_PDB", "DriverSymbols", "SourcePlace", "with_source"]
 
 MAX_PDB: Final = 256 << 20
 """Largest .pdb that is read, in bytes."""
-_PLACE: Final = re.compile(r"(?<![\w.\\/])([^\s\\/+()]+\.sys)\+0x([0-9a-f]{1,8})\b", re.IGNORECASE)
+_PLACE: Final = re.compile(
+    r"(\b(?:instruction|routine) at )?(?<![\w.\\/])([^\s\\/+()]+\.sys)\+0x([0-9a-f]{1,8})\b", re.IGNORECASE
+)
+"""With what begins at the place; otherwise it is where a call returns to."""
 
 
 class SourcePlace(NamedTuple):
@@ -47,16 +50,16 @@ class DriverSymbols:
         self._image = image
         self._pdb = pdb
 
-    def place_before(self, rva: int) -> SourcePlace | None:
-        """Where the instruction is that ends at ``rva``, bytes from the image's base: the call, for a return
-        address. None where nothing is known."""
+    def place_of(self, rva: int) -> SourcePlace | None:
+        """Where the instruction is that holds the byte at ``rva``, bytes from the image's base; of a call
+        that is the byte before where it returns to. None where nothing is known."""
         if sys.platform == "win32":
-            code = self._lines.at(rva - 1) if self._lines is not None else None
+            code = self._lines.at(rva) if self._lines is not None else None
             return code and SourcePlace(code.function, PureWindowsPath(code.file).name, code.line)
         if self._cache is None:
             return None
         # Code of the linker's own has a name and no line.
-        found = [place for place in self._cache.lookup(rva - 1) if place.full_path and place.line]
+        found = [place for place in self._cache.lookup(rva) if place.full_path and place.line]
         if not found:
             return None
         function, path, line = own_frame([(place.symbol, place.full_path, place.line) for place in found])
@@ -89,12 +92,16 @@ class DriverSymbols:
 def with_source(text: str, symbols: Mapping[str, DriverSymbols]) -> str:
     """``text`` with function and line behind every ``driver.sys+0x1234``.
 
+    That is where a call returns to, and the call is meant, unless the text says that the ``instruction at``
+    or the ``routine at`` this place is.
+
     :param symbols: by the driver's file name in lower case.
     """
 
     def place(found: re.Match[str]) -> str:
-        known = symbols.get(found[1].lower())
-        source = None if known is None else known.place_before(int(found[2], 16))
+        begins, file, rva = found.groups()
+        known = symbols.get(file.lower())
+        source = None if known is None else known.place_of(int(rva, 16) - (begins is None))
         return found[0] if source is None else f"{found[0]} ({source})"
 
     return _PLACE.sub(place, text)

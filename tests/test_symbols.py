@@ -58,7 +58,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def places(symbols: DriverSymbols) -> set[str]:
     """Everything that is known of the code's first page."""
-    found = (symbols.place_before(rva) for rva in range(0x1000, 0x2000))
+    found = (symbols.place_of(rva) for rva in range(0x1000, 0x2000))
     return {str(place) for place in found if place is not None}
 
 
@@ -92,12 +92,24 @@ def test_a_damaged_pdb_never_does_more_than_say_nothing(driver: Path, tmp_path: 
         assert text.startswith("waits.sys+0x1050")
 
 
+def test_a_place_is_a_call_s_unless_an_instruction_or_a_routine_begins_there(driver: Path) -> None:
+    symbols = DriverSymbols(driver.read_bytes(), driver.with_suffix(".pdb"))
+    before = [str(symbols.place_of(rva)) for rva in range(0x1000, 0x2000)]
+    first = next(at for at, place in enumerate(before) if place.startswith("WaitsForEver"))
+    assert not before[first - 1].startswith("WaitsForEver")
+    place, known = f"waits.sys+0x{0x1000 + first:x}", {"waits.sys": symbols}
+    assert "WaitsForEver" not in with_source(f"at {place}", known)
+    for text in (f"instruction at {place}", f"1 callback, the routine at {place}, from"):
+        assert f"{place} ({before[first]})" in with_source(text, known)
+
+
 def test_every_place_of_a_known_driver_is_told_and_no_other(driver: Path) -> None:
     symbols = DriverSymbols(driver.read_bytes(), driver.with_suffix(".pdb"))
     rva = next(
-        rva for rva in range(0x1000, 0x2000) if str(symbols.place_before(rva)) == "WaitsForEver, waits.c:9"
+        rva for rva in range(0x1000, 0x2000) if str(symbols.place_of(rva)) == "WaitsForEver, waits.c:9"
     )
-    text = f"Waits.SYS+0x{rva:x} and other.sys+0x{rva:x}, waits.sys+0xffffffff"
+    behind = rva + 1
+    text = f"Waits.SYS+0x{behind:x} and other.sys+0x{behind:x}, waits.sys+0xffffffff"
     assert with_source(text, {"waits.sys": symbols}) == (
-        f"Waits.SYS+0x{rva:x} (WaitsForEver, waits.c:9) and other.sys+0x{rva:x}, waits.sys+0xffffffff"
+        f"Waits.SYS+0x{behind:x} (WaitsForEver, waits.c:9) and other.sys+0x{behind:x}, waits.sys+0xffffffff"
     )

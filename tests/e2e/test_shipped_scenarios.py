@@ -69,7 +69,7 @@ CAUGHT = {
     "drops_every_tenth_line": ("create-thread", Outcome.RIG, "never arrived (seq 10"),
     "forgets_to_unregister": ("driver-load-unload", Outcome.BUGCHECK, "bugchecked: 0x000000ce"),
     "formats_unicode_at_dispatch_level": ("create-thread", Outcome.BUGCHECK, "bugchecked: 0x0000000a"),
-    "loops_forever": ("create-thread", Outcome.BROKEN, "hangs at loops_forever.sys+0x"),
+    "loops_forever": ("create-thread", Outcome.BROKEN, "hangs, instruction at loops_forever.sys+0x"),
     "never_prints_thread_exits": ("create-thread", Outcome.BROKEN, "thread"),
     "prints_image_late": ("load-library", Outcome.BROKEN, "reported late: image_load"),
     "reports_creator_as_owner": ("create-thread", Outcome.BROKEN, ""),

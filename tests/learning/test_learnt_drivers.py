@@ -212,7 +212,9 @@ def test_a_hang_is_told_with_its_function_and_line(tmp_path: Path) -> None:
     driver = build_driver(source, Arch.X64, tmp_path / "loops.sys").path
     done = command("learn", driver)
     assert (done.returncode, done.stdout) == (1, "")
-    assert re.search(r"loops\.sys hangs at loops\.sys\+0x[0-9a-f]+ \(\w+, \w+\.[ch]:\d+\)", done.stderr)
+    assert re.search(
+        r"loops\.sys hangs, instruction at loops\.sys\+0x[0-9a-f]+ \(\w+, \w+\.[ch]:\d+\)", done.stderr
+    )
 
 
 def test_what_is_no_driver_is_named(tmp_path: Path) -> None:

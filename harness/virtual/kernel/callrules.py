@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "IRQL_LIMITS",
     "NOT_IN_CALLBACKS",
+    "UNICODE_FORMATS",
     "CallbackLimit",
     "IrqlLimit",
     "report_in_callback",
@@ -74,6 +75,8 @@ IRQL_LIMITS: Final[Mapping[str, IrqlLimit]] = {
     name: limit for limit, names in _ROUTINES.items() for name in names
 }
 """Export → the limit of its caller."""
+UNICODE_FORMATS: Final = IrqlLimit("IrqlUnicodeFormats", PASSIVE_LEVEL)
+"""That of a format which turns UTF-16 into the ANSI code page, or back."""
 
 
 class CallbackLimit(NamedTuple):
@@ -94,15 +97,17 @@ NOT_IN_CALLBACKS: Final[Mapping[str, CallbackLimit]] = {
 _WORDS: Final = ("PASSIVE_LEVEL", "APC_LEVEL", "DISPATCH_LEVEL")
 
 
-def report_irql(system: System, limit: IrqlLimit) -> None:
-    """The export that is being served was called above its limit."""
+def report_irql(system: System, limit: IrqlLimit, argument: str = "") -> None:
+    """The export that is being served was called above its limit.
+
+    :param argument: what of the call's arguments sets the limit.
+    """
     site = system.call_site()
     if site is None:
         return
     irql, place = system.cpu.irql, system.place(site.address)
-    message = (
-        f"{site.driver} calls {site.routine} at IRQL {_irql(irql)}, above {_WORDS[limit.highest]}, at {place}"
-    )
+    what = f"{site.routine} with {argument}" if argument else site.routine
+    message = f"{site.driver} calls {what} at IRQL {_irql(irql)}, above {_WORDS[limit.highest]}, at {place}"
     system.broken_rules.add(limit.rule, site.driver, place, message)
 
 

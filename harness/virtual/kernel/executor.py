@@ -28,7 +28,7 @@ from harness.virtual.interfaces import ThreadContext
 from harness.virtual.kernel.bugcheck import RaisedException, exception_record
 from harness.virtual.kernel.exceptions.records import code_registers
 from harness.virtual.kernel.execution import CallbackKey, Execution, HeldUp, NestedCall
-from harness.virtual.kernel.faults import INSTRUCTION_BUDGET, Faults
+from harness.virtual.kernel.faults import INSTRUCTION, INSTRUCTION_BUDGET, Faults
 from harness.virtual.kernel.system import System
 from harness.virtual.kernel.waits import stand
 from harness.virtual.windows.status import STATUS_NONCONTINUABLE_EXCEPTION
@@ -194,7 +194,7 @@ class Executor:
         system, registers = self._system, self._system.cpu.registers
         execution.exceptions += 1
         if execution.exceptions > MAX_EXCEPTIONS:
-            self._faults.hang(f"raised {MAX_EXCEPTIONS} exceptions without end", raised.pc)
+            self._faults.hang(f"raised {MAX_EXCEPTIONS} exceptions without end", raised.pc, where=INSTRUCTION)
         saved = system.cpu.save()
         found = system.exceptions.dispatch(
             execution, exception_record(raised), code_registers(registers.all())

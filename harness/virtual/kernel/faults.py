@@ -39,10 +39,12 @@ from harness.virtual.windows.status import (
     STATUS_WAKE_SYSTEM_DEBUGGER,
 )
 
-__all__ = ["INSTRUCTION_BUDGET", "Faults"]
+__all__ = ["INSTRUCTION", "INSTRUCTION_BUDGET", "Faults"]
 
 INSTRUCTION_BUDGET: Final = 20_000_000
 """Instructions one callback may execute; as many take a quarter of a second here."""
+INSTRUCTION: Final = ", instruction at"
+_ROUTINE: Final = ", routine at"
 _ASSERTION_LENGTH: Final = 2
 """Bytes of ``int 2Ch``; a debugger that continues goes on behind it."""
 _NONCONTINUABLE: Final = 0x1
@@ -123,8 +125,8 @@ class Faults:
             return self._fault(stop)
         if isinstance(stop, Exhausted):
             later = self.place(stop.later_pc)
-            reason = f"was still executing after {INSTRUCTION_BUDGET} instructions, last at {later}"
-            self.hang(reason, stop.pc)
+            reason = f"was still executing after {INSTRUCTION_BUDGET} instructions"
+            self.hang(f"{reason}, then the instruction at {later}", stop.pc, where=INSTRUCTION)
         elif isinstance(stop, Trapped):
             return self.trapped(stop)
         raise TypeError(f"{stop} is no fault")
@@ -189,8 +191,9 @@ class Faults:
             caller = int.from_bytes(top, "little")
         if (name := self._system.missing_imports.at(fault.address)) is not None:
             self._end_at_missing_import(name, called=fault.access == "execute")
-        pc = self._driver_code(fault.pc, caller)
-        tell_pool(self._system, fault, self._driver_name(pc) or self.last_driver or "", pc)
+        code = fault.pc if self._is_driver(fault.pc) else caller or fault.pc
+        name = self._driver_name(code) or self.last_driver or ""
+        tell_pool(self._system, fault, name, self._site(fault.pc, caller))
         raised = access_fault(fault, self._scene(fault.pc))
         return self._judge(raised, fault.pc, address=fault.address, caller=caller)
 
@@ -278,8 +281,7 @@ class Faults:
         )
 
     def _tell_left(self, rule: str, what: str, routine: int) -> None:
-        # A place is behind an instruction, as a return address is.
-        name, place = self._driver_name(routine) or self.last_driver or "", self.place(routine + 1)
+        name, place = self._driver_name(routine) or self.last_driver or "", self.place(routine)
         self._system.broken_rules.add(rule, name, place, f"{name} {what} by the routine at {place}")
 
     def left_irql(self, routine: int, irql: int) -> BugcheckRaised:
@@ -323,28 +325,38 @@ class Faults:
         names = (self._driver_name(place) for place in candidates if place is not None)
         module = next((name for name in names if name is not None), self.last_driver)
         if address is not None and module is not None:
-            tell_null(self._system, address, module, self._driver_code(pc, caller))
+            tell_null(self._system, address, module, self._site(pc, caller))
         self.report_bugcheck(raised, module)
 
-    def _driver_code(self, pc: int, caller: int | None) -> int:
-        """Where a driver's code is: at the instruction, or where it called the export with that in it."""
-        return pc if self._system.module_at(pc) else caller or pc
+    def _site(self, pc: int, caller: int | None) -> str:
+        """Where a driver's code is: the instruction, or the call of the export that has the instruction."""
+        return f"instruction at {self.place(pc)}" if self._is_driver(pc) else f"at {self.place(caller or pc)}"
 
-    def hang(self, reason: str, address: int, *, routine: int = 0) -> NoReturn:
+    def _is_driver(self, pc: int) -> bool:
+        return self._system.module_at(pc) is not None
+
+    def hang(self, reason: str, address: int, *, routine: int = 0, where: str = " at") -> NoReturn:
         """The driver's code at ``address`` never goes on.
 
+        :param address: where the call returns to that does not.
         :param routine: where it was entered; that of the current execution if it is 0.
+        :param where: :data:`INSTRUCTION` where one begins at ``address`` instead.
         """
         if self._system.is_kernel_code(address):
             # A tail call: the export would return straight to the kernel, so only the routine is known.
             address = routine or (self._system.current.routine if self._system.current is not None else 0)
+            where = _ROUTINE
         name = self._driver_name(address) or self.last_driver or "the driver"
         self._dead = DriverHang(
-            f"{name} hangs at {self.place(address)}: it {reason}",
+            f"{name} hangs{where} {self.place(address)}: it {reason}",
             address=address,
             hint="a callback has to return; look at the loop or the wait where it hangs",
         )
         raise self._dead
+
+    def hang_in_routine(self, reason: str, routine: int) -> NoReturn:
+        """The driver's routine never does what it has to."""
+        self.hang(reason, routine, where=_ROUTINE)
 
     def _driver_name(self, address: int) -> str | None:
         driver = self._system.module_at(address)

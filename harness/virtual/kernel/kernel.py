@@ -112,7 +112,7 @@ class Kernel:
         self.stopping = Stopping(self._system, self.break_in)
         self._loader = Loader(self._system)
         self._notifications = Notifications(self._system, self._change)
-        self.io = IoManager(self._system, self._run, self._faults.hang)
+        self.io = IoManager(self._system, self._run, self._faults.hang_in_routine)
         """The drivers' devices, for the processes that open them."""
         self._use(dispatcher, LoneThreads(dispatcher, self.delete_thread_object))
         self._kernel_module = ImageModule(

@@ -89,8 +89,7 @@ def report_leftovers(system: System, driver: LoadedDriver, *, failed: bool) -> N
     when = "when its DriverEntry failed" if failed else "when it was unloaded"
     for (kind, routine, site), count in Counter(_leftovers(system, driver)).items():
         place = system.place(site.address)
-        # A place is behind an instruction, as a return address is.
-        code = "" if routine is None else f", {system.place(routine + 1)}"
+        code = "" if routine is None else f", the routine at {system.place(routine)}"
         origin = f"{code}, from {site.routine} at {place}"
         message = f"{name} left behind {when}: {kind.counted(count)}{origin}"
         system.broken_rules.add(_RULES[kind], name, origin, message)

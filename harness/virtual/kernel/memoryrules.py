@@ -21,10 +21,11 @@ NO_ACCESS: Final = 0x1_0000
 """Below it nothing is ever mapped: an address there is NULL, or a field of what NULL points to."""
 
 
-def tell_pool(system: System, fault: Faulted, driver: str, pc: int) -> None:
-    """A driver's code at ``pc`` accessed what is not mapped: it breaks a rule where that was pool, or lies
-    behind some."""
-    place = system.place(pc)
+def tell_pool(system: System, fault: Faulted, driver: str, place: str) -> None:
+    """A driver's code accessed what is not mapped: it breaks a rule where that was pool, or lies behind some.
+
+    :param place: of the code, ``at driver.sys+0x1234``.
+    """
     if system.broken_rules.knows("SpecialPool", driver, place):
         return
     what, sites = "freed pool", list[tuple[str, CallSite | None]]()
@@ -37,14 +38,15 @@ def tell_pool(system: System, fault: Faulted, driver: str, pc: int) -> None:
             return
         what, sites = f"what lies behind {block.size} bytes of pool", [("allocated", block.site)]
     origin = ", ".join(f"{done} at {system.place(site.address)}" for done, site in sites if site is not None)
-    message = f"{driver} {_VERBS[fault.access]} {what} at {place}: {origin}"
+    message = f"{driver} {_VERBS[fault.access]} {what}, {place}: {origin}"
     system.broken_rules.add("SpecialPool", driver, place, message)
 
 
-def tell_null(system: System, address: int, driver: str, pc: int) -> None:
-    """A driver's code at ``pc`` accessed an address, and the target stops for it."""
+def tell_null(system: System, address: int, driver: str, place: str) -> None:
+    """A driver's code accessed an address, and the target stops for it.
+
+    :param place: of the code, ``at driver.sys+0x1234``.
+    """
     if address < NO_ACCESS:
-        place = system.place(pc)
-        system.broken_rules.add(
-            "NullCheck", driver, place, f"{driver} uses a NULL pointer, address 0x{address:x}, at {place}"
-        )
+        message = f"{driver} uses a NULL pointer, address 0x{address:x}, {place}"
+        system.broken_rules.add("NullCheck", driver, place, message)

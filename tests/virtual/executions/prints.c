@@ -24,6 +24,15 @@ static VOID PrintsWide(HANDLE ThreadId, BOOLEAN Create)
     DbgPrint("%wZ at irql %u\n", &Driver->DriverName, KeGetCurrentIrql());
 }
 
+static VOID PrintsWideAtDispatch(HANDLE ThreadId, BOOLEAN Create)
+{
+    KIRQL Old;
+
+    KeRaiseIrql(DISPATCH_LEVEL, &Old);
+    PrintsWide(ThreadId, Create);
+    KeLowerIrql(Old);
+}
+
 static VOID PrintsNarrow(HANDLE ThreadId, BOOLEAN Create)
 {
     UNREFERENCED_PARAMETER(ThreadId);
@@ -34,6 +43,7 @@ static VOID PrintsNarrow(HANDLE ThreadId, BOOLEAN Create)
 const DRIVER_CASE PrintCases[] = {
     {.Name = L"prints-bad-pointers", .Entry = PrintsBadPointers},
     {.Name = L"prints-wide", .Callback = PrintsWide},
+    {.Name = L"prints-wide-at-dispatch", .Callback = PrintsWideAtDispatch},
     {.Name = L"sees-the-irql", .Callback = PrintsNarrow, .Unload = SaysHowManyOverlapped},
     {.Name = NULL},
 };

@@ -195,8 +195,8 @@ def test_requests_completed_wrongly_are_bugchecks_that_name_the_driver(
 def test_a_request_that_nobody_completes_is_a_hang(image: bytes) -> None:
     machine = booted(image)
     words = (
-        r"devices.sys hangs at devices.sys\+0x[0-9a-f]+: it left an IRP_MJ_DEVICE_CONTROL request pending,"
-        " which nobody completes"
+        r"devices.sys hangs, routine at devices.sys\+0x[0-9a-f]+: "
+        "it left an IRP_MJ_DEVICE_CONTROL request pending, which nobody completes"
     )
     with pytest.raises(DriverHang, match=words):
         machine.call(CODES["never"], lasting=60 * SECOND)

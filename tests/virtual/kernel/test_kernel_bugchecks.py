@@ -57,14 +57,22 @@ def test_bugcheck(name, misbehave) -> None:
 
 
 RULES = {
-    "reads-through-null": (10, 0x10, ["NullCheck: misbehave.sys uses a NULL pointer, address 0x10, at mis"]),
+    "reads-through-null": (
+        10,
+        0x10,
+        ["NullCheck: misbehave.sys uses a NULL pointer, address 0x10, instruction at mis"],
+    ),
     "reads-null-at-dispatch-level": (
         14,
         0,
-        ["NullCheck: misbehave.sys uses a NULL pointer, address 0x0, at mis"],
+        ["NullCheck: misbehave.sys uses a NULL pointer, address 0x0, instruction at mis"],
     ),
     "writes-behind-its-pool": (27, 0, ["SpecialPool: misbehave.sys writes to what lies behind "]),
-    "reads-freed-pool": (30, 0, ["SpecialPool: misbehave.sys reads freed pool at misbehave.sys+0x"]),
+    "reads-freed-pool": (
+        30,
+        0,
+        ["SpecialPool: misbehave.sys reads freed pool, instruction at misbehave.sys+0x"],
+    ),
     "reads-unmapped-kernel-address": (10, UNMAPPED, []),
 }
 

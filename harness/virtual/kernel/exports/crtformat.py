@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from harness.virtual.cpu.traps import BugcheckRaised
 from harness.virtual.kernel.dbgprint import MAX_FORMAT
-from harness.virtual.kernel.exports.dbg import IRQL_NOT_LESS_OR_EQUAL, format_text
+from harness.virtual.kernel.exports.dbg import demand_level_of_unicode_formats, format_text
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.system import System
 from harness.virtual.kernel.varargs import VarArgs
@@ -50,10 +49,8 @@ def _format(system: System, width: int, form: int, arguments: VarArgs) -> _Text:
     if width == _NARROW:
         return _Text(format_text(system, form, arguments), width)
     wide = compile_wide_format(system.memory.wide_string(form, MAX_FORMAT))
-    if wide.narrow and system.cpu.irql:
-        # The tables of the ANSI code page are pageable, as for DbgPrint.
-        table = system.symbol("NlsUnicodeToAnsiData")
-        raise BugcheckRaised(IRQL_NOT_LESS_OR_EQUAL, table, system.cpu.irql, 0, system.caller())
+    if wide.narrow:
+        demand_level_of_unicode_formats(system)
     return _Text(render_wide(wide, arguments.take(wide.words), system.memory), width)
 
 

@@ -7,20 +7,22 @@ Sources: Microsoft, *DbgPrint*, *DbgPrintEx*, *vDbgPrintEx*, *vDbgPrintExWithPre
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from harness.virtual.cpu.memory import is_canonical, is_kernel_address
 from harness.virtual.cpu.traps import BugcheckRaised, MemoryFault
+from harness.virtual.kernel.callrules import UNICODE_FORMATS, report_irql
 from harness.virtual.kernel.dbgprint import MAX_FORMAT, Format, compile_format, cut, render
 from harness.virtual.kernel.exports.registry import data, export
 from harness.virtual.kernel.printfilter import DEFAULT_COMPONENT, INFO_LEVEL
 from harness.virtual.kernel.system import System
 from harness.virtual.kernel.varargs import VarArgs
-from harness.virtual.windows.irql import DISPATCH_LEVEL
+from harness.virtual.windows.irql import DISPATCH_LEVEL, PASSIVE_LEVEL
 from harness.virtual.windows.status import STATUS_ACCESS_VIOLATION, STATUS_SUCCESS, STATUS_UNSUCCESSFUL
 
-__all__ = ["IRQL_NOT_LESS_OR_EQUAL", "format_text"]
+__all__ = ["demand_level_of_unicode_formats", "format_text"]
 
-IRQL_NOT_LESS_OR_EQUAL = 0x0A
+_IRQL_NOT_LESS_OR_EQUAL: Final = 0x0A
 _MAX_PREFIX = 512
 _STATUS_INVALID_PARAMETER_1 = 0xC000_00EF
 
@@ -31,15 +33,29 @@ data("KdDebuggerNotPresent", 1, 0)
 def format_text(system: System, address: int, arguments: VarArgs) -> bytes:
     """Format as DbgPrint and the kernel's ``_snprintf`` do.
 
-    Conversion of UTF-16 text above PASSIVE_LEVEL is a bugcheck, because DbgPrint's documentation forbids
-    it: the conversion tables are pageable. Windows faults on them (0xA) when they happen to be paged out;
-    here they always are, at APC_LEVEL too.
+    :raises BugcheckRaised: see :func:`demand_level_of_unicode_formats`.
     """
     form = _compiled(system, address)
-    if form.unicode and system.cpu.irql:
-        table = system.symbol("NlsUnicodeToAnsiData")
-        raise BugcheckRaised(IRQL_NOT_LESS_OR_EQUAL, table, system.cpu.irql, 0, system.caller())
+    if form.unicode:
+        demand_level_of_unicode_formats(system)
     return render(form, arguments.take(form.words), system.memory)
+
+
+def demand_level_of_unicode_formats(system: System) -> None:
+    """UTF-16 text is about to be converted, which DbgPrint's documentation forbids above PASSIVE_LEVEL.
+
+    The conversion tables are pageable. At APC_LEVEL they are paged in; above it Windows stops when they
+    happen to be paged out, and here they always are.
+
+    :raises BugcheckRaised: at DISPATCH_LEVEL and above.
+    """
+    irql = system.cpu.irql
+    if irql == PASSIVE_LEVEL:
+        return
+    report_irql(system, UNICODE_FORMATS, "Unicode text")
+    if irql >= DISPATCH_LEVEL:
+        table = system.symbol("NlsUnicodeToAnsiData")
+        raise BugcheckRaised(_IRQL_NOT_LESS_OR_EQUAL, table, irql, 0, system.caller())
 
 
 def _compiled(system: System, address: int) -> Format:

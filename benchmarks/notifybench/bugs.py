@@ -46,7 +46,7 @@ BUGS: Final[dict[str, Bug]] = {
         "yardenshafir/DpcWait#3",
         "lost update",
         (_B, _C),
-        r"PoolTracking: .*ExAllocatePoolWithTag at .*Begin|SpecialPool: .* freed pool at .*End",
+        r"PoolTracking: .*ExAllocatePoolWithTag at .*Begin|SpecialPool: .* freed pool, instruction at .*End",
     ),
     "keeps-process-references": Bug(
         "cheat-engine/cheat-engine#273",
@@ -100,7 +100,7 @@ BUGS: Final[dict[str, Bug]] = {
         "HydraDragonAntivirus/HydraDragonAntivirus#878",
         "duplicates",
         (_C,),
-        r"0x00000050(.*\n)*SpecialPool: .* behind 256 bytes of pool at .*Append",
+        r"0x00000050(.*\n)*SpecialPool: .* behind 256 bytes of pool, instruction at .*Append",
     ),
     "opens-at-apc-level": Bug(
         "MicrosoftDocs/windows-driver-docs-ddi#592",
@@ -112,7 +112,7 @@ BUGS: Final[dict[str, Bug]] = {
         "sandboxie-plus/Sandboxie#5149",
         "use after free",
         (_C,),
-        r"0x00000050(.*\n)*SpecialPool: .* reads freed pool at .*CountSiblings",
+        r"0x00000050(.*\n)*SpecialPool: .* reads freed pool, instruction at .*CountSiblings",
     ),
     "keeps-looked-up-processes": Bug(
         "dearfuture/DriverTutorial",

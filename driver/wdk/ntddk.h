@@ -5,6 +5,12 @@
  */
 #pragma once
 
+/* As the original does before it takes wdm.h, which declares less to who has not said that it is ntddk.h's. */
+#define _NTDDK_
+#if !defined(_NTHAL_) && !defined(_NTIFS_)
+#define _NTDDK_INCLUDED_
+#define _DDK_DRIVER_
+#endif
 #include <wdm.h>
 
 #define _PS_CREATE_NOTIFY_INFO _OLDER_PS_CREATE_NOTIFY_INFO

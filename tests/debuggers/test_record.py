@@ -114,9 +114,10 @@ class TestRecorder:
     )
     def test_the_exception_at_which_a_target_stands_already_is_told(self, code: int, told: bool) -> None:
         port = free_udp_port()
+        target = ThinTarget.kdnet(port)
+        target.exception(code, rip=KERNEL_BASE + 0x10, first_chance=False)  # the first that it does
         tape = Tape(port, duration=0.5)
-        with ThinTarget.kdnet(port) as target:
-            target.exception(code, rip=KERNEL_BASE + 0x10, first_chance=False)
+        with target:
             recording = tape.end()
             assert not target.halted
         assert [type(event) for event in tape.events] == [Stop] * told

@@ -81,12 +81,17 @@ static inline NTSTATUS RtlUnicodeStringCatString(PUNICODE_STRING DestinationStri
     return RtlUnicodeStringPutStringWorker(DestinationString, DestinationString->Length / sizeof(WCHAR), pszSrc);
 }
 
+static inline NTSTATUS RtlUnicodeStringValidateBothWorker(PCUNICODE_STRING One, PCUNICODE_STRING Other)
+{
+    NTSTATUS Status = RtlUnicodeStringValidate(One);
+
+    return NT_SUCCESS(Status) ? RtlUnicodeStringValidate(Other) : Status;
+}
+
 static inline NTSTATUS RtlUnicodeStringCopy(PUNICODE_STRING DestinationString, PCUNICODE_STRING SourceString)
 {
-    NTSTATUS Status = RtlUnicodeStringValidate(DestinationString);
+    NTSTATUS Status = RtlUnicodeStringValidateBothWorker(DestinationString, SourceString);
 
-    if (NT_SUCCESS(Status))
-        Status = RtlUnicodeStringValidate(SourceString);
     if (!NT_SUCCESS(Status))
         return Status;
     return RtlUnicodeStringPutWorker(DestinationString, 0, SourceString->Buffer,
@@ -95,10 +100,8 @@ static inline NTSTATUS RtlUnicodeStringCopy(PUNICODE_STRING DestinationString, P
 
 static inline NTSTATUS RtlUnicodeStringCat(PUNICODE_STRING DestinationString, PCUNICODE_STRING SourceString)
 {
-    NTSTATUS Status = RtlUnicodeStringValidate(DestinationString);
+    NTSTATUS Status = RtlUnicodeStringValidateBothWorker(DestinationString, SourceString);
 
-    if (NT_SUCCESS(Status))
-        Status = RtlUnicodeStringValidate(SourceString);
     if (!NT_SUCCESS(Status))
         return Status;
     return RtlUnicodeStringPutWorker(DestinationString, DestinationString->Length / sizeof(WCHAR),

@@ -44,6 +44,7 @@ __all__ = ["INSTRUCTION", "INSTRUCTION_BUDGET", "Faults"]
 INSTRUCTION_BUDGET: Final = 20_000_000
 """Instructions one callback may execute; as many take a quarter of a second here."""
 INSTRUCTION: Final = ", instruction at"
+"""Between "hangs" and a place: an instruction begins there."""
 _ROUTINE: Final = ", routine at"
 _ASSERTION_LENGTH: Final = 2
 """Bytes of ``int 2Ch``; a debugger that continues goes on behind it."""
@@ -191,9 +192,8 @@ class Faults:
             caller = int.from_bytes(top, "little")
         if (name := self._system.missing_imports.at(fault.address)) is not None:
             self._end_at_missing_import(name, called=fault.access == "execute")
-        code = fault.pc if self._is_driver(fault.pc) else caller or fault.pc
-        name = self._driver_name(code) or self.last_driver or ""
-        tell_pool(self._system, fault, name, self._site(fault.pc, caller))
+        code, where = self._code(fault.pc, caller)
+        tell_pool(self._system, fault, self._driver_name(code) or self.last_driver or "", where)
         raised = access_fault(fault, self._scene(fault.pc))
         return self._judge(raised, fault.pc, address=fault.address, caller=caller)
 
@@ -325,15 +325,16 @@ class Faults:
         names = (self._driver_name(place) for place in candidates if place is not None)
         module = next((name for name in names if name is not None), self.last_driver)
         if address is not None and module is not None:
-            tell_null(self._system, address, module, self._site(pc, caller))
+            _, where = self._code(pc, caller)
+            tell_null(self._system, address, module, where)
         self.report_bugcheck(raised, module)
 
-    def _site(self, pc: int, caller: int | None) -> str:
-        """Where a driver's code is: the instruction, or the call of the export that has the instruction."""
-        return f"instruction at {self.place(pc)}" if self._is_driver(pc) else f"at {self.place(caller or pc)}"
-
-    def _is_driver(self, pc: int) -> bool:
-        return self._system.module_at(pc) is not None
+    def _code(self, pc: int, caller: int | None) -> tuple[int, str]:
+        """Where a driver's code is, and in words: the instruction, or the call of the export that has it."""
+        if self._system.module_at(pc) is not None:
+            return pc, f"instruction at {self.place(pc)}"
+        called = caller or pc
+        return called, f"at {self.place(called)}"
 
     def hang(self, reason: str, address: int, *, routine: int = 0, where: str = " at") -> NoReturn:
         """The driver's code at ``address`` never goes on.

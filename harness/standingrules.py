@@ -207,8 +207,8 @@ STANDING_RULES: Final[dict[str, StandingRule]] = {
         ),
         StandingRule(
             "IrqlZwPassive",
-            "Handles are closed, and the registry is called, at PASSIVE_LEVEL.",
-            "IrqlZwPassive rule (wdm)",
+            "Handles are closed and waited for, processes ended and the registry called at PASSIVE_LEVEL.",
+            "IrqlZwPassive rule (wdm); ZwTerminateProcess, ZwWaitForSingleObject",
             _DDI,
         ),
         StandingRule(

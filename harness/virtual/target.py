@@ -20,7 +20,7 @@ from harness.virtual.dispatcher.policies import POLICIES, make_policy
 from harness.virtual.dispatcher.policy import Policy
 from harness.virtual.dispatcher.program import Program, ended
 from harness.virtual.interfaces import DebugPort, DeviceRequests, NotifyRoutines
-from harness.virtual.kernel.systemthreads import SystemThreads
+from harness.virtual.kernel.systemthreads import ThreadModel
 from harness.virtual.nt.actions import Actor
 from harness.virtual.nt.profile import load_profile
 from harness.virtual.nt.system import NtSystem
@@ -60,7 +60,7 @@ class TargetKernel(NotifyRoutines, Protocol):
     def broken_rules(self) -> Sequence[BrokenRule]:
         """The standing rules that drivers have broken by now."""
 
-    def attach(self, dispatcher: Dispatcher, threads: SystemThreads) -> None:
+    def attach(self, dispatcher: Dispatcher, threads: ThreadModel) -> None:
         """Run on ``dispatcher``, with the System process's threads from ``threads``."""
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from harness.virtual.clock import Clock
 from harness.virtual.dispatcher.dispatcher import Dispatcher
 from harness.virtual.interfaces import ImageModule, NewThread, OpenedFile, ThreadContext
-from harness.virtual.kernel.systemthreads import SystemThreads
+from harness.virtual.kernel.systemthreads import ThreadModel
 from harness.virtual.windows.status import STATUS_OBJECT_NAME_NOT_FOUND
 
 
@@ -67,7 +67,7 @@ class Recorder:
     ) -> None:
         self.reports.append(Report(kind, pid, tid, parent_pid, image, base, context, self.clock.now))
 
-    def attach(self, dispatcher: Dispatcher, threads: SystemThreads) -> None:
+    def attach(self, dispatcher: Dispatcher, threads: ThreadModel) -> None:
         """No driver runs here."""
 
     def create_process_object(

@@ -53,6 +53,7 @@ _ROUTINES: Final[Mapping[IrqlLimit, tuple[str, ...]]] = {
     IrqlLimit("IrqlZwPassive", PASSIVE_LEVEL): (
         *("ZwClose", "ZwCreateKey", "ZwDeleteKey", "ZwEnumerateKey", "ZwEnumerateValueKey", "ZwFlushKey"),
         *("ZwOpenKey", "ZwQueryKey", "ZwQueryValueKey", "ZwSetValueKey"),
+        *("ZwTerminateProcess", "ZwWaitForSingleObject"),  # not named by the rule, but by their own pages
     ),
     IrqlLimit("IrqlNtifsApcPassive", PASSIVE_LEVEL): ("ZwCreateFile", "ZwWriteFile"),
     IrqlLimit("IrqlExPassive", PASSIVE_LEVEL): ("ExIsProcessorFeaturePresent", "ExUuidCreate"),

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from harness.virtual.kernel.configuration import RegistryKey
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
 from harness.virtual.kernel.volume import OpenFile
 
-__all__ = ["HandleTable", "Handled"]
+__all__ = ["EventObject", "HandleTable", "Handled"]
 
-Handled: TypeAlias = ProcessObject | ThreadObject | RegistryKey | OpenFile
+
+class EventObject(NamedTuple):
+    """An event that has handles."""
+
+    address: int
+    """Of the KEVENT."""
+    name: str
+    """As :func:`~harness.virtual.kernel.objectnames.object_name` makes it; empty for one without."""
+
+
+Handled: TypeAlias = ProcessObject | ThreadObject | RegistryKey | OpenFile | EventObject
 """What a handle can stand for."""
 _FIRST: Final = 0xFFFF_FFFF_8000_0000
 """What kernel handles begin with (OBJ_KERNEL_HANDLE)."""
@@ -23,12 +33,19 @@ class HandleTable(dict[int, Handled]):
     def __init__(self) -> None:
         super().__init__()
         self._last = _FIRST
+        self.events = 0
+        """How many events were made for handles."""
 
     def add(self, item: Handled) -> int:
         """A handle to it."""
         self._last += _STEP
         self[self._last] = item
         return self._last
+
+    def event_named(self, name: str) -> EventObject | None:
+        """The event of that name that has a handle; None for an empty name."""
+        events = (item for item in self.values() if isinstance(item, EventObject) and item.name == name)
+        return next(events, None) if name else None
 
     def was_closed(self, handle: int) -> bool:
         """It was given out and is not there any more."""

@@ -37,7 +37,7 @@ from harness.virtual.kernel.pool import POOL_BASE
 from harness.virtual.kernel.printfilter import PrintFilter
 from harness.virtual.kernel.stopping import Stopping
 from harness.virtual.kernel.system import LoadedDriver, System
-from harness.virtual.kernel.systemthreads import LoneThreads, SystemThreads, run_alone
+from harness.virtual.kernel.systemthreads import LoneThreads, ThreadModel, run_alone
 from harness.virtual.kernel.userprints import print_from_user_mode
 from harness.virtual.windows.status import (
     STATUS_IMAGE_ALREADY_LOADED,
@@ -126,7 +126,7 @@ class Kernel:
         self._system.modules.add(self._kernel_module, timestamp=image.timestamp)
         fill_exported_data(self._system)
 
-    def attach(self, dispatcher: Dispatcher, threads: SystemThreads) -> None:
+    def attach(self, dispatcher: Dispatcher, threads: ThreadModel) -> None:
         """Run on ``dispatcher`` from now on, with the System process's threads from ``threads``."""
         self._attached = True
         if dispatcher.policy.preempts:
@@ -320,7 +320,7 @@ class Kernel:
 
     # Inside.
 
-    def _use(self, dispatcher: Dispatcher, threads: SystemThreads) -> None:
+    def _use(self, dispatcher: Dispatcher, threads: ThreadModel) -> None:
         self._system.dispatcher, self._system.threads = dispatcher, threads
         dispatcher.when_stuck = self._system.waits.report_stuck
         self._system.work.hire(threads.system_workers())

@@ -65,6 +65,10 @@ class ThreadObject:
     address: int
     teb: int = 0
     """User-mode address; 0 for a system thread."""
+    start_address: int = 0
+    """Of a system thread of a driver its routine; 0: the model knows."""
+    exit_status: int = 0
+    """What it ends with, or has ended with."""
     references: int = 0
     exiting: bool = False
     announced: bool = False
@@ -141,6 +145,9 @@ class Objects:
         thread = self._threads.pop(tid, None)
         if thread is not None:
             thread.exiting = True
+            process = self._processes.get(thread.pid)
+            if process is not None and process.exit_status != STILL_ACTIVE:
+                thread.exit_status = process.exit_status
             self._processors.leave(thread.address)
             self._ethread.terminate(thread.address)
             self._release(thread)

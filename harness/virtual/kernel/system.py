@@ -53,7 +53,7 @@ from harness.virtual.kernel.structures.debuggerdata import write_debugger_data
 from harness.virtual.kernel.structures.modules import LoadedModules
 from harness.virtual.kernel.structures.processor import ProcessorBlocks
 from harness.virtual.kernel.structures.shareddata import SharedData
-from harness.virtual.kernel.systemthreads import SystemThreads
+from harness.virtual.kernel.systemthreads import ThreadModel
 from harness.virtual.kernel.userblocks import UserBlocks
 from harness.virtual.kernel.userspace import UserSpace
 from harness.virtual.kernel.volume import Volume
@@ -197,7 +197,7 @@ class System:
         self.call_failures: CallFailures | None = None
         """Records the drivers' calls that may fail, and lets one fail."""
         self.enter: Enter
-        self.threads: SystemThreads
+        self.threads: ThreadModel
         self.kernel_code: Callable[[Program[None]], Program[None]]
         """Runs a program of the kernel's own, which is no export's: what it traps on ends the machine."""
         self.hang: Callable[[str, Execution], NoReturn]

@@ -1,7 +1,7 @@
-"""The System process's threads, as the kernel asks for them.
+"""What the kernel asks of the model of processes and threads: threads of the System process, ends of others.
 
-With a model of processes and threads above it the kernel gets them from there; alone it makes do with its
-own, which nobody is told of.
+With such a model above it the kernel gets them from there; alone it makes do with threads of its own, which
+nobody is told of.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from harness.virtual.dispatcher.dispatcher import Activity, DispatchedThread, Di
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import ThreadContext
 
-__all__ = ["LoneThread", "LoneThreads", "SystemThreads", "ThreadBody", "run_alone"]
+__all__ = ["LoneThread", "LoneThreads", "ThreadBody", "ThreadModel", "run_alone"]
 
 ThreadBody: TypeAlias = Callable[[DispatchedThread], Program[None]]
 _SYSTEM_PID: Final = 4
@@ -23,8 +23,8 @@ _LONE_WORKERS: Final = 8
 _T = TypeVar("_T")
 
 
-class SystemThreads(Protocol):
-    """Who makes threads in the System process."""
+class ThreadModel(Protocol):
+    """The model of processes and threads."""
 
     def system_workers(self) -> Sequence[DispatchedThread]:
         """Its worker threads."""
@@ -35,6 +35,15 @@ class SystemThreads(Protocol):
 
     def find_thread(self, pid: int, tid: int) -> DispatchedThread | None:
         """Any thread that has not ended."""
+
+    def start_address(self, pid: int, tid: int) -> int:
+        """Where the thread's start routine lies in its process; 0: not known."""
+
+    def terminate_process(self, pid: int, status: int) -> bool:
+        """Begin the end of a process, with that NTSTATUS for its exit status; False: it had begun.
+
+        :raises LookupError: without that process the harness reaches the target no more.
+        """
 
 
 @dataclass(eq=False)
@@ -53,7 +62,7 @@ class LoneThread:
 
 
 class LoneThreads:
-    """A kernel's own :class:`SystemThreads`."""
+    """A kernel's own :class:`ThreadModel`."""
 
     def __init__(self, dispatcher: Dispatcher, ended: Callable[[int], None]) -> None:
         self._dispatcher = dispatcher
@@ -61,19 +70,27 @@ class LoneThreads:
         self._next = _FIRST_TID
 
     def system_workers(self) -> Sequence[DispatchedThread]:
-        """See :class:`SystemThreads`."""
+        """See :class:`ThreadModel`."""
         return [LoneThread(_SYSTEM_PID, self._tid()) for _ in range(_LONE_WORKERS)]
 
     def create_system_thread(self, body: ThreadBody) -> Program[int]:
-        """See :class:`SystemThreads`."""
+        """See :class:`ThreadModel`."""
         thread = LoneThread(_SYSTEM_PID, self._tid())
         self._dispatcher.run_thread(thread, self._whole(thread, body), Activity.BACKGROUND)
         yield from ()  # a program, like the model's
         return thread.tid
 
     def find_thread(self, pid: int, tid: int) -> DispatchedThread | None:
-        """See :class:`SystemThreads`."""
+        """See :class:`ThreadModel`."""
         return LoneThread(pid, tid)
+
+    def start_address(self, pid: int, tid: int) -> int:
+        """Nobody knows."""
+        return 0
+
+    def terminate_process(self, pid: int, status: int) -> bool:
+        """None of its processes lives by itself."""
+        return False
 
     def _whole(self, thread: LoneThread, body: ThreadBody) -> Program[None]:
         yield from body(thread)

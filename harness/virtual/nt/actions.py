@@ -30,6 +30,7 @@ ACTOR = "actor.exe"
 ACTOR_TEXT = b"create-remote-thread"
 """A program that holds this text is the helper, whatever it is called."""
 ERROR_BAD_ARGUMENTS = 160
+KERNEL32 = "kernel32.dll"
 EXIT_FAILED = 1
 THINK = (30 * MICROSECOND, 250 * MICROSECOND)
 """What the helper's own instructions take between two calls."""
@@ -177,11 +178,13 @@ class Actor:
         return (yield from self.win32.terminate_process(pid, code))
 
     def create_thread(self, thread: Thread, words: list[str]) -> Call:
-        return (yield from self.win32.create_thread(thread.process.pid, self._nothing))
+        return (yield from self.win32.create_thread(thread.process.pid, self._nothing, thread.process.name))
 
     def create_remote_thread(self, thread: Thread, words: list[str]) -> Call:
         return (
-            yield from self.win32.create_thread(self._same_width(thread, take_number(words)), self._nothing)
+            yield from self.win32.create_thread(
+                self._same_width(thread, take_number(words)), self._nothing, KERNEL32
+            )
         )
 
     def load_library(self, thread: Thread, words: list[str]) -> Call:
@@ -213,7 +216,7 @@ class Actor:
             # The helper sees only that LoadLibraryW returned no module.
             return Result(ERROR_MOD_NOT_FOUND) if result.status else Result()
 
-        return (yield from self.win32.create_thread(pid, load))
+        return (yield from self.win32.create_thread(pid, load, KERNEL32))
 
     def sleep(self, thread: Thread, words: list[str]) -> Call:
         duration = take_number(words)

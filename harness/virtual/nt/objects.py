@@ -34,6 +34,9 @@ class Thread:
     """When what it does now is done (100 ns units since boot)."""
     in_kernel: bool = False
     """It is inside a system call that cannot be left half done: it exits afterwards."""
+    starts_in: str = ""
+    """Base name of the image that its start routine lies in; empty: the program for the first thread, ntdll
+    for those that a process makes of itself."""
 
     @property
     def pid(self) -> int:
@@ -66,6 +69,10 @@ class Process:
     exit_status: int = 0
     creation_status: int = 0
     """NTSTATUS that its creation ends with: what a driver's callback left in CreationStatus."""
+    being_created: bool = False
+    """Drivers are told of its creation."""
+    ended_early: int | None = None
+    """The exit status that a driver ended it with meanwhile."""
 
     def live_threads(self) -> list[Thread]:
         """Threads that have not exited, oldest first."""

@@ -20,6 +20,7 @@ from harness.virtual.nt.ids import CidTable
 from harness.virtual.nt.images import ImageFile, ImageStore, win32_path
 from harness.virtual.nt.objects import Mapping, Process, Thread
 from harness.virtual.nt.profile import Profile, load_boot
+from harness.virtual.nt.startaddresses import start_address
 from harness.virtual.windows.irql import APC_LEVEL
 
 __all__ = ["GUEST_SERVICE", "THREAD_START", "NtSystem"]
@@ -60,6 +61,8 @@ class NtSystem:
         self.close_handles: Callable[[Process], Program[None]] | None = None
         """Closes what a process that has exited has left open, in the thread that runs then; None: nobody
         opens anything."""
+        self.end_process: Callable[[Process, int], None]
+        """Begins the end of a process, with that exit status."""
         self.run_down_io: Callable[[Process, Thread | None], Program[None]] | None = None
         """Cancels the requests to devices of a thread that exits, or of all that its process had (None), and
         waits for their completion."""
@@ -117,6 +120,11 @@ class NtSystem:
         thread = self.threads.get(tid)
         return thread if thread is not None and thread.alive and thread.pid == pid else None
 
+    def start_address(self, pid: int, tid: int) -> int:
+        """Where the thread's start routine lies; 0: not known."""
+        thread = self.find_thread(pid, tid)
+        return 0 if thread is None else start_address(thread, self.store)
+
     def new_process(
         self,
         image: ImageFile,
@@ -137,7 +145,7 @@ class NtSystem:
             creator.process.session,
             wow64=image.wow64,
         )
-        process.arguments = arguments
+        process.arguments, process.being_created = arguments, True
         self.new_thread(process)
         process.creation_status = yield from ended(
             self._notify.process_notify(
@@ -149,7 +157,26 @@ class NtSystem:
                 command_line=list2cmdline([win32_path(image.path), *arguments]),
             )
         )
+        process.being_created = False
         return process
+
+    def terminate_process(self, pid: int, status: int) -> bool:
+        """NtTerminateProcess by a driver, with that exit status; False: its end has begun.
+
+        One that is being created ends as soon as its first thread could run.
+
+        :raises LookupError: without that process the harness reaches the target no more.
+        """
+        process = self.find_process(pid)
+        if process is None or process.ending or process.ended_early is not None:
+            return False
+        if process.name == GUEST_SERVICE:
+            raise LookupError(GUEST_SERVICE)
+        if process.being_created:
+            process.ended_early = status
+        else:
+            self.end_process(process, status)
+        return True
 
     def abandon(self, process: Process) -> Program[None]:
         """End a process whose creation a driver has refused, before its first thread has executed anything in
@@ -179,9 +206,10 @@ class NtSystem:
         thread.in_kernel = before
         return granted
 
-    def new_thread(self, process: Process) -> Thread:
+    def new_thread(self, process: Process, starts_in: str = "") -> Thread:
         """Make a thread's object; :meth:`announce` reports it."""
         thread = self._make_thread(process)
+        thread.starts_in = starts_in
         self._notify.create_thread_object(pid=process.pid, tid=thread.tid, processor=thread.processor)
         return thread
 
@@ -197,12 +225,15 @@ class NtSystem:
         return thread
 
     def announce(self, thread: Thread) -> Program[None]:
-        """Report ``thread``'s creation in the thread that runs now."""
+        """Report ``thread``'s creation in the thread that runs now; it executes nothing before, not its end
+        either."""
+        thread.in_kernel = True
         yield from ended(
             self._notify.thread_notify(
                 pid=thread.process.pid, tid=thread.tid, create=True, context=self.dispatcher.context
             )
         )
+        thread.in_kernel = False
         if self._notify.wants_thread_starts and thread.process.name != SYSTEM:
             thread.begun = False
             delay = self.rng.randrange(*THREAD_START)

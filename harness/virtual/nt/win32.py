@@ -85,6 +85,7 @@ class Win32:
         self._system = system
         self._on_started = on_started
         self._runs: dict[Process, ProgramRun] = {}
+        system.end_process = self.exit_process
 
     def create_process(
         self, caller: Thread, name: str, arguments: tuple[str, ...], parent: Process | None = None
@@ -107,6 +108,11 @@ class Win32:
             yield from system.abandon(process)
             caller.in_kernel = False
             return Result(win32_error(process.creation_status))
+        if process.ended_early is not None:
+            yield from system.announce(process.threads[0])
+            self.exit_process(process, process.ended_early)
+            caller.in_kernel = False
+            return self._created(process)
         self._runs[process] = ProgramRun(
             system,
             process,
@@ -117,7 +123,7 @@ class Win32:
         )
         yield created
         caller.in_kernel = False
-        return Result(0, {"child_pid": process.pid, "child_tid": process.threads[0].tid})
+        return self._created(process)
 
     def create_child_of(self, pid: int, caller: Thread, name: str, arguments: tuple[str, ...]) -> Call:
         """OpenProcess of the one that is to be the parent, and :meth:`create_process`."""
@@ -152,14 +158,17 @@ class Win32:
             raise GuestError(f"no program with PID {pid} was started by a step and is running")
         run.use_window()
 
-    def create_thread(self, pid: int, routine: Callable[[Thread], Call]) -> Call:
+    def create_thread(self, pid: int, routine: Callable[[Thread], Call], starts_in: str) -> Call:
         """CreateThread, or CreateRemoteThread with another process's ``pid``: the new thread executes
-        ``routine`` and exits; returns when it has, with ``new_tid`` and the routine's status."""
+        ``routine`` and exits; returns when it has, with ``new_tid`` and the routine's status.
+
+        :param starts_in: base name of the image that the routine lies in.
+        """
         yield self._pause(SYSTEM_CALL)
         process = yield from self._open(pid, INJECTION_ACCESS)
         if isinstance(process, Result):
             return process
-        thread = self._system.new_thread(process)
+        thread = self._system.new_thread(process, starts_in)
         yield from self._system.announce(thread)
         done = Signal()
         results: list[Result] = []
@@ -212,6 +221,9 @@ class Win32:
         for key in list(process.references):
             self._say(process, process.mapped[key].path, "detach")
         process.references.clear()
+
+    def _created(self, process: Process) -> Result:
+        return Result(0, {"child_pid": process.pid, "child_tid": process.threads[0].tid})
 
     def _thread_body(
         self, thread: Thread, routine: Callable[[Thread], Call], results: list[Result], done: Signal

@@ -18,7 +18,8 @@ typedef struct {
 } DRIVER_CASE;
 
 /* One table a source file; an entry without a name ends it. */
-extern const DRIVER_CASE WaitCases[], LockCases[], ThreadCases[], DeferredCases[], LeftoverCases[], PrintCases[], RaceCases[], ApcCases[];
+extern const DRIVER_CASE WaitCases[], LockCases[], ThreadCases[], DeferredCases[], LeftoverCases[], PrintCases[], RaceCases[], ApcCases[],
+    EndingCases[];
 
 /* Of ntifs.h. */
 NTKERNELAPI NTSTATUS NTAPI PsLookupThreadByThreadId(HANDLE ThreadId, PETHREAD *Thread);

@@ -104,6 +104,23 @@ PRINTS = {
     ],
     "queues-to-new-thread": ["ran at home 1, left 0", "unloaded"],
     "queues-to-ending-thread": ["run down", "unloaded"],
+    "ends-at-creation": [
+        "create, ended 0, again c000010a",
+        "thread",
+        "thread gone",
+        "exit with c0000022",
+        "unloaded",
+    ],
+    "ends-from-work-item": ["status 103, waited 102", "ended 0, waited 0, status c0000022", "unloaded"],
+    "waits-for-handles": [
+        r"created 0, late 102 after 5\d ms, bad c0000008",
+        "103 0, starts there 1",
+        "event 0",
+        "set 0, was 0, thread 0",
+        "0 101 101, own thread 1",
+        "unloaded",
+    ],
+    "says-where-threads-start": ["in the program 1", "unloaded"],
     "sleeps-in-callback": [r"at most [2-9] inside, 0 now", "unloaded"],
 }
 
@@ -199,6 +216,9 @@ BUGCHECKS = {
     "frees-dpc": (0x0A, {1: 2}),
     "leaves-work-item": (0xCE, {}),
     "leaves-thread": (0xCE, {}),
+    "ends-own-process": (0x20, {1: 0xFFFF}),
+    "ends-attached-process": (0x05, {2: 1}),
+    "ends-critical-process": (0xEF, {}),
 }
 
 

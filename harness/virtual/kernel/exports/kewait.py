@@ -28,7 +28,7 @@ from harness.virtual.windows.status import (
     STATUS_TIMEOUT,
 )
 
-__all__ = ["due_time", "initialize_event"]
+__all__ = ["alertability", "due_time", "initialize_event", "wait_for"]
 
 NOTIFICATION_EVENT, SYNCHRONIZATION_EVENT, _MUTANT, _SEMAPHORE = 0, 1, 2, 5
 _NOTIFICATION_TIMER, _SYNCHRONIZATION_TIMER = 8, 9
@@ -219,9 +219,13 @@ class _Taker:
         return self._system.memory.load(address, 1)[0] & 0x7F
 
 
-def _wait(
+def wait_for(
     system: System, addresses: tuple[int, ...], alertability: Alertability, *, any_of: bool, timeout: int
 ) -> int:
+    """Wait for one or all of these dispatcher objects; the NTSTATUS of the wait.
+
+    :param timeout: address of the LARGE_INTEGER that names when to give up; 0: never.
+    """
     taker = _Taker(system)
     interval = system.memory.u64(timeout) if timeout else None
     if system.cpu.irql > APC_LEVEL and interval != 0:
@@ -273,7 +277,7 @@ def _wait(
 def ke_wait_for_single_object(
     system: System, dispatcher: int, _reason: int, mode: int, alertable: int, timeout: int
 ) -> int:
-    return _wait(system, (dispatcher,), alertability(mode, alertable), any_of=True, timeout=timeout)
+    return wait_for(system, (dispatcher,), alertability(mode, alertable), any_of=True, timeout=timeout)
 
 
 @export("KeWaitForMultipleObjects", 8)
@@ -295,7 +299,7 @@ def ke_wait_for_multiple_objects(
         return STATUS_INVALID_PARAMETER
     addresses = tuple(system.memory.u64(objects + 8 * index) for index in range(count))
     any_of = kind & 0xFFFF_FFFF == _WAIT_ANY
-    return _wait(system, addresses, alertability(mode, alertable), any_of=any_of, timeout=timeout)
+    return wait_for(system, addresses, alertability(mode, alertable), any_of=any_of, timeout=timeout)
 
 
 @export("KeDelayExecutionThread", 3)

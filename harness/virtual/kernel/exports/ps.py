@@ -174,12 +174,6 @@ def ps_get_process_create_time(system: System, process: int) -> int:
     return found.create_time if isinstance(found, ProcessObject) else 0
 
 
-@export("PsGetProcessExitStatus", 1)
-def ps_get_process_exit_status(system: System, process: int) -> int:
-    found = system.objects.at(process)
-    return found.exit_status if isinstance(found, ProcessObject) else STILL_ACTIVE
-
-
 @export("PsGetProcessPeb", 1)
 def ps_get_process_peb(system: System, process: int) -> int:
     found = system.objects.at(process)

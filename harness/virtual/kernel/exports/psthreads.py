@@ -24,6 +24,7 @@ from harness.virtual.kernel.exports.handles import (
 )
 from harness.virtual.kernel.exports.psquery import handle_to
 from harness.virtual.kernel.exports.registry import export
+from harness.virtual.kernel.handletable import EventObject
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
 from harness.virtual.kernel.system import System
 from harness.virtual.kernel.volume import OpenFile
@@ -81,6 +82,7 @@ def _create(
 
     tid = yield from system.threads.create_system_thread(body)
     thread = system.objects.thread(4, tid)
+    thread.start_address = routine
     system.memory.put_u64(handle, system.open_handle(thread, handle_site))
     if client_id:
         system.memory.put_u64(client_id, thread.pid)
@@ -94,6 +96,8 @@ def ps_terminate_system_thread(system: System, status: int) -> int:
         return STATUS_INVALID_PARAMETER
     if system.cpu.irql > APC_LEVEL:
         raise BugcheckRaised(_IRQL_GT_ZERO_AT_SYSTEM_SERVICE, system.caller(), system.cpu.irql)
+    context = system.context
+    system.objects.thread(context.pid, context.tid).exit_status = status & 0xFFFF_FFFF
     raise ThreadEnded(status & 0xFFFF_FFFF)
 
 
@@ -107,6 +111,11 @@ def ob_reference_object_by_handle(
             return STATUS_OBJECT_TYPE_MISMATCH
         file = system.file_objects.of(other.file.path)
         system.memory.put_u64(result, take_other_reference(system, file))
+        return STATUS_SUCCESS
+    if isinstance(other, EventObject):
+        if kind and kind != system.memory.u64(system.symbol("ExEventObjectType")):
+            return STATUS_OBJECT_TYPE_MISMATCH
+        system.memory.put_u64(result, take_other_reference(system, other.address))
         return STATUS_SUCCESS
     if isinstance(other, RegistryKey):
         system.lacks("ObReferenceObjectByHandle(a registry key)")

@@ -237,6 +237,8 @@ class Grammar:
         self.by_print = by_print
         self.complete = complete
         self.text = text
+        self.kinds = frozenset(form.kind for form in forms)
+        """The kinds of event that its lines report; of another one the driver prints nothing."""
         self.records = tuple(form for form in forms if form.then)
         """The forms whose event takes several lines."""
         self._single = tuple(form for form in forms if not form.then)

@@ -1,12 +1,13 @@
-"""What the events of a recording carry, found over the whole of it, and what its machine does not report.
+"""What the events of a recording carry, found over the whole of it, and what its witness cannot see.
 
-A driver prints what its author wanted to know. A field that none of its events of a kind carries says nothing
-about the driver; one that some of them carry is missing where it is missing.
+A driver prints what its author wanted to know, and registers the callbacks that its author wanted to have. A
+field that none of its events of a kind carries says nothing about the driver; one that some of them carry is
+missing where it is missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from operator import attrgetter
 from typing import Any, Final
@@ -34,6 +35,8 @@ _PRINTED_ALONE: Final = frozenset({"driver", "print"})
 """Kinds that no witness sees but for their lines."""
 _NOT_MONITORED: Final = frozenset({*_PRINTED_ALONE, "marker"})
 """Kinds that no other tool records: nor does the guest helper say anything while it does."""
+_BY_FORMS: Final = frozenset({*CALLBACK_KINDS, "driver"})
+"""Kinds that a line grammar has forms for where the driver prints them."""
 _FORM: Final = {("marker", "status")}
 """Which of its forms a line of the guest helper has, and not what a line may lack."""
 
@@ -62,6 +65,7 @@ class Observation:
     :param unreported: events that the machine does not report, see
         :class:`harness.machines.base.LimitedMachine`.
     :param witness: whose events they are.
+    :param printed: kinds of event that the driver's line grammar knows; None: any.
     :param unordered: kinds of which the recording does not tell when an event came.
     :param foreign_threads: of the creation of threads only that of one which another process makes is
         recorded, and not that of the first of a process, which always another one makes.
@@ -74,6 +78,7 @@ class Observation:
         unreported: tuple[Pattern, ...] = (),
         witness: WitnessName = "print",
         *,
+        printed: Collection[str] | None = None,
         unordered: Iterable[str] = (),
         foreign_threads: bool = False,
         bindings: Mapping[str, int] | None = None,
@@ -81,6 +86,7 @@ class Observation:
         self.unreported = unreported
         self.unordered = frozenset(unordered)
         self.witness = witness
+        self._printed = printed
         self._foreign_threads = foreign_threads
         self._bindings = bindings or {}
         self._made = frozenset(name for name in scenario.names() if not name.endswith(".tid"))
@@ -106,9 +112,10 @@ class Observation:
         events: Iterable[Event],
         unreported: tuple[Pattern, ...] = (),
         witness: WitnessName = "print",
+        printed: Collection[str] | None = None,
     ) -> Observation:
         """What ``events``, a whole recording, carry; goes over them only until nothing is open."""
-        found = cls(scenario, unreported, witness)
+        found = cls(scenario, unreported, witness, printed=printed)
         found.feed(events)
         return found
 
@@ -171,10 +178,26 @@ class Observation:
             return "another tool recorded it, which sees no lines"
         if self.witness != "print" and pattern.kind in _PRINTED_ALONE:
             return f"the witness is the {self.witness}, which sees no lines"
+        if pattern.kind is not None and (unseen := self._never_seen(pattern.kind)):
+            return unseen
         if self.reports(pattern):
             return ""
         who = "tool does not record" if self.witness == "monitor" else "machine does not report"
         return f"the {who} it"
+
+    def _never_seen(self, kind: str) -> str:
+        """Why the witness tells of no event of a kind, whatever happens; empty: it does."""
+        match self.witness:
+            case "print":
+                told = self._printed is None or kind in self._printed or kind not in _BY_FORMS
+                return "" if told else f"no form of the line grammar gives {kind}"
+            case "target" | "breakpoint" if kind in CALLBACK_KINDS:
+                # Whom the kernel calls is not the driver's doing: it never registered one.
+                group = CALLBACK_KINDS[kind].group
+                called = any(row.event in self._seen for row in CALLBACK_KINDS.values() if row.group is group)
+                return "" if called else f"no {group.name} callback of this driver was called"
+            case _:
+                return ""
 
     def reports(self, pattern: Pattern) -> bool:
         """Whatever fits the pattern, the machine reports it."""

@@ -225,7 +225,7 @@ def _agreement(
 def _observation(rig: Rig, scenario: Scenario, events: Iterable[Event], sight: Sight) -> Observation:
     machine = rig.machine
     unreported = machine.unreported if isinstance(machine, LimitedMachine) else ()
-    return Observation.over(scenario, events, unreported, sight.witness)
+    return Observation.over(scenario, events, unreported, sight.witness, rig.grammar(scenario).kinds)
 
 
 def _not_remembered(beyond: int) -> Ending:

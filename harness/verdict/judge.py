@@ -129,8 +129,8 @@ def judge(
     if survey is None:
         survey = Survey(grammar)
         survey.feed(events)
-    if observation is None and scenario is not None and witness != "print":
-        observation = Observation.over(scenario, events, witness=witness)
+    if observation is None and scenario is not None:
+        observation = Observation.over(scenario, events, witness=witness, printed=survey.grammar.kinds)
     judged = _Judge(scenario, events, bindings, survey, observation, checking, witness, agreement)
     return judged.verdict(ending, release, unfinished, partial, strict)
 
@@ -314,13 +314,12 @@ class _Judge:
             if self._checking is not None:
                 return self._checking.result(self._events)
             return check(self._scenario, self._events, self._bindings, self._observation)
-        observation = self._observation or Observation.over(self._scenario, self._events)
         more = len(boots) > MAX_BOOTS
         # What is forbidden in every boot may come in one in which the driver was not heard.
         results = [
             (
                 f"boot {number} of {MAX_BOOTS if more else len(boots)}{' and more' * more}",
-                check(self._scenario, BootEvents(self._events, boot), self._bindings, observation),
+                check(self._scenario, BootEvents(self._events, boot), self._bindings, self._observation),
             )
             for number, boot in enumerate(boots[:MAX_BOOTS], 1)
             if boot.events

@@ -122,7 +122,8 @@ def judge_part(
         part,
         bindings,
         survey=found,
-        observation=observation or Observation.over(scenario, events),
+        observation=observation
+        or Observation.over(scenario, events, witness=witness, printed=survey.grammar.kinds),
         ending=ending,
         release=release,
         unfinished=unfinished,

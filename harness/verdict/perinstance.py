@@ -20,6 +20,7 @@ from harness.events import (
     ThreadExit,
     WitnessName,
 )
+from harness.grammars import recorded_grammar
 from harness.lines import Grammar
 from harness.mining.instances import MAX_HELD, Instance
 from harness.mining.selection import Selection
@@ -112,6 +113,7 @@ def judge_instances(
     The other parameters are those of :func:`harness.verdict.recording.judge_recording`.
     """
     by_hand = bound_by_hand(scenario, bind)
+    grammar = grammar or recorded_grammar(source.header.lines, source.path)
     launching = _launching(scenario, selection, by_hand)
     found = Instances(selection, grammar=grammar, witness=witness, partial=True)
     footer = source.footer
@@ -133,7 +135,7 @@ def judge_instances(
         return PerInstance(recording, (), found)
     chosen = witness or witness_of(source.header, source.footer)
     seen = SeenBy(source, chosen)
-    observation = observation_of(source, scenario, chosen, {**recorded, **by_hand})
+    observation = observation_of(source, scenario, chosen, {**recorded, **by_hand}, grammar)
     observation.feed(seen)
     alone = replace(scenario, lifecycle_off=frozenset(RULES))  # the recording as a whole was held to them
     scoped = _scope_of_all(scenario)

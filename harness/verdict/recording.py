@@ -60,7 +60,7 @@ def judge_recording(
     # The one pass that most recordings need: counted and checked together.
     chosen = witness or witness_of(source.header, source.footer)
     seen = SeenBy(source, chosen)
-    observation = observation_of(source, scenario, chosen, foretold)
+    observation = observation_of(source, scenario, chosen, foretold, survey.grammar)
     checking = Check(scenario, foretold, observation) if first is None and last is None else None
     beside: Counter[str] = Counter()
     has_targets = chosen == "target"

@@ -15,12 +15,21 @@ from random_orders import Orders, events
 from reference import holds
 from scenarios_of import HEAD, OFF, trace
 
+from harness.callbacks import CALLBACK_KINDS
 from harness.errors import ScenarioError
-from harness.events import Event, ImageLoad, ProcessExit
+from harness.events import (
+    Event,
+    ImageLoad,
+    ProcessCreate,
+    ProcessExit,
+    ThreadCreate,
+    ThreadExit,
+    WitnessName,
+)
 from harness.order import Observation, check
 from harness.order.judgeable import judgeable
 from harness.order.promises import count_promises
-from harness.scenario import Scenario, parse
+from harness.scenario import RULES, Scenario, parse
 from harness.scenario.model import Pattern
 
 CASES = int(os.environ.get("PROCNOTIFY_ORDER_CASES", "1200"))
@@ -130,3 +139,77 @@ def test_a_scope_is_known_as_far_as_the_kinds_carry_it_of_which_the_block_speaks
     image = ImageLoad(index=1, pid=1, image="\\d\\a.dll", base=4096, time=10_000_000)
     result = check(scenario, [*trace("C1"), image], {})
     assert (result.passed, result.skipped) == (passed, skipped), result
+
+
+LIFE_OF_7 = """
+  - order:
+      - process_create: {pid: 7}
+      - thread_create: {pid: 7}
+      - thread_exit: {pid: 7}
+      - process_exit: {pid: 7}
+  - never:
+      - image_load: {image: evil.dll}
+"""
+PROCESSES = frozenset({"process_create", "process_exit"})
+ALL = frozenset(CALLBACK_KINDS)
+
+
+def life(words: str) -> list[Event]:
+    found: list[Event] = []
+    for index, word in enumerate(words.split()):
+        match word:
+            case "create":
+                found.append(ProcessCreate(index=index, pid=7))
+            case "exit":
+                found.append(ProcessExit(index=index, pid=7))
+            case "thread":
+                found.append(ThreadCreate(index=index, pid=7, tid=8))
+            case "thread-exit":
+                found.append(ThreadExit(index=index, pid=7, tid=8))
+            case image:
+                found.append(ImageLoad(index=index, pid=7, image=image))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "witness", "printed", "outcome", "not_judged"),
+    [
+        ("create thread thread-exit a.dll exit", "print", ALL, "passed", []),
+        ("create thread thread-exit evil.dll exit", "print", ALL, "broken", []),
+        # A kind that the grammar gives and of which no line came: broken where it is promised.
+        ("create exit", "print", ALL, "broken", []),
+        ("create exit", "print", None, "broken", []),
+        # One that the grammar does not give: nothing that the driver does would tell of it.
+        ("create exit", "print", PROCESSES, "passed", ["thread_create", "thread_exit", "image_load"]),
+        ("create", "print", PROCESSES, "broken", ["thread_create", "thread_exit", "image_load"]),
+        (
+            "create thread exit a.dll",
+            "print",
+            PROCESSES | {"thread_create", "image_load"},
+            "passed",
+            ["thread_exit"],
+        ),
+        # The kernel calls whatever is registered, so that no call of a group is no registration.
+        ("create exit", "target", ALL, "passed", ["thread_create", "thread_exit", "image_load"]),
+        ("create exit", "breakpoint", ALL, "passed", ["thread_create", "thread_exit", "image_load"]),
+        ("create", "target", ALL, "broken", ["thread_create", "thread_exit", "image_load"]),
+        ("create thread exit a.dll", "target", ALL, "broken", []),
+        ("create thread exit", "target", frozenset(), "broken", ["image_load"]),
+        ("create thread thread-exit exit evil.dll", "target", PROCESSES, "broken", []),
+        ("thread thread-exit", "target", ALL, "passed", ["process_create", "process_exit", "image_load"]),
+        # Another tool registers for no driver.
+        ("create exit", "monitor", PROCESSES, "broken", []),
+    ],
+)
+def test_a_kind_of_which_the_witness_cannot_tell_breaks_nothing(
+    words: str,
+    witness: WitnessName,
+    printed: frozenset[str] | None,
+    outcome: str,
+    not_judged: list[str],
+) -> None:
+    scenario = parse(HEAD % ", ".join(RULES) + LIFE_OF_7, Path("t.yaml"))
+    events = life(words)
+    result = check(scenario, events, {}, Observation.over(scenario, events, (), witness, printed))
+    assert (result.passed, bool(result.broken)) == (outcome == "passed", outcome == "broken")
+    assert sorted(each.what for each in result.unobserved) == sorted(not_judged)

@@ -20,6 +20,8 @@ from harness.cli.record import command as record
 from harness.debuggers.base import Release, TargetInfo
 from harness.debuggers.stops import StopTally
 from harness.events import Bugcheck, Event, Stop
+from harness.grammars import builtin_grammar
+from harness.lines import Grammar
 from harness.outcome import Outcome
 from harness.recorder import Recording
 from harness.runs.runner import run_scenario
@@ -95,6 +97,9 @@ class AnyRig:
     strict = False
     machine = None
     witness = None
+
+    def grammar(self, scenario: Scenario) -> Grammar:
+        return builtin_grammar()
 
     def __getattr__(self, name: str) -> Any:
         return self

@@ -203,7 +203,7 @@ class _Reduction:
 
     def _forbids(self, pattern: Pattern) -> None:
         assert pattern.kind is not None
-        reason = self._unreported(pattern)
+        reason = self._unreported(pattern) or self._observation.silent(pattern.kind)
         if reason:
             self._take(pattern, pattern.kind, reason)
             return

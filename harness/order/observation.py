@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.callbacks import CALLBACK_KINDS
+from harness.callbacks import CALLBACK_KINDS, IMAGE
 from harness.events import KINDS, Event, WitnessName
 from harness.numbers import BATCH
 from harness.order.patterns import CompiledPattern, compile_pattern, kinds_of, overlaps
@@ -191,13 +191,31 @@ class Observation:
             case "print":
                 told = self._printed is None or kind in self._printed or kind not in _BY_FORMS
                 return "" if told else f"no form of the line grammar gives {kind}"
-            case "target" | "breakpoint" if kind in CALLBACK_KINDS:
+            case "target" | "breakpoint":
                 # Whom the kernel calls is not the driver's doing: it never registered one.
-                group = CALLBACK_KINDS[kind].group
-                called = any(row.event in self._seen for row in CALLBACK_KINDS.values() if row.group is group)
-                return "" if called else f"no {group.name} callback of this driver was called"
+                return self.silent(kind)
             case _:
                 return ""
+
+    def silent(self, kind: str) -> str:
+        """Why nothing can be told from there being no event of a kind, in words; empty: something can.
+
+        A driver that is told of processes, and of no thread in the whole recording, has no callback for
+        threads, or prints nothing in it.
+        """
+        row = CALLBACK_KINDS.get(kind)
+        if row is None or any(
+            other.event in self._seen for other in CALLBACK_KINDS.values() if other.group is row.group
+        ):
+            return ""
+        group = f"{'an' if row.group is IMAGE else 'a'} {row.group.name}"
+        match self.witness:
+            case "print":
+                return f"no line of this driver tells of {group}"
+            case "monitor":
+                return f"nothing in this recording tells of {group}"
+            case _:
+                return f"no {row.group.name} callback of this driver was called"
 
     def reports(self, pattern: Pattern) -> bool:
         """Whatever fits the pattern, the machine reports it."""

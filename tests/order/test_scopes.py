@@ -71,7 +71,7 @@ def test_a_scope_that_is_too_ambiguous_is_no_excuse_and_no_proof() -> None:
     expect = f"{SCOPE}order: [process_create: {{pid: $p}}, {ends}]\n"
     found = "C1 C2 C1 X2"
     assert judge(expect, found).passed
-    (said,) = judge(f"{expect}never: [image_load: any]", found).unjudged
+    (said,) = judge(f"{expect}never: [process_exit: {{pid: 9}}]", found).unjudged
     assert said.ambiguous
     broken = judge(f"{expect}never: [process_exit: {{pid: 2}}]", found)
     assert "forbidden, but it came (event 3)" in broken.reason

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from scenarios_of import judge
+from scenarios_of import HEAD, judge, trace
 
-NOTHING_IN_SCOPE = {
-    "a scope that fits no event": "- scope: {pid: 99}\n  never: [{process_exit: {pid: 2}}]",
-    "a scope of a kind that never came": "- scope: {image: a.dll}\n  never: [{image_load: any}]",
-}
+from harness.events import ImageLoad, WitnessName
+from harness.order import Observation, check
+from harness.scenario import RULES, parse
 
 
-@pytest.mark.parametrize("block", NOTHING_IN_SCOPE.values(), ids=NOTHING_IN_SCOPE)
-def test_what_is_forbidden_where_nothing_was_is_not_judged(block: str) -> None:
-    result = judge(block, "C1 X1")
+def test_what_is_forbidden_where_nothing_was_is_not_judged() -> None:
+    result = judge("- scope: {pid: 99}\n  never: [{process_exit: {pid: 2}}]", "C1 X1")
     assert not result.passed
     assert not result.broken
     assert [said.reason for said in result.unjudged] == [
@@ -27,7 +27,30 @@ def test_one_event_in_scope_is_enough() -> None:
 
 
 def test_without_a_scope_every_callback_is_in_scope() -> None:
-    assert judge("- never: [{image_load: any}]", "C1").passed
+    assert judge("- never: [{process_exit: any}]", "C1").passed
+
+
+@pytest.mark.parametrize(
+    ("witness", "why"),
+    [
+        ("print", "no line of this driver tells of an image"),
+        ("monitor", "nothing in this recording tells of an image"),
+        ("target", "no image callback of this driver was called"),
+        ("breakpoint", "no image callback of this driver was called"),
+    ],
+)
+@pytest.mark.parametrize("scope", ["", "scope: {pid: 1}\n    "])
+def test_of_what_nobody_was_told_there_is_no_proof_that_it_never_came(
+    scope: str, witness: WitnessName, why: str
+) -> None:
+    block = f"  - {scope}never: [{{image_load: any}}]\n"
+    scenario = parse(HEAD % ", ".join(RULES) + block, Path("t.yaml"))
+    events = trace("C1 X1")
+    result = check(scenario, events, {}, Observation.over(scenario, events, witness=witness))
+    assert (result.skipped, result.passed, result.broken) == (True, False, False)
+    assert [(each.what, each.why) for each in result.unobserved] == [("image_load", why)]
+    one = [*events, ImageLoad(index=2, pid=1, image="a.dll")]
+    assert check(scenario, one, {}, Observation.over(scenario, one, witness=witness)).broken
 
 
 def test_the_other_blocks_are_judged_all_the_same() -> None:

@@ -78,8 +78,8 @@ STANDING_RULES: Final[dict[str, StandingRule]] = {
         ),
         StandingRule(
             "UnloadTimers",
-            "A driver that is gone has no timer set.",
-            "KeCancelTimer; Bug Check 0xC7: TIMER_OR_DPC_INVALID",
+            "A driver that is gone has no timer set, and none that it allocated.",
+            "KeCancelTimer, ExDeleteTimer; Bug Check 0xC7: TIMER_OR_DPC_INVALID",
             "its check of unloaded images (0xC7)",
         ),
         StandingRule(

@@ -137,6 +137,12 @@ DECLSPEC_IMPORT VOID NTAPI ExReleasePushLockSharedEx(PEX_PUSH_LOCK PushLock, ULO
 #define RTL_QUERY_REGISTRY_TYPECHECK_SHIFT 24
 #define RTL_QUERY_REGISTRY_TYPECHECK_MASK (0xff << RTL_QUERY_REGISTRY_TYPECHECK_SHIFT)
 
+/* Windows 8.1. */
+FORCEINLINE VOID ExInitializeDeleteTimerParameters(PEXT_DELETE_PARAMETERS Parameters)
+{
+    RtlZeroMemory(Parameters, sizeof *Parameters);
+}
+
 /* Windows 8. */
 DECLSPEC_IMPORT VOID NTAPI KeQuerySystemTimePrecise(PLARGE_INTEGER CurrentTime);
 DECLSPEC_IMPORT ULONG64 NTAPI KeQueryInterruptTimePrecise(PULONG64 QpcTimeStamp);

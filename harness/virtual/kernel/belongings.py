@@ -34,6 +34,7 @@ class Belonging(Enum):
     IO_WORK_ITEM = ("allocated work item", "allocated work items")
     QUEUED_WORK = ("work item that has not ended", "work items that have not ended")
     TIMER = ("timer that is set", "timers that are set")
+    EX_TIMER = ("allocated timer", "allocated timers")
     DPC = ("queued DPC", "queued DPCs")
     THREAD = ("system thread that runs", "system threads that run")
     DEVICE = ("device", "devices")

@@ -94,6 +94,9 @@ class Dpcs:
             if not queue:
                 return
             dpc = queue.popleft()
+            if (timer := system.ex_timers.of_dpc(dpc)) is not None:
+                yield from system.ex_timers.expire(timer, context)
+                continue
             memory = system.memory
             if not memory.is_mapped(dpc, KDpc.SIZE):
                 # The kernel itself, which runs the queue at DISPATCH_LEVEL, reads it.
@@ -133,6 +136,11 @@ class Timers:
         if found is not None:
             self._system.dispatcher.cancel(found.entry)
         return found is not None
+
+    def let_expire_once(self, timer: int) -> None:
+        """If it is set, it is not periodic any more."""
+        if timer in self._set:
+            self._set[timer] = self._set[timer]._replace(period=0)
 
     def running(self) -> list[int]:
         """Every KTIMER that is going to expire."""

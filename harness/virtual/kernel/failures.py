@@ -77,7 +77,7 @@ _ROUTINES: Final[Mapping[CallFailure, tuple[str, ...]]] = {
     CallFailure(NULL, _does_not_raise_2): ("ExAllocatePool2",),
     CallFailure(NULL): (
         *("IoAllocateMdl", "IoAllocateWorkItem", "MmGetSystemRoutineAddress", "MmMapLockedPages"),
-        *("MmMapLockedPagesSpecifyCache", "RtlCreateUnicodeString"),
+        *("ExAllocateTimer", "MmMapLockedPagesSpecifyCache", "RtlCreateUnicodeString"),
     ),
     CallFailure(STATUS_INVALID_PARAMETER, _registers, "process"): (
         "PsSetCreateProcessNotifyRoutine",
@@ -99,7 +99,7 @@ _ROUTINES: Final[Mapping[CallFailure, tuple[str, ...]]] = {
     CallFailure(STATUS_INSUFFICIENT_RESOURCES): (
         *("EtwRegister", "ExInitializeLookasideListEx", "IoCreateDevice", "IoQueryFileDosDeviceName"),
         *("IoRegisterShutdownNotification", "PsCreateSystemThread", "SeLocateProcessImageName"),
-        *("SeQueryInformationToken", "ZwQuerySystemInformation"),
+        *("SeQueryInformationToken", "ZwCreateEvent", "ZwQuerySystemInformation"),
     ),
     CallFailure(STATUS_INVALID_PARAMETER): ("PsLookupProcessByProcessId", "PsLookupThreadByThreadId"),
     CallFailure(STATUS_INVALID_CID): ("PsLookupProcessThreadByCid", "ZwOpenProcess", "ZwOpenThread"),
@@ -109,7 +109,7 @@ _ROUTINES: Final[Mapping[CallFailure, tuple[str, ...]]] = {
     CallFailure(STATUS_OBJECT_NAME_NOT_FOUND): ("ZwOpenFile", "ZwOpenKey", "ZwOpenKeyEx", "ZwQueryValueKey"),
     CallFailure(STATUS_ACCESS_DENIED): (
         *("ObOpenObjectByPointer", "ZwCreateFile", "ZwCreateKey", "ZwQueryInformationProcess", "ZwQueryKey"),
-        *("ZwReadFile", "ZwSetValueKey"),
+        *("ZwQueryInformationThread", "ZwReadFile", "ZwSetValueKey", "ZwTerminateProcess"),
     ),
     CallFailure(STATUS_DISK_FULL): ("ZwWriteFile",),
     CallFailure(STATUS_NO_MEMORY, _allocates_destination): (

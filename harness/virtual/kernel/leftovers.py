@@ -69,6 +69,7 @@ _RULES: Final[Mapping[Belonging, str]] = {
     Belonging.IO_WORK_ITEM: "UnloadWorkItems",
     Belonging.QUEUED_WORK: "UnloadWorkItems",
     Belonging.TIMER: "UnloadTimers",
+    Belonging.EX_TIMER: "UnloadTimers",
     Belonging.DPC: "UnloadDpcs",
     Belonging.THREAD: "UnloadThreads",
     Belonging.DEVICE: "UnloadDevices",

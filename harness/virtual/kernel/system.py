@@ -34,6 +34,7 @@ from harness.virtual.kernel.deferred import Dpcs, Timers, WorkQueue
 from harness.virtual.kernel.exceptions.handlers import ExceptionHandlers
 from harness.virtual.kernel.exceptions.unwindinfo import ExceptionTable
 from harness.virtual.kernel.execution import CallbackKey, Execution, HeldUp
+from harness.virtual.kernel.extimers import ExTimers
 from harness.virtual.kernel.fileobjects import FileObjects
 from harness.virtual.kernel.generictables import GenericTable
 from harness.virtual.kernel.handletable import Handled, HandleTable
@@ -225,6 +226,7 @@ class System:
         self._stamps = 0
         self.shared_memory = SharedMemory(self)
         self.timers = Timers(self)
+        self.ex_timers = ExTimers(self)
         self.work = WorkQueue(self)
         self._clock_threads = [_ClockThread(number) for number in range(processors)]
         self.operation_callbacks = OperationCallbacks()

@@ -85,7 +85,8 @@ VOID SaysHowManyOverlapped(VOID)
     DbgPrint("at most %u inside, %u now\n", MostInside, Inside);
 }
 
-static const DRIVER_CASE *const Tables[] = {WaitCases, LockCases, ThreadCases, DeferredCases, LeftoverCases, PrintCases, RaceCases, ApcCases, EndingCases};
+static const DRIVER_CASE *const Tables[] = {WaitCases, LockCases, ThreadCases, DeferredCases, LeftoverCases, PrintCases, RaceCases, ApcCases, EndingCases,
+                                           ExTimerCases, RemoveLockCases};
 
 static VOID NTAPI OnThread(HANDLE ProcessId, HANDLE ThreadId, BOOLEAN Create)
 {

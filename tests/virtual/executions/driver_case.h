@@ -19,7 +19,7 @@ typedef struct {
 
 /* One table a source file; an entry without a name ends it. */
 extern const DRIVER_CASE WaitCases[], LockCases[], ThreadCases[], DeferredCases[], LeftoverCases[], PrintCases[], RaceCases[], ApcCases[],
-    EndingCases[];
+    EndingCases[], ExTimerCases[], RemoveLockCases[];
 
 /* Of ntifs.h. */
 NTKERNELAPI NTSTATUS NTAPI PsLookupThreadByThreadId(HANDLE ThreadId, PETHREAD *Thread);

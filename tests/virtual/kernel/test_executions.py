@@ -120,6 +120,23 @@ PRINTS = {
         "0 101 101, own thread 1",
         "unloaded",
     ],
+    "ticks-by-ex-timer": [
+        "set before 0",
+        *3 * ["tick of its own 1 at irql 2"],
+        "deleted 1 at irql 2",
+        "cancelled 1",
+        "unloaded",
+    ],
+    "waits-for-ex-timer": [
+        r"waited 0 for 3\d ms, again 102",
+        "set 0 1, cancelled 1 0",
+        ", deleted 0",
+        "unloaded",
+    ],
+    "deletes-ex-timer-early": ["itself: cancelled 1, set 0", "left set 0", "last tick", "unloaded"],
+    "deletes-busy-ex-timer": ["cancelled 0, ended 1", "unloaded"],
+    "drains-remove-lock": ["acquired 0, drained, 0 inside, again c0000056", "unloaded"],
+    "drains-work-item": [r"drained 1 after 10\d ms", "unloaded"],
     "says-where-threads-start": ["in the program 1", "unloaded"],
     "sleeps-in-callback": [r"at most [2-9] inside, 0 now", "unloaded"],
 }
@@ -163,6 +180,7 @@ HANGS = {
     "waits-for-new-thread": r"waits for the end of thread \d+\.\d+, which cannot come before it returns",
     "waits-for-itself": r"waits for the end of thread \d+\.\d+, which cannot come before it returns",
     "waits-for-own-process": r"waits for the end of process \d+, which cannot come before it returns",
+    "keeps-remove-lock": r"waits for the last release of the remove lock at 0x\w+, which nobody will signal",
     "sleeps-for-ever": "has not returned within 600 seconds",
     "sleeps-for-years": "has not returned within 600 seconds",
     "times-out-in-years": "waits for the event at 0x[0-9a-f]+, which nobody will signal",
@@ -219,6 +237,8 @@ BUGCHECKS = {
     "ends-own-process": (0x20, {1: 0xFFFF}),
     "ends-attached-process": (0x05, {2: 1}),
     "ends-critical-process": (0xEF, {}),
+    "leaves-ex-timer": (0xCE, {}),
+    "waits-in-ex-timer": (0xC4, {0: 0x3B, 1: 2}),
 }
 
 
@@ -234,6 +254,13 @@ def test_unicode_text_printed_at_apc_level_is_paged_in_and_breaks_a_rule(executi
         r"at prints-wide.sys\+0x[0-9a-f]+",
         broken.message,
     )
+
+
+@pytest.mark.parametrize("case", ["forgets-ex-timer", "leaves-ex-timer"])
+def test_an_allocated_timer_that_is_left_breaks_a_rule_set_or_not(executions: bytes, case: str) -> None:
+    (broken,) = live(executions, case).broken_rules
+    assert broken.rule == "UnloadTimers"
+    assert re.search(r"1 allocated timer, from ExAllocateTimer at \w", broken.message)
 
 
 @pytest.mark.parametrize("case", BUGCHECKS)

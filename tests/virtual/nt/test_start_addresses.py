@@ -44,7 +44,7 @@ def test_a_remote_thread_starts_in_kernel32(command: str) -> None:
             starts[tid] = image_at(process, target.system.start_address(pid, tid))
         notify(pid=pid, tid=tid, create=create, context=context)
 
-    recorder.thread_notify = look  # type: ignore[method-assign]  # what happens while a thread is announced
+    recorder.thread_notify = look
     arguments = [command, str(process.pid), *(["version.dll"] if command == "inject" else [])]
     target.act(arguments, 1)
     assert set(starts.values()) == {"kernel32.dll"}

@@ -5,6 +5,8 @@ Sources: Microsoft, wdm.h pages of each routine.
 
 from __future__ import annotations
 
+import struct
+
 from harness.virtual.kernel.belongings import Belonging
 from harness.virtual.kernel.deferred import KDpc
 from harness.virtual.kernel.execution import DPC
@@ -13,7 +15,7 @@ from harness.virtual.kernel.exports.kewait import due_time
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.system import System
 
-__all__: list[str] = []
+__all__ = ["timer_header"]
 
 _DPC_OBJECT = 0x13
 _DPC_NUMBER = 0x02
@@ -68,6 +70,12 @@ def ke_flush_queued_dpcs(system: System) -> int:
     )
 
 
+def timer_header(timer: int, *, synchronization: bool) -> bytes:
+    """The KTIMER at that address that is not set."""
+    links = struct.pack("<Q", timer + _WAIT_LIST & 0xFFFF_FFFF_FFFF_FFFF)
+    return bytes((_TIMER_OBJECT + synchronization, *bytes(_WAIT_LIST - 1))) + 2 * links + bytes(0x28)
+
+
 @export("KeInitializeTimer", 1)
 def ke_initialize_timer(system: System, timer: int) -> None:
     ke_initialize_timer_ex(system, timer, 0)
@@ -75,10 +83,7 @@ def ke_initialize_timer(system: System, timer: int) -> None:
 
 @export("KeInitializeTimerEx", 2)
 def ke_initialize_timer_ex(system: System, timer: int, kind: int) -> None:
-    system.memory.store(timer, bytes((_TIMER_OBJECT + (kind & 1), 0, 0, 0)) + bytes(0x3C))
-    links = timer + _WAIT_LIST
-    system.memory.put_u64(links, links)
-    system.memory.put_u64(links + 8, links)
+    system.memory.store(timer, timer_header(timer, synchronization=bool(kind & 1)))
 
 
 @export("KeSetTimer", 3)

@@ -28,7 +28,7 @@ from harness.virtual.windows.status import (
     STATUS_TIMEOUT,
 )
 
-__all__ = ["alertability", "due_time", "initialize_event", "wait_for"]
+__all__ = ["alertability", "demand_wait", "due_time", "initialize_event", "wait_for"]
 
 NOTIFICATION_EVENT, SYNCHRONIZATION_EVENT, _MUTANT, _SEMAPHORE = 0, 1, 2, 5
 _NOTIFICATION_TIMER, _SYNCHRONIZATION_TIMER = 8, 9
@@ -219,23 +219,35 @@ class _Taker:
         return self._system.memory.load(address, 1)[0] & 0x7F
 
 
+def demand_wait(system: System, address: int, timeout: int) -> None:
+    """A thread may wait at the current IRQL, for the object at ``address``.
+
+    :raises BugcheckRaised: it may not.
+    """
+    if system.cpu.irql > APC_LEVEL:
+        raise BugcheckRaised(
+            _DRIVER_VERIFIER_DETECTED_VIOLATION, _WAIT_AT_DISPATCH_LEVEL, system.cpu.irql, address, timeout
+        )
+
+
 def wait_for(
-    system: System, addresses: tuple[int, ...], alertability: Alertability, *, any_of: bool, timeout: int
+    system: System,
+    addresses: tuple[int, ...],
+    alertability: Alertability,
+    *,
+    any_of: bool,
+    timeout: int,
+    what: str = "",
 ) -> int:
     """Wait for one or all of these dispatcher objects; the NTSTATUS of the wait.
 
     :param timeout: address of the LARGE_INTEGER that names when to give up; 0: never.
+    :param what: completes "it ..." in place of what the objects are.
     """
     taker = _Taker(system)
     interval = system.memory.u64(timeout) if timeout else None
-    if system.cpu.irql > APC_LEVEL and interval != 0:
-        raise BugcheckRaised(
-            _DRIVER_VERIFIER_DETECTED_VIOLATION,
-            _WAIT_AT_DISPATCH_LEVEL,
-            system.cpu.irql,
-            addresses[0],
-            timeout,
-        )
+    if interval != 0:
+        demand_wait(system, addresses[0], timeout)
 
     def attempt() -> int | None:
         if any_of:
@@ -258,13 +270,12 @@ def wait_for(
         for address in addresses:
             if taker.is_mutex(address) and system.current not in system.locks.holders(address):
                 system.locks.wants(address, system.current, system.caller())
-    words = [taker.word(address) for address in addresses]
-    what = f"waits for the {(' or the ' if any_of else ' and the ').join(words)}"
+    words = (" or the " if any_of else " and the ").join(taker.word(address) for address in addresses)
     due = None if interval is None else due_time(system, interval)
     return system.waits.until(
         attempt,
         addresses,
-        what,
+        what or f"waits for the {words}",
         due=due,
         late=STATUS_TIMEOUT,
         holders=holders,
@@ -304,10 +315,7 @@ def ke_wait_for_multiple_objects(
 
 @export("KeDelayExecutionThread", 3)
 def ke_delay_execution_thread(system: System, mode: int, alertable: int, interval: int) -> int:
-    if system.cpu.irql > APC_LEVEL:
-        raise BugcheckRaised(
-            _DRIVER_VERIFIER_DETECTED_VIOLATION, _WAIT_AT_DISPATCH_LEVEL, system.cpu.irql, 0, interval
-        )
+    demand_wait(system, 0, interval)
     due = due_time(system, system.memory.u64(interval))
     if system.current is not None:
         demand_end(system, system.current, due)

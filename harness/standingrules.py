@@ -212,6 +212,12 @@ STANDING_RULES: Final[dict[str, StandingRule]] = {
             _DDI,
         ),
         StandingRule(
+            "IrqlRtlPassive",
+            "The run-time library's routines for the registry are called at PASSIVE_LEVEL.",
+            "IrqlRtlPassive rule (wdm); RtlQueryRegistryValues, RtlWriteRegistryValue",
+            _DDI,
+        ),
+        StandingRule(
             "IrqlNtifsApcPassive",
             "Files are opened and written at PASSIVE_LEVEL.",
             "IrqlNtifsApcPassive rule (wdm); ZwCreateFile, ZwWriteFile",

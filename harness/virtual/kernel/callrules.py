@@ -55,6 +55,10 @@ _ROUTINES: Final[Mapping[IrqlLimit, tuple[str, ...]]] = {
         *("ZwOpenKey", "ZwQueryKey", "ZwQueryValueKey", "ZwSetValueKey"),
         *("ZwTerminateProcess", "ZwWaitForSingleObject"),  # not named by the rule, but by their own pages
     ),
+    IrqlLimit("IrqlRtlPassive", PASSIVE_LEVEL): (
+        *("RtlCheckRegistryKey", "RtlCreateRegistryKey", "RtlDeleteRegistryValue", "RtlQueryRegistryValues"),
+        "RtlWriteRegistryValue",
+    ),
     IrqlLimit("IrqlNtifsApcPassive", PASSIVE_LEVEL): ("ZwCreateFile", "ZwWriteFile"),
     IrqlLimit("IrqlExPassive", PASSIVE_LEVEL): ("ExIsProcessorFeaturePresent", "ExUuidCreate"),
     IrqlLimit("IrqlExPassive", APC_LEVEL): ("ExRaiseStatus",),
@@ -91,6 +95,7 @@ _NO_REGISTRY: Final = CallbackLimit("CallbackCallsRegistry", frozenset(GROUPS))
 _NO_MEMORY: Final = CallbackLimit("CallbackCallsMemory", frozenset({"image"}))
 NOT_IN_CALLBACKS: Final[Mapping[str, CallbackLimit]] = {
     **{name: _NO_REGISTRY for name in IRQL_LIMITS if name.startswith("Zw") and "Key" in name},
+    **{name: _NO_REGISTRY for name in IRQL_LIMITS if "Registry" in name},
     **dict.fromkeys(("ZwAllocateVirtualMemory", "ZwFreeVirtualMemory"), _NO_MEMORY),
 }
 """Export → where it may not be called."""

@@ -106,10 +106,14 @@ _ROUTINES: Final[Mapping[CallFailure, tuple[str, ...]]] = {
     CallFailure(STATUS_OBJECT_TYPE_MISMATCH): ("ObReferenceObjectByHandle", "ObReferenceObjectByPointer"),
     CallFailure(STATUS_INFO_LENGTH_MISMATCH): ("ObQueryNameString",),
     CallFailure(STATUS_OBJECT_NAME_COLLISION): ("IoCreateSymbolicLink", "IoCreateUnprotectedSymbolicLink"),
-    CallFailure(STATUS_OBJECT_NAME_NOT_FOUND): ("ZwOpenFile", "ZwOpenKey", "ZwOpenKeyEx", "ZwQueryValueKey"),
+    CallFailure(STATUS_OBJECT_NAME_NOT_FOUND): (
+        *("RtlCheckRegistryKey", "RtlQueryRegistryValues", "ZwOpenFile", "ZwOpenKey", "ZwOpenKeyEx"),
+        "ZwQueryValueKey",
+    ),
     CallFailure(STATUS_ACCESS_DENIED): (
         *("ObOpenObjectByPointer", "ZwCreateFile", "ZwCreateKey", "ZwQueryInformationProcess", "ZwQueryKey"),
         *("ZwQueryInformationThread", "ZwReadFile", "ZwSetValueKey", "ZwTerminateProcess"),
+        *("RtlCreateRegistryKey", "RtlWriteRegistryValue"),
     ),
     CallFailure(STATUS_DISK_FULL): ("ZwWriteFile",),
     CallFailure(STATUS_NO_MEMORY, _allocates_destination): (

@@ -29,7 +29,7 @@ from harness.virtual.kernel.execution import Execution, NestedCall
 if TYPE_CHECKING:
     from harness.virtual.kernel.system import System
 
-__all__ = ["MAX_FRAMES", "ExceptionHandlers", "NestedCaller"]
+__all__ = ["MAX_FRAMES", "ExceptionHandlers", "ExportCaller", "NestedCaller"]
 
 MAX_FRAMES: Final = 512
 """Frames that are searched; the kernel's stack of 24 KB has no room for more that are any use."""
@@ -59,6 +59,13 @@ class NestedCaller(Protocol):
     def __call__(
         self, execution: Execution, routine: int, arguments: tuple[int, ...], nested: NestedCall
     ) -> Program[int]: ...
+
+
+class ExportCaller(NamedTuple):
+    """Who called an export, for what the export calls in turn."""
+
+    execution: Execution
+    nested: NestedCall
 
 
 class _Place(NamedTuple):
@@ -216,6 +223,18 @@ class ExceptionHandlers:
                 execution, registers, frame=frame, target=target, record=record, value=value
             )
         )
+
+    def caller(self) -> ExportCaller:
+        """Who called the export that is being served; asked before anything else is run for it."""
+        execution, registers = self._current(), self._behind_the_call()
+        top = (registers["rsp"] - _RETURN_ADDRESS) & ~0xF
+        self._demand_stack(execution, top)
+        return ExportCaller(execution, NestedCall(top, registers))
+
+    def call_back(self, caller: ExportCaller, routine: int, arguments: tuple[int, ...]) -> Program[int]:
+        """Call code that the export was given, below its caller's stack; RAX. What that code raises and does
+        not handle reaches the caller's handlers."""
+        return (yield from self._call(caller.execution, routine, arguments, caller.nested))
 
     def _current(self) -> Execution:
         execution = self._system.current

@@ -142,6 +142,12 @@ STANDING_RULES: Final[dict[str, StandingRule]] = {
             "Windows Kernel-Mode Process and Thread Manager, best practices: no blocking calls",
         ),
         StandingRule(
+            "CallbackKeepsArguments",
+            "What a callback is handed, a name or a structure, is not used after it has returned.",
+            "PCREATE_PROCESS_NOTIFY_ROUTINE_EX, PLOAD_IMAGE_NOTIFY_ROUTINE, EX_CALLBACK_FUNCTION: what"
+            " they point to is a parameter of the call, and nothing lets a driver keep it",
+        ),
+        StandingRule(
             "CallbackCallsRegistry",
             "A process, thread or image notify routine does not call the registry.",
             "Windows Kernel-Mode Process and Thread Manager, best practices: no registry calls",

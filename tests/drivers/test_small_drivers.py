@@ -63,6 +63,8 @@ FAULTS = {
     "looks-up-at-dispatch": Expected(B, "IrqlPsApcLte", r"at IRQL DISPATCH_LEVEL, .*\(LooksUpAtDispatch,"),
     "closes-under-mutex": Expected(B, "IrqlZwPassive", r"ZwClose at IRQL APC_LEVEL, .*\(ClosesUnderMutex,"),
     "reads-registry": Expected(B, "CallbackCallsRegistry", r"ZwOpenKey in its image .*\(ReadsRegistry"),
+    "prints-kept-name": Expected(B, "CallbackKeepsArguments", r"returned, at .*\(PrintsKeptName,"),
+    "reads-kept-name": Expected(C, "CallbackKeepsArguments", r"returned, instruction at .*\(ReadsKeptName,"),
     "stays-raised": Expected(C, "IrqlReturn", r"at IRQL 1, called at 0, .*\(StaysRaised,"),
     "stays-in-region": Expected(C, "CriticalRegions", r"\(StaysInRegion,"),
     "keeps-nodes": Expected(B, "PoolTracking", r"[1-9]\d pool allocations, .*\(operator new,"),

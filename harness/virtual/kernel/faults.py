@@ -30,7 +30,7 @@ from harness.virtual.kernel.exceptions.records import context_record
 from harness.virtual.kernel.exceptions.stackwalk import leave_leaf
 from harness.virtual.kernel.execution import DPC, SYSTEM_THREAD, Execution
 from harness.virtual.kernel.imports import way_out
-from harness.virtual.kernel.memoryrules import tell_null, tell_pool
+from harness.virtual.kernel.memoryrules import tell_kept, tell_null, tell_pool
 from harness.virtual.kernel.system import SYSTEM_CONTEXT, System
 from harness.virtual.windows.irql import DISPATCH_LEVEL
 from harness.virtual.windows.status import (
@@ -193,7 +193,9 @@ class Faults:
         if (name := self._system.missing_imports.at(fault.address)) is not None:
             self._end_at_missing_import(name, called=fault.access == "execute")
         code, where = self._code(fault.pc, caller)
-        tell_pool(self._system, fault, self._driver_name(code) or self.last_driver or "", where)
+        driver = self._driver_name(code) or self.last_driver or ""
+        tell_pool(self._system, fault, driver, where)
+        tell_kept(self._system, fault.address, driver, where)
         raised = access_fault(fault, self._scene(fault.pc))
         return self._judge(raised, fault.pc, address=fault.address, caller=caller)
 

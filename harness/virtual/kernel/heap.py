@@ -11,13 +11,17 @@ from typing import Final
 
 from harness.virtual.cpu.memory import Memory, page_ceiling
 
-__all__ = ["HEAP_BASE", "READ_AHEAD", "KernelHeap", "encode_unicode_string"]
+__all__ = ["HEAP_BASE", "READ_AHEAD", "STALE", "KernelHeap", "encode_unicode_string", "is_stale"]
 
 READ_AHEAD: Final = 0x80
 """Readable bytes behind each block: DbgEng pads small reads to this many."""
 
 HEAP_BASE: Final = 0xFFFF9A80_00000000
 """Where the blocks begin."""
+STALE: Final = 0xDD
+"""What the bytes of a block hold that is the kernel's again. A pointer made of them leads nowhere, so that
+whoever still uses the block finds that out; on Windows he finds what has come there since."""
+_STALE_POINTER: Final = int.from_bytes(bytes((STALE,)) * 6, "big")
 _CHUNK: Final = 0x10000
 _UNICODE_STRING: Final = struct.Struct("<HHIQ")
 MAX_NAME: Final = 0xFFFC
@@ -27,6 +31,11 @@ MAX_NAME: Final = 0xFFFC
 def encode_unicode_string(length: int, maximum: int, buffer: int) -> bytes:
     """UNICODE_STRING (or ANSI_STRING): length and capacity in bytes, address of the characters."""
     return _UNICODE_STRING.pack(length, maximum, 0, buffer)
+
+
+def is_stale(address: int) -> bool:
+    """The address was read out of a block that is the kernel's again; its low 16 bits may have been moved."""
+    return address >> 16 == _STALE_POINTER
 
 
 class KernelHeap:
@@ -66,6 +75,7 @@ class KernelHeap:
         room = self._sizes.pop(address, None)
         if room is None:
             raise ValueError(f"0x{address:x} is not a block of the kernel heap")
+        self._memory.store(address, bytes((STALE,)) * room)
         self._free.setdefault(room, []).append(address)
 
     def put(self, data: bytes) -> int:

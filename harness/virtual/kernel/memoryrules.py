@@ -1,4 +1,5 @@
-"""The standing rules about memory that is accessed: pool that is freed, what lies behind pool, NULL.
+"""The standing rules about memory that is accessed: pool that is freed, what lies behind pool, NULL, and
+what a callback was handed once.
 
 Sources: Microsoft, *Special Pool*; *NullCheck rule (wdm)*.
 """
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from harness.virtual.cpu.stops import Faulted
 from harness.virtual.kernel.belongings import CallSite
+from harness.virtual.kernel.heap import is_stale
 
 if TYPE_CHECKING:
     from harness.virtual.kernel.system import System
 
-__all__ = ["tell_null", "tell_pool"]
+__all__ = ["tell_kept", "tell_null", "tell_pool"]
 
 _VERBS: Final[Mapping[str, str]] = {"read": "reads", "write": "writes to", "execute": "executes"}
 NO_ACCESS: Final = 0x1_0000
@@ -50,3 +52,13 @@ def tell_null(system: System, address: int, driver: str, place: str) -> None:
     if address < NO_ACCESS:
         message = f"{driver} uses a NULL pointer, address 0x{address:x}, {place}"
         system.broken_rules.add("NullCheck", driver, place, message)
+
+
+def tell_kept(system: System, address: int, driver: str, place: str) -> None:
+    """A driver's code accessed an address that cannot be: it may have kept what a callback was handed.
+
+    :param place: of the code, ``at driver.sys+0x1234``.
+    """
+    if is_stale(address):
+        message = f"{driver} uses what a callback was handed, after it has returned, {place}"
+        system.broken_rules.add("CallbackKeepsArguments", driver, place, message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from harness.virtual.windows.status import STATUS_SUCCESS
 
 __all__ = ["Notifications"]
 
+_IDLE: Final = 4
+"""So many blocks lie idle at least, so that what a driver has kept of one is not at once another's."""
 _CALLBACK_WORDS: Final = {
     "process": "a process callback",
     "thread": "a thread callback",
@@ -33,7 +36,8 @@ class Notifications:
     def __init__(self, system: System, change: Callable[..., Any]) -> None:
         self._system = system
         self._change = change
-        self._data = [self._new_data()]
+        self._data = deque([self._new_data()])
+        """Blocks that no notification uses, the one that has lain idle longest first."""
 
     def process(
         self,
@@ -73,7 +77,7 @@ class Notifications:
                 answer=data.creation_status if extended and create else None,
             )
         status = data.creation_status() if create else STATUS_SUCCESS
-        self._data.append(data)
+        self._give_back(data)
         if not create:
             self._change(objects.exit_process, pid)
             self._system.user_space.forget(pid)
@@ -111,7 +115,7 @@ class Notifications:
         for callback in self._system.callbacks.of("image"):
             full_name, info = data.image(name, base, size, system_mode=system_mode)
             yield from self._call("image_load", callback, (full_name, pid, info), told, context)
-        self._data.append(data)
+        self._give_back(data)
 
     def _learn_executable(self, pid: int, path: str, base: int) -> None:
         """The first image a process maps is its executable."""
@@ -159,7 +163,11 @@ class Notifications:
         system.calls.leave(call, None if answer is None else answer())
 
     def _take_data(self) -> NotifyData:
-        return self._data.pop() if self._data else self._new_data()
+        return self._data.popleft() if len(self._data) >= _IDLE else self._new_data()
+
+    def _give_back(self, data: NotifyData) -> None:
+        data.take_back()
+        self._data.append(data)
 
     def _new_data(self) -> NotifyData:
         system = self._system

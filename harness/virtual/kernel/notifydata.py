@@ -1,7 +1,7 @@
 """The structures that notify callbacks are handed: names, IMAGE_INFO_EX, PS_CREATE_NOTIFY_INFO.
 
 One block serves all the calls of one notification, because they come one after another and what they are
-handed is theirs only until they return. Layouts: ntddk.h, x64.
+handed is theirs only until they return. Then it is overwritten. Layouts: ntddk.h, x64.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from harness.virtual.cpu.memory import Memory
-from harness.virtual.kernel.heap import MAX_NAME, KernelHeap
+from harness.virtual.kernel.heap import MAX_NAME, STALE, KernelHeap
 
 __all__ = ["NotifyData"]
 
@@ -47,7 +47,8 @@ class NotifyData:
         self._base = heap.allocate(_SIZE)
         self._memory = memory
         self._view = memory.view(self._base, _SIZE)
-        self._name: str | None = None
+        self._strings: list[tuple[int, int]] = []
+        """Where characters lie, from and to."""
 
     def image(self, name: str | None, base: int, size: int, *, system_mode: bool) -> tuple[int, int]:
         """Addresses of FullImageName (0 for none) and ImageInfo."""
@@ -82,6 +83,12 @@ class NotifyData:
         """What the callbacks left in CreateInfo->CreationStatus."""
         return self._memory.u32(self._base + _CREATE_INFO + _CREATION_STATUS)
 
+    def take_back(self) -> None:
+        """The calls have returned: what is kept of the block is of no use any more."""
+        for start, end in ((0, _CHARACTERS), *self._strings):
+            self._view[start:end] = bytes((STALE,)) * (end - start)
+        self._strings.clear()
+
     def _put_name(self, name: str | None) -> int:
         if name is None:
             return 0
@@ -92,4 +99,6 @@ class NotifyData:
         characters = text.encode("utf-16-le", "surrogatepass")[:MAX_NAME]
         value = KernelHeap.string_value(characters, self._base + characters_at)
         self._view[at : at + 16] = value
-        self._view[characters_at : characters_at + len(characters) + 2] = characters + b"\0\0"
+        end = characters_at + len(characters) + 2
+        self._view[characters_at:end] = characters + b"\0\0"
+        self._strings += [(at, at + len(value)), (characters_at, end)]

@@ -14,6 +14,7 @@ from harness.virtual.cpu.traps import BugcheckRaised, MemoryFault
 from harness.virtual.kernel.callrules import UNICODE_FORMATS, report_irql
 from harness.virtual.kernel.dbgprint import MAX_FORMAT, Format, compile_format, cut, render
 from harness.virtual.kernel.exports.registry import data, export
+from harness.virtual.kernel.memoryrules import tell_kept
 from harness.virtual.kernel.printfilter import DEFAULT_COMPONENT, INFO_LEVEL
 from harness.virtual.kernel.system import System
 from harness.virtual.kernel.varargs import VarArgs
@@ -83,6 +84,9 @@ def _print(system: System, component: int, level: int, text: Callable[[], bytes]
     except MemoryFault as fault:
         guarded = not (is_canonical(fault.address) and is_kernel_address(fault.address))
         if guarded and system.cpu.irql < DISPATCH_LEVEL:
+            site = system.call_site()
+            if site is not None:
+                tell_kept(system, fault.address, site.driver, f"at {system.place(site.address)}")
             return STATUS_ACCESS_VIOLATION
         raise
     if made:

@@ -494,6 +494,26 @@ static VOID NTAPI StaysInRegion(HANDLE ProcessId, HANDLE ThreadId, BOOLEAN Creat
         KeLeaveCriticalRegion();
 }
 
+/* Keeps the name that it was handed, and prints or reads it when it is called the next time. */
+
+static PUNICODE_STRING KeptName;
+
+static VOID NTAPI PrintsKeptName(PUNICODE_STRING Name, HANDLE ProcessId, PIMAGE_INFO Info)
+{
+    UNREFERENCED_PARAMETER(ProcessId);
+    UNREFERENCED_PARAMETER(Info);
+    LOG("image %wZ, before it %wZ\n", Name, Mended || KeptName == NULL ? Name : KeptName);
+    KeptName = Name;
+}
+
+static VOID NTAPI ReadsKeptName(PUNICODE_STRING Name, HANDLE ProcessId, PIMAGE_INFO Info)
+{
+    UNREFERENCED_PARAMETER(Info);
+    if (KeptName != NULL && !Mended)
+        LOG("%Iu: the one before began with %C\n", (ULONG_PTR)ProcessId, KeptName->Buffer[0]);
+    KeptName = Name;
+}
+
 static const HABIT Habits[] = {
     {L"tells-all", Nothing, NULL, TellsProcess, TellsThread, TellsImage},
     {L"keeps-callback", RegistersThread, KeepsCallback, TellsProcess, NULL, NULL},
@@ -521,6 +541,8 @@ static const HABIT Habits[] = {
     {L"looks-up-at-dispatch", Nothing, NULL, NULL, LooksUpAtDispatch, NULL},
     {L"closes-under-mutex", ClosesUnderMutex, NULL, TellsProcess, NULL, NULL},
     {L"reads-registry", Nothing, NULL, NULL, NULL, ReadsRegistry},
+    {L"prints-kept-name", Nothing, NULL, NULL, NULL, PrintsKeptName},
+    {L"reads-kept-name", Nothing, NULL, NULL, NULL, ReadsKeptName},
     {L"stays-raised", Nothing, NULL, NULL, StaysRaised, NULL},
     {L"stays-in-region", Nothing, NULL, NULL, StaysInRegion, NULL},
 };

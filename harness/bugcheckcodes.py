@@ -129,12 +129,17 @@ BUGCHECK_NAMES: Final[dict[int, str]] = {
 """Bug check code → its name; the codes that a driver can bring about, and those often seen beside them."""
 
 
-def bugcheck_words(code: int, parameters: tuple[int, int, int, int], module: str | None) -> str:
-    """A bugcheck for people: ``0x0000007e SYSTEM_THREAD_EXCEPTION_NOT_HANDLED (0x..., ...) in bad.sys``.
+def bugcheck_words(
+    code: int, parameters: tuple[int, int, int, int], module: str | None, offset: int | None = None
+) -> str:
+    """A bugcheck for people: ``0x0000007e SYSTEM_THREAD_EXCEPTION_NOT_HANDLED (0x..., ...) in bad.sys,
+    instruction at bad.sys+0x1234``.
 
     :param module: the image at fault, None where it is not known.
+    :param offset: of the instruction at fault in it; None: it is not told.
     """
     name = f" {BUGCHECK_NAMES[code]}" if code in BUGCHECK_NAMES else ""
     words = ", ".join(f"0x{parameter:016x}" for parameter in parameters)
     where = f" in {module}" if module else ""
-    return f"0x{code:08x}{name} ({words}){where}"
+    at = f", instruction at {module}+0x{offset:x}" if module and offset is not None else ""
+    return f"0x{code:08x}{name} ({words}){where}{at}"

@@ -226,9 +226,15 @@ class DriverBugcheck(DriverFault):
     exit_code = 4
 
     def __init__(
-        self, code: int, parameters: tuple[int, int, int, int], *, module: str | None = None
+        self,
+        code: int,
+        parameters: tuple[int, int, int, int],
+        *,
+        module: str | None = None,
+        offset: int | None = None,
     ) -> None:
-        super().__init__(f"the target bugchecked: {bugcheck_words(code, parameters, module)}")
+        super().__init__(f"the target bugchecked: {bugcheck_words(code, parameters, module, offset)}")
         self.code = code
         self.parameters = parameters
         self.module = module
+        self.offset = offset

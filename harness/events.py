@@ -176,6 +176,8 @@ class Bugcheck(_Common, frozen=True, tag="bugcheck"):
     parameters: tuple[int, int, int, int]
     module: str | None = None
     """Image that holds the faulting address, where the debugger could tell."""
+    offset: int | None = None
+    """Of the instruction at fault in that image; None where the bugcheck does not tell it."""
 
 
 class Stop(_Common, frozen=True, tag="stop"):

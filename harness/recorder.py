@@ -210,7 +210,7 @@ class Recorder:
         return True
 
     def _record_bugcheck(self, crash: BugcheckSeen) -> None:
-        events = self._assembler.bugcheck(crash.code, crash.parameters, crash.module)
+        events = self._assembler.bugcheck(crash.code, crash.parameters, crash.module, crash.offset)
         self._emit(events)
         if self._bugcheck is None:
             self._bugcheck = next(found for found in events if isinstance(found, Bugcheck))

@@ -17,4 +17,7 @@ def test_words() -> None:
         "0x000000d1 DRIVER_IRQL_NOT_LESS_OR_EQUAL (0x0000000000000000, 0x0000000000000002, "
         "0x0000000000000000, 0x0000000000001234) in bad.sys"
     )
+    assert bugcheck_words(0xD1, (0, 2, 0, 0x1234), "bad.sys", 0x10).endswith(
+        " in bad.sys, instruction at bad.sys+0x10"
+    )
     assert bugcheck_words(0xDEADDEAD, (0, 0, 0, 0), None).startswith("0xdeaddead (0x0")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from harness.breakpoints.seen import CallbackSeen, RoutineRegistered
+from harness.errors import DriverBugcheck
 
 __all__ = [
     "BugcheckSeen",
@@ -118,6 +119,18 @@ class BugcheckSeen:
     code: int
     parameters: tuple[int, int, int, int]
     module: str | None
+    """The image at fault; None where it is not known."""
+    offset: int | None = None
+    """Of the instruction at fault in that image; None where the bugcheck does not tell it."""
+
+    @classmethod
+    def of(cls, crash: DriverBugcheck) -> BugcheckSeen:
+        """What was raised, as it was seen."""
+        return cls(crash.code, crash.parameters, crash.module, crash.offset)
+
+    def error(self) -> DriverBugcheck:
+        """What is raised where nobody goes on."""
+        return DriverBugcheck(self.code, self.parameters, module=self.module, offset=self.offset)
 
 
 @dataclass(frozen=True)

@@ -21,21 +21,29 @@ _BANNER = re.compile(
 )
 _AT_FAULT = re.compile(r"Driver at fault: ([^\s]{1,260}?)\.?\s*$", re.MULTILINE)
 
-_ADDRESS_PARAMETER: Final[dict[int, tuple[int, ...]]] = {
-    0x0A: (3,),
-    0x1E: (1,),
-    0x3B: (1,),
-    0x50: (2, 0),
-    0x7E: (1,),
-    0x8E: (1,),
-    0xBE: (0,),
-    0xCE: (2, 0),
-    0xD1: (3,),
-    0xD5: (2, 0),
-    0xFC: (0,),
+
+class _Addresses(NamedTuple):
+    best: tuple[int, ...]
+    """Parameters that hold an address in the image at fault, the best first."""
+    instruction: int | None
+    """That of the instruction at fault."""
+
+
+_ADDRESSES: Final[dict[int, _Addresses]] = {
+    0x0A: _Addresses((3,), 3),
+    0x1E: _Addresses((1,), 1),
+    0x3B: _Addresses((1,), 1),
+    0x50: _Addresses((2, 0), 2),
+    0x7E: _Addresses((1,), 1),
+    0x8E: _Addresses((1,), 1),
+    0xBE: _Addresses((0,), None),
+    0xCE: _Addresses((2, 0), 2),
+    0xD1: _Addresses((3,), 3),
+    0xD5: _Addresses((2, 0), 2),
+    0xFC: _Addresses((0,), 0),
 }
-"""Bugcheck code → which parameters hold an address in the image at fault, the best first (Microsoft, Bug
-Check Code Reference)."""
+"""By bugcheck code (Microsoft, Bug Check Code Reference)."""
+_NOWHERE: Final = _Addresses((), None)
 
 
 class Banner(NamedTuple):
@@ -65,24 +73,42 @@ def faulting_module(
 ) -> str | None:
     """The image whose address the parameters hold; None when they hold none.
 
-    The kernel is blamed only when nothing else can be. Addresses of a 32-bit target are compared by their low
-    32 bits, since the banner does not extend their sign and module bases are extended.
+    The kernel is blamed only when nothing else can be.
     """
-    images = [(module.name, module.base, module.size) for module in modules]
-    order = _ADDRESS_PARAMETER.get(code, ())
+    images = list(modules)
+    best = _ADDRESSES.get(code, _NOWHERE).best
     kernel: str | None = None
-    for index in (*order, *(rest for rest in range(4) if rest not in order)):
-        address = parameters[index]
-        for name, base, size in images:
-            if address <= 0xFFFFFFFF and base >= 0xFFFFFFFF80000000:
-                inside = 0 <= address - (base & 0xFFFFFFFF) < size
-            else:
-                inside = 0 <= address - base < size
-            if inside and base == kernel_base:
-                kernel = name
+    for index in (*best, *(rest for rest in range(4) if rest not in best)):
+        for image in images:
+            inside = _offset(parameters[index], image) is not None
+            if inside and image.base == kernel_base:
+                kernel = image.name
             elif inside:
-                return name
+                return image.name
     return kernel
+
+
+def faulting_offset(
+    code: int, parameters: tuple[int, int, int, int], module: str, modules: Iterable[Module]
+) -> int | None:
+    """Where the instruction at fault is in the image at fault; None where the parameters do not tell, or
+    tell of another image's instruction."""
+    place = _ADDRESSES.get(code, _NOWHERE).instruction
+    if place is None:
+        return None
+    offsets = (_offset(parameters[place], image) for image in modules if image.name == module)
+    return next((offset for offset in offsets if offset is not None), None)
+
+
+def _offset(address: int, image: Module) -> int | None:
+    """In the image; None where it is not inside.
+
+    Addresses of a 32-bit target are compared by their low 32 bits, since the banner does not extend their
+    sign and module bases are extended.
+    """
+    low = address <= 0xFFFFFFFF and image.base >= 0xFFFFFFFF80000000
+    offset = address - (image.base & 0xFFFFFFFF if low else image.base)
+    return offset if 0 <= offset < image.size else None
 
 
 class CrashEvidence:
@@ -125,4 +151,5 @@ class CrashEvidence:
     def bugcheck(self, code: int, parameters: tuple[int, int, int, int], *, kernel_base: int) -> BugcheckSeen:
         """The bugcheck with the image at fault, where one can be told."""
         module = self._at_fault or faulting_module(code, parameters, self.modules, kernel_base)
-        return BugcheckSeen(code, parameters, module)
+        offset = None if module is None else faulting_offset(code, parameters, module, self.modules)
+        return BugcheckSeen(code, parameters, module, offset)

@@ -79,8 +79,7 @@ def _prove(debugger: Releasable, deadline: float, stops: list[Stopped]) -> Relea
         after = debugger.interrupt_time()
         debugger.let_go()
     except DriverBugcheck as crash:
-        seen = BugcheckSeen(crash.code, crash.parameters, crash.module)
-        return replace(_release_crashed(debugger, _DUMP_SECONDS), bugcheck=seen)
+        return replace(_release_crashed(debugger, _DUMP_SECONDS), bugcheck=BugcheckSeen.of(crash))
     except (RigError, UsageError) as error:
         return Release(False if debugger.halted else None, f"it could not be proved: {error.message}")
     if before is None or after is None:

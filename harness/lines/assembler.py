@@ -230,12 +230,18 @@ class EventAssembler:
         code: int,
         parameters: tuple[int, int, int, int],
         module: str | None,
+        offset: int | None = None,
         host_time: float | None = None,
     ) -> list[Event]:
         """The target stopped: what was unfinished, then the bugcheck."""
         events = self.flush(host_time)
         event = Bugcheck(
-            index=self._next, host_time=host_time, code=code, parameters=parameters, module=module
+            index=self._next,
+            host_time=host_time,
+            code=code,
+            parameters=parameters,
+            module=module,
+            offset=offset,
         )
         self._next += 1
         return [*events, event]

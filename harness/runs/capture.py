@@ -14,7 +14,7 @@ import msgspec
 
 from harness.debuggers.base import CallbackDebugger, Debugger, FileServingDebugger, Release, TargetInfo
 from harness.debuggers.stops import unhandled_exception
-from harness.errors import ConnectionFailed, DriverBugcheck, RigError, TargetLost
+from harness.errors import ConnectionFailed, RigError, TargetLost
 from harness.events import Event, WitnessName
 from harness.files import cannot_write, patiently
 from harness.machines.base import PreparedMachine, RecordingMachine, SeenCalls
@@ -136,7 +136,7 @@ class Capture:
         """A run whose target did not outlive it has not passed, whatever its lines say."""
         if release.bugcheck is not None:
             crash = release.bugcheck
-            raise DriverBugcheck(crash.code, crash.parameters, module=crash.module)
+            raise crash.error()
         for stop in release.stops:
             if not stop.first_chance:
                 raise unhandled_exception(stop, None)

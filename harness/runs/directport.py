@@ -14,7 +14,7 @@ from harness.debuggers.base import Module, ModuleLoaded, ModuleUnloaded
 from harness.debuggers.bugchecks import CrashEvidence
 from harness.debuggers.images import LoadedImages
 from harness.debuggers.stops import DEBUGGER_EXCEPTIONS, break_instruction, exception_stop, stop_events
-from harness.errors import DriverBugcheck, DriverHang
+from harness.errors import DriverHang
 from harness.events import Event, Marker
 from harness.kd.debugio import MAX_PRINT_BYTES
 from harness.lines import EventAssembler, Grammar
@@ -138,8 +138,8 @@ class DirectPort:
             self.print_string(line, cpu)
             self._evidence.see_print(line.decode("utf-8", "backslashreplace"))
         crash = self._evidence.bugcheck(code, parameters, kernel_base=self._kernel.kernel_base)
-        self._emit(self._assembler.bugcheck(crash.code, crash.parameters, crash.module))
-        raise DriverBugcheck(crash.code, crash.parameters, module=crash.module)
+        self._emit(self._assembler.bugcheck(crash.code, crash.parameters, crash.module, crash.offset))
+        raise crash.error()
 
     def poll(self) -> None:
         """See :class:`~harness.virtual.interfaces.DebugPort`: nobody breaks in."""

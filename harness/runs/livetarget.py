@@ -215,7 +215,7 @@ class LiveTarget:
 
     def record_bugcheck(self, crash: BugcheckSeen) -> None:
         """Record what was unfinished, then the bugcheck."""
-        self._emit(self._assembler.bugcheck(crash.code, crash.parameters, crash.module))
+        self._emit(self._assembler.bugcheck(crash.code, crash.parameters, crash.module, crash.offset))
 
     def _pump(self, timeout: float) -> bool:
         """Take one thing from the debugger; False when there was none."""
@@ -234,7 +234,7 @@ class LiveTarget:
                 self._emit_print(event)
             case BugcheckSeen():
                 self.record_bugcheck(event)
-                raise DriverBugcheck(event.code, event.parameters, module=event.module)
+                raise event.error()
             case Stopped(break_in=True):
                 self._let_go()  # our own, asked for twice because the target was slow
             case Stopped():
@@ -348,7 +348,7 @@ class LiveTarget:
         try:
             return find_whereabouts(self._debugger, self._images, self._drivers, timeout=self._watch.silence)
         except DriverBugcheck as crash:
-            self.record_bugcheck(BugcheckSeen(crash.code, crash.parameters, crash.module))
+            self.record_bugcheck(BugcheckSeen.of(crash))
             raise
 
     def _silent(self, what: str) -> TargetLost | DriverHang:

@@ -17,9 +17,10 @@ from harness.runs.direct import DirectCapture
 from harness.runs.progress import PhaseEntered, RunFinished, RunRetried, RunStarted
 from harness.runs.result import RunResult
 from harness.runs.rig import Rig
-from harness.runs.sources import with_sources
+from harness.runs.sources import symbols_of, with_sources
 from harness.runs.witnesses import Sight, sight_of
 from harness.scenario.model import Scenario
+from harness.symbols import with_source
 from harness.trace.format import events_sha256
 from harness.trace.witness import SeenBy
 from harness.verdict.agreement import hold_witnesses
@@ -199,7 +200,10 @@ def _judged(
         witness=sight.witness,
         agreement=agreement,
     )
-    return replace(verdict, notes=(*told, *verdict.notes)), ending is None
+    reason = verdict.reason
+    if verdict.outcome is Outcome.BUGCHECK:
+        reason = with_source(reason, symbols_of(rig.drivers))
+    return replace(verdict, reason=reason, notes=(*told, *verdict.notes)), ending is None
 
 
 def _agreement(

@@ -210,7 +210,9 @@ class _Judge:
         """What the target did, whatever its lines say."""
         crash, stop = self._survey.bugcheck, self._survey.unhandled
         if crash is not None:
-            words = bugcheck_words(crash.code, crash.parameters, crash.module)
+            # A broken rule says better where it was.
+            offset = None if self._found.broken_rules else crash.offset
+            words = bugcheck_words(crash.code, crash.parameters, crash.module, offset)
             return self._is(Outcome.BUGCHECK, f"the target bugchecked: {words}")
         if ending is not None and ending.outcome in (Outcome.BUGCHECK, Outcome.BROKEN):
             return self._is(ending.outcome, ending.reason, ending.hint)

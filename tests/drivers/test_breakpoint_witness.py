@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,10 @@ from harness.callbacks import CALLBACK_KINDS
 from harness.errors import UsageError
 from harness.events import Event, WitnessName, kind_of
 from harness.outcome import Outcome
+from harness.runs.opening import open_rig
 from harness.runs.result import RunResult
+from harness.runs.runner import run_scenario
+from harness.scenario import load
 from harness.toolchain import Arch, build_driver
 from harness.trace import TraceReader
 
@@ -53,6 +56,23 @@ def ran(
     return result
 
 
+def repeated(
+    scenario: Path, folder: Path, link: str, seeds: Iterable[int]
+) -> Iterator[tuple[int, RunResult]]:
+    """Runs of the project's driver with the witness ``breakpoint``, one after another on one rig."""
+    with open_rig(
+        machine="virtual",
+        debugger="native",
+        driver=None,
+        trace_folder=folder,
+        witness="breakpoint",
+        connection=connection(link),
+    ) as rig:
+        loaded = load(scenario)
+        for seed in seeds:
+            yield seed, run_scenario(rig, loaded, seed=seed)
+
+
 def by_processor(events: Iterable[Event], witness: WitnessName) -> dict[int | None, list[tuple[object, ...]]]:
     """The callbacks that one witness saw, each as its kind and fields, in order on each processor."""
     seen = defaultdict(list)
@@ -65,8 +85,7 @@ def by_processor(events: Iterable[Event], witness: WitnessName) -> dict[int | No
 
 @pytest.mark.parametrize(("path", "link"), RUNS, ids=lambda value: getattr(value, "stem", value))
 def test_prints_and_breakpoints_agree_event_for_event(path: Path, link: str, tmp_path: Path) -> None:
-    for seed in SEEDS or (1,):
-        result = ran(path, tmp_path, link=link, seed=seed)
+    for seed, result in repeated(path, tmp_path, link, SEEDS or (1,)):
         assert (result.outcome, result.witness) == (Outcome.PASSED, "breakpoint"), (seed, result.reason)
         assert result.trace is not None
         events = list(TraceReader(result.trace))

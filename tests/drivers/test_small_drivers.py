@@ -14,6 +14,7 @@ import pytest
 from harness.outcome import Outcome
 from harness.runs.opening import open_rig
 from harness.runs.result import RunResult
+from harness.runs.rig import KeptTraces
 from harness.runs.runner import run_scenario
 from harness.runs.trial import exercise
 from harness.scenario import Scenario
@@ -74,7 +75,7 @@ FAULTS = {
 """Driver → how it ends, which rule it breaks, and where."""
 IN_CPP = ("keeps-nodes", "keeps-threads", "keeps-monitor")
 FAULTLESS = ("tells-all", *(f"{name}-mended" for name in FAULTS))
-Runs = Callable[[str, int], RunResult]
+Runs = Callable[..., list[RunResult]]
 
 
 @pytest.fixture(scope="module")
@@ -85,21 +86,26 @@ def scenario() -> Scenario:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory, scenario: Scenario) -> Iterator[Runs]:
-    """Runs a driver by its name: each is one of two files under a name of its own."""
+    """Runs a driver by its name with each of some seeds: each is one of two files under a name of its own."""
     folder = tmp_path_factory.mktemp("small")
     built = {
         language: build_driver(HERE / language, Arch.X64, folder / f"{language}.sys").path
         for language in ("c", "cpp")
     }
 
-    def run(name: str, seed: int) -> RunResult:
+    def run(name: str, *seeds: int, keep_traces: KeptTraces = KeptTraces.ALL) -> list[RunResult]:
         source = built["cpp" if name.removesuffix("-mended") in IN_CPP else "c"]
         driver = folder / f"{name}.sys"
         for suffix in (".sys", ".pdb"):
             shutil.copyfile(source.with_suffix(suffix), driver.with_suffix(suffix))
-        opening = open_rig(machine="virtual", debugger="none", driver=driver, trace_folder=folder / "traces")
-        with opening as rig:
-            return run_scenario(rig, scenario, seed=seed)
+        with open_rig(
+            machine="virtual",
+            debugger="none",
+            driver=driver,
+            trace_folder=folder / "traces",
+            keep_traces=keep_traces,
+        ) as rig:
+            return [run_scenario(rig, scenario, seed=seed) for seed in seeds]
 
     yield run
 
@@ -107,7 +113,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, scenario: Scenario) -> Itera
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_gets_its_outcome_and_its_rule_with_the_call(small: Runs, name: str) -> None:
     expected = FAULTS[name]
-    result = small(name, 1)
+    (result,) = small(name, 1)
     assert result.outcome is expected.outcome, result.reason
     messages = [broken.message for broken in result.broken_rules if broken.rule == expected.rule]
     assert len(messages) == 1, result.broken_rules
@@ -116,14 +122,13 @@ def test_a_fault_gets_its_outcome_and_its_rule_with_the_call(small: Runs, name: 
 
 @pytest.mark.parametrize("name", FAULTLESS)
 def test_what_is_right_breaks_nothing(small: Runs, name: str) -> None:
-    for seed in SEEDS:
-        result = small(name, seed)
+    for seed, result in zip(SEEDS, small(name, *SEEDS, keep_traces=KeptTraces.FAILED), strict=True):
         assert (result.outcome, result.broken_rules) == (Outcome.PASSED, ()), f"seed {seed}: {result.reason}"
         assert result.observed
 
 
 def test_every_rule_that_is_switched_off_lets_its_driver_pass(small: Runs, scenario: Scenario) -> None:
-    recorded = small("keeps-reference", 1)
+    (recorded,) = small("keeps-reference", 1)
     assert recorded.trace is not None
     for off, outcome in (("UnloadReferences", Outcome.PASSED), ("PoolTracking", Outcome.BROKEN)):
         verdict = judge_recording(open_trace(recorded.trace), scenario.without_rules(frozenset({off})))
@@ -133,14 +138,14 @@ def test_every_rule_that_is_switched_off_lets_its_driver_pass(small: Runs, scena
 def test_a_part_of_a_recording_is_held_to_what_the_driver_left_behind(
     small: Runs, scenario: Scenario
 ) -> None:
-    recorded = small("keeps-pool", 1)
+    (recorded,) = small("keeps-pool", 1)
     assert recorded.trace is not None
     verdict = judge_recording(open_trace(recorded.trace), scenario, last="begin launch")
     assert verdict.outcome is Outcome.BROKEN and "PoolTracking" in verdict.reason
 
 
 def test_a_debugger_hears_of_the_same(scenario: Scenario, small: Runs, tmp_path: Path) -> None:
-    direct = small("keeps-pool", 1)
+    (direct,) = small("keeps-pool", 1)
     assert direct.trace is not None
     driver = direct.trace.parents[2] / "keeps-pool.sys"
     with open_rig(machine="virtual", debugger="native", driver=driver, trace_folder=tmp_path) as rig:

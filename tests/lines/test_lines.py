@@ -308,7 +308,7 @@ def test_open_splits_are_bounded():
 def test_events_are_numbered_and_a_bugcheck_comes_after_what_was_unfinished():
     assembler = EventAssembler(builtin_grammar())
     events = assembler.feed("a\n[procnotify] F PID(1) was terminated\nrest", 1.5)
-    events += assembler.bugcheck(0xCE, (1, 2, 3, 4), "faulty.sys", 2.5)
+    events += assembler.bugcheck(0xCE, (1, 2, 3, 4), "faulty.sys", 0x10, 2.5)
     events += assembler.feed("b\n")
     assert [event.index for event in events] == [0, 1, 2, 3, 4]
     assert [type(event) for event in events] == [Print, ProcessExit, Print, Bugcheck, Print]

@@ -888,7 +888,7 @@ TABLE: list[tuple[str, str, int, str]] = [
         "an unknown field of bugcheck",
         expecting("order: [bugcheck: {parameters: 1}]"),
         6,
-        "unknown key 'parameters' in bugcheck; known are code, module, time, cpu, seq",
+        "unknown key 'parameters' in bugcheck; known are code, module, offset, time, cpu, seq",
     ),
     (
         "a pid that is a text",

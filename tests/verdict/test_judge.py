@@ -28,6 +28,8 @@ AMBIGUOUS = (
 )
 """Too ambiguous for a trace in which a process is created."""
 CRASH = Bugcheck(index=0, code=0x50, parameters=(1, 2, 3, 4), module="bad.sys")
+PLACED = Bugcheck(index=0, code=0x50, parameters=(1, 2, 3, 4), module="bad.sys", offset=0x10)
+REFUSED = RuleBroken(index=0, rule="CallbackRefused", module="bad.sys", message="bad.sys was refused")
 SECOND_CHANCE = Stop(index=0, code=0xC0000005, address=0x10, first_chance=False, module="bad.sys")
 FIRST_CHANCE = Stop(index=0, code=0xC0000005, address=0x10, first_chance=True)
 LOST = Ending.of(TargetLost("the link died", hint="look at the cable"))
@@ -60,6 +62,7 @@ SITUATIONS = {
     "a lifecycle rule is broken": Situation([*KEPT, thread()], B, "nothing_after_process_exit: "),
     # what the target did
     "a bugcheck": Situation([*KEPT, CRASH], C, "0x00000050 PAGE_FAULT_IN_NONPAGED_AREA"),
+    "a bugcheck at a known instruction": Situation([PLACED], C, " in bad.sys, instruction at bad.sys+0x10"),
     "a bugcheck, and the rig failed after it": Situation([CRASH], C, "bugchecked", given={"ending": LOST}),
     "a bugcheck in a trace that is cut off": Situation([CRASH], C, "", given={"unfinished": "no end"}),
     "an exception that nothing handled": Situation(
@@ -317,3 +320,9 @@ def test_every_rule_has_a_trace_that_breaks_it_and_no_other(rule: str) -> None:
     verdict = judge(scenario(off=others), placed(BREAKING[rule]), {})
     assert verdict.outcome is (Outcome.RIG if rule == "no_lost_lines" else Outcome.BROKEN)
     assert judge(scenario(off=[rule]), placed(BREAKING[rule]), {}).outcome is Outcome.PASSED
+
+
+def test_a_broken_rule_says_better_than_the_bugcheck_where_it_was() -> None:
+    verdict = judge(scenario(LIFE), [PLACED, REFUSED], {})
+    assert verdict.outcome is Outcome.BUGCHECK
+    assert verdict.reason.endswith(") in bad.sys")

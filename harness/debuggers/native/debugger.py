@@ -54,7 +54,7 @@ from harness.debuggers.native.targetmemory import REQUEST_SECONDS, TargetMemory,
 from harness.debuggers.prompts import answer_prompt
 from harness.debuggers.release import release
 from harness.debuggers.stops import DEBUGGER_EXCEPTIONS
-from harness.errors import ConnectionFailed, DriverBugcheck, RigError, TargetLost, UsageError
+from harness.errors import ConnectionFailed, RigError, TargetLost, UsageError
 from harness.kd.contexts import Context
 from harness.kd.manipulate import GetVersion64, Manipulate
 from harness.kd.statechange import Exception64, StateChange
@@ -181,7 +181,7 @@ class NativeDebugger:
             self._talk.await_halt(min(BREAK_IN_AGAIN, max(deadline - perf_counter(), 0.0)))
         event = self._describe_halt(change)
         if isinstance(event, BugcheckSeen):
-            raise DriverBugcheck(event.code, event.parameters, module=event.module)
+            raise event.error()
         return event
 
     def receive(self, *, timeout: float) -> DebuggerEvent | None:

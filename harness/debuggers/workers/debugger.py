@@ -31,7 +31,7 @@ from harness.debuggers.bugchecks import CrashEvidence
 from harness.debuggers.release import release
 from harness.debuggers.rescue import LOOK_SECONDS, RESCUE_SECONDS, explain_silence, rescue
 from harness.debuggers.workers.link import WorkerLink, WorkerProgram
-from harness.errors import DebuggerDied, DriverBugcheck, ProcnotifyError, TargetLost, UsageError
+from harness.errors import DebuggerDied, ProcnotifyError, TargetLost, UsageError
 from harness.ports.transport import UdpTransport
 
 __all__ = ["WorkerDebugger"]
@@ -135,7 +135,7 @@ class WorkerDebugger:
                 if isinstance(event, Stopped):
                     return event
                 if isinstance(event, BugcheckSeen):
-                    raise DriverBugcheck(event.code, event.parameters, module=event.module)
+                    raise event.error()
                 if event is not None:
                     kept.append(event)
         finally:

@@ -251,5 +251,5 @@ class Apcs:
         routine = memory.u64(apc + KApc.KERNEL_ROUTINE)
         yield from system.enter(routine, (apc, *places), context, APC_LEVEL, what="a kernel APC")
         left = tuple(memory.u64(place) for place in places)
-        system.heap.free(cells)
+        system.heap.take_back(cells)
         return left if left[0] else None

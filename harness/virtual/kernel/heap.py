@@ -19,8 +19,9 @@ READ_AHEAD: Final = 0x80
 HEAP_BASE: Final = 0xFFFF9A80_00000000
 """Where the blocks begin."""
 STALE: Final = 0xDD
-"""What the bytes of a block hold that is the kernel's again. A pointer made of them leads nowhere, so that
-whoever still uses the block finds that out; on Windows he finds what has come there since."""
+"""What the bytes of a block hold that a driver was lent for a call, when that has returned. A pointer made of
+them leads nowhere, so that whoever still uses the block finds that out; on Windows he finds what has come
+there since."""
 _STALE_POINTER: Final = int.from_bytes(bytes((STALE,)) * 6, "big")
 _CHUNK: Final = 0x10000
 _UNICODE_STRING: Final = struct.Struct("<HHIQ")
@@ -34,7 +35,8 @@ def encode_unicode_string(length: int, maximum: int, buffer: int) -> bytes:
 
 
 def is_stale(address: int) -> bool:
-    """The address was read out of a block that is the kernel's again; its low 16 bits may have been moved."""
+    """The address was read out of what a driver was lent for a call that has returned; its low 16 bits may
+    have been moved."""
     return address >> 16 == _STALE_POINTER
 
 
@@ -75,8 +77,13 @@ class KernelHeap:
         room = self._sizes.pop(address, None)
         if room is None:
             raise ValueError(f"0x{address:x} is not a block of the kernel heap")
-        self._memory.store(address, bytes((STALE,)) * room)
         self._free.setdefault(room, []).append(address)
+
+    def take_back(self, address: int) -> None:
+        """Free a block that a driver was lent for a call, and overwrite it; ValueError for what is none."""
+        room = self._sizes.get(address, 0)
+        self.free(address)
+        self._memory.store(address, bytes((STALE,)) * room)
 
     def put(self, data: bytes) -> int:
         """A block that holds ``data``."""

@@ -146,7 +146,7 @@ class KeyNotifications:
                 answer = yield from self._call(registered, operation.after, post)
                 if answer == STATUS_CALLBACK_BYPASS:
                     status = memory.u32(post + _RETURN_STATUS)
-        system.heap.free(block)
+        system.heap.take_back(block)
         return status
 
     def _call(self, registered: KeyFilter, notify: KeyNotify, information: int) -> Program[int]:

@@ -164,7 +164,7 @@ class HandleOpening:
                 memory.store(after, head + struct.pack("<QI4xQ", call_context, STATUS_SUCCESS, parameters))
                 memory.store(parameters, struct.pack("<I", granted))
                 yield from self._call(operation.after, (registered.context, after), context)
-        system.heap.free(block)
+        system.heap.take_back(block)
         return granted
 
     def _concerned(self, item: ProcessObject | ThreadObject) -> list[tuple[HandleFilter, HandleOperation]]:

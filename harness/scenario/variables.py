@@ -255,8 +255,13 @@ class _Walk:
             self._follow(order, None)
         for pattern in self._expectation.never:
             self._need_all(pattern, self._bound, "where the order ends")
-        for pattern in self._expectation.scope:
+        scope = self._expectation.scope
+        # What is in scope is known before anything of the order is: by the steps, and by the scope itself.
+        known = {name for name, number in self._rounds.items() if not number}
+        known = known.union(*(variables_of(pattern)[0] for pattern in scope))
+        for pattern in scope:
             self._need_all(pattern, ever, "in the whole order")
+            self._need(pattern, variables_of(pattern)[1] & ever, known, "where the scope is found")
 
     def _follow(self, item: Item, repeat: Repeat | None) -> None:
         """Bind what ``item`` surely binds; note where a variable comes too early."""

@@ -1206,6 +1206,14 @@ TABLE: list[tuple[str, str, int, str]] = [
         "$x need not have a value in the whole order",
     ),
     (
+        "a scope that excludes what only the order finds",
+        expecting(
+            "scope: {pid: {not: $x}}\norder:\n  - process_create: {pid: $x}\n  - process_exit: {pid: $x}"
+        ),
+        6,
+        "$x need not have a value where the scope is found",
+    ),
+    (
         "a name of a round outside of a repeat",
         expecting_rounds("order:\n  - process_create: {pid: $one}"),
         7,

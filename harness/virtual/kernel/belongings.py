@@ -28,6 +28,7 @@ class Belonging(Enum):
     """What a driver can have: one of it, several of it."""
 
     CALLBACK = ("callback", "callbacks")
+    BUGCHECK_CALLBACK = ("bugcheck callback", "bugcheck callbacks")
     REFERENCE = ("object reference", "object references")
     POOL = ("pool allocation", "pool allocations")
     HANDLE = ("handle", "handles")

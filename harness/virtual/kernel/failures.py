@@ -108,7 +108,7 @@ _ROUTINES: Final[Mapping[CallFailure, tuple[str, ...]]] = {
     CallFailure(STATUS_OBJECT_NAME_COLLISION): ("IoCreateSymbolicLink", "IoCreateUnprotectedSymbolicLink"),
     CallFailure(STATUS_OBJECT_NAME_NOT_FOUND): (
         *("RtlCheckRegistryKey", "RtlQueryRegistryValues", "ZwOpenFile", "ZwOpenKey", "ZwOpenKeyEx"),
-        "ZwQueryValueKey",
+        *("ZwOpenSymbolicLinkObject", "ZwQueryValueKey"),
     ),
     CallFailure(STATUS_ACCESS_DENIED): (
         *("ObOpenObjectByPointer", "ZwCreateFile", "ZwCreateKey", "ZwQueryInformationProcess", "ZwQueryKey"),

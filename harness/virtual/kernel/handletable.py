@@ -8,7 +8,7 @@ from harness.virtual.kernel.configuration import RegistryKey
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
 from harness.virtual.kernel.volume import OpenFile
 
-__all__ = ["EventObject", "HandleTable", "Handled"]
+__all__ = ["EventObject", "HandleTable", "Handled", "SymbolicLink"]
 
 
 class EventObject(NamedTuple):
@@ -20,7 +20,14 @@ class EventObject(NamedTuple):
     """As :func:`~harness.virtual.kernel.objectnames.object_name` makes it; empty for one without."""
 
 
-Handled: TypeAlias = ProcessObject | ThreadObject | RegistryKey | OpenFile | EventObject
+class SymbolicLink(NamedTuple):
+    """A symbolic link that is opened."""
+
+    target: str
+    """The name that it stands for."""
+
+
+Handled: TypeAlias = ProcessObject | ThreadObject | RegistryKey | OpenFile | EventObject | SymbolicLink
 """What a handle can stand for."""
 _FIRST: Final = 0xFFFF_FFFF_8000_0000
 """What kernel handles begin with (OBJ_KERNEL_HANDLE)."""

@@ -63,6 +63,7 @@ def demand_nothing_left(system: System, driver: LoadedDriver) -> None:
 
 _RULES: Final[Mapping[Belonging, str]] = {
     Belonging.CALLBACK: "UnloadCallbacks",
+    Belonging.BUGCHECK_CALLBACK: "UnloadCallbacks",
     Belonging.REFERENCE: "UnloadReferences",
     Belonging.POOL: "PoolTracking",
     Belonging.HANDLE: "UnloadHandles",

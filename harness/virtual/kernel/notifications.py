@@ -110,7 +110,7 @@ class Notifications:
         if pid and name is not None:
             self._learn_executable(pid, name, base)
         if pid:
-            self._system.user_space.add(pid, base, size)
+            self._system.user_space.add(pid, base, size, name or "")
         data, told = self._take_data(), Told(pid, image=name, base=base, size=size)
         for callback in self._system.callbacks.of("image"):
             full_name, info = data.image(name, base, size, system_mode=system_mode)

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from harness.virtual.cpu.memory import PAGE, Memory, is_kernel_address, page_ceiling
 
-__all__ = ["UserSpace"]
+__all__ = ["Region", "UserSpace"]
 
 _MACHINE: Final = 0x8664
 _PE_OFFSET: Final = 0x80
@@ -24,6 +24,25 @@ _OPTIONAL_SIZE: Final = 0xF0
 _BUFFERS: Final = 0x0180_0000_0000
 """Where the buffers of each process begin."""
 _ALIGNMENT: Final = 8
+_USER_END: Final = 0x7FFF_FFFF_0000
+"""Behind the last user-mode address."""
+
+
+class Region(NamedTuple):
+    """Addresses that belong together."""
+
+    base: int
+    size: int
+    image: str | None = None
+    """NT path of the image that is mapped there, empty where it is not known; None: none is."""
+    is_free: bool = False
+
+
+class _Image(NamedTuple):
+    """An image that is mapped."""
+
+    size: int
+    path: str
 
 
 class _Shown(NamedTuple):
@@ -44,8 +63,8 @@ class UserSpace:
     def __init__(self, memory: Memory, blocks: Callable[[int, int], bytes | None]) -> None:
         self._memory = memory
         self._blocks = blocks
-        self._images: dict[int, dict[int, int]] = {}
-        """PID → base → size."""
+        self._images: dict[int, dict[int, _Image]] = {}
+        """PID → base → image."""
         self._buffers: dict[int, dict[int, bytes]] = {}
         """PID → first page → what it and those behind it hold until they are written; whole pages."""
         self._next_buffer: dict[int, int] = {}
@@ -53,10 +72,10 @@ class UserSpace:
         """PID → page → what it holds since it was written."""
         self._shown: dict[int, _Shown] = {}
 
-    def add(self, pid: int, base: int, size: int) -> None:
+    def add(self, pid: int, base: int, size: int, path: str) -> None:
         """The process maps an image; what is no user address, or not page-aligned, is left out."""
         if base % PAGE == 0 and not is_kernel_address(base) and size > 0:
-            self._images.setdefault(pid, {})[base] = size
+            self._images.setdefault(pid, {})[base] = _Image(size, path)
 
     def forget(self, pid: int) -> None:
         """The process is gone."""
@@ -84,6 +103,20 @@ class UserSpace:
             if first <= address < first + len(content):
                 return first, len(content)
         return None
+
+    def region_of(self, pid: int, page: int) -> Region:
+        """What the process has at a page; where it has nothing, what is free from there on."""
+        known = [
+            *(Region(base, image.size, image.path) for base, image in self._images.get(pid, {}).items()),
+            *(Region(first, len(content)) for first, content in self._buffers.get(pid, {}).items()),
+        ]
+        for region in known:
+            if region.base <= page < region.base + region.size:
+                return region
+        if self._blocks(pid, page) is not None:
+            return Region(page, PAGE)
+        end = min((region.base for region in known if region.base > page), default=_USER_END)
+        return Region(page, max(end - page, PAGE), is_free=True)
 
     def total(self) -> int:
         """Bytes of all buffers of all processes."""
@@ -154,9 +187,9 @@ class UserSpace:
 
     def _page(self, pid: int, page: int) -> tuple[bytes, str] | None:
         """Content and protection of a page that the process has; the content without the zeros at its end."""
-        for base, size in self._images.get(pid, {}).items():
-            if base <= page < base + size:
-                return (_headers(base, size) if page == base else b""), "r"
+        for base, image in self._images.get(pid, {}).items():
+            if base <= page < base + image.size:
+                return (_headers(base, image.size) if page == base else b""), "r"
         written = self._written.get(pid, {}).get(page)
         if written is not None:
             return written, "rw"

@@ -158,7 +158,84 @@ static VOID LeavesIoWorkItem(VOID)
     IoDeleteDevice(Device);
 }
 
+/* A work item in memory of the driver's own; wrong: taken back while it is queued. */
+
+static PIO_WORKITEM OwnItem;
+
+static VOID NTAPI SetsEvent(PDEVICE_OBJECT DeviceObject, PVOID Context)
+{
+    UNREFERENCED_PARAMETER(DeviceObject);
+    KeSetEvent((PKEVENT)Context, 0, FALSE);
+}
+
+static VOID UsesOwnItem(VOID)
+{
+    OwnItem = ExAllocatePoolWithTag(NonPagedPoolNx, IoSizeofWorkItem(), TAG);
+    IoInitializeWorkItem(Device, OwnItem);
+    IoQueueWorkItem(OwnItem, SetsEvent, DelayedWorkQueue, &Event);
+    DbgPrint("waited %x\n", WaitFor(&Event));
+    IoUninitializeWorkItem(OwnItem);
+    ExFreePoolWithTag(OwnItem, TAG);
+    IoDeleteDevice(Device);
+}
+
+static VOID TakesOwnItemBack(VOID)
+{
+    OwnItem = ExAllocatePoolWithTag(NonPagedPoolNx, IoSizeofWorkItem(), TAG);
+    IoInitializeWorkItem(Device, OwnItem);
+    IoQueueWorkItem(OwnItem, SetsEvent, DelayedWorkQueue, &Event);
+    IoUninitializeWorkItem(OwnItem);
+}
+
+/* Callbacks for a bugcheck; wrong: one that stays. */
+
+static KBUGCHECK_CALLBACK_RECORD Record;
+static KBUGCHECK_REASON_CALLBACK_RECORD ReasonRecord;
+
+static VOID NTAPI OnBugcheck(PVOID Buffer, ULONG Length)
+{
+    UNREFERENCED_PARAMETER(Buffer);
+    UNREFERENCED_PARAMETER(Length);
+}
+
+static VOID NTAPI OnReason(KBUGCHECK_CALLBACK_REASON Reason, PKBUGCHECK_REASON_CALLBACK_RECORD Self, PVOID Data, ULONG Length)
+{
+    UNREFERENCED_PARAMETER(Reason);
+    UNREFERENCED_PARAMETER(Self);
+    UNREFERENCED_PARAMETER(Data);
+    UNREFERENCED_PARAMETER(Length);
+}
+
+static NTSTATUS RegistersForBugcheck(VOID)
+{
+    BOOLEAN First, Again, Reason;
+
+    KeInitializeCallbackRecord(&Record);
+    KeInitializeCallbackRecord(&ReasonRecord);
+    First = KeRegisterBugCheckCallback(&Record, OnBugcheck, NULL, 0, (PUCHAR)"case");
+    Again = KeRegisterBugCheckCallback(&Record, OnBugcheck, NULL, 0, (PUCHAR)"case");
+    Reason = KeRegisterBugCheckReasonCallback(&ReasonRecord, OnReason, KbCallbackDumpIo, (PUCHAR)"case");
+    DbgPrint("registered %u %u %u\n", First, Again, Reason);
+    return STATUS_SUCCESS;
+}
+
+static VOID DeregistersForBugcheck(VOID)
+{
+    BOOLEAN First = KeDeregisterBugCheckCallback(&Record), Again = KeDeregisterBugCheckCallback(&Record);
+
+    DbgPrint("removed %u %u %u\n", First, Again, KeDeregisterBugCheckReasonCallback(&ReasonRecord));
+}
+
+static VOID ForgetsBugcheckCallback(VOID)
+{
+    KeDeregisterBugCheckReasonCallback(&ReasonRecord);
+}
+
 const DRIVER_CASE LeftoverCases[] = {
+    {.Name = L"uses-own-work-item", .Entry = MakesDevice, .Unload = UsesOwnItem},
+    {.Name = L"takes-own-work-item-back", .Entry = MakesDevice, .Unload = TakesOwnItemBack},
+    {.Name = L"registers-for-bugcheck", .Entry = RegistersForBugcheck, .Unload = DeregistersForBugcheck},
+    {.Name = L"forgets-bugcheck-callback", .Entry = RegistersForBugcheck, .Unload = ForgetsBugcheckCallback},
     {.Name = L"frees-first", .Entry = AllocatesTable, .Callback = Counts, .BeforeRemoval = FreesFirst},
     {.Name = L"frees-last", .Entry = AllocatesTable, .Callback = SleepsAndCounts, .Unload = FreesTable},
     {.Name = L"leaves-timer", .Unload = LeavesTimer},

@@ -137,6 +137,8 @@ PRINTS = {
     "deletes-busy-ex-timer": ["cancelled 0, ended 1", "unloaded"],
     "drains-remove-lock": ["acquired 0, drained, 0 inside, again c0000056", "unloaded"],
     "drains-work-item": [r"drained 1 after 10\d ms", "unloaded"],
+    "uses-own-work-item": ["waited 0", "unloaded"],
+    "registers-for-bugcheck": ["registered 1 0 1", "removed 1 0 1", "unloaded"],
     "says-where-threads-start": ["in the program 1", "unloaded"],
     "sleeps-in-callback": [r"at most [2-9] inside, 0 now", "unloaded"],
 }
@@ -238,6 +240,7 @@ BUGCHECKS = {
     "ends-attached-process": (0x05, {2: 1}),
     "ends-critical-process": (0xEF, {}),
     "leaves-ex-timer": (0xCE, {}),
+    "takes-own-work-item-back": (0xE4, {0: 0}),
     "waits-in-ex-timer": (0xC4, {0: 0x3B, 1: 2}),
 }
 
@@ -254,6 +257,12 @@ def test_unicode_text_printed_at_apc_level_is_paged_in_and_breaks_a_rule(executi
         r"at prints-wide.sys\+0x[0-9a-f]+",
         broken.message,
     )
+
+
+def test_a_callback_for_bugchecks_that_is_left_breaks_a_rule(executions: bytes) -> None:
+    (broken,) = live(executions, "forgets-bugcheck-callback").broken_rules
+    assert broken.rule == "UnloadCallbacks"
+    assert "1 bugcheck callback, from KeRegisterBugCheckCallback at " in broken.message
 
 
 @pytest.mark.parametrize("case", ["forgets-ex-timer", "leaves-ex-timer"])

@@ -25,6 +25,7 @@ from harness.virtual.kernel.exports import (
     ke,
     keapc,
     keattach,
+    kebugcheck,
     kedpc,
     kepriority,
     kespin,
@@ -33,6 +34,7 @@ from harness.virtual.kernel.exports import (
     mm,
     ob,
     obnames,
+    obsymlinks,
     obwait,
     opcallbacks,
     ps,
@@ -43,6 +45,7 @@ from harness.virtual.kernel.exports import (
     pstoken,
     rtl,
     rtlansi,
+    rtlimage,
     rtlregistry,
     rtlstrings,
     rtltables,
@@ -50,6 +53,7 @@ from harness.virtual.kernel.exports import (
     seh,
     zwfile,
     zwmemory,
+    zwregions,
 )
 from harness.virtual.kernel.exports.registry import DATA, EXPORTS, Export
 from harness.virtual.kernel.exports.services import ServiceTable
@@ -80,6 +84,7 @@ SUBSYSTEMS = (
         ke,
         keapc,
         keattach,
+        kebugcheck,
         kedpc,
         kepriority,
         kespin,
@@ -90,6 +95,7 @@ SUBSYSTEMS = (
         mm,
         ob,
         obnames,
+        obsymlinks,
         obwait,
         opcallbacks,
         ps,
@@ -100,6 +106,7 @@ SUBSYSTEMS = (
         pstoken,
         rtl,
         rtlansi,
+        rtlimage,
         rtlregistry,
         rtlstrings,
         rtltables,
@@ -107,6 +114,7 @@ SUBSYSTEMS = (
         seh,
         zwfile,
         zwmemory,
+        zwregions,
     ),
 )
 """The modules whose import declares the exports."""

@@ -131,6 +131,24 @@ def io_allocate_work_item(system: System, device: int) -> int:
     return item
 
 
+@export("IoSizeofWorkItem", 0)
+def io_sizeof_work_item(_system: System) -> int:
+    return _WORK_ITEM
+
+
+@export("IoInitializeWorkItem", 2)
+def io_initialize_work_item(system: System, device: int, item: int) -> None:
+    """For a work item in memory of the driver's own."""
+    system.memory.store(item, bytes(_WORK_ITEM))
+    system.memory.put_u64(item + _WORK_DEVICE, device)
+
+
+@export("IoUninitializeWorkItem", 1)
+def io_uninitialize_work_item(system: System, item: int) -> None:
+    if item in system.work.waiting():
+        raise BugcheckRaised(_WORKER_INVALID, _ACTIVE_ITEM_FREED, item, item, item + _WORK_ITEM)
+
+
 @export("IoFreeWorkItem", 1)
 def io_free_work_item(system: System, item: int) -> None:
     if not system.heap.owns(item):

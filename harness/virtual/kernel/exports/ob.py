@@ -11,6 +11,7 @@ from harness.virtual.dispatcher.program import Program
 from harness.virtual.kernel.belongings import Belonging, CallSite
 from harness.virtual.kernel.exports.handles import handle_site, take_other_reference, take_reference
 from harness.virtual.kernel.exports.registry import data, export
+from harness.virtual.kernel.handletable import EventObject
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.status import STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS
@@ -23,6 +24,8 @@ data("SeTokenObjectType")
 
 _REFERENCE_BY_POINTER = 0x18
 _OBJ_KERNEL_HANDLE = 0x200
+_TYPES = {3: "IoDeviceObjectType", 4: "IoDriverObjectType", 5: "IoFileObjectType"}
+"""By what DEVICE_OBJECT, DRIVER_OBJECT and FILE_OBJECT begin with."""
 
 
 @export("ObfReferenceObject", "ObReferenceObject", 1)
@@ -77,6 +80,21 @@ def _open_watched(
     yield from system.handle_opening.open(item, access & 0xFFFF_FFFF, context, kernel=kernel)
     system.memory.put_u64(result, system.open_handle(item, site))
     return STATUS_SUCCESS
+
+
+@export("ObGetObjectType", 1)
+def ob_get_object_type(system: System, address: int) -> int:
+    """NULL for an object whose type is none of those that ntoskrnl exports."""
+    item = system.objects.at(address)
+    if item is not None:
+        name: str | None = "PsThreadType" if isinstance(item, ThreadObject) else "PsProcessType"
+    elif system.key_notifications.key_at(address) is not None:
+        name = "CmKeyObjectType"
+    elif any(isinstance(held, EventObject) and held.address == address for held in system.handles.values()):
+        name = "ExEventObjectType"
+    else:
+        name = _TYPES.get(system.memory.u16(address)) if address in system.other_objects else None
+    return system.memory.u64(system.symbol(name)) if name else 0
 
 
 @export("ObOpenObjectByPointer", 7)

@@ -270,6 +270,12 @@ def ps_is_process_being_debugged(_system: System, _process: int) -> int:
     return 0
 
 
+@export("PsGetProcessJob", 1)
+def ps_get_process_job(_system: System, _process: int) -> int:
+    """No process here is in a job."""
+    return 0
+
+
 @export("PsLookupProcessByProcessId", 2)
 def ps_lookup_process_by_process_id(system: System, pid: int, result: int) -> int:
     process = system.objects.find_process(pid)

@@ -24,7 +24,7 @@ from harness.virtual.kernel.exports.handles import (
 )
 from harness.virtual.kernel.exports.psquery import handle_to
 from harness.virtual.kernel.exports.registry import export
-from harness.virtual.kernel.handletable import EventObject
+from harness.virtual.kernel.handletable import EventObject, SymbolicLink
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
 from harness.virtual.kernel.system import System
 from harness.virtual.kernel.volume import OpenFile
@@ -117,8 +117,9 @@ def ob_reference_object_by_handle(
             return STATUS_OBJECT_TYPE_MISMATCH
         system.memory.put_u64(result, take_other_reference(system, other.address))
         return STATUS_SUCCESS
-    if isinstance(other, RegistryKey):
-        system.lacks("ObReferenceObjectByHandle(a registry key)")
+    if isinstance(other, RegistryKey | SymbolicLink):
+        what = "a registry key" if isinstance(other, RegistryKey) else "a symbolic link"
+        system.lacks(f"ObReferenceObjectByHandle({what})")
     item = handle_to(system, handle)
     if item is None:
         return STATUS_INVALID_HANDLE
@@ -138,6 +139,11 @@ def zw_close(system: System, handle: int) -> int:
     if isinstance(item, RegistryKey):
         return close_key(system, item, lambda: _close(system, handle))
     return _close(system, handle)
+
+
+@export("ObCloseHandle", 2)
+def ob_close_handle(system: System, handle: int, _mode: int) -> int:
+    return zw_close(system, handle)
 
 
 def _close(system: System, handle: int) -> int:

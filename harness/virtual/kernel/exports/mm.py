@@ -1,21 +1,31 @@
 """Memory manager: addresses and what may be done with them.
 
-Sources: Microsoft, *MmGetSystemRoutineAddress*, *MmIsAddressValid*, *ProbeForRead* (wdm.h, ntddk.h).
+Sources: Microsoft, *MmGetSystemRoutineAddress*, *MmIsAddressValid*, *MmCopyMemory*, *ProbeForRead* (wdm.h,
+ntddk.h). Which error MmCopyMemory ends with where it stops early is not documented.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from harness.virtual.cpu.traps import StatusRaised
+from harness.virtual.cpu.memory import PAGE
+from harness.virtual.cpu.traps import MemoryFault, StatusRaised
 from harness.virtual.kernel.exports.registry import DATA, EXPORTS, data, export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
 from harness.virtual.kernel.system import System
-from harness.virtual.windows.status import STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT
+from harness.virtual.windows.status import (
+    STATUS_ACCESS_VIOLATION,
+    STATUS_DATATYPE_MISALIGNMENT,
+    STATUS_INVALID_PARAMETER,
+    STATUS_PARTIAL_COPY,
+    STATUS_SUCCESS,
+)
 
 __all__: list[str] = []
 
 _USER_PROBE_ADDRESS: Final = 0x7FFF_FFFF_0000
+_PHYSICAL, _VIRTUAL = 1, 2
+"""MM_COPY_MEMORY_PHYSICAL, MM_COPY_MEMORY_VIRTUAL."""
 
 data("MmHighestUserAddress", 8, 0x7FFF_FFFE_FFFF)
 data("MmSystemRangeStart", 8, 0xFFFF_8000_0000_0000)
@@ -75,6 +85,27 @@ def mm_page_entire_driver(system: System, address: int) -> int:
 @export("MmResetDriverPaging", 1)
 def mm_reset_driver_paging(_system: System, _address: int) -> None:
     """See MmPageEntireDriver."""
+
+
+@export("MmCopyMemory", 5)
+def mm_copy_memory(system: System, target: int, source: int, size: int, flags: int, transferred: int) -> int:
+    """What cannot be read ends the copy, and not the machine. Physical addresses are not served."""
+    memory, flags = system.memory, flags & 0xFFFF_FFFF
+    if flags not in (_PHYSICAL, _VIRTUAL):
+        return STATUS_INVALID_PARAMETER
+    if flags == _PHYSICAL:
+        system.lacks("MmCopyMemory(physical addresses)")
+    done = 0
+    while done < size:
+        part = min(size - done, PAGE - (source + done) % PAGE)
+        try:
+            content = memory.load(source + done, part)
+        except MemoryFault:
+            break
+        memory.store(target + done, content)
+        done += part
+    memory.put_u64(transferred, done)
+    return STATUS_SUCCESS if done == size else STATUS_PARTIAL_COPY
 
 
 def _probe(address: int, length: int, alignment: int) -> None:

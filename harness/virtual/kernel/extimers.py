@@ -73,14 +73,16 @@ class ExTimers:
         :param deleted: the routine that is called then, 0 for none, and its context.
         """
         known, timers = self._known(timer), self._system.timers
-        if known.disabled:
-            return False
         known.disabled = True
         known.deleted_routine, known.deleted_context = deleted
         if cancel:
             return timers.cancel(timer)
         timers.let_expire_once(timer)
         return False
+
+    def is_disabled(self, timer: int) -> bool:
+        """It was told to be deleted already."""
+        return self._known(timer).disabled
 
     def is_idle(self, timer: int) -> bool:
         """Neither is it set, nor is its routine queued or running."""

@@ -66,7 +66,7 @@ class ThreadObject:
     teb: int = 0
     """User-mode address; 0 for a system thread."""
     start_address: int = 0
-    """Of a system thread of a driver its routine; 0: the model knows."""
+    """Of a system thread of a driver its routine; 0: the model is to be asked."""
     exit_status: int = 0
     """What it ends with, or has ended with."""
     references: int = 0

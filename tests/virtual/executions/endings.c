@@ -113,6 +113,7 @@ static VOID NTAPI EndsLater(PVOID Parameter)
     Status = ZwTerminateProcess(Handle, EXIT_STATUS);
     First = ZwWaitForSingleObject(Handle, FALSE, &Long);
     DbgPrint("ended %x, waited %x, status %x\n", Status, First, PsGetProcessExitStatus(Process));
+    DbgPrint("again %x\n", ZwTerminateProcess(Handle, EXIT_STATUS));
     ZwClose(Handle);
     ObDereferenceObject(Process);
     KeSetEvent(&Event, 0, FALSE);

@@ -111,7 +111,12 @@ PRINTS = {
         "exit with c0000022",
         "unloaded",
     ],
-    "ends-from-work-item": ["status 103, waited 102", "ended 0, waited 0, status c0000022", "unloaded"],
+    "ends-from-work-item": [
+        "status 103, waited 102",
+        "ended 0, waited 0, status c0000022",
+        "again c000010a",
+        "unloaded",
+    ],
     "waits-for-handles": [
         r"created 0, late 102 after 5\d ms, bad c0000008",
         "103 0, starts there 1",

@@ -205,6 +205,20 @@ static void Body(PUNICODE_STRING path)
 }
 """
 
+LONG_NAMES = r"""
+static WCHAR Long[0x9000];
+static void Body(PUNICODE_STRING path)
+{
+    RTL_QUERY_REGISTRY_TABLE table[] = {{.QueryRoutine = Say, .Name = Long}, {0}};
+    ULONG i;
+    UNREFERENCED_PARAMETER(path);
+    for (i = 0; i < 0x8FFF; i++)
+        Long[i] = L'x';
+    DbgPrint("%x %x", Ask(SERVICE, table), RtlCheckRegistryKey(RTL_REGISTRY_SERVICES, Long));
+    DbgPrint(" %x\n", RtlWriteRegistryValue(SERVICE, Long, REG_DWORD, (PVOID)&FortyTwo, 4));
+}
+"""
+
 NOT_FOUND, TYPE, SMALL, INVALID = "c0000034", "c0000024", "c0000023", "c000000d"
 
 
@@ -230,6 +244,10 @@ def test_values_are_stored_directly_or_the_default_is(tmp_path: Path) -> None:
 
 def test_what_is_larger_than_a_number_says_how_much_room_there_is(tmp_path: Path) -> None:
     assert said(tmp_path, SIZES) == [f"{SMALL} 0 0123456789 {SMALL} 0 10 3 0123456789"]
+
+
+def test_names_that_are_too_long_for_a_counted_string_are_cut(tmp_path: Path) -> None:
+    assert said(tmp_path, LONG_NAMES) == [f"0 {NOT_FOUND} 0"]
 
 
 def test_routines_hear_of_values_strings_and_subkeys(tmp_path: Path) -> None:

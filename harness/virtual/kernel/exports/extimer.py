@@ -50,12 +50,15 @@ def ex_cancel_timer(system: System, timer: int, _parameters: int) -> int:
 
 @export("ExDeleteTimer", 4)
 def ex_delete_timer(system: System, timer: int, cancel: int, wait: int, parameters: int) -> int:
-    """With Wait it returns when the timer is deleted, and its routine has returned."""
+    """With Wait it returns when the timer is deleted, and its routine has returned. One that was told to be
+    deleted before is left alone."""
     timers, cancels, waits = system.ex_timers, bool(cancel & 0xFF), bool(wait & 0xFF)
     if waits and not cancels:
         raise BugcheckRaised(_TIMER_OR_DPC_INVALID, 0, timer)
     if waits:
         demand_wait(system, timer, 0)
+    if timers.is_disabled(timer):
+        return 0
     deleted = (0, 0)
     if parameters:
         memory = system.memory

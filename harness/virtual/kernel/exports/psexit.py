@@ -60,6 +60,8 @@ def zw_terminate_process(system: System, handle: int, status: int) -> int:
     own = process.pid == system.context.pid
     if process.pid == SYSTEM_CONTEXT.pid:
         system.lacks("ZwTerminateProcess(the System process)")
+    if process.exiting:
+        return STATUS_PROCESS_IS_TERMINATING
     if not handle and own:
         system.lacks("ZwTerminateProcess(every thread but the one that calls)")
     if handle and process.address == system.current_process():

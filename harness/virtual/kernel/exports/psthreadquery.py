@@ -40,14 +40,17 @@ def _basic(system: System, thread: ThreadObject) -> bytes:
 
 
 def _start_address(system: System, thread: ThreadObject) -> bytes:
-    address = thread.start_address or system.threads.start_address(thread.pid, thread.tid)
+    if not thread.start_address and not thread.exiting:
+        thread.start_address = system.threads.start_address(thread.pid, thread.tid)
+    address = thread.start_address
     if not address and thread.pid == SYSTEM_CONTEXT.pid:
         address = system.image.entry_point
     return struct.pack("<Q", address)
 
 
 def _is_last(system: System, thread: ThreadObject) -> bytes:
-    return struct.pack("<I", system.objects.process(thread.pid).active_threads <= 1)
+    process = system.objects.find_process(thread.pid)
+    return struct.pack("<I", process is None or process.active_threads <= 1)
 
 
 _CLASSES: Final[dict[int, Callable[[System, ThreadObject], bytes]]] = {

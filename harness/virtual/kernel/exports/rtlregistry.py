@@ -43,6 +43,7 @@ from harness.virtual.kernel.exports.querytable import (
     strings_of,
 )
 from harness.virtual.kernel.exports.registry import export
+from harness.virtual.kernel.heap import MAX_NAME as MAX_COUNTED
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.status import (
     STATUS_BUFFER_OVERFLOW,
@@ -107,18 +108,24 @@ class _Call:
         return self._scratch[-1]
 
     def string(self, text: bytes) -> int:
-        """Address of a UNICODE_STRING with these characters."""
+        """Address of a UNICODE_STRING with these characters, as many as fit."""
+        text = text[:MAX_COUNTED]
         return self.put(self.system.heap.string_value(text, self.put(text + b"\0\0")))
 
     def call_back(self, routine: int, arguments: tuple[int, ...]) -> Program[int]:
         """Call a routine of the driver's; RAX."""
         return self.system.exceptions.call_back(self._caller, routine, arguments)
 
-    def free(self) -> None:
-        """The call is over."""
-        for address in self._scratch:
+    @property
+    def used(self) -> int:
+        """How many copies there are."""
+        return len(self._scratch)
+
+    def free(self, keep: int = 0) -> None:
+        """Free all copies but the first ``keep``."""
+        for address in self._scratch[keep:]:
             self.system.heap.free(address)
-        self._scratch.clear()
+        del self._scratch[keep:]
 
     def open(self, root: int, name: bytes, *, create: bool = False) -> Program[tuple[int, int]]:
         """A key by its name, relative to that of the handle ``root`` unless it is 0: NTSTATUS and handle."""
@@ -262,7 +269,9 @@ class _Query:
             entry = read_entry(self._system.memory, table + index * ENTRY_SIZE)
             if entry.ends or failed(status):
                 break
+            used = self._call.used
             status = yield from self._entry(entry)
+            self._call.free(used)
         else:
             self._system.lacks(f"RtlQueryRegistryValues(more than {MAX_ENTRIES} entries)")
         yield from self._leave_subkey()
@@ -307,6 +316,7 @@ class _Query:
     def _all_values(self, entry: QueryEntry) -> Program[int]:
         index, given = 0, 0
         while given < MAX_VALUES:
+            used = self._call.used
             status, found = yield from self._call.value(zw_enumerate_value_key, self._key, index)
             if status == STATUS_NO_MORE_ENTRIES:
                 none = not given and entry.flags & Flag.REQUIRED
@@ -321,6 +331,7 @@ class _Query:
                 yield from self._call.zw(zw_delete_value_key, self._key, self._call.string(found.name))
             else:
                 index += 1
+            self._call.free(used)
         self._system.lacks(f"RtlQueryRegistryValues(more than {MAX_VALUES} values)")
 
     def _give(self, entry: QueryEntry, found: RegistryData | None) -> Program[int]:

@@ -1,4 +1,4 @@
-r"""Symbolic links that drivers look into, the drive letters of volumes, and the types of objects."""
+r"""Symbolic links that drivers look into, the letters of volumes, names of drivers, and types of objects."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ DRIVER = r"""
 #include <ntifs.h>
 __declspec(dllimport) POBJECT_TYPE NTAPI ObGetObjectType(PVOID);
 __declspec(dllimport) NTSTATUS NTAPI ObCloseHandle(HANDLE, KPROCESSOR_MODE);
+__declspec(dllimport) NTSTATUS NTAPI ObReferenceObjectByName(PUNICODE_STRING, ULONG, PACCESS_STATE,
+    ACCESS_MASK, POBJECT_TYPE, KPROCESSOR_MODE, PVOID, PVOID *);
 static UNICODE_STRING Own = RTL_CONSTANT_STRING(L"\\DosDevices\\Mine");
 static UNICODE_STRING Name = RTL_CONSTANT_STRING(L"\\Device\\Mine");
 
@@ -36,6 +38,20 @@ static VOID Look(PCWSTR link)
     DbgPrint("\n");
 }
 
+static PVOID Find(PCWSTR text, POBJECT_TYPE type)
+{
+    UNICODE_STRING name;
+    PVOID found = NULL;
+    NTSTATUS status;
+    RtlInitUnicodeString(&name, text);
+    status = ObReferenceObjectByName(&name, OBJ_CASE_INSENSITIVE, NULL, 0, type, KernelMode, NULL, &found);
+    if (NT_SUCCESS(status))
+        ObDereferenceObject(found);
+    else
+        DbgPrint("%x ", status);
+    return found;
+}
+
 static VOID NTAPI Unload(PDRIVER_OBJECT driver) { UNREFERENCED_PARAMETER(driver); }
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
 {
@@ -45,6 +61,7 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
     PFILE_OBJECT file;
     PDEVICE_OBJECT device;
     HANDLE h;
+    ULONG hash = 0;
     driver->DriverUnload = Unload;
     UNREFERENCED_PARAMETER(path);
     IoCreateDevice(driver, 0, &Name, FILE_DEVICE_UNKNOWN, 0, FALSE, &device);
@@ -58,6 +75,12 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
     DbgPrint("%d", ObGetObjectType(PsGetCurrentProcess()) == *PsProcessType);
     DbgPrint(" %d", ObGetObjectType(PsGetCurrentThread()) == *PsThreadType);
     DbgPrint(" %d %d\n", ObGetObjectType(file) == *IoFileObjectType, ObGetObjectType(device) != NULL);
+    DbgPrint("%d", Find(L"\\driver\\MADE", ObGetObjectType(driver)) == driver);
+    DbgPrint(" %d %d ", Find(L"\\Device\\Mine", NULL) == device, Find(L"\\??\\Mine", NULL) == device);
+    Find(L"\\Driver\\made", ObGetObjectType(device)), Find(L"\\Driver\\Nobody", NULL);
+    RtlInitUnicodeString(&log, L"ab"), RtlHashUnicodeString(&log, TRUE, 0, &hash), DbgPrint("%u", hash);
+    DbgPrint(" %x", RtlHashUnicodeString(&log, FALSE, 1, &hash));
+    DbgPrint(" %u %x\n", hash, RtlHashUnicodeString(&log, FALSE, 2, &hash));
     ExFreePool(letter.Buffer);
     ObDereferenceObject(file);
     ZwClose(h);
@@ -78,6 +101,7 @@ def test_links_lead_to_devices_and_volumes_to_letters(booted: Booted, tmp_path: 
         "c000003b",
         "0 C: c0000010",
         "1 1 1 1",
+        f"1 1 1 c0000024 c0000034 {65 * 65599 + 66} 0 {97 * 65599 + 98} c000000d",
     ]
     assert booted.kernel.unload_driver(name="made.sys", context=SYSTEM) == 0
     (rule, *others) = booted.kernel.broken_rules  # the links' closed handles were used again, on purpose

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from harness.virtual.kernel.exports.handles import take_other_reference
 from harness.virtual.kernel.exports.registry import export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
 from harness.virtual.kernel.heap import encode_unicode_string
+from harness.virtual.kernel.objectnames import object_name
 from harness.virtual.kernel.structures.irp import FILE_OBJECT, IO_TYPE_FILE
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.status import (
     STATUS_INFO_LENGTH_MISMATCH,
     STATUS_NO_MEMORY,
+    STATUS_OBJECT_NAME_NOT_FOUND,
     STATUS_OBJECT_PATH_NOT_FOUND,
+    STATUS_OBJECT_TYPE_MISMATCH,
     STATUS_SUCCESS,
 )
 
@@ -28,6 +32,8 @@ _HEADER: Final = 0x10
 _VOLUME: Final = "\\device\\harddiskvolume3"
 _DRIVE: Final = "C:"
 _TAG: Final = b"IoNm"
+_MAX_LINKS: Final = 32
+"""That lead to one another; links that a driver has closed into a circle lead nowhere."""
 
 
 def _file_name(system: System, file: int) -> str:
@@ -66,6 +72,46 @@ def ob_query_name_string(system: System, item: int, buffer: int, size: int, need
     if size & 0xFFFF_FFFF < len(content):
         return STATUS_INFO_LENGTH_MISMATCH
     system.memory.store(buffer, content)
+    return STATUS_SUCCESS
+
+
+def _named(system: System, name: str) -> tuple[int, str] | None:
+    """The driver or the device of that name, with the variable that holds its type; links are followed."""
+    for _ in range(_MAX_LINKS):
+        target = system.names.get(object_name(name))
+        if isinstance(target, int):
+            return target, "IoDeviceObjectType"
+        if target is None:
+            break
+        name = target
+    for driver in system.drivers.values():
+        known = read_unicode_string(system, driver.driver_object + _DRIVER_NAME)
+        if object_name(known) == object_name(name):
+            return driver.driver_object, "IoDriverObjectType"
+    return None
+
+
+@export("ObReferenceObjectByName", 8)
+def ob_reference_object_by_name(
+    system: System,
+    name: int,
+    _attributes: int,
+    _state: int,
+    _access: int,
+    kind: int,
+    _mode: int,
+    _parse_context: int,
+    result: int,
+) -> int:
+    """For drivers that are loaded and their devices; Windows' own are not there. The routine is not
+    documented: as in ReactOS."""
+    found = _named(system, read_unicode_string(system, name))
+    if found is None:
+        return STATUS_OBJECT_NAME_NOT_FOUND
+    item, type_name = found
+    if kind and kind != system.memory.u64(system.symbol(type_name)):
+        return STATUS_OBJECT_TYPE_MISMATCH
+    system.memory.put_u64(result, take_other_reference(system, item))
     return STATUS_SUCCESS
 
 

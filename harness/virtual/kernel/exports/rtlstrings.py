@@ -29,6 +29,8 @@ _MAX_UNICODE = 0xFFFE
 _MAX_ANSI = 0xFFFF
 _COUNTED = struct.Struct("<HHIQ")
 _STRING_TAG = b"Strg"
+_X65599 = 1
+"""HASH_STRING_ALGORITHM_X65599."""
 
 
 def string_parts(system: System, string: int) -> tuple[int, int, int]:
@@ -61,6 +63,21 @@ def _upcase_unit(unit: bytes) -> bytes:
         return unit
     raised = chr(number).upper().encode("utf-16-le")
     return raised if len(raised) == 2 else unit
+
+
+@export("RtlHashUnicodeString", 4)
+def rtl_hash_unicode_string(
+    system: System, string: int, ignore_case: int, algorithm: int, result: int
+) -> int:
+    """x65599, which the default algorithm is, too."""
+    if not string or not result or algorithm & 0xFFFF_FFFF > _X65599:
+        return STATUS_INVALID_PARAMETER
+    characters = _characters(system, string)
+    hashed = 0
+    for (unit,) in struct.iter_unpack("<H", (upcase(characters) if ignore_case & 0xFF else characters)):
+        hashed = (hashed * 65599 + unit) & 0xFFFF_FFFF
+    system.memory.put_u32(result, hashed)
+    return STATUS_SUCCESS
 
 
 @export("RtlInitUnicodeString", 2)

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -76,7 +77,8 @@ def command(
     is ended, a library is loaded, and the driver is unloaded, loaded again and unloaded. Shown are the
     callbacks as the target called them, a tree of processes with their threads and images, the driver's
     prints beside them, and what was wrong: a bugcheck, a hang, a standing rule that is broken
-    (docs/verdicts.md).
+    (docs/verdicts.md). Where the driver refuses or ends a program, what needs it is left out, and that is
+    told.
 
     A plain DbgPrint is heard, which Windows would hide; --print-mask says otherwise.
 
@@ -115,7 +117,12 @@ def command(
             )
         )
         if fail_calls:
-            return fail_each(rig, [exercise().without_rules(rules_off)], seed, as_json=as_json)
+            return fail_each(
+                replace(rig, undone=lambda _: None),
+                [exercise().without_rules(rules_off)],
+                seed,
+                as_json=as_json,
+            )
         try:
             result = trial.run(rig, exercise().without_rules(rules_off), seed)
         except RunInterrupted as interrupted:
@@ -127,12 +134,12 @@ def command(
     if result is None:
         assert trial.refused is not None
         raise trial.refused
-    for line in _account(result):
+    for line in _account(result, trial.undone):
         say(printable(line))
     if trace is not None:
         click.echo(f"traces: {one_line(str(trace))}", err=True)
     if as_json:
-        _print_json(driver, seed, result, rows)
+        _print_json(driver, seed, result, rows, trial.undone)
     return int(result.outcome)
 
 
@@ -153,10 +160,11 @@ def _show(say: partial[None], rows: list[TreeRow], trial: Trial) -> None:
         say(f"and {trial.beyond} more lines of the driver")
 
 
-def _account(result: RunResult) -> Iterable[str]:
+def _account(result: RunResult, undone: Iterable[str]) -> Iterable[str]:
     """The outcome, and why."""
     yield ""
     yield f"{result.outcome.words}: {result.observed}" if result.observed else result.outcome.words
+    yield from undone
     if result.outcome is Outcome.PASSED:
         yield "nothing is left behind, and no standing rule is broken"
         return
@@ -166,7 +174,9 @@ def _account(result: RunResult) -> Iterable[str]:
         yield from explanation_text(result.check, result.reason).splitlines()
 
 
-def _print_json(driver: Path, seed: int, result: RunResult, rows: list[TreeRow]) -> None:
+def _print_json(
+    driver: Path, seed: int, result: RunResult, rows: list[TreeRow], undone: Sequence[str]
+) -> None:
     print_json(
         exit_code=int(result.outcome),
         driver=driver,
@@ -175,7 +185,7 @@ def _print_json(driver: Path, seed: int, result: RunResult, rows: list[TreeRow])
         reason=result.reason,
         observed=result.observed or None,
         broken_rules=broken_rules_as_json(result.broken_rules),
-        notes=list(result.notes),
+        notes=[*undone, *result.notes],
         tree=tree_as_json(rows),
         seconds=round(result.seconds, 3),
     )

@@ -41,7 +41,14 @@ __all__ = [
 def step_runner(rig: Rig, scenario: Scenario, caller: Caller, guest: Guest, markers: Markers) -> StepRunner:
     """Who does the scenario's steps; its bindings and notes are the run's."""
     return StepRunner(
-        scenario, caller, guest, rig.driver, markers, rig.subscribers, action_seconds=2 * rig.watch.printing
+        scenario,
+        caller,
+        guest,
+        rig.driver,
+        markers,
+        rig.subscribers,
+        action_seconds=2 * rig.watch.printing,
+        undone=rig.undone,
     )
 
 

@@ -96,6 +96,8 @@ class Rig:
     """See :class:`~harness.machines.base.BootOptions`."""
     fails: CallPlace | None = None
     """The same."""
+    undone: Callable[[str], None] | None = None
+    """Is told of each step that did not happen, and the run goes on without it; None: the run ends."""
     interrupted: Callable[[], bool] = lambda: False
     """Asked now and then in a run without a debugger: True ends it as Ctrl-C does."""
 

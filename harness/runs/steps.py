@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,6 +87,7 @@ class StepRunner:
     :param markers: fed with every event that is recorded.
     :param action_seconds: deadline of one action, besides what it sleeps; a target that is silent or prints
         without end is noticed long before.
+    :param undone: see :class:`~harness.runs.rig.Rig`.
     """
 
     def __init__(
@@ -97,7 +99,9 @@ class StepRunner:
         markers: Markers,
         subscribers: tuple[Subscriber, ...] = (),
         action_seconds: float = 2 * Watch.printing,
+        undone: Callable[[str], None] | None = None,
     ) -> None:
+        self._undone = undone
         self._scenario = scenario
         self._caller = caller
         self._guest = guest
@@ -161,6 +165,8 @@ class StepRunner:
                 self.unload_driver(place)
             case Settle(quiet=quiet, maximum=maximum):
                 self._settle(f"step '{text}'", seconds(quiet), seconds(maximum))
+            case ActorStep() if self._undone is not None:
+                self._try_step(step, text, self._undone)
             case ActorStep():
                 self._act_step(step, text, place)
 
@@ -172,6 +178,17 @@ class StepRunner:
             )
         else:
             self._caller.await_quiet(what, quiet=quiet, maximum=maximum)
+
+    def _try_step(self, step: ActorStep, text: str, undone: Callable[[str], None]) -> None:
+        """Do it unless it needs what an earlier one would have made."""
+        for value in step.values:
+            if isinstance(value, Variable) and value.name not in self._latest:
+                undone(f"step '{text}' was left out: there is no ${value.name}")
+                return
+        try:
+            self._act_step(step, text, "")
+        except GuestError as error:
+            undone(error.message)
 
     def _act_step(self, step: ActorStep, text: str, place: str) -> None:
         sleeping = seconds(step.duration)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -71,13 +71,16 @@ class Trial:
     """Lines that were not kept."""
     seen: tuple[Event, ...] = ()
     """The callback calls, as the target saw them."""
+    undone: list[str] = field(default_factory=list)
+    """Steps that did not happen, for the driver refused a process or ended it, and what was left out for
+    that."""
     refused: UsageError | None = None
     """Why nothing is said about the driver: it needed what the target lacks."""
     _rig: Rig | None = None
 
     def run(self, rig: Rig, scenario: Scenario, seed: int) -> RunResult | None:
         """What came of it; None: see :attr:`refused`."""
-        self._rig = rig
+        self._rig = rig = replace(rig, undone=self.undone.append)
         result: RunResult | None = None
         try:
             result = run_scenario(rig, scenario, seed=seed)

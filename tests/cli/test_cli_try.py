@@ -69,6 +69,63 @@ def test_the_projects_driver_is_judged_by_its_lines_too() -> None:
     assert "[procnotify] DriverUnload totals" in result.stdout
 
 
+REFUSES = """#include <ntddk.h>
+
+static VOID OnProcess(PEPROCESS Process, HANDLE Pid, PPS_CREATE_NOTIFY_INFO Info)
+{
+    UNREFERENCED_PARAMETER(Process);
+    UNREFERENCED_PARAMETER(Pid);
+    if (Info != NULL && REFUSED(Info))
+        Info->CreationStatus = STATUS_ACCESS_DENIED;
+}
+
+static VOID Unload(PDRIVER_OBJECT Driver)
+{
+    UNREFERENCED_PARAMETER(Driver);
+    PsSetCreateProcessNotifyRoutineEx(OnProcess, TRUE);
+}
+
+NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING Path)
+{
+    UNREFERENCED_PARAMETER(Path);
+    Driver->DriverUnload = Unload;
+    return PsSetCreateProcessNotifyRoutineEx(OnProcess, FALSE);
+}
+"""
+NO_PROCESS = [
+    "step 'create_remote_thread $notepad' was left out: there is no $notepad",
+    "step 'terminate $notepad' was left out: there is no $notepad",
+]
+
+
+@pytest.mark.parametrize(
+    ("refused", "first", "undone"),
+    [
+        (
+            'wcsstr(Info->ImageFileName->Buffer, L"notepad")',
+            "step 'launch notepad.exe' did not happen: Win32 error 5",
+            3,
+        ),
+        ("TRUE", "step 'launch notepad.exe' did not happen", 7),
+    ],
+)
+def test_a_driver_that_refuses_processes_is_tried_with_what_is_left(
+    refused: str, first: str, undone: int, tmp_path: Path
+) -> None:
+    source = tmp_path / "refuses.c"
+    source.write_text(f"#define REFUSED(Info) {refused}\n{REFUSES}", encoding="utf-8", newline="\n")
+    driver = build_driver(source, Arch.X64, tmp_path / "refuses.sys", integrity_check=True).path
+    result = tried(driver, "--json")
+    found = json.loads(result.stdout)
+    assert (result.return_value, found["outcome"], found["broken_rules"]) == (0, "passed", [])
+    steps = [note for note in found["notes"] if note.startswith("step ")]
+    assert steps[0].startswith(first), steps
+    assert len(steps) == undone and set(NO_PROCESS) <= set(steps), steps
+    assert steps[0] in tried(driver).stdout
+    failing = tried(driver, "--fail-calls")
+    assert "was not loaded  PsSetCreateProcessNotifyRoutineEx" in failing.stdout
+
+
 def test_what_is_no_driver_is_wrong_input(tmp_path: Path) -> None:
     result = tried(tmp_path / "none.sys")
     assert result.exception is not None and "cannot read the driver" in str(result.exception)

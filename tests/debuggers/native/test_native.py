@@ -425,7 +425,7 @@ class TestBugcheck:
         target.exception(rcx=3)
         *prints, event = collect(debugger, 2)
         assert isinstance(prints[0], PrintReceived)
-        assert event == BugcheckSeen(0xD1, words, "faulty.sys")
+        assert event == BugcheckSeen(0xD1, words, "faulty.sys", 0x1234)
 
     def test_the_kernel_names_the_driver(self, running: tuple[NativeDebugger, ThinTarget]) -> None:
         debugger, target = running
@@ -446,7 +446,7 @@ class TestBugcheck:
         debugger, target = running
         target.print(BANNER % (0xD1, 0, 2, 0, KERNEL_BASE + 4))
         target.exception(rcx=3)
-        assert collect(debugger, 2)[-1] == BugcheckSeen(0xD1, (0, 2, 0, KERNEL_BASE + 4), "ntoskrnl.exe")
+        assert collect(debugger, 2)[-1] == BugcheckSeen(0xD1, (0, 2, 0, KERNEL_BASE + 4), "ntoskrnl.exe", 4)
         reboot = LoadSymbols(base=LoadSymbols.REBOOT_BASE, process_id=0, unload=1)
         target.do(lambda: target.on_continue.append(lambda: target.halt(reboot)))
         release = debugger.detach(timeout=5)

@@ -86,7 +86,7 @@ def test_prompts_are_answered_and_the_bugcheck_is_recognised(shared_data: Path) 
     assert stops == [
         Stopped("access violation, second chance", 0xC0000005, 0xFFFFFFFF80553D0C, first_chance=False)
     ]
-    assert events[-1] == BugcheckSeen(0x1E, (0xC0000005, 0x80553D0C, 0xF87614E4, 0), "ntoskrnl.exe")
+    assert events[-1] == BugcheckSeen(0x1E, (0xC0000005, 0x80553D0C, 0xF87614E4, 0), "ntoskrnl.exe", 0x153D0C)
 
 
 def test_the_kernel_base_is_that_of_the_recording(shared_data: Path) -> None:

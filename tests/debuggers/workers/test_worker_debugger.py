@@ -201,7 +201,7 @@ def test_a_bugcheck_is_blamed_on_the_image_that_its_parameters_point_into(bench:
     debugger = bench.attached(go={"result": {}, "after": [crash]}, modules={"result": {"modules": rows}})
     debugger.go()
     event = debugger.receive(timeout=30)
-    assert event == BugcheckSeen(0xD1, (0, 2, 0, 0x5010), "bad.sys")
+    assert event == BugcheckSeen(0xD1, (0, 2, 0, 0x5010), "bad.sys", 0x10)
     assert debugger.modules() == [Module("ntoskrnl.exe", 0x1000, 0x1000), Module("bad.sys", 0x5000, 0x100)]
 
 
@@ -414,4 +414,4 @@ def test_a_kernel_that_moved_in_a_reboot_is_not_blamed(bench: Bench) -> None:
     debugger.go()
     assert isinstance(debugger.receive(timeout=30), TargetRebooted)
     event = debugger.receive(timeout=30)
-    assert event == BugcheckSeen(0xD1, (0, 2, 0, 0x9010), "ntoskrnl.exe")
+    assert event == BugcheckSeen(0xD1, (0, 2, 0, 0x9010), "ntoskrnl.exe", 0x10)

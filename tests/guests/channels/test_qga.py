@@ -272,6 +272,20 @@ def test_an_answer_that_comes_late_is_nobodys() -> None:
         link.close()
 
 
+def test_who_does_not_answer_is_connected_to_anew() -> None:
+    def handler(command: str, arguments: dict[str, Any]) -> bytes:
+        return b"" if server.connections < 3 else allows_all(command, arguments)
+
+    with ScriptedAgent(handler) as server:
+        link = AgentLink(server.address)
+        for _ in range(2):
+            with pytest.raises(TargetLost, match="did not answer guest-sync-delimited"):
+                link.synchronise(0.1)
+        link.synchronise(10)
+        assert server.connections == 3
+        link.close()
+
+
 def test_what_nobody_asked_for_is_nobodys() -> None:
     def handler(command: str, arguments: dict[str, Any]) -> bytes:
         answer = allows_all(command, arguments)

@@ -93,16 +93,24 @@ class AgentLink:
         self.closed = threading.Event()
 
     def synchronise(self, timeout: float) -> None:
-        """See :meth:`Agent.synchronise`: connect where that is needed, and have the agent answer a number."""
+        """See :meth:`Agent.synchronise`: connect where that is needed, and have the agent answer a number.
+
+        Whoever does not answer is connected to anew the next time: a guest that went back to a snapshot can
+        have missed that its port was opened.
+        """
         question = _Question("guest-sync-delimited", timeout, monotonic() + timeout)
         if self._socket is None:
             self._connect(timeout)
         self._in_step = False
         number = self._number()
         self._stream.begin_sync(number)
-        # The mark in front flushes the agent's own parser.
-        self._send(b"\xff" + question.line({"id": number}), question)
-        self._receive(question)
+        try:
+            # The mark in front flushes the agent's own parser.
+            self._send(b"\xff" + question.line({"id": number}), question)
+            self._receive(question)
+        except TargetLost:
+            self._drop()
+            raise
         self._in_step = True
 
     def call(self, command: str, arguments: dict[str, Any] | None = None, *, timeout: float) -> Any:

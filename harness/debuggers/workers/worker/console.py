@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from engine import Refused
@@ -15,6 +17,11 @@ from engine import Refused
 IDEBUGCONTROL = uuid.UUID("5182e668-105e-416e-ad92-24ef800424ba")
 RETURN_INPUT = 13
 """Its place in IDebugControl's table of methods."""
+S_FALSE = 1
+"""The engine has the input that it asked for, and did not take this."""
+ANSWERS = 200
+BETWEEN_ANSWERS = 0.01
+"""Seconds."""
 
 
 class Console:
@@ -34,8 +41,24 @@ class Console:
 
     def return_input(self, text: str) -> None:
         """Answer a prompt; from any thread."""
-        result = self._return_input(self._control, text.encode("ascii", "replace"))
+        give_answer(lambda answer: int(self._return_input(self._control, answer)), text)
+
+
+def give_answer(give: Callable[[bytes], int], text: str, pause: Callable[[float], None] = time.sleep) -> None:
+    """Give an answer until it is taken.
+
+    The engine takes none while it has one already, which may be that to the prompt before; and without one to
+    this prompt the target waits for ever.
+
+    :param give: gives it once; an HRESULT.
+    :raises Refused: the engine fails.
+    """
+    for _ in range(ANSWERS):
+        result = give(text.encode("ascii", "replace"))
         if result < 0:
             raise Refused(
                 "DbgEng does not take the answer to a prompt (HRESULT 0x%08x)" % (result & 0xFFFFFFFF)
             )
+        if result != S_FALSE:
+            return
+        pause(BETWEEN_ANSWERS)

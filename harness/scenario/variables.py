@@ -261,7 +261,8 @@ class _Walk:
         known = known.union(*(variables_of(pattern)[0] for pattern in scope))
         for pattern in scope:
             self._need_all(pattern, ever, "in the whole order")
-            self._need(pattern, variables_of(pattern)[1] & ever, known, "where the scope is found")
+            hint = "what a scope excludes is bound by a step, or is a value of the scope itself"
+            self._need(pattern, variables_of(pattern)[1] & ever, known, "where the scope is found", hint=hint)
 
     def _follow(self, item: Item, repeat: Repeat | None) -> None:
         """Bind what ``item`` surely binds; note where a variable comes too early."""
@@ -336,6 +337,8 @@ class _Walk:
         binds, differs = variables_of(pattern)
         self._need(pattern, binds | differs, bound, where)
 
-    def _need(self, pattern: Pattern, names: set[str], bound: set[str], where: str) -> None:
+    def _need(
+        self, pattern: Pattern, names: set[str], bound: set[str], where: str, *, hint: str = ""
+    ) -> None:
         for name in sorted(names - bound):
-            self._source.note(pattern.line, f"${name} need not have a value {where}")
+            self._source.note(pattern.line, f"${name} need not have a value {where}", hint=hint)

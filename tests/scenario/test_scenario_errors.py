@@ -1211,7 +1211,10 @@ TABLE: list[tuple[str, str, int, str]] = [
             "scope: {pid: {not: $x}}\norder:\n  - process_create: {pid: $x}\n  - process_exit: {pid: $x}"
         ),
         6,
-        "$x need not have a value where the scope is found",
+        (
+            "$x need not have a value where the scope is found; what a scope excludes is bound by a step,"
+            " or is a value of the scope itself"
+        ),
     ),
     (
         "a name of a round outside of a repeat",

@@ -68,6 +68,13 @@ class _Queue:
             self._memory.put_u64(held + _CONTEXT_IRP, 0)
         self._memory.put_u64(irp + _DRIVER_CONTEXT_3, 0)
 
+    def take(self, irp: int) -> Program[int]:
+        """What a removal has found, if anything, out of the queue, whose lock is released."""
+        if irp:
+            yield from self.remove(irp)
+        yield from self.release()
+        return irp
+
     def peek(self, irp: int, context: int) -> Program[int]:
         """The next one behind ``irp`` that matches; 0: there is none."""
         return self._call(_PEEK, self._csq, irp, context)
@@ -168,10 +175,7 @@ def _remove_next(system: System, csq: int, context: int) -> Program[int]:
             break
     else:
         raise Hung(f"goes through the cancel-safe queue at 0x{csq:016x} without end")
-    if irp:
-        yield from queue.remove(irp)
-    yield from queue.release()
-    return irp
+    return (yield from queue.take(irp))
 
 
 @export("IoCsqRemoveIrp", 2)
@@ -186,10 +190,7 @@ def _remove(system: System, csq: int, context: int) -> Program[int]:
     irp = system.memory.u64(context + _CONTEXT_IRP)
     if irp and not _take_cancel_routine(system, irp):
         irp = 0
-    if irp:
-        yield from queue.remove(irp)
-    yield from queue.release()
-    return irp
+    return (yield from queue.take(irp))
 
 
 @export("IopCsqCancelRoutine", 2)

@@ -34,7 +34,12 @@ MAX_IMAGE: Final = 256 * 1024 * 1024
 TOOL_SECONDS: Final = 60.0
 _HINT: Final = "install it: apt install osslsigncode, brew install osslsigncode, winget install osslsigncode"
 _DIGEST: Final = re.compile(r"^Calculated message digest\s*:\s*([0-9A-Fa-f]{40,128})", re.MULTILINE)
-_SUBJECT: Final = re.compile(r"^\s*Subject:\s*(\S.{0,200}?)\s*$", re.MULTILINE)
+_SUBJECT: Final = re.compile(
+    r"^Signer's certificate:.{0,200}?Subject:\s*(\S[^\n]{0,200}?)\s*$", re.MULTILINE | re.DOTALL
+)
+_OFFLINE: Final = "-ignore-crl"
+"""What keeps osslsigncode from asking the addresses that stand in the certificates of a file that nobody has
+verified yet, and from refusing it where none answers; it knows the word since 2.9 (its change log)."""
 
 
 class SigningError(RigError):
@@ -104,7 +109,8 @@ def _verify(ossl: str, image: Path, certificate: SigningCertificate, name: str) 
     with tempfile.TemporaryDirectory(prefix="procnotify-signing-") as temporary:
         trusted = Path(temporary) / "trusted.pem"
         trusted.write_bytes(certificate.pem)
-        code, said = _run([ossl, "verify", "-CAfile", str(trusted), "-in", str(image.absolute())])
+        offline = [_OFFLINE] if _OFFLINE in _run([ossl, "verify", "--help"])[1] else []
+        code, said = _run([ossl, "verify", *offline, "-CAfile", str(trusted), "-in", str(image.absolute())])
     digest = _DIGEST.search(said)
     if code == 0 and digest is not None:
         return Signature(certificate.subject, certificate.thumbprint, digest[1].lower())
@@ -166,7 +172,7 @@ def _last_words(said: str) -> str:
     """The lines that say why, without OpenSSL's stack of errors."""
     lines = [line.strip() for line in said.splitlines()]
     told = [line for line in lines if "rror" in line or "ailed" in line or "nable" in line]
-    plain = [line for line in told if not re.match(r"[0-9A-F]{8,}:error:", line)]
+    plain = [line for line in told if not re.search(r"[0-9A-F]{8,}:error:", line)]
     return " | ".join(dict.fromkeys(plain or told or lines[-3:]))[:400]
 
 

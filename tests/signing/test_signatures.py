@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization.pkcs12 import load_key_and_certificates
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from harness.errors import DriverFileError, UsageError
 from harness.signing import SigningError, sign_driver, verify_driver
@@ -115,30 +117,69 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
         sign_driver(default_driver().path, ONE, tmp_path)
 
 
-def issued(by: SigningCertificate) -> SigningCertificate:
-    """A certificate of another name, that ``by`` has issued as no CA may: its root is not in the file."""
+def issued(
+    by: SigningCertificate, name: str = "issued", *extensions: x509.ExtensionType
+) -> SigningCertificate:
+    """A certificate of another name; its root is not in the file."""
     assert isinstance(by.key, rsa.RSAPrivateKey)
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "issued")])
-    certificate = (
+    unsigned = (
         x509.CertificateBuilder()
-        .subject_name(name)
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
         .issuer_name(by.chain[0].subject)
         .public_key(key.public_key())
         .serial_number(5)
         .not_valid_before(by.chain[0].not_valid_before_utc)
         .not_valid_after(by.chain[0].not_valid_after_utc)
-        .sign(by.key, hashes.SHA256())
     )
-    return SigningCertificate((certificate,), key)
+    for extension in extensions:
+        unsigned = unsigned.add_extension(extension, critical=False)
+    return SigningCertificate((unsigned.sign(by.key, hashes.SHA256()),), key)
 
 
 def test_a_chain_without_its_root_is_signed_with_and_not_verified(tmp_path: Path) -> None:
-    leaf = issued(ONE)
+    leaf = issued(ONE)  # as no CA may
     assert not leaf.has_root
     assert sign_driver(default_driver().path, leaf, tmp_path / "out.sys") is None
     with pytest.raises(DriverFileError, match="was signed by /CN=issued"):
         verify_driver(tmp_path / "out.sys", OTHER)
+
+
+def authority() -> SigningCertificate:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "authority")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(6)
+        .not_valid_before(ONE.chain[0].not_valid_before_utc)
+        .not_valid_after(ONE.chain[0].not_valid_after_utc)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return SigningCertificate((certificate,), key)
+
+
+def test_no_address_in_an_unverified_file_is_asked(tmp_path: Path) -> None:
+    """The signer's certificate says who tells whether it was revoked, and that one does not answer."""
+    root, out = authority(), tmp_path / "out.sys"
+    with socket.create_server(("127.0.0.1", 0)) as asked:
+        address = x509.UniformResourceIdentifier(f"http://127.0.0.1:{asked.getsockname()[1]}/revoked.crl")
+        leaf = issued(
+            root,
+            "issued",
+            x509.CRLDistributionPoints([x509.DistributionPoint([address], None, None, None)]),
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]),
+        )
+        assert sign_driver(default_driver().path, leaf, out) is None
+        assert verify_driver(out, root).thumbprint == root.thumbprint
+        with pytest.raises(DriverFileError, match="was signed by /CN=issued, whom CN=procnotify test"):
+            verify_driver(out, OTHER)
+        asked.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            asked.accept()
 
 
 def test_a_machine_without_the_tool_says_where_to_get_it(

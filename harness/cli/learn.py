@@ -8,14 +8,14 @@ from pathlib import Path
 import click
 
 from harness.cli._options import json_option, print_json
-from harness.errors import DriverFileError, DriverHang, UsageError
+from harness.errors import DriverBugcheck, DriverHang, MissingImport, UsageError
 from harness.files import cannot_write, write_whole
 from harness.grammars.read import ENCODINGS
 from harness.learning import Learnt, learn
 from harness.report.text import one_line
 from harness.runs.hearing import hear
-from harness.runs.opening import read_driver
-from harness.runs.sources import with_sources
+from harness.runs.opening import read_checked_driver, read_driver
+from harness.runs.sources import with_all_names, with_sources
 from harness.toolchain import default_actor, default_driver
 from harness.virtual.cpu.hardware import Hardware
 from harness.virtual.kernel.loader import check_driver_file
@@ -71,7 +71,7 @@ def command(driver: Path, out: Path | None, force: bool, seed: int, encoding: st
     Exit codes:
       0  learnt, and read back on every seed
       1  no line is known to report a callback, or the driver hangs; nothing is written
-      2  the command line or the driver file is wrong
+      2  the command line or the driver file is wrong, or the driver used what the virtual target lacks
       3  the rig failed
       4  the driver brought the target down
     """
@@ -103,11 +103,7 @@ def command(driver: Path, out: Path | None, force: bool, seed: int, encoding: st
 
 
 def _learn(path: Path, seed: int, encoding: str) -> Learnt:
-    driver = read_driver(path)
-    try:
-        check_driver_file(driver.image)
-    except DriverFileError as error:
-        raise DriverFileError(f"{path}: {error.message}", hint=error.hint) from None
+    driver = read_checked_driver(path, check_driver_file)
     helper = default_actor(progress=_say)
     other = read_driver(default_driver(progress=_say).path)
     hardware = Hardware()
@@ -126,8 +122,10 @@ def _learn(path: Path, seed: int, encoding: str) -> Learnt:
                     hardware=hardware,
                 )
             )
-        except DriverHang as hang:
-            raise with_sources(hang, (driver,)) from None
+        except MissingImport as missing:
+            raise with_sources(with_all_names(missing, (driver,)), (driver,)) from None
+        except (DriverBugcheck, DriverHang) as error:
+            raise with_sources(error, (driver,)) from None
     _say("comparing its lines with its callbacks")
     origin = (
         f"Learnt from what {path.name} prints on the virtual target with seeds {seeds[0]} to {seeds[-1]}."
@@ -150,6 +148,8 @@ def _tell(learnt: Learnt, out: Path | None) -> None:
         for doubt in learnt.doubts:
             _say(f"not known: {doubt}")
     if not learnt.entries:
+        if not learnt.calls:
+            _say("the target called no callback of this driver")
         _say("no line is known to report a callback; nothing is written")
         return
     where = f"{out}: " if out is not None else ""

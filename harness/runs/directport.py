@@ -25,7 +25,7 @@ from harness.standingrules import BrokenRule
 from harness.virtual.banner import bugcheck_banner
 from harness.virtual.interfaces import ImageModule
 
-__all__ = ["DirectPort"]
+__all__ = ["DirectPort", "module_of"]
 
 _LOOK_EVERY: Final = 256
 """Prints between two looks at the clock."""
@@ -97,7 +97,7 @@ class DirectPort:
     def modules(self) -> list[Module]:
         """The kernel's loaded module list."""
         assert self._kernel is not None
-        return [_module(image) for image in self._kernel.modules]
+        return [module_of(image) for image in self._kernel.modules]
 
     def print_string(self, text: bytes, cpu: int) -> None:
         """See :class:`~harness.virtual.interfaces.DebugPort`."""
@@ -108,7 +108,7 @@ class DirectPort:
 
     def load_symbols(self, module: ImageModule, *, unload: bool, cpu: int) -> None:
         """See :class:`~harness.virtual.interfaces.DebugPort`."""
-        loaded = _module(module)
+        loaded = module_of(module)
         self._evidence.see_modules([loaded])
         self._images.see(ModuleUnloaded(loaded.name, loaded.base) if unload else ModuleLoaded(loaded))
 
@@ -167,5 +167,6 @@ class DirectPort:
             )
 
 
-def _module(image: ImageModule) -> Module:
+def module_of(image: ImageModule) -> Module:
+    """A loaded image as a debugger would be told of it."""
     return Module(image.name, image.base, image.size)

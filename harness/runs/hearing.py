@@ -8,11 +8,14 @@ from collections.abc import Callable
 from subprocess import list2cmdline
 from typing import Final
 
-from harness.errors import DriverBugcheck, DriverFileError, DriverHang
+from harness.debuggers.bugchecks import CrashEvidence
+from harness.errors import DriverFileError, DriverHang
 from harness.kd.debugio import MAX_PRINT_BYTES
 from harness.learning import PROGRAM, HeardCall, HeardPrint, HeardRun
 from harness.printmasks import COMPONENTS, MAX_MASK
+from harness.runs.directport import module_of
 from harness.runs.steps import GuestDriver
+from harness.virtual.banner import bugcheck_banner
 from harness.virtual.boot import Booted, boot
 from harness.virtual.callbackcalls import CallbackCall
 from harness.virtual.callbackevents import callback_events
@@ -40,6 +43,7 @@ class _Ear:
     def __init__(self, driver: str) -> None:
         self._driver = driver.casefold()
         self._booted: Booted | None = None
+        self._evidence = CrashEvidence()
         self._seen = 0
         self._open: defaultdict[int, list[CallbackCall]] = defaultdict(list)
         """TID → the calls that it is in, the innermost last."""
@@ -128,6 +132,7 @@ class _Ear:
 
     def load_symbols(self, module: ImageModule, *, unload: bool, cpu: int) -> None:
         """See :class:`~harness.virtual.interfaces.DebugPort`."""
+        self._evidence.see_modules([module_of(module)])
 
     def exception(
         self, code: int, address: int, *, information: tuple[int, ...], first_chance: bool, cpu: int
@@ -142,7 +147,10 @@ class _Ear:
 
         :raises DriverBugcheck: always.
         """
-        raise DriverBugcheck(code, parameters, module=module)
+        assert self._booted is not None
+        for line in bugcheck_banner(code, parameters, module):
+            self._evidence.see_print(line.decode("utf-8", "backslashreplace"))
+        raise self._evidence.bugcheck(code, parameters, kernel_base=self._booted.kernel.kernel_base).error()
 
     def poll(self) -> None:
         """See :class:`~harness.virtual.interfaces.DebugPort`: nobody breaks in."""

@@ -33,6 +33,7 @@ __all__ = [
     "check_names",
     "check_serving",
     "open_rig",
+    "read_checked_driver",
     "read_driver",
 ]
 
@@ -59,14 +60,23 @@ def read_driver(path: Path) -> GuestDriver:
     return GuestDriver(service=path.stem, file=path.name, image=image, symbols=symbols)
 
 
-def _read_for(machine: Machine, path: Path) -> GuestDriver:
+def read_checked_driver(path: Path, check: Callable[[bytes], tuple[str, ...]]) -> GuestDriver:
+    """A driver file with the imports that a machine lacks.
+
+    :param check: the machine's, see :class:`~harness.machines.base.DriverChecker`.
+    :raises DriverFileError: it cannot be read, or the machine cannot run it.
+    """
     driver = read_driver(path)
+    try:
+        return replace(driver, missing_imports=check(driver.image))
+    except DriverFileError as error:
+        raise DriverFileError(f"{path}: {error.message}", hint=error.hint) from None
+
+
+def _read_for(machine: Machine, path: Path) -> GuestDriver:
     if isinstance(machine, DriverChecker):
-        try:
-            return replace(driver, missing_imports=machine.check_driver(driver.image))
-        except DriverFileError as error:
-            raise DriverFileError(f"{path}: {error.message}", hint=error.hint) from None
-    return driver
+        return read_checked_driver(path, machine.check_driver)
+    return read_driver(path)
 
 
 def check_names(drivers: tuple[GuestDriver, ...]) -> None:

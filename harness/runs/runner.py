@@ -17,7 +17,7 @@ from harness.runs.direct import DirectCapture
 from harness.runs.progress import PhaseEntered, RunFinished, RunRetried, RunStarted
 from harness.runs.result import RunResult
 from harness.runs.rig import Rig
-from harness.runs.sources import symbols_of, with_sources
+from harness.runs.sources import symbols_of, with_all_names, with_sources
 from harness.runs.witnesses import Sight, sight_of
 from harness.scenario.model import Scenario
 from harness.symbols import with_source
@@ -137,14 +137,6 @@ def _missing_imports(rig: Rig) -> Iterator[str]:
             )
 
 
-def _with_all_names(missing: MissingImport, rig: Rig) -> MissingImport:
-    """The others are told, too, so that nobody meets them one by one."""
-    names = {name for driver in rig.drivers for name in driver.missing_imports}
-    others = sorted(names - {missing.name})
-    hint = missing.hint + (f"; missing as well: {', '.join(others)}" if others else "")
-    return MissingImport(missing.message, name=missing.name, hint=hint)
-
-
 def _verdict(rig: Rig, capture: Capture | DirectCapture, scenario: Scenario) -> tuple[Verdict, bool]:
     """The verdict, and whether the capture came to its end."""
     try:
@@ -152,7 +144,7 @@ def _verdict(rig: Rig, capture: Capture | DirectCapture, scenario: Scenario) -> 
         rig.emit(PhaseEntered("check"))
         return _judged(rig, capture, scenario, None)
     except MissingImport as missing:
-        raise with_sources(_with_all_names(missing, rig), rig.drivers) from None
+        raise with_sources(with_all_names(missing, rig.drivers), rig.drivers) from None
     except UsageError:
         raise
     except DriverHang as hang:

@@ -1,9 +1,9 @@
 """Fixtures for what lies outside the project: recorded data and Wine.
 
 ``PROCNOTIFY_REQUIRE`` names what may not be missing (``shared_data``, ``wine``, ``pykd``, ``ntoseye``,
-``libvirt``, ``cluster``, ``columns``, ``mcp``, a program of another package: ``qemu-ga``, ``sshd``,
-``osslsigncode``, ``chromium``; or ``all``): a skip for that reason becomes a failure. ``.ci/run`` sets it. On
-Windows ``all`` is what there is for Windows: the recorded data and pykd.
+``libvirt``, ``cluster``, ``columns``, ``mcp``, ``wheels``, a program of another package: ``qemu-ga``,
+``sshd``, ``osslsigncode``, ``chromium``; or ``all``): a skip for that reason becomes a failure. ``.ci/run``
+sets it. On Windows ``all`` is what there is for Windows: the recorded data and pykd.
 """
 
 from __future__ import annotations
@@ -107,6 +107,22 @@ def program() -> Callable[[str], str]:
             skip_or_fail(name, f"{name} is not installed (.ci/run installs its package)")
         assert found is not None
         return found
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def wheel() -> Callable[[str], Path]:
+    """Finds the file of a Python package in the folder ``PROCNOTIFY_WHEELS``, a skip where it is missing."""
+
+    def find(name: str) -> Path:
+        if sys.platform == "win32":
+            pytest.skip("a virus scanner may take the published drivers away")
+        folder = Path(os.environ.get("PROCNOTIFY_WHEELS") or os.devnull)
+        found = sorted(folder.glob(f"{name}-*.whl"))
+        if not found:
+            skip_or_fail("wheels", f"PROCNOTIFY_WHEELS names no folder with a wheel of {name}")
+        return found[-1]
 
     return find
 

@@ -171,6 +171,12 @@ STANDING_RULES: Final[dict[str, StandingRule]] = {
             "NullCheck rule (wdm), of Static Driver Verifier; what allocates returns NULL where it cannot",
         ),
         StandingRule(
+            "StopsWindows",
+            "No call of a driver stops Windows, no check in its code, no return from another address space.",
+            "Bug Check Code Reference: the page of the bugcheck",
+            "Windows itself, by the bugcheck",
+        ),
+        StandingRule(
             "DeadlockDetection",
             "Locks are taken in one order.",
             "Deadlock Detection; Bug Check 0xC4 (0x1001)",

@@ -30,7 +30,7 @@ from harness.virtual.kernel.exceptions.records import context_record
 from harness.virtual.kernel.exceptions.stackwalk import leave_leaf
 from harness.virtual.kernel.execution import DPC, SYSTEM_THREAD, Execution
 from harness.virtual.kernel.imports import way_out
-from harness.virtual.kernel.memoryrules import tell_kept, tell_null, tell_pool
+from harness.virtual.kernel.memoryrules import tell_kept, tell_null, tell_pool, tell_stop
 from harness.virtual.kernel.system import SYSTEM_CONTEXT, System
 from harness.virtual.windows.irql import DISPATCH_LEVEL
 from harness.virtual.windows.status import (
@@ -93,7 +93,7 @@ class Faults:
         if system.before_bugcheck():
             self.stop_here()
         code, parameters = raised.code, raised.parameters
-        if (code, parameters[0]) == _LOCK_HIERARCHY and module is not None:
+        if _has_rule(raised) and module is not None:
             message = f"{module} takes locks in more than one order: {raised.story}"
             system.broken_rules.add("DeadlockDetection", module, "", message)
         system.shared_data.refresh()
@@ -121,6 +121,9 @@ class Faults:
             raised = processor_fault(stop, rcx, self._scene(stop.pc))
             if isinstance(raised, BugcheckRaised):
                 self._record(RaisedException(STATUS_STACK_BUFFER_OVERRUN, stop.pc, (rcx & 0xFFFF_FFFF,)))
+                if (name := self._driver_name(stop.pc)) is not None:
+                    where = f"instruction at {self.place(stop.pc)}"
+                    tell_stop(self._system, raised, name, "raises what nothing handles", where)
             return self._judge(raised, stop.pc)
         if isinstance(stop, Faulted):
             return self._fault(stop)
@@ -136,6 +139,9 @@ class Faults:
         """What an export found."""
         reason, registers = stop.reason, self._system.cpu.registers
         if isinstance(reason, BugcheckRaised):
+            if (site := self._system.call_site()) is not None and not _has_rule(reason):
+                place = f"at {self.place(site.address)}"
+                tell_stop(self._system, reason, site.driver, f"calls {site.routine}", place)
             self.die(reason, pc=stop.caller)
         elif isinstance(reason, Hung):
             self.hang(reason.reason, stop.caller)
@@ -314,6 +320,7 @@ class Faults:
     def left_attached(self, execution: Execution) -> BugcheckRaised:
         """It returned, or its thread ended, in the address space of another process."""
         system = self._system
+        self._tell_left("StopsWindows", "stays attached to another process", execution.routine)
         if execution.what == SYSTEM_THREAD:
             own = system.objects.process(execution.context.pid).address
             return BugcheckRaised(_INVALID_PROCESS_ATTACH_ATTEMPT, own, execution.attached_to, 1, 0)
@@ -376,3 +383,8 @@ class Faults:
             )
             return f"0x{address:016x}" if image is None else f"{image.name}+0x{address - image.base:x}"
         return f"{driver.module.name}+0x{address - driver.module.base:x}"
+
+
+def _has_rule(raised: BugcheckRaised) -> bool:
+    """A standing rule of its own tells of it."""
+    return (raised.code, raised.parameters[0]) == _LOCK_HIERARCHY

@@ -1,5 +1,5 @@
 """The standing rules about memory that is accessed: pool that is freed, what lies behind pool, NULL, and
-what a callback was handed once.
+what a callback was handed once; and about what of a driver stops the target.
 
 Sources: Microsoft, *Special Pool*; *NullCheck rule (wdm)*.
 """
@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from harness.virtual.cpu.stops import Faulted
+from harness.virtual.cpu.traps import BugcheckRaised
 from harness.virtual.kernel.belongings import CallSite
 from harness.virtual.kernel.heap import is_stale
+from harness.virtual.kernel.pool import PoolBlock
 
 if TYPE_CHECKING:
     from harness.virtual.kernel.system import System
 
-__all__ = ["tell_kept", "tell_null", "tell_pool"]
+__all__ = ["tell_kept", "tell_null", "tell_pool", "tell_stop"]
 
 _VERBS: Final[Mapping[str, str]] = {"read": "reads", "write": "writes to", "execute": "executes"}
 NO_ACCESS: Final = 0x1_0000
@@ -30,17 +32,13 @@ def tell_pool(system: System, fault: Faulted, driver: str, place: str) -> None:
     """
     if system.broken_rules.knows("SpecialPool", driver, place):
         return
-    what, sites = "freed pool", list[tuple[str, CallSite | None]]()
-    block = system.pool.freed_at(fault.address)
-    if block is not None:
-        sites = [("allocated", block.site), ("freed", block.freed)]
-    else:
+    what, block = "freed pool", system.pool.freed_at(fault.address)
+    if block is None:
         block = system.pool.before(fault.address)
         if block is None:
             return
-        what, sites = f"what lies behind {block.size} bytes of pool", [("allocated", block.site)]
-    origin = ", ".join(f"{done} at {system.place(site.address)}" for done, site in sites if site is not None)
-    message = f"{driver} {_VERBS[fault.access]} {what}, {place}: {origin}"
+        what = f"what lies behind {block.size} bytes of pool"
+    message = f"{driver} {_VERBS[fault.access]} {what}, {place}: {_origin(system, block)}"
     system.broken_rules.add("SpecialPool", driver, place, message)
 
 
@@ -62,3 +60,21 @@ def tell_kept(system: System, address: int, driver: str, place: str) -> None:
     if is_stale(address):
         message = f"{driver} uses what a callback was handed, after it has returned, {place}"
         system.broken_rules.add("CallbackKeepsArguments", driver, place, message)
+
+
+def tell_stop(system: System, raised: BugcheckRaised, driver: str, what: str, place: str) -> None:
+    """What a driver did ends in a bugcheck, whose parameters tell nothing of the driver's code.
+
+    :param what: it did, ``calls ExFreePool``.
+    :param place: of the code, ``at driver.sys+0x1234``.
+    """
+    blocks = (system.pool.holds(parameter) for parameter in raised.parameters)
+    block = next((block for block in blocks if block is not None), None)
+    of = f"; of {block.size} bytes of pool, {_origin(system, block)}" if block is not None else ""
+    system.broken_rules.add("StopsWindows", driver, place, f"{driver} {what}, and Windows stops, {place}{of}")
+
+
+def _origin(system: System, block: PoolBlock) -> str:
+    """Where a block of pool comes from, and where it went."""
+    sites: tuple[tuple[str, CallSite | None], ...] = (("allocated", block.site), ("freed", block.freed))
+    return ", ".join(f"{done} at {system.place(site.address)}" for done, site in sites if site is not None)

@@ -131,10 +131,15 @@ class Pool:
 
     def owner_of(self, address: int) -> str | None:
         """The driver whose block has or had the address, the latest one; None if none did."""
-        for block in (*reversed(self._freed.values()), *self._live.values()):
-            if block.region <= address < block.region + block.pages:
-                return block.owner
-        return None
+        block = self.holds(address)
+        return None if block is None else block.owner
+
+    def holds(self, address: int) -> PoolBlock | None:
+        """The block whose pages hold the address, or held it; None if none did, or it is forgotten."""
+        if not POOL_BASE <= address < self._next:
+            return None
+        blocks = (*self._live.values(), *reversed(self._freed.values()))
+        return next((b for b in blocks if b.region <= address < b.region + b.pages), None)
 
     def freed_at(self, address: int) -> PoolBlock | None:
         """The freed block whose pages held the address; None if none did, or it is forgotten."""

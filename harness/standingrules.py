@@ -120,6 +120,13 @@ STANDING_RULES: Final[dict[str, StandingRule]] = {
             "Miscellaneous Checks",
         ),
         StandingRule(
+            "UnloadFileNames",
+            "A driver that is gone has released the file name information that the filter manager lent it.",
+            "FltGetFileNameInformation, FltGetFileNameInformationUnsafe, FltReleaseFileNameInformation; File"
+            " System Filter Verification",
+            "File System Filter Verification, of minifilters",
+        ),
+        StandingRule(
             "KernelHandles",
             "A kernel handle that was closed is not closed again, nor used.",
             "ZwClose; Miscellaneous Checks; Bug Check 0x93: INVALID_KERNEL_HANDLE",
@@ -267,6 +274,12 @@ STANDING_RULES: Final[dict[str, StandingRule]] = {
             "IrqlUnicodeFormats",
             "Text is converted between Unicode and the ANSI code page at PASSIVE_LEVEL.",
             "DbgPrint, DbgPrintEx: Unicode format codes can be used only at PASSIVE_LEVEL",
+        ),
+        StandingRule(
+            "IrqlFltApcLte",
+            "The filter manager is asked for file names at APC_LEVEL or below.",
+            "FltGetFileNameInformation, FltGetFileNameInformationUnsafe, FltParseFileNameInformation,"
+            " FltReleaseFileNameInformation",
         ),
         StandingRule(
             "IrqlIoApcLte", "Devices are deleted at APC_LEVEL or below.", "IrqlIoApcLte rule (wdm)", _DDI

@@ -24,7 +24,7 @@ DRIVER_DEFINES: Mapping[str, str] = {"DBG": "1", "NDEBUG": "1"}
 """``DBG`` turns ``KdPrint`` on: this build is for a debugger to listen to."""
 
 _KERNEL_MODULES = ("ntoskrnl", "hal")
-_NEWER_EXPORTS = "ntoskrnl-newer.def"
+_OWN_EXPORT_LISTS = ("ntoskrnl-newer.def", "fltmgr.def")
 _PRINT_FORMATS = "printformats.h"
 _ENTRY = re.compile(rb"\bDriverEntry\b")
 
@@ -117,7 +117,7 @@ def build_driver(
             progress(f"linking {out.name}")
         libraries = [make_runtime(arch, folder, kernel=True)]
         libraries += [make_import_library(module, arch, folder) for module in _KERNEL_MODULES]
-        libraries.append(import_library_of(ours / _NEWER_EXPORTS, arch, folder))
+        libraries += [import_library_of(ours / name, arch, folder) for name in _OWN_EXPORT_LISTS]
         stem = _stem(files)
         asked = [take_directive(path, INTEGRITY_CHECK) for path in objects]
         flags = ("/driver", "/integritycheck") if integrity_check or any(asked) else ("/driver",)

@@ -71,8 +71,11 @@ FAULTS = {
     "keeps-nodes": Expected(B, "PoolTracking", r"[1-9]\d pool allocations, .*\(operator new,"),
     "keeps-threads": Expected(B, "UnloadReferences", r"PsLookupThreadByThreadId at .*KeepsThreads::Thread,"),
     "keeps-monitor": Expected(B, "PoolTracking", r"1 pool allocation, .*\(operator new,"),
+    "keeps-file-name": Expected(B, "UnloadFileNames", r"NameInformationUnsafe at .*\(KeepsFileName,"),
+    "asks-at-dispatch": Expected(B, "IrqlFltApcLte", r"at IRQL DISPATCH_LEVEL, .*\(AsksAtDispatch,"),
 }
 """Driver → how it ends, which rule it breaks, and where."""
+IN_FLT = ("keeps-file-name", "asks-at-dispatch", "releases-twice")
 IN_CPP = ("keeps-nodes", "keeps-threads", "keeps-monitor")
 FAULTLESS = ("tells-all", *(f"{name}-mended" for name in FAULTS))
 Runs = Callable[..., list[RunResult]]
@@ -86,15 +89,16 @@ def scenario() -> Scenario:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory, scenario: Scenario) -> Iterator[Runs]:
-    """Runs a driver by its name with each of some seeds: each is one of two files under a name of its own."""
+    """Runs a driver by its name with each of some seeds: each is a file under a name of its own."""
     folder = tmp_path_factory.mktemp("small")
     built = {
         language: build_driver(HERE / language, Arch.X64, folder / f"{language}.sys").path
-        for language in ("c", "cpp")
+        for language in ("c", "cpp", "flt")
     }
 
     def run(name: str, *seeds: int, keep_traces: KeptTraces = KeptTraces.ALL) -> list[RunResult]:
-        source = built["cpp" if name.removesuffix("-mended") in IN_CPP else "c"]
+        plain = name.removesuffix("-mended")
+        source = built["cpp" if plain in IN_CPP else "flt" if plain in IN_FLT else "c"]
         driver = folder / f"{name}.sys"
         for suffix in (".sys", ".pdb"):
             shutil.copyfile(source.with_suffix(suffix), driver.with_suffix(suffix))
@@ -118,6 +122,13 @@ def test_a_fault_gets_its_outcome_and_its_rule_with_the_call(small: Runs, name: 
     messages = [broken.message for broken in result.broken_rules if broken.rule == expected.rule]
     assert len(messages) == 1, result.broken_rules
     assert re.search(expected.call, messages[0]), messages[0]
+
+
+def test_file_name_information_that_is_released_twice_stops_the_target(small: Runs) -> None:
+    result, mended = *small("releases-twice", 1), *small("releases-twice-mended", 1)
+    assert result.outcome is Outcome.BUGCHECK
+    assert "FLTMGR_FILE_SYSTEM (0x0000000000000068, " in result.reason, result.reason
+    assert mended.outcome is Outcome.PASSED, mended.reason
 
 
 @pytest.mark.parametrize("name", FAULTLESS)

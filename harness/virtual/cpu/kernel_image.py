@@ -128,8 +128,13 @@ def _pages(size: int) -> int:
 
 
 @functools.cache
-def build_kernel_image(functions: tuple[str, ...], data: tuple[tuple[str, int], ...]) -> KernelImage:
-    """The image with these exported functions and data (name, bytes), always at :data:`KERNEL_BASE`."""
+def build_kernel_image(
+    functions: tuple[str, ...], data: tuple[tuple[str, int], ...], unexported: frozenset[str] = frozenset()
+) -> KernelImage:
+    """The image with these exported functions and data (name, bytes), always at :data:`KERNEL_BASE`.
+
+    :param unexported: functions that lie in the image and are not in its export directory: another module's.
+    """
     traps = tuple(name for name in functions if name not in _REAL_CODE)
     text_size = _pages(_GATES + (len(traps) + len(_REAL_CODE)) * STUB_SIZE)
     data_rva = _TEXT + text_size
@@ -161,7 +166,7 @@ def build_kernel_image(functions: tuple[str, ...], data: tuple[tuple[str, int], 
 
     edata_rva = data_rva + data_size
     exported = sorted(
-        (name, symbols[name] - KERNEL_BASE) for name in {*functions, *EXPORTED_DATA, *dict(data)}
+        (name, symbols[name] - KERNEL_BASE) for name in {*functions, *EXPORTED_DATA, *dict(data)} - unexported
     )
     edata = _export_directory(edata_rva, exported)
     size = edata_rva + _pages(len(edata))

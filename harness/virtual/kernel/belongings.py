@@ -43,6 +43,7 @@ class Belonging(Enum):
     RESOURCE = ("ERESOURCE", "ERESOURCEs")
     LOOKASIDE_LIST = ("lookaside list", "lookaside lists")
     PROVIDER = ("ETW provider", "ETW providers")
+    FILE_NAME = ("reference to file name information", "references to file name information")
 
     def counted(self, count: int) -> str:
         """``3 object references``."""

@@ -74,6 +74,10 @@ _ROUTINES: Final[Mapping[IrqlLimit, tuple[str, ...]]] = {
         "IoUnregisterShutdownNotification",
     ),
     IrqlLimit("IrqlIoApcLte", APC_LEVEL): ("IoDeleteDevice",),
+    IrqlLimit("IrqlFltApcLte", APC_LEVEL): (
+        *("FltGetFileNameInformation", "FltGetFileNameInformationUnsafe", "FltParseFileNameInformation"),
+        *("FltReferenceFileNameInformation", "FltReleaseFileNameInformation"),
+    ),
 }
 
 IRQL_LIMITS: Final[Mapping[str, IrqlLimit]] = {

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 from harness.virtual.windows.status import (
     STATUS_ACCESS_DENIED,
     STATUS_DISK_FULL,
+    STATUS_FLT_INVALID_NAME_REQUEST,
     STATUS_INFO_LENGTH_MISMATCH,
     STATUS_INSUFFICIENT_RESOURCES,
     STATUS_INVALID_CID,
@@ -100,6 +101,10 @@ _ROUTINES: Final[Mapping[CallFailure, tuple[str, ...]]] = {
         *("EtwRegister", "ExInitializeLookasideListEx", "IoCreateDevice", "IoQueryFileDosDeviceName"),
         *("IoRegisterShutdownNotification", "PsCreateSystemThread", "SeLocateProcessImageName"),
         *("SeQueryInformationToken", "ZwCreateEvent", "ZwQuerySystemInformation"),
+    ),
+    CallFailure(STATUS_FLT_INVALID_NAME_REQUEST): (
+        "FltGetFileNameInformation",
+        "FltGetFileNameInformationUnsafe",
     ),
     CallFailure(STATUS_INVALID_PARAMETER): ("PsLookupProcessByProcessId", "PsLookupThreadByThreadId"),
     CallFailure(STATUS_INVALID_CID): ("PsLookupProcessThreadByCid", "ZwOpenProcess", "ZwOpenThread"),

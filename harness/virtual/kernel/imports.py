@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from harness.virtual.kernel.exports import DATA, EXPORTS
+from harness.virtual.kernel.exports import DATA, EXPORTS, KERNEL
 from harness.virtual.kernel.missing import MissingImports
 from harness.virtual.kernel.pe import DriverImage, Import
 from harness.virtual.kernel.windowsexports import windows_exports
@@ -23,7 +23,11 @@ _NOT_SERVED: Final = (
 
 def is_served(wanted: Import) -> bool:
     """The target has the routine or the variable."""
-    return wanted.dll in _KERNELS and (wanted.name in EXPORTS or wanted.name in DATA)
+    module = KERNEL if wanted.dll in _KERNELS else wanted.dll
+    routine = EXPORTS.get(wanted.name)
+    if routine is None:
+        return module == KERNEL and wanted.name in DATA
+    return routine.module == module
 
 
 def _full_name(wanted: Import) -> str:

@@ -26,7 +26,7 @@ from harness.virtual.kernel.callfailures import CallFailures
 from harness.virtual.kernel.exceptions.handlers import ExceptionHandlers
 from harness.virtual.kernel.executor import Executor
 from harness.virtual.kernel.exporteddata import fill_exported_data
-from harness.virtual.kernel.exports import DATA, EXPORTS, ServiceTable
+from harness.virtual.kernel.exports import DATA, EXPORTS, UNEXPORTED, ServiceTable
 from harness.virtual.kernel.faults import Faults
 from harness.virtual.kernel.heap import HEAP_BASE
 from harness.virtual.kernel.iomanager import IoManager
@@ -85,7 +85,7 @@ class Kernel:
         if not 1 <= processors <= MAX_PROCESSORS:
             raise ValueError(f"1 to {MAX_PROCESSORS} processors, not {processors}")
         sizes = tuple((name, size) for name, (size, _) in DATA.items())
-        image = build_kernel_image(tuple(EXPORTS), sizes)
+        image = build_kernel_image(tuple(EXPORTS), sizes, UNEXPORTED)
         self.processors = processors
         self.kernel_base = image.base
         self._attached = False

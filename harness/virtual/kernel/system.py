@@ -36,6 +36,7 @@ from harness.virtual.kernel.exceptions.unwindinfo import ExceptionTable
 from harness.virtual.kernel.execution import CallbackKey, Execution, HeldUp
 from harness.virtual.kernel.extimers import ExTimers
 from harness.virtual.kernel.fileobjects import FileObjects
+from harness.virtual.kernel.filtermanager import FilterManager
 from harness.virtual.kernel.generictables import GenericTable
 from harness.virtual.kernel.handletable import Handled, HandleTable
 from harness.virtual.kernel.heap import KernelHeap
@@ -248,6 +249,7 @@ class System:
         self.file_objects = FileObjects(self)
         self.configuration = Registry()
         self.volume = Volume()
+        self.filter_manager = FilterManager()
         self.names: dict[str, int | str] = {}
         """What :func:`~harness.virtual.kernel.objectnames.object_name` makes of a name: devices with their
         address, symbolic links with the name that they stand for."""

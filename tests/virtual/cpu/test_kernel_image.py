@@ -10,7 +10,7 @@ from booted import Booted, open_filter
 
 from harness.virtual.cpu.kernel_image import EXPORTED_DATA, RESERVED_DATA
 from harness.virtual.interfaces import MAX_PROCESSORS
-from harness.virtual.kernel.exports import DATA, EXPORTS, SUBSYSTEMS
+from harness.virtual.kernel.exports import DATA, EXPORTS, SUBSYSTEMS, UNEXPORTED
 from harness.virtual.kernel.kernel import Kernel
 from harness.virtual.kernel.printfilter import PrintFilter
 from harness.virtual.kernel.windowsexports import windows_exports
@@ -20,7 +20,7 @@ def test_every_export_resolves_by_name(booted: Booted) -> None:
     module = booted.kernel.modules[0]
     pe = pefile.PE(data=booted.kernel.memory.read(module.base, module.size))
     found = {entry.name.decode(): module.base + entry.address for entry in pe.DIRECTORY_ENTRY_EXPORT.symbols}
-    assert found.keys() == EXPORTS.keys() | DATA.keys() | EXPORTED_DATA
+    assert found.keys() == (EXPORTS.keys() - UNEXPORTED) | DATA.keys() | EXPORTED_DATA
     assert all(booted.kernel.symbol(name) == address for name, address in found.items())
     assert list(found) == sorted(found), "debuggers and loaders search the names by bisection"
     assert pe.OPTIONAL_HEADER.SizeOfImage == module.size

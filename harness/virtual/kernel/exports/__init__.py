@@ -1,4 +1,4 @@
-"""The exports of ntoskrnl.exe and hal.dll: one module an NT subsystem."""
+"""The exports of ntoskrnl.exe and hal.dll, and of fltmgr.sys: one module an NT subsystem."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from harness.virtual.kernel.exports import (
     exresource,
     exspin,
     extimer,
+    fltnames,
     fsrtl,
     guard,
     io,
@@ -55,10 +56,10 @@ from harness.virtual.kernel.exports import (
     zwmemory,
     zwregions,
 )
-from harness.virtual.kernel.exports.registry import DATA, EXPORTS, Export
+from harness.virtual.kernel.exports.registry import DATA, EXPORTS, KERNEL, Export
 from harness.virtual.kernel.exports.services import ServiceTable
 
-__all__ = ["DATA", "EXPORTS", "SUBSYSTEMS", "Export", "ServiceTable"]
+__all__ = ["DATA", "EXPORTS", "KERNEL", "SUBSYSTEMS", "UNEXPORTED", "Export", "ServiceTable"]
 
 SUBSYSTEMS = (
     *(
@@ -75,6 +76,7 @@ SUBSYSTEMS = (
         exresource,
         exspin,
         extimer,
+        fltnames,
         fsrtl,
         guard,
         io,
@@ -118,3 +120,6 @@ SUBSYSTEMS = (
     ),
 )
 """The modules whose import declares the exports."""
+
+UNEXPORTED = frozenset(name for name, routine in EXPORTS.items() if routine.module != KERNEL)
+"""What lies in the kernel's image and is another module's."""

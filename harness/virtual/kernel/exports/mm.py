@@ -10,7 +10,7 @@ from typing import Final
 
 from harness.virtual.cpu.memory import PAGE
 from harness.virtual.cpu.traps import MemoryFault, StatusRaised
-from harness.virtual.kernel.exports.registry import DATA, EXPORTS, data, export
+from harness.virtual.kernel.exports.registry import DATA, EXPORTS, KERNEL, data, export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.status import (
@@ -38,7 +38,9 @@ def mm_get_system_routine_address(system: System, name: int) -> int:
     """Routines and exported variables alike; NULL for a name that this target does not have, as for one that
     a version of Windows has not."""
     wanted = read_unicode_string(system, name)
-    return system.symbol(wanted) if wanted in EXPORTS or wanted in DATA else 0
+    routine = EXPORTS.get(wanted)
+    known = wanted in DATA or (routine is not None and routine.module == KERNEL)
+    return system.symbol(wanted) if known else 0
 
 
 @export("MmIsAddressValid", 1)

@@ -23,7 +23,7 @@ from harness.virtual.windows.status import (
     STATUS_SUCCESS,
 )
 
-__all__: list[str] = []
+__all__ = ["file_name"]
 
 _DRIVER_TYPE: Final = 4
 _DRIVER_NAME: Final = 0x38
@@ -36,8 +36,8 @@ _MAX_LINKS: Final = 32
 """That lead to one another; links that a driver has closed into a circle lead nowhere."""
 
 
-def _file_name(system: System, file: int) -> str:
-    """As an NT path, with the device that it lies on."""
+def file_name(system: System, file: int) -> str:
+    """That of a FILE_OBJECT as an NT path, with the device that it lies on."""
     memory = system.memory
     name = read_unicode_string(system, file + FILE_OBJECT.offset("FileName"))
     device = memory.u64(file + FILE_OBJECT.offset("DeviceObject"))
@@ -52,7 +52,7 @@ def _name(system: System, item: int) -> str:
         return key.path
     kind = system.memory.u16(item)
     if kind == IO_TYPE_FILE:
-        return _file_name(system, item)
+        return file_name(system, item)
     if kind == _DRIVER_TYPE:
         return read_unicode_string(system, item + _DRIVER_NAME)
     return system.device_names.get(item, "")
@@ -118,7 +118,7 @@ def ob_reference_object_by_name(
 @export("IoQueryFileDosDeviceName", 2)
 def io_query_file_dos_device_name(system: System, file: int, result: int) -> int:
     """``C:\\...`` in paged pool, which the caller frees with ExFreePool."""
-    name = _file_name(system, file)
+    name = file_name(system, file)
     if not name.lower().startswith(_VOLUME):
         return STATUS_OBJECT_PATH_NOT_FOUND
     name = _DRIVE + name[len(_VOLUME) :]

@@ -1,4 +1,4 @@
-"""How an export of ntoskrnl.exe or hal.dll is declared.
+"""How an export is declared: of ntoskrnl.exe and hal.dll, or of another module.
 
 ::
 
@@ -15,11 +15,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeVar
 
-__all__ = ["DATA", "EXPORTS", "MAX_WORDS", "Export", "data", "export"]
+__all__ = ["DATA", "EXPORTS", "FILTER_MANAGER", "KERNEL", "MAX_WORDS", "Export", "data", "export"]
 
 MAX_WORDS: Final = 16
 """Most arguments an export may have."""
 
+KERNEL: Final = "ntoskrnl.exe"
+"""The module of what ntoskrnl.exe and hal.dll export."""
+FILTER_MANAGER: Final = "fltmgr.sys"
 Handler = Callable[..., int | None]
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -31,6 +34,8 @@ class Export(NamedTuple):
     arguments: int
     handler: Handler
     variadic: bool
+    module: str
+    """Which drivers import it from; hal.dll's are the kernel's."""
 
 
 EXPORTS: dict[str, Export] = {}
@@ -40,9 +45,12 @@ DATA: dict[str, tuple[int, int]] = {}
 """Every exported variable: its size in bytes and what it holds at first."""
 
 
-def export(*names: str | int, variadic: bool = False) -> Callable[[_F], _F]:
+def export(*names: str | int, variadic: bool = False, module: str = KERNEL) -> Callable[[_F], _F]:
     """Declare the decorated function as the export of these names; the last argument is how many
-    arguments it takes."""
+    arguments it takes.
+
+    :param module: what exports it.
+    """
     *aliases, arguments = names
     if not isinstance(arguments, int) or arguments > MAX_WORDS:
         raise TypeError("export(NAME..., number of arguments)")
@@ -51,7 +59,7 @@ def export(*names: str | int, variadic: bool = False) -> Callable[[_F], _F]:
         for name in aliases:
             if not isinstance(name, str) or name in EXPORTS:
                 raise ValueError(f"{name} is exported twice")
-            EXPORTS[name] = Export(name, arguments, handler, variadic)
+            EXPORTS[name] = Export(name, arguments, handler, variadic, module)
         return handler
 
     return declare

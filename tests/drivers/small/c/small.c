@@ -1,6 +1,8 @@
 /* Small drivers, each with one habit; the service's name says which. "-mended" behind it leaves the fault out. */
 #include <ntifs.h>
 
+#include "../chosen.h"
+
 #define TAG 'llmS'
 #define LOG(...) DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, __VA_ARGS__)
 #define MILLISECONDS(n) (-10000LL * (n))
@@ -546,24 +548,6 @@ static const HABIT Habits[] = {
     {L"stays-raised", Nothing, NULL, NULL, StaysRaised, NULL},
     {L"stays-in-region", Nothing, NULL, NULL, StaysInRegion, NULL},
 };
-
-static BOOLEAN Chosen(PCUNICODE_STRING Path, PCWSTR Name, PCWSTR Suffix)
-{
-    WCHAR Buffer[64];
-    UNICODE_STRING Wanted;
-    USHORT Start;
-
-    Wanted.Buffer = Buffer;
-    Wanted.Length = 0;
-    Wanted.MaximumLength = sizeof(Buffer);
-    RtlAppendUnicodeToString(&Wanted, L"\\");
-    RtlAppendUnicodeToString(&Wanted, Name);
-    RtlAppendUnicodeToString(&Wanted, Suffix);
-    if (Path->Length < Wanted.Length)
-        return FALSE;
-    Start = Path->Length - Wanted.Length;
-    return RtlCompareMemory((PUCHAR)Path->Buffer + Start, Buffer, Wanted.Length) == Wanted.Length;
-}
 
 static VOID Unload(PDRIVER_OBJECT DriverObject)
 {

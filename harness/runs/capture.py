@@ -10,22 +10,20 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 from harness.debuggers.base import CallbackDebugger, Debugger, FileServingDebugger, Release, TargetInfo
 from harness.debuggers.stops import unhandled_exception
 from harness.errors import ConnectionFailed, RigError, TargetLost
-from harness.events import Event, WitnessName
+from harness.events import Event
 from harness.files import cannot_write, patiently
-from harness.machines.base import PreparedMachine, RecordingMachine, SeenCalls
+from harness.machines.base import PreparedMachine, RecordingMachine
 from harness.outcome import NOT_FAILED
+from harness.runs.captured import Captured
 from harness.runs.livetarget import LiveTarget, machine_says
-from harness.runs.performing import begin_trace, broken_rules, now_text, perform, step_runner
-from harness.runs.progress import EventCaptured, PhaseEntered
+from harness.runs.performing import begin_trace, broken_rules, now_text
+from harness.runs.progress import PhaseEntered
 from harness.runs.rig import KeptTraces, Rig
 from harness.runs.serveddrivers import guest_of_served_drivers, map_drivers
-from harness.runs.steps import Markers
-from harness.runs.witnesses import Sight, seen_calls
+from harness.runs.witnesses import seen_calls
 from harness.scenario.model import Scenario
 from harness.trace.writer import TraceWriter
 
@@ -35,7 +33,7 @@ ATTACH_SECONDS = 30.0
 DETACH_SECONDS = 5.0
 
 
-class Capture:
+class Capture(Captured):
     """One scenario on one machine, heard by one debugger.
 
     :param rig: with a debugger.
@@ -43,21 +41,8 @@ class Capture:
     """
 
     def __init__(self, rig: Rig, scenario: Scenario, seed: int) -> None:
-        self._rig = rig
-        self._scenario = scenario
-        self._seed = seed
-        self._markers = Markers()
+        super().__init__(rig, scenario, seed)
         self._writer: TraceWriter | None = None
-        self.events: list[Event] = []
-        self.bindings: dict[str, int] = {}
-        self.notes: list[str] = []
-        """What the steps left open, a line each."""
-        self.calls: SeenCalls | None = None
-        """What the target saw of the callbacks it called; None where it cannot tell."""
-        self.witness: WitnessName = "print"
-        """On whose events the order is checked."""
-        self.release: Release | None = None
-        """How the target was left; None before a debugger had it."""
 
     @property
     def trace(self) -> Path | None:
@@ -145,12 +130,6 @@ class Capture:
         if not release.running:
             raise TargetLost(f"the steps are done, but {release}; {machines_word}")
 
-    def take_sight(self, sight: Sight) -> None:
-        """Let the witness be known to the trace, with what it saw behind what was captured."""
-        self.witness = sight.witness
-        for event in () if sight.calls is None else sight.calls.events:
-            self._record(msgspec.structs.replace(event, index=len(self.events)))
-
     def finish(self, outcome: str, reason: str, *, complete: bool) -> None:
         """Write the trace's footer; of a run that passed take the trace away if only others are kept. Beside
         the trace of one that did not goes what the machine has to show.
@@ -164,15 +143,7 @@ class Capture:
             self._keep(self._rig.machine.artifacts())
         if self._writer is None:
             return
-        self._writer.finish(
-            complete=complete,
-            outcome=outcome,
-            reason=reason,
-            bindings=self.bindings,
-            witness=self.witness,
-            hidden_prints=0 if self.calls is None else self.calls.hidden,
-            ended=now_text(),
-        )
+        self._write_footer(self._writer, outcome, reason, complete=complete)
         if outcome in NOT_FAILED and self._rig.keep_traces is KeptTraces.FAILED:
             patiently(self._writer.path.unlink)
             self._writer = None
@@ -198,15 +169,11 @@ class Capture:
 
     def _record(self, event: Event) -> None:
         assert self._writer is not None
-        self.events.append(event)
-        self._markers.see(event)
         self._writer.write((event,))
-        self._rig.emit(EventCaptured(event))
+        super()._record(event)
 
     def _steps(self, live: LiveTarget, served: FileServingDebugger | None) -> None:
         guest = self._rig.machine.guest()
         if served is not None:
             guest = guest_of_served_drivers(guest, served.files, self._rig.drivers)
-        steps = step_runner(self._rig, self._scenario, live, guest, self._markers)
-        self.bindings, self.notes = steps.bindings, steps.notes
-        perform(self._rig, self._scenario, live, guest, steps)
+        self._perform(live, guest)

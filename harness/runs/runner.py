@@ -13,6 +13,7 @@ from harness.machines.base import LimitedMachine
 from harness.order import Observation
 from harness.outcome import Outcome, worst
 from harness.runs.capture import Capture
+from harness.runs.captured import Captured
 from harness.runs.direct import DirectCapture
 from harness.runs.progress import PhaseEntered, RunFinished, RunRetried, RunStarted
 from harness.runs.result import RunResult
@@ -137,7 +138,7 @@ def _missing_imports(rig: Rig) -> Iterator[str]:
             )
 
 
-def _verdict(rig: Rig, capture: Capture | DirectCapture, scenario: Scenario) -> tuple[Verdict, bool]:
+def _verdict(rig: Rig, capture: Captured, scenario: Scenario) -> tuple[Verdict, bool]:
     """The verdict, and whether the capture came to its end."""
     try:
         capture.run()
@@ -156,9 +157,7 @@ def _verdict(rig: Rig, capture: Capture | DirectCapture, scenario: Scenario) -> 
     return _judged(rig, capture, scenario, Ending.of(ended))
 
 
-def _judged(
-    rig: Rig, capture: Capture | DirectCapture, scenario: Scenario, ending: Ending | None
-) -> tuple[Verdict, bool]:
+def _judged(rig: Rig, capture: Captured, scenario: Scenario, ending: Ending | None) -> tuple[Verdict, bool]:
     """What the events of the witness mean, and whether the capture came to its end."""
     calls = capture.calls
     sight = sight_of(rig.witness, capture.events, calls)
@@ -198,9 +197,7 @@ def _judged(
     return replace(verdict, reason=reason, notes=(*told, *verdict.notes)), ending is None
 
 
-def _agreement(
-    rig: Rig, capture: Capture | DirectCapture, lines: Iterable[Event], printed: Survey
-) -> Agreement | None:
+def _agreement(rig: Rig, capture: Captured, lines: Iterable[Event], printed: Survey) -> Agreement | None:
     """How far the lines agree with what the target saw, where it can tell."""
     calls = capture.calls
     if calls is None:

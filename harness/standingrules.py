@@ -42,6 +42,7 @@ class StandingRule:
 
 
 _DDI: Final = "DDI compliance checking"
+_IO: Final = "I/O Verification"
 _UNLOAD: Final = "DRIVER_UNLOAD: the routine gives back what the driver has"
 
 STANDING_RULES: Final[dict[str, StandingRule]] = {
@@ -182,6 +183,35 @@ STANDING_RULES: Final[dict[str, StandingRule]] = {
             "No call of a driver stops Windows, no check in its code, no return from another address space.",
             "Bug Check Code Reference: the page of the bugcheck",
             "Windows itself, by the bugcheck",
+        ),
+        StandingRule(
+            "MarkIrpPending",
+            "A dispatch routine that marks a request pending answers STATUS_PENDING.",
+            "MarkIrpPending rule (wdm); IoMarkIrpPending; Bug Check 0xC9 (0x23E)",
+            _IO,
+        ),
+        StandingRule(
+            "MarkIrpPending2",
+            "A dispatch routine that answers STATUS_PENDING marked the request pending.",
+            "MarkIrpPending2 rule (wdm); IoMarkIrpPending; Bug Check 0xC9 (0x23D)",
+            _IO,
+        ),
+        StandingRule(
+            "IrpProcessingComplete",
+            "A dispatch routine completes a request, or marks it pending.",
+            "IrpProcessingComplete rule (wdm); Bug Check 0xC9 (0x226)",
+            _IO,
+        ),
+        StandingRule(
+            "DispatchStatus",
+            "A dispatch routine answers the status with which it completed the request.",
+            "Completing IRPs in dispatch routines; Bug Check 0xC9 (0x224)",
+            _IO,
+        ),
+        StandingRule(
+            "IrpInformation",
+            "A completed request gives back no more bytes than the buffer of who sent it has.",
+            "Failure to Initialize Output Buffers; Buffer Descriptions for I/O Control Codes",
         ),
         StandingRule(
             "DeadlockDetection",

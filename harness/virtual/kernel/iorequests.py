@@ -20,7 +20,8 @@ from harness.virtual.clock import MICROSECOND, SECOND
 from harness.virtual.cpu.traps import BugcheckRaised
 from harness.virtual.dispatcher.program import Program, ThreadWait
 from harness.virtual.interfaces import IoStatus, ThreadContext
-from harness.virtual.kernel.irps import BufferTransfer, IoRequest, Irps, Method
+from harness.virtual.kernel.irprules import tell_answer, tell_information
+from harness.virtual.kernel.irps import ERROR, BufferTransfer, IoRequest, Irps, Method
 from harness.virtual.kernel.structures.irp import (
     DEVICE_DRIVER,
     FILE_OBJECT,
@@ -122,6 +123,8 @@ class IoRequests:
         what = f"the {major.name} routine"
         returned = yield from system.enter(routine, (device, irp), context, context.irql, what=what)
         status = returned & 0xFFFF_FFFF
+        marked = self._irps.is_marked(request) if request.result is None else request.marked
+        tell_answer(system, request, status, marked=marked)
         if status == STATUS_PENDING and not wait:
             if request.result is not None:
                 return request.result
@@ -214,6 +217,9 @@ class IoRequests:
             raise BugcheckRaised(
                 *(_DRIVER_VERIFIER_IOMANAGER_VIOLATION, _COMPLETED_CANCELABLE, cancel, irp, 0), story=story
             )
+        request.marked = self._irps.is_marked(request)
+        if status < ERROR:
+            tell_information(self._system, request, information)
         output = self._irps.take_apart(request, status, information)
         del self._requests[irp]
         request.result = IoStatus(status, information, output)

@@ -34,7 +34,7 @@ from harness.virtual.windows.status import (
 if TYPE_CHECKING:
     from harness.virtual.kernel.system import System
 
-__all__ = ["MAX_TRANSFER", "BufferTransfer", "IoRequest", "Irps", "Method"]
+__all__ = ["ERROR", "MAX_TRANSFER", "BufferTransfer", "IoRequest", "Irps", "Method"]
 
 MAX_TRANSFER: Final = 16 << 20
 """Bytes that one request takes or gives at most; a larger one fails as if memory had run out."""
@@ -43,8 +43,10 @@ _BUFFERED: Final = 0x10 | 0x20
 """IRP_BUFFERED_IO, IRP_DEALLOCATE_BUFFER."""
 _INPUT_OPERATION: Final = 0x40
 """IRP_INPUT_OPERATION: the buffer is copied back to the caller."""
-_ERROR: Final = 0xC000_0000
+ERROR: Final = 0xC000_0000
 """The least NTSTATUS with the severity of an error: nothing is copied back."""
+_PENDING_RETURNED: Final = 0x01
+"""SL_PENDING_RETURNED of IO_STACK_LOCATION.Control: IoMarkIrpPending."""
 _TAG: Final = b"Io  "
 _NO_BUFFER: Final = UserBuffer()
 
@@ -87,6 +89,8 @@ class IoRequest:
     into: int = 0
     system_buffer: int = 0
     mdl: int = 0
+    marked: bool = False
+    """It was marked pending when it was completed."""
     result: IoStatus | None = None
     completed: Signal = field(default_factory=Signal)
 
@@ -124,6 +128,11 @@ class Irps:
         locations = self._system.memory.load(request.irp + IRP.offset("StackCount"), 1)[0]
         return request.irp + IRP.size + (locations - 1) * IO_STACK_LOCATION.size
 
+    def is_marked(self, request: IoRequest) -> bool:
+        """IoMarkIrpPending was called for it."""
+        control = self.location(request) + IO_STACK_LOCATION.offset("Control")
+        return bool(self._system.memory.load(control, 1)[0] & _PENDING_RETURNED)
+
     def take_apart(self, request: IoRequest, status: int = STATUS_SUCCESS, information: int = 0) -> bytes:
         """Copy back what the request brought and free all that was made for it; what the caller received."""
         system, into = self._system, request.transfer.into
@@ -131,7 +140,7 @@ class Irps:
         if request.mdl and system.mdls.knows(request.mdl):
             system.mdls.unlock(request.mdl)
             system.mdls.free(request.mdl)
-        size = min(information, into.size) if status < _ERROR and request.transfer.answers else 0
+        size = min(information, into.size) if status < ERROR and request.transfer.answers else 0
         if request.system_buffer:
             if size and request.transfer.method is Method.BUFFERED:
                 space.write(pid, request.into, system.memory.load(request.system_buffer, size))

@@ -189,13 +189,17 @@ class Observation:
         """Why the witness tells of no event of a kind, whatever happens; empty: it does."""
         match self.witness:
             case "print":
-                told = self._printed is None or kind in self._printed or kind not in _BY_FORMS
-                return "" if told else f"no form of the line grammar gives {kind}"
+                return self.has_no_form(kind)
             case "target" | "breakpoint":
                 # Whom the kernel calls is not the driver's doing: it never registered one.
                 return self.silent(kind)
             case _:
                 return ""
+
+    def has_no_form(self, kind: str) -> str:
+        """Of lines: that no form of their grammar gives a kind, in words; empty: one does."""
+        told = self.witness != "print" or self._printed is None or kind in self._printed
+        return "" if told or kind not in _BY_FORMS else f"no form of the line grammar gives {kind}"
 
     def silent(self, kind: str) -> str:
         """Why nothing can be told from there being no event of a kind, in words; empty: something can.

@@ -45,7 +45,8 @@ class UnobservedRules:
 
     :param off: rules that the trace is not held to anyway.
     :param loads_again: the driver was loaded more than once.
-    :ivar unfounded: rules that must not be held to the trace, for its machine does not report all they need.
+    :ivar unfounded: rules that must not be held to the trace, for its machine does not report all they need,
+        or the driver's lines do not.
     """
 
     def __init__(self, observation: Observation, off: frozenset[str], *, loads_again: bool = False) -> None:
@@ -53,10 +54,10 @@ class UnobservedRules:
         self._off = off
         self._loads_again = loads_again and observation.witness != "monitor"
         self._unreported = {
-            rule: kind
+            rule: why
             for rule, kinds in _COUNTS_WITH.items()
             for kind in kinds
-            if rule not in off and not observation.reports(Pattern(kind, (), 0))
+            if rule not in off and (why := self._untold(kind))
         }
         self._misplaced = frozenset(_PLACES_IMAGES if "image_load" in observation.unordered else ()) - off
         self.unfounded = frozenset(self._unreported) | self._misplaced
@@ -89,12 +90,19 @@ class UnobservedRules:
         }
         found = dict.fromkeys(self._misplaced, "the recording does not tell when an image was loaded")
         found |= dict.fromkeys(self.over_loads, _LOADED_AGAIN)
-        who = "machine does not report" if seen.witness != "monitor" else "tool does not record"
-        found |= {rule: f"the {who} every {kind}" for rule, kind in self._unreported.items()}
+        found |= self._unreported
         for rule, why in lacks.items():
             if rule not in self._off and rule not in found and (said := why()):
                 found[rule] = said
         return tuple(Unobserved(rule, found[rule]) for rule in RULES if rule in found)
+
+    def _untold(self, kind: str) -> str:
+        """Why events of a kind come of which the recording does not tell, whatever it holds."""
+        seen = self._observation
+        if seen.reports(Pattern(kind, (), 0)):
+            return seen.has_no_form(kind)
+        who = "machine does not report" if seen.witness != "monitor" else "tool does not record"
+        return f"the {who} every {kind}"
 
     def _no_registrations(self) -> str:
         if unseen := self._observation.unseen(Pattern("driver", (), 0)):

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.events import Driver, Event, ImageLoad, ProcessCreate, ThreadExit, WitnessName
+from harness.events import Driver, Event, ImageLoad, ProcessCreate, ProcessExit, ThreadExit, WitnessName
 from harness.order import Observation, check
 from harness.order.observedrules import UnobservedRules
 from harness.scenario import Scenario, parse
@@ -94,3 +94,31 @@ def test_lines_that_tell_of_a_load_are_judged_however_often_the_driver_is_loaded
         assert "thread_created_before_exit" in {
             violation.rule for violation in check(LOADED_TWICE, events, {}).violations
         }
+
+
+@pytest.mark.parametrize(
+    ("printed", "trace", "rule"),
+    [
+        (("process_create",), [CREATED, CREATED], "process_created_once"),
+        (
+            ("process_create", "image_load"),
+            [ImageLoad(index=0, pid=4, image="a.dll"), CREATED],
+            "process_created_first",
+        ),
+        (
+            ("process_exit", "image_load"),
+            [ProcessExit(index=0, pid=4), ImageLoad(index=1, pid=4, image="a.dll")],
+            "nothing_after_process_exit",
+        ),
+    ],
+)
+def test_a_rule_needs_the_kinds_that_it_counts_with(
+    printed: tuple[str, ...], trace: list[Event], rule: str
+) -> None:
+    given = Observation.over(ANY, trace)
+    assert rule in {each.rule for each in check(ANY, trace, {}, given).violations}
+    lacking = Observation.over(ANY, trace, printed=printed)
+    result = check(ANY, trace, {}, lacking)
+    assert not result.violations
+    why = {each.what: each.why for each in result.unobserved}[rule]
+    assert why.startswith("no form of the line grammar gives process_")

@@ -37,7 +37,7 @@ class DeviceMachine:
     ) -> None:
         self.debugger, clock = ListedDebugger(), Clock()
         kernel = Kernel(self.debugger, clock, print_filter=open_filter(), verifier=verifier)
-        self.debugger.kernel = kernel
+        self.debugger.kernel = self.kernel = kernel
         self.target = VirtualTarget(kernel, self.debugger, clock, seed=seed, policy=policy)
         self.clock = clock
         self.devices = Devices(self.target.system, kernel.io)

@@ -74,6 +74,10 @@ class Belongings:
             if not sites:
                 del self._sites[kind, key]
 
+    def has(self, kind: Belonging, key: Hashable) -> bool:
+        """A call of some driver took it, and it was not given back."""
+        return (kind, key) in self._sites
+
     def of(self, driver: str) -> Iterator[tuple[Belonging, Hashable, CallSite]]:
         """All that calls of that driver took, oldest first."""
         for (kind, key), sites in self._sites.items():

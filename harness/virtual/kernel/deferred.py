@@ -177,7 +177,8 @@ class WorkItem(NamedTuple):
     routine: int
     arguments: tuple[int, ...]
     driver: int = 0
-    """DRIVER_OBJECT that an I/O work item keeps alive until it has ended; 0 for none."""
+    """DRIVER_OBJECT that an I/O work item keeps alive until it has ended, with the device that is its first
+    argument; 0 for none."""
     address: int = 0
     """Of its WORK_QUEUE_ITEM, which is free again once a worker thread has taken it; 0 for none."""
 
@@ -236,6 +237,7 @@ class WorkQueue:
             yield from system.enter(item.routine, item.arguments, context, 0, what=WORK_ITEM, awaited=False)
             if item.driver:
                 self._drivers.remove(item.driver)
+                system.devices.let_go(item.arguments[0])
                 ended, self._ended = self._ended, []
                 for signal in ended:
                     signal.set()

@@ -342,7 +342,10 @@ class Faults:
         """Where a driver's code is, and in words: the instruction, or the call of the export that has it."""
         if self._system.module_at(pc) is not None:
             return pc, f"instruction at {self.place(pc)}"
-        called = caller or pc
+        called, current = caller or pc, self._system.current
+        if self._system.is_kernel_code(called) and current is not None:
+            # A tail call: the export would return straight to the kernel, so only the routine is known.
+            return current.routine, f"at the end of the routine at {self.place(current.routine)}"
         return called, f"at {self.place(called)}"
 
     def hang(self, reason: str, address: int, *, routine: int = 0, where: str = " at") -> NoReturn:
@@ -353,7 +356,7 @@ class Faults:
         :param where: :data:`INSTRUCTION` where one begins at ``address`` instead.
         """
         if self._system.is_kernel_code(address):
-            # A tail call: the export would return straight to the kernel, so only the routine is known.
+            # A tail call, as in _code.
             address = routine or (self._system.current.routine if self._system.current is not None else 0)
             where = _ROUTINE
         name = self._driver_name(address) or self.last_driver or "the driver"

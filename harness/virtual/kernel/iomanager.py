@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Final, NoReturn, Protocol, TypeVar
 from harness.virtual.clock import SECOND
 from harness.virtual.dispatcher.program import Program, Signal, ThreadWait
 from harness.virtual.interfaces import IoStatus, OpenedFile, ThreadContext, UserBuffer
+from harness.virtual.kernel.deviceobjects import DeviceObject
 from harness.virtual.kernel.iorequests import IoRequests
 from harness.virtual.kernel.irps import BufferTransfer, Method
 from harness.virtual.kernel.objectnames import object_name
 from harness.virtual.kernel.structures.irp import (
-    DEVICE_DRIVER,
-    DEVICE_STACK_SIZE,
     FILE_OBJECT,
     IO_TYPE_FILE,
     MajorFunction,
@@ -38,7 +37,7 @@ from harness.virtual.windows.status import (
 if TYPE_CHECKING:
     from harness.virtual.kernel.system import System
 
-__all__ = ["DeviceFlag", "DeviceObject", "IoManager"]
+__all__ = ["DeviceFlag", "IoManager"]
 
 CLOSE_PATIENCE: Final = 30 * SECOND
 """How long an unload waits for the handles to the driver's devices, in target time."""
@@ -54,18 +53,6 @@ class Run(Protocol):
     """See :class:`harness.virtual.kernel.kernel.Kernel`: ends at once, or hands back the rest."""
 
     def __call__(self, program: Program[_T]) -> _T | Program[_T]: ...
-
-
-class DeviceObject:
-    """Offsets in DEVICE_OBJECT and DRIVER_OBJECT that the I/O manager reads."""
-
-    REFERENCES: Final = 0x04
-    DRIVER: Final = DEVICE_DRIVER
-    NEXT: Final = 0x10
-    FLAGS: Final = 0x30
-    STACK_SIZE: Final = DEVICE_STACK_SIZE
-    OF_DRIVER: Final = 0x08
-    """DRIVER_OBJECT.DeviceObject: the first of its devices."""
 
 
 class DeviceFlag:
@@ -244,8 +231,10 @@ class IoManager:
 
     def _forget(self, file: int) -> None:
         system, memory = self._system, self._system.memory
-        references = memory.u64(file + FILE_OBJECT.offset("DeviceObject")) + DeviceObject.REFERENCES
-        memory.put_u32(references, memory.u32(references) - 1)
+        device = memory.u64(file + FILE_OBJECT.offset("DeviceObject"))
+        references = memory.u32(device + DeviceObject.REFERENCES)
+        memory.put_u32(device + DeviceObject.REFERENCES, references - 1)
+        system.devices.settle(device)
         system.other_objects.discard(file)
         system.heap.free(file)
         closed, self._closed = self._closed, []

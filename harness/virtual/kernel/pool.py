@@ -49,6 +49,8 @@ class PoolBlock(NamedTuple):
     """The call that allocated it; None: the kernel itself did."""
     region: int
     pages: int
+    of_object: bool
+    """It holds a kernel object, which the driver has to delete as such."""
     freed: CallSite | None = None
     """The call that freed it."""
 
@@ -72,10 +74,20 @@ class Pool:
         self._live: dict[int, PoolBlock] = {}
         self._freed: OrderedDict[int, PoolBlock] = OrderedDict()
 
-    def allocate(self, size: int, tag: bytes, *, paged: bool, site: CallSite | None, fill: int = 0) -> int:
+    def allocate(
+        self,
+        size: int,
+        tag: bytes,
+        *,
+        paged: bool,
+        site: CallSite | None,
+        fill: int = 0,
+        of_object: bool = False,
+    ) -> int:
         """Address of a block of ``size`` bytes; 0 when there is no memory.
 
         :param fill: what its bytes hold at first.
+        :param of_object: it is for a kernel object: no leftover by itself.
         """
         room = (max(size, 1) + _ALIGNMENT - 1) & ~(_ALIGNMENT - 1)
         pages = page_ceiling(room)
@@ -92,7 +104,7 @@ class Pool:
         if paged:
             self._pageable.add(region, pages)
         self._total += pages
-        self._live[address] = PoolBlock(address, size, tag, paged, site, region, pages)
+        self._live[address] = PoolBlock(address, size, tag, paged, site, region, pages, of_object)
         return address
 
     def free(self, address: int, tag: bytes | None = None, site: CallSite | None = None) -> None:
@@ -121,13 +133,20 @@ class Pool:
         if len(self._freed) > _REMEMBERED:
             self._freed.popitem(last=False)
 
+    def check(self, address: int) -> None:
+        """Look around a live block as when it is freed.
+
+        :raises BugcheckRaised: 0xC1, it was written around.
+        """
+        self._check_surroundings(self._live[address])
+
     def find(self, address: int) -> PoolBlock | None:
         """The live block that starts at ``address``."""
         return self._live.get(address)
 
     def leftovers(self, owner: str) -> list[PoolBlock]:
-        """Live blocks that ``owner`` allocated."""
-        return [block for block in self._live.values() if block.owner == owner]
+        """Live blocks that ``owner`` allocated, without those of kernel objects."""
+        return [block for block in self._live.values() if block.owner == owner and not block.of_object]
 
     def owner_of(self, address: int) -> str | None:
         """The driver whose block has or had the address, the latest one; None if none did."""

@@ -31,6 +31,7 @@ from harness.virtual.kernel.callfailures import CallFailures
 from harness.virtual.kernel.configuration import Registry
 from harness.virtual.kernel.dbgprint import Format
 from harness.virtual.kernel.deferred import Dpcs, Timers, WorkQueue
+from harness.virtual.kernel.deviceobjects import DeviceObjects
 from harness.virtual.kernel.exceptions.handlers import ExceptionHandlers
 from harness.virtual.kernel.exceptions.unwindinfo import ExceptionTable
 from harness.virtual.kernel.execution import CallbackKey, Execution, HeldUp
@@ -245,6 +246,7 @@ class System:
         """Of rand()."""
         self.other_objects: set[int] = set()
         """Addresses of device, driver, file and type objects."""
+        self.devices = DeviceObjects(self)
         self.handles = HandleTable()
         self.file_objects = FileObjects(self)
         self.configuration = Registry()

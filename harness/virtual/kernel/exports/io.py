@@ -11,11 +11,11 @@ from typing import Final
 
 from harness.virtual.cpu.traps import BugcheckRaised
 from harness.virtual.kernel.belongings import Belonging
-from harness.virtual.kernel.chains import links_of
 from harness.virtual.kernel.deferred import WorkItem
+from harness.virtual.kernel.deviceobjects import DeviceObject
 from harness.virtual.kernel.exports.registry import data, export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
-from harness.virtual.kernel.iomanager import DeviceFlag, DeviceObject
+from harness.virtual.kernel.iomanager import DeviceFlag
 from harness.virtual.kernel.objectnames import object_name
 from harness.virtual.kernel.objects import ThreadObject
 from harness.virtual.kernel.structures.irp import IRP
@@ -30,11 +30,9 @@ from harness.virtual.windows.status import (
 
 __all__: list[str] = []
 
-_DEVICE_OBJECT: Final = 0x150
 _CHARACTERISTICS, _EXTENSION, _TYPE = 0x34, 0x40, 0x48
-_DRIVER, _NEXT, _DRIVER_DEVICES = DeviceObject.DRIVER, DeviceObject.NEXT, DeviceObject.OF_DRIVER
 _DEVICE_TYPE_CODE: Final = 3
-_MAX_EXTENSION: Final = 0xFFFF - _DEVICE_OBJECT
+_MAX_EXTENSION: Final = 0xFFFF - DeviceObject.SIZE
 """DEVICE_OBJECT.Size counts the extension and is a USHORT."""
 _WORK_ITEM: Final = 0x58
 _BAD_POOL_CALLER: Final = 0xC2
@@ -62,23 +60,21 @@ def io_create_device(
     if text and object_name(text) in system.names:
         return STATUS_OBJECT_NAME_COLLISION
     memory, extension_size = system.memory, extension_size & 0xFFFF_FFFF
+    memory.u64(result)
     if extension_size > _MAX_EXTENSION:
         return STATUS_INSUFFICIENT_RESOURCES
-    device = system.heap.allocate(_DEVICE_OBJECT + extension_size)
+    device = system.devices.make(driver, extension_size)
+    if not device:
+        return STATUS_INSUFFICIENT_RESOURCES
     flags = DeviceFlag.INITIALIZING | (DeviceFlag.EXCLUSIVE if exclusive & 0xFF else 0)
     memory.put_u16(device, _DEVICE_TYPE_CODE)
-    memory.put_u16(device + 2, (_DEVICE_OBJECT + extension_size) & 0xFFFF)
-    memory.put_u64(device + _DRIVER, driver)
-    memory.put_u64(device + _NEXT, memory.u64(driver + _DRIVER_DEVICES))
+    memory.put_u16(device + 2, (DeviceObject.SIZE + extension_size) & 0xFFFF)
     memory.put_u32(device + DeviceObject.FLAGS, flags)
     memory.put_u32(device + _CHARACTERISTICS, characteristics)
-    memory.put_u64(device + _EXTENSION, device + _DEVICE_OBJECT if extension_size else 0)
+    memory.put_u64(device + _EXTENSION, device + DeviceObject.SIZE if extension_size else 0)
     memory.put_u32(device + _TYPE, kind)
     memory.put_u8(device + DeviceObject.STACK_SIZE, 1)
-    memory.put_u64(driver + _DRIVER_DEVICES, device)
     memory.put_u64(result, device)
-    system.other_objects.add(device)
-    system.belongings.take(Belonging.DEVICE, device, system.call_site())
     if text:
         system.names[object_name(text)] = device
         system.device_names[device] = text
@@ -87,20 +83,7 @@ def io_create_device(
 
 @export("IoDeleteDevice", 1)
 def io_delete_device(system: System, device: int) -> None:
-    memory = system.memory
-    following = memory.u64(device + _NEXT)
-    first = memory.u64(device + _DRIVER) + _DRIVER_DEVICES
-    for link in links_of(memory, first, _NEXT, "devices"):
-        if memory.u64(link) == device:
-            memory.put_u64(link, following)
-            break
-    for name in [name for name, owner in system.names.items() if owner == device]:
-        del system.names[name]
-    system.device_names.pop(device, None)
-    if device in system.other_objects:
-        system.other_objects.remove(device)
-        system.belongings.give_back(Belonging.DEVICE, device)
-        system.heap.free(device)
+    system.devices.delete(device)
 
 
 @export("IoCreateSymbolicLink", "IoCreateUnprotectedSymbolicLink", 2)
@@ -175,7 +158,8 @@ def _queue_item(system: System, item: int, routine: int, arguments: tuple[int, .
     """The device's driver object stays until the item has ended (IoQueueWorkItem, Remarks)."""
     if item in system.work.waiting():
         raise BugcheckRaised(_WORKER_INVALID, _ALREADY_QUEUED, item)
-    driver = system.memory.u64(arguments[0] + _DRIVER)
+    driver = system.memory.u64(arguments[0] + DeviceObject.DRIVER)
+    system.devices.hold(arguments[0])
     system.work.queue(WorkItem(routine, arguments, driver=driver, address=item))
 
 

@@ -1,0 +1,206 @@
+"""A device that is deleted stays while something refers to it; to touch it after that is a driver's fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from booted import Booted
+from device_machine import DeviceMachine
+from made_drivers import make_driver
+
+from harness.errors import DriverBugcheck, DriverFault
+from harness.virtual.dispatcher.program import Program
+from harness.virtual.interfaces import ThreadContext, UserBuffer
+from harness.virtual.nt.devices import Devices
+from harness.virtual.nt.objects import Thread
+from harness.virtual.windows.status import STATUS_OBJECT_NAME_NOT_FOUND
+
+SYSTEM = ThreadContext(pid=4, tid=8, cpu=0)
+DEVICE = r"""#include <ntddk.h>
+
+typedef struct { ULONG Opens, Magic; } EXTENSION;
+#define SAY(Format, ...) DbgPrint(Format "\n", __VA_ARGS__)
+
+static UNICODE_STRING Name = RTL_CONSTANT_STRING(L"\\Device\\Deleted");
+static UNICODE_STRING Link = RTL_CONSTANT_STRING(L"\\??\\Deleted");
+static PDEVICE_OBJECT Kept;
+static PIO_WORKITEM Item;
+
+static VOID Delete(PDEVICE_OBJECT Device)
+{
+    IoDeleteSymbolicLink(&Link);
+    IoDeleteDevice(Device);
+}
+
+static VOID OnItem(PDEVICE_OBJECT Device, PVOID Context)
+{
+    LARGE_INTEGER Wait = {.QuadPart = -10 * 1000 * 100};
+    UNREFERENCED_PARAMETER(Context);
+    KeDelayExecutionThread(KernelMode, FALSE, &Wait);
+    SAY("item: magic %x", ((EXTENSION *)Device->DeviceExtension)->Magic);
+    IoFreeWorkItem(Item);
+}
+
+static NTSTATUS Serve(PDEVICE_OBJECT Device, PIRP Irp)
+{
+    EXTENSION *Extension = Device->DeviceExtension;
+    UCHAR Major = IoGetCurrentIrpStackLocation(Irp)->MajorFunction;
+    if (Major == IRP_MJ_CREATE)
+        Extension->Opens++;
+    if (Major == IRP_MJ_CLOSE)
+        SAY("close: magic %x, %u open", Extension->Magic, --Extension->Opens);
+    if (Major == IRP_MJ_DEVICE_CONTROL) {
+        Delete(Device);
+        IoDeleteDevice(Device); /* pending already: once more changes nothing */
+        SAY("deleted: magic %x, linked %u", Extension->Magic, Device->DriverObject->DeviceObject == Device);
+    }
+    Irp->IoStatus.Status = STATUS_SUCCESS;
+    Irp->IoStatus.Information = 0;
+    IoCompleteRequest(Irp, IO_NO_INCREMENT);
+    return STATUS_SUCCESS;
+}
+
+static VOID Unload(PDRIVER_OBJECT Driver)
+{
+    PDEVICE_OBJECT Device = Driver->DeviceObject;
+    SAY("unload: devices %u", Device != NULL);
+    if (Device == NULL)
+        return;
+    UNLOAD;
+}
+
+NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING Path)
+{
+    EXTENSION *Extension;
+    NTSTATUS Status = IoCreateDevice(Driver, sizeof *Extension, &Name, FILE_DEVICE_UNKNOWN, 0, FALSE, &Kept);
+    UNREFERENCED_PARAMETER(Path);
+    if (!NT_SUCCESS(Status))
+        return Status;
+    Extension = Kept->DeviceExtension;
+    Extension->Magic = 0x1234;
+    Driver->DriverUnload = Unload;
+    Driver->MajorFunction[IRP_MJ_CREATE] = Driver->MajorFunction[IRP_MJ_CLOSE] = Serve;
+    Driver->MajorFunction[IRP_MJ_CLEANUP] = Driver->MajorFunction[IRP_MJ_DEVICE_CONTROL] = Serve;
+    ENTRY;
+    return IoCreateSymbolicLink(&Link, &Name);
+}
+"""
+NOTHING, DELETE = "((VOID)0)", "Delete(Device)"
+
+
+def made(folder: Path, *, unload: str = DELETE, entry: str = NOTHING) -> bytes:
+    return make_driver(f"#define UNLOAD {unload}\n#define ENTRY {entry}\n{DEVICE}", folder)
+
+
+def test_a_device_that_is_open_is_deleted_when_it_is_closed(tmp_path: Path) -> None:
+    machine = DeviceMachine(made(tmp_path), "made", r"\\.\Deleted")
+    opened: list[int] = []
+
+    def program(devices: Devices, thread: Thread) -> Program[None]:
+        handle = (yield from devices.create_file(thread, machine.device)).handle
+        yield from devices.device_io_control(thread, handle, 0x222000, UserBuffer(), UserBuffer())
+        opened.append((yield from devices.create_file(thread, machine.device)).status)
+        yield from devices.close_handle(thread, handle)
+
+    machine.do(program)
+    assert opened == [STATUS_OBJECT_NAME_NOT_FOUND]
+    assert machine.target.unload_driver("made") == 0
+    assert machine.lines() == [
+        "deleted: magic 1234, linked 1",
+        "close: magic 1234, 0 open",
+        "unload: devices 0",
+    ]
+    assert machine.kernel.broken_rules == ()
+
+
+def test_a_work_item_keeps_the_device_that_it_is_handed(tmp_path: Path) -> None:
+    queue = (
+        "Item = IoAllocateWorkItem(Device); IoQueueWorkItem(Item, OnItem, DelayedWorkQueue, NULL);"
+        " Delete(Device)"
+    )
+    machine = DeviceMachine(made(tmp_path, unload=queue), "made", r"\\.\Deleted")
+    assert machine.target.unload_driver("made") == 0
+    assert machine.lines() == ["unload: devices 1", "item: magic 1234"]
+    assert machine.kernel.broken_rules == ()
+
+
+def test_a_reference_keeps_a_device(tmp_path: Path) -> None:
+    held = (
+        "ObReferenceObject(Device); Delete(Device);"
+        ' SAY("held: magic %x", ((EXTENSION *)Device->DeviceExtension)->Magic); ObDereferenceObject(Device)'
+    )
+    booted = Booted()
+    assert booted.load(made(tmp_path, unload=held), "made.sys") == 0
+    assert booted.kernel.unload_driver(name="made", context=SYSTEM) == 0
+    assert booted.debugger.prints == [b"unload: devices 1\n", b"held: magic 1234\n"]
+    assert booted.kernel.broken_rules == ()
+
+
+@pytest.mark.parametrize(
+    ("unload", "entry", "code", "rule", "told"),
+    [
+        (
+            'Delete(Device); IoDeleteDevice(Kept); SAY("%u", 1)',
+            NOTHING,
+            0x50,
+            "SpecialPool",
+            "reads freed pool, at made.sys+",
+        ),
+        (
+            "Delete(Device); IoDeleteDevice(Kept)",
+            NOTHING,
+            0x50,
+            "SpecialPool",
+            "reads freed pool, at the end of the routine at made",
+        ),
+        (
+            'Delete(Device); SAY("%x", ((EXTENSION *)Kept->DeviceExtension)->Magic)',
+            NOTHING,
+            0x50,
+            "SpecialPool",
+            "reads freed pool, instruction at made.sys+",
+        ),
+        (
+            "ObReferenceObject(Device); Delete(Device); ObDereferenceObject(Device); Kept->Flags |= 1",
+            NOTHING,
+            0x50,
+            "SpecialPool",
+            "reads freed pool, instruction at made.sys+",
+        ),
+        (
+            DELETE,
+            "Extension[1].Magic = 1",
+            0xC1,
+            "StopsWindows",
+            "calls IoDeleteDevice, and Windows stops, at made.sys+",
+        ),
+        (
+            DELETE,
+            "Extension[2].Opens = 1",
+            0x50,
+            "SpecialPool",
+            "writes to what lies behind 344 bytes of pool",
+        ),
+    ],
+    ids=["twice", "twice-in-a-tail-call", "after", "after-its-reference", "behind", "far-behind"],
+)
+def test_what_is_done_to_a_device_that_is_gone(
+    unload: str, entry: str, code: int, rule: str, told: str, tmp_path: Path
+) -> None:
+    booted = Booted()
+    with pytest.raises(DriverFault) as ended:
+        booted.load(made(tmp_path, unload=unload, entry=entry), "made.sys")
+        booted.kernel.unload_driver(name="made", context=SYSTEM)
+    assert isinstance(ended.value, DriverBugcheck) and ended.value.code == code
+    (broken,) = booted.kernel.broken_rules
+    assert (broken.rule, broken.driver) == (rule, "made.sys")
+    assert told in broken.message
+
+
+def test_a_file_that_outlives_a_spoilt_device_ends_the_target(tmp_path: Path) -> None:
+    """What lies behind the extension is looked at when the device is deleted, not when it is freed."""
+    machine = DeviceMachine(made(tmp_path, entry="Extension[1].Magic = 1"), "made", r"\\.\Deleted")
+    with pytest.raises(DriverBugcheck) as ended:
+        machine.call(0x222000)
+    assert (ended.value.code, ended.value.module) == (0xC1, "made.sys")

@@ -12,6 +12,7 @@ from harness.errors import DriverBugcheck
 from harness.toolchain import Arch, build_driver
 from harness.virtual.clock import MILLISECOND
 from harness.virtual.kernel.exports import DATA, EXPORTS
+from harness.virtual.kernel.exports.registry import KERNEL
 
 ENTRY = [
     "mutex irql=1 try=0",

@@ -74,9 +74,9 @@ class Belongings:
             if not sites:
                 del self._sites[kind, key]
 
-    def has(self, kind: Belonging, key: Hashable) -> bool:
-        """A call of some driver took it, and it was not given back."""
-        return (kind, key) in self._sites
+    def taken(self, kind: Belonging, key: Hashable) -> list[CallSite]:
+        """The calls that took it and did not give it back."""
+        return self._sites.get((kind, key), [])
 
     def of(self, driver: str) -> Iterator[tuple[Belonging, Hashable, CallSite]]:
         """All that calls of that driver took, oldest first."""

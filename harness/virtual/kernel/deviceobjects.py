@@ -97,7 +97,7 @@ class DeviceObjects:
         if device not in self._deleted or system.memory.u32(device + DeviceObject.REFERENCES):
             return
         self._unlink(device)
-        if self._held[device] or system.belongings.has(Belonging.REFERENCE, device):
+        if self._held[device] or system.belongings.taken(Belonging.REFERENCE, device):
             return
         system.other_objects.remove(device)
         system.pool.free(device, site=self._deleted.pop(device))

@@ -1,6 +1,7 @@
 """The I/O manager as processes use it: devices are opened, asked and closed.
 
-A file's IRP_MJ_CLEANUP comes when its handle is closed, its IRP_MJ_CLOSE when no request of it is left.
+A file's IRP_MJ_CLEANUP comes when its handle is closed, its IRP_MJ_CLOSE when no request of it is left and no
+driver holds a reference to it.
 How a request travels is :mod:`harness.virtual.kernel.iorequests`.
 
 Sources: Microsoft, *IRP_MJ_CREATE* and its like (wdm.h).
@@ -15,9 +16,11 @@ from typing import TYPE_CHECKING, Final, NoReturn, Protocol, TypeVar
 from harness.virtual.clock import SECOND
 from harness.virtual.dispatcher.program import Program, Signal, ThreadWait
 from harness.virtual.interfaces import IoStatus, OpenedFile, ThreadContext, UserBuffer
+from harness.virtual.kernel.belongings import Belonging
 from harness.virtual.kernel.deviceobjects import DeviceObject
 from harness.virtual.kernel.iorequests import IoRequests
 from harness.virtual.kernel.irps import BufferTransfer, Method
+from harness.virtual.kernel.leftovers import report_kept_file
 from harness.virtual.kernel.objectnames import object_name
 from harness.virtual.kernel.structures.irp import (
     FILE_OBJECT,
@@ -28,6 +31,7 @@ from harness.virtual.windows.layout import unicode_string
 from harness.virtual.windows.status import (
     STATUS_ACCESS_DENIED,
     STATUS_DEVICE_BUSY,
+    STATUS_INSUFFICIENT_RESOURCES,
     STATUS_NO_SUCH_DEVICE,
     STATUS_OBJECT_NAME_NOT_FOUND,
     STATUS_SUCCESS,
@@ -43,6 +47,7 @@ CLOSE_PATIENCE: Final = 30 * SECOND
 """How long an unload waits for the handles to the driver's devices, in target time."""
 _SYNCHRONOUS: Final = 0x02
 """FO_SYNCHRONOUS_IO."""
+_FILE_TAG: Final = b"File"
 _METHOD_BITS: Final = 3
 _METHODS: Final = (Method.BUFFERED, Method.READ_DIRECT, Method.WRITE_DIRECT, Method.NEITHER)
 """By the lowest bits of a control code."""
@@ -81,8 +86,9 @@ class IoManager:
         self._run = run
         self._closed: list[Signal] = []
         self._closing: set[int] = set()
-        """Files whose handle is closed and that have requests left."""
+        """Files whose handle is closed and to which something refers."""
         self._requests = IoRequests(system, hang, self._unused)
+        system.reference_gone = self._reference_gone
 
     # What processes do (DeviceRequests).
 
@@ -168,6 +174,8 @@ class IoManager:
         limit = system.clock.now + CLOSE_PATIENCE
         while any(system.memory.u32(device + DeviceObject.REFERENCES) for device in self._devices(driver)):
             if system.clock.now >= limit:
+                for file in self._closing:
+                    report_kept_file(system, file)
                 return STATUS_DEVICE_BUSY
             signal = Signal()
             self._closed.append(signal)
@@ -186,7 +194,10 @@ class IoManager:
             return OpenedFile(STATUS_NO_SUCH_DEVICE)
         if flags & DeviceFlag.EXCLUSIVE and references:
             return OpenedFile(STATUS_ACCESS_DENIED)
-        file = system.heap.allocate(FILE_OBJECT.size + 2 * len(rest) + 2)
+        size = FILE_OBJECT.size + 2 * len(rest) + 2
+        file = system.pool.allocate(size, _FILE_TAG, paged=False, site=None)
+        if not file:
+            return OpenedFile(STATUS_INSUFFICIENT_RESOURCES)
         characters, name = unicode_string(rest, file + FILE_OBJECT.size)
         image = FILE_OBJECT.pack(
             {
@@ -209,15 +220,20 @@ class IoManager:
     def _close(self, file: int, context: ThreadContext) -> Program[None]:
         yield from self._requests.send(file, MajorFunction.IRP_MJ_CLEANUP, (0, 0, 0), context)
         self._closing.add(file)
-        if not self._requests.outstanding(file):
-            yield from self._end(file, context)
+        yield from self._end(file, context)
 
     def _end(self, file: int, context: ThreadContext) -> Program[None]:
-        """Nothing refers to the file any more."""
-        if file in self._closing:
+        """Close the file where nothing refers to it any more."""
+        referenced = self._system.belongings.taken(Belonging.REFERENCE, file)
+        if file in self._closing and not referenced and not self._requests.outstanding(file):
             self._closing.remove(file)
             yield from self._requests.send(file, MajorFunction.IRP_MJ_CLOSE, (0, 0, 0), context)
             self._forget(file)
+
+    def _reference_gone(self, address: int) -> None:
+        """A driver has given a reference to an object back."""
+        self._system.devices.settle(address)
+        self._unused(address)
 
     def _unused(self, file: int) -> None:
         if file in self._closing:
@@ -226,7 +242,7 @@ class IoManager:
 
     def _run_down(self, pid: int, tid: int | None, context: ThreadContext) -> Program[None]:
         yield from self._requests.run_down(pid, tid, context)
-        for file in [file for file in self._closing if not self._requests.outstanding(file)]:
+        for file in list(self._closing):
             yield from self._end(file, context)
 
     def _forget(self, file: int) -> None:
@@ -236,7 +252,7 @@ class IoManager:
         memory.put_u32(device + DeviceObject.REFERENCES, references - 1)
         system.devices.settle(device)
         system.other_objects.discard(file)
-        system.heap.free(file)
+        system.pool.free(file)
         closed, self._closed = self._closed, []
         for signal in closed:
             signal.set()

@@ -99,6 +99,14 @@ def report_leftovers(system: System, driver: LoadedDriver, *, failed: bool) -> N
     system.belongings.forget(name)
 
 
+def report_kept_file(system: System, file: int) -> None:
+    """A driver cannot be unloaded: a reference keeps a file of its device open, whose handle is closed."""
+    for site in system.belongings.taken(Belonging.REFERENCE, file):
+        origin = f", from {site.routine} at {system.place(site.address)}"
+        message = f"{site.driver} cannot be unloaded: a reference keeps a file of its device open{origin}"
+        system.broken_rules.add(_RULES[Belonging.REFERENCE], site.driver, origin, message)
+
+
 def _leftovers(system: System, driver: LoadedDriver) -> Iterator[tuple[Belonging, int | None, CallSite]]:
     """Each with the routine of the driver that it is there to call, if it has one that is known."""
     name = driver.module.name

@@ -38,7 +38,8 @@ def tell_pool(system: System, fault: Faulted, driver: str, place: str) -> None:
         if block is None:
             return
         what = f"what lies behind {block.size} bytes of pool"
-    message = f"{driver} {_VERBS[fault.access]} {what}, {place}: {_origin(system, block)}"
+    origin = _origin(system, block)
+    message = f"{driver} {_VERBS[fault.access]} {what}, {place}{origin and f': {origin}'}"
     system.broken_rules.add("SpecialPool", driver, place, message)
 
 

@@ -213,6 +213,8 @@ class System:
         self.mdls = Mdls(self)
         self.complete_request: Callable[[int], None]
         """IoCompleteRequest of the IRP at an address."""
+        self.reference_gone: Callable[[int], None]
+        """Told of the object at an address, to which a driver has given a reference back."""
         self.place: Callable[[int], str]
         """An address as ``driver.sys+0x1234``."""
         self.locks = Locks(lambda address: self.place(address))

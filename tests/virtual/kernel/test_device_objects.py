@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import ThreadContext, UserBuffer
 from harness.virtual.nt.devices import Devices
 from harness.virtual.nt.objects import Thread
-from harness.virtual.windows.status import STATUS_OBJECT_NAME_NOT_FOUND
+from harness.virtual.windows.status import STATUS_DEVICE_BUSY, STATUS_OBJECT_NAME_NOT_FOUND
 
 SYSTEM = ThreadContext(pid=4, tid=8, cpu=0)
 DEVICE = r"""#include <ntddk.h>
@@ -26,6 +27,7 @@ static UNICODE_STRING Name = RTL_CONSTANT_STRING(L"\\Device\\Deleted");
 static UNICODE_STRING Link = RTL_CONSTANT_STRING(L"\\??\\Deleted");
 static PDEVICE_OBJECT Kept;
 static PIO_WORKITEM Item;
+static PFILE_OBJECT File;
 
 static VOID Delete(PDEVICE_OBJECT Device)
 {
@@ -42,10 +44,20 @@ static VOID OnItem(PDEVICE_OBJECT Device, PVOID Context)
     IoFreeWorkItem(Item);
 }
 
+static VOID OnFile(PDEVICE_OBJECT Device, PVOID Context)
+{
+    UNREFERENCED_PARAMETER(Device);
+    UNREFERENCED_PARAMETER(Context);
+    SAY("item: %wZ", &File->FileName);
+    ObDereferenceObject(File);
+    IoFreeWorkItem(Item);
+}
+
 static NTSTATUS Serve(PDEVICE_OBJECT Device, PIRP Irp)
 {
     EXTENSION *Extension = Device->DeviceExtension;
     UCHAR Major = IoGetCurrentIrpStackLocation(Irp)->MajorFunction;
+    FILES;
     if (Major == IRP_MJ_CREATE)
         Extension->Opens++;
     if (Major == IRP_MJ_CLOSE)
@@ -89,8 +101,10 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING Path)
 NOTHING, DELETE = "((VOID)0)", "Delete(Device)"
 
 
-def made(folder: Path, *, unload: str = DELETE, entry: str = NOTHING) -> bytes:
-    return make_driver(f"#define UNLOAD {unload}\n#define ENTRY {entry}\n{DEVICE}", folder)
+def made(folder: Path, *, unload: str = DELETE, entry: str = NOTHING, files: str = NOTHING) -> bytes:
+    macros = {"UNLOAD": unload, "ENTRY": entry, "FILES": files}
+    defined = "".join(f"#define {name} {text}\n" for name, text in macros.items())
+    return make_driver(defined + DEVICE, folder)
 
 
 def test_a_device_that_is_open_is_deleted_when_it_is_closed(tmp_path: Path) -> None:
@@ -135,6 +149,74 @@ def test_a_reference_keeps_a_device(tmp_path: Path) -> None:
     assert booted.kernel.unload_driver(name="made", context=SYSTEM) == 0
     assert booted.debugger.prints == [b"unload: devices 1\n", b"held: magic 1234\n"]
     assert booted.kernel.broken_rules == ()
+
+
+REFERENCE = (
+    "if (Major == IRP_MJ_CREATE) ObReferenceObject(File = IoGetCurrentIrpStackLocation(Irp)->FileObject);"
+    ' if (Major == IRP_MJ_CLEANUP) SAY("cleanup of %wZ", &File->FileName)'
+)
+
+
+def opened_and_closed(machine: DeviceMachine) -> None:
+    def program(devices: Devices, thread: Thread) -> Program[None]:
+        handle = (yield from devices.create_file(thread, machine.device + "\\x")).handle
+        yield from devices.close_handle(thread, handle)
+
+    machine.do(program)
+
+
+def test_a_file_is_closed_when_the_driver_gives_its_reference_back(tmp_path: Path) -> None:
+    late = "Item = IoAllocateWorkItem(Device); IoQueueWorkItem(Item, OnFile, DelayedWorkQueue, NULL);"
+    files = f"{REFERENCE}; if (Major == IRP_MJ_CLEANUP) {{ {late} }}"
+    machine = DeviceMachine(made(tmp_path, files=files), "made", r"\\.\Deleted")
+    opened_and_closed(machine)
+    assert machine.target.unload_driver("made") == 0
+    assert machine.lines() == [
+        r"cleanup of \x",
+        r"item: \x",
+        "close: magic 1234, 0 open",
+        "unload: devices 1",
+    ]
+    assert machine.kernel.broken_rules == ()
+
+
+def test_a_reference_to_a_file_that_is_not_given_back_keeps_the_driver(tmp_path: Path) -> None:
+    machine = DeviceMachine(made(tmp_path, files=REFERENCE), "made", r"\\.\Deleted")
+    opened_and_closed(machine)
+    assert machine.target.unload_driver("made") == STATUS_DEVICE_BUSY
+    assert machine.lines() == [r"cleanup of \x"]
+    (broken,) = machine.kernel.broken_rules
+    assert broken.rule == "UnloadReferences"
+    assert re.fullmatch(
+        r"made\.sys cannot be unloaded: a reference keeps a file of its device open, from ObfReferenceObject"
+        r" at made\.sys\+0x[0-9a-f]+",
+        broken.message,
+    )
+
+
+def test_a_file_that_is_closed_is_gone(tmp_path: Path) -> None:
+    keeps = "if (Major == IRP_MJ_CREATE) File = IoGetCurrentIrpStackLocation(Irp)->FileObject"
+    image = made(tmp_path, unload="Delete(Device); File->Flags |= 1", files=keeps)
+    machine = DeviceMachine(image, "made", r"\\.\Deleted")
+    opened_and_closed(machine)
+    with pytest.raises(DriverBugcheck):
+        machine.target.unload_driver("made")
+    (broken,) = machine.kernel.broken_rules
+    assert broken.rule == "SpecialPool"
+    assert re.match(r"made\.sys \w+ freed pool, instruction at made\.sys\+0x[0-9a-f]+$", broken.message)
+
+
+@pytest.mark.parametrize(
+    "queue", ["IoQueueWorkItem(Item, OnItem, DelayedWorkQueue, NULL)", "IoFreeWorkItem(Item)"]
+)
+def test_a_work_item_that_is_freed_is_gone(queue: str, tmp_path: Path) -> None:
+    unload = f"Item = IoAllocateWorkItem(Device); IoFreeWorkItem(Item); {queue}; Delete(Device)"
+    booted = Booted()
+    with pytest.raises(DriverBugcheck):
+        booted.load(made(tmp_path, unload=unload), "made.sys")
+        booted.kernel.unload_driver(name="made", context=SYSTEM)
+    (broken,) = booted.kernel.broken_rules
+    assert "allocated at made.sys+" in broken.message and "freed at made.sys+" in broken.message
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ _DEVICE_TYPE_CODE: Final = 3
 _MAX_EXTENSION: Final = 0xFFFF - DeviceObject.SIZE
 """DEVICE_OBJECT.Size counts the extension and is a USHORT."""
 _WORK_ITEM: Final = 0x58
-_BAD_POOL_CALLER: Final = 0xC2
+_WORK_ITEM_TAG: Final = b"IoWI"
 _WORK_DEVICE: Final = 0x20
 _WORKER_INVALID: Final = 0xE4
 _ACTIVE_ITEM_FREED, _ALREADY_QUEUED = 0, 1
@@ -108,9 +108,11 @@ def io_delete_symbolic_link(system: System, name: int) -> int:
 
 @export("IoAllocateWorkItem", 1)
 def io_allocate_work_item(system: System, device: int) -> int:
-    item = system.heap.allocate(_WORK_ITEM)
-    system.memory.put_u64(item + _WORK_DEVICE, device)
-    system.belongings.take(Belonging.IO_WORK_ITEM, item, system.call_site())
+    site = system.call_site()
+    item = system.pool.allocate(_WORK_ITEM, _WORK_ITEM_TAG, paged=False, site=site, of_object=True)
+    if item:
+        system.memory.put_u64(item + _WORK_DEVICE, device)
+        system.belongings.take(Belonging.IO_WORK_ITEM, item, site)
     return item
 
 
@@ -134,11 +136,9 @@ def io_uninitialize_work_item(system: System, item: int) -> None:
 
 @export("IoFreeWorkItem", 1)
 def io_free_work_item(system: System, item: int) -> None:
-    if not system.heap.owns(item):
-        raise BugcheckRaised(_BAD_POOL_CALLER, 0x46, item, 0, 0)
     if item in system.work.waiting():
         raise BugcheckRaised(_WORKER_INVALID, _ACTIVE_ITEM_FREED, item, item, item + _WORK_ITEM)
-    system.heap.free(item)
+    system.pool.free(item, _WORK_ITEM_TAG, system.call_site())
     system.belongings.give_back(Belonging.IO_WORK_ITEM, item)
 
 

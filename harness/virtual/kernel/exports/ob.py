@@ -123,7 +123,7 @@ def obf_dereference_object(system: System, address: int) -> int:
     if item is None:
         if address in system.other_objects:
             system.belongings.give_back(Belonging.REFERENCE, address)
-            system.devices.settle(address)
+            system.reference_gone(address)
             return 0
         raise BugcheckRaised(_REFERENCE_BY_POINTER, 0, address, 2, 0)
     if not system.objects.dereference(item):

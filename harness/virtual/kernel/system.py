@@ -375,10 +375,8 @@ class System:
 
     def unloaded_at(self, address: int) -> str | None:
         """Name of the unloaded driver whose image held the address; the latest, if several did."""
-        for image in reversed(self.unloaded):
-            if image.base <= address < image.base + image.size:
-                return image.name
-        return None
+        held = (i.name for i in reversed(self.unloaded) if i.base <= address < i.base + i.size)
+        return next(held, None)
 
     def caller(self) -> int:
         """Return address of the export that is being served."""

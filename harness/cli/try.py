@@ -32,6 +32,7 @@ from harness.runs.opening import NO_DEBUGGER, open_rig
 from harness.runs.progress import PhaseEntered, Progress, StepStarted
 from harness.runs.result import RunResult
 from harness.runs.runner import DEFAULT_SEED, RunInterrupted
+from harness.runs.steps import STAYS_LOADED
 from harness.runs.trial import Trial, exercise
 
 __all__ = ["command"]
@@ -74,11 +75,11 @@ def command(
     """Load FILE.sys on the virtual target, let processes, threads and images come and go, and show that.
 
     No scenario, no configuration, no debugger: a program is launched, gets a thread from another process and
-    is ended, a library is loaded, and the driver is unloaded, loaded again and unloaded. Shown are the
-    callbacks as the target called them, a tree of processes with their threads and images, the driver's
-    prints beside them, and what was wrong: a bugcheck, a hang, a standing rule that is broken
-    (docs/verdicts.md). Where the driver refuses or ends a program, what needs it is left out, and that is
-    told.
+    is ended, a library is loaded, and the driver is unloaded, loaded again, and unloaded while a program
+    still runs. Shown are the callbacks as the target called them, a tree of processes with their threads and
+    images, the driver's prints beside them, and what was wrong: a bugcheck, a hang, a standing rule that is
+    broken (docs/verdicts.md). Where the driver refuses or ends a program, what needs it is left out, and that
+    is told; so is that a driver has no unload routine.
 
     A plain DbgPrint is heard, which Windows would hide; --print-mask says otherwise.
 
@@ -160,13 +161,14 @@ def _show(say: partial[None], rows: list[TreeRow], trial: Trial) -> None:
         say(f"and {trial.beyond} more lines of the driver")
 
 
-def _account(result: RunResult, undone: Iterable[str]) -> Iterable[str]:
+def _account(result: RunResult, undone: Sequence[str]) -> Iterable[str]:
     """The outcome, and why."""
     yield ""
     yield f"{result.outcome.words}: {result.observed}" if result.observed else result.outcome.words
     yield from undone
     if result.outcome is Outcome.PASSED:
-        yield "nothing is left behind, and no standing rule is broken"
+        stays = any(STAYS_LOADED in each for each in undone)
+        yield f"{'it stays loaded' if stays else 'nothing is left behind'}, and no standing rule is broken"
         return
     yield result.reason
     yield from broken_rules_text(result.broken_rules, result.reason).splitlines()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from harness.actions import ActionField, FieldType
 from harness.errors import DriverFault, GuestError, LinesLost
@@ -32,8 +33,10 @@ from harness.symbols import DriverSymbols
 from harness.toolchain.windows_errors import nt_failed, ntstatus_words
 
 __all__ = [
+    "STAYS_LOADED",
     "GuestDriver",
     "Markers",
+    "NoUnloadRoutine",
     "StepRunner",
     "argv_of",
     "describe",
@@ -45,6 +48,10 @@ __all__ = [
     "store_driver",
 ]
 
+STAYS_LOADED: Final = "has no unload routine: it was not unloaded, nor loaded again"
+"""Said of a driver of which an unload was only tried."""
+_NO_UNLOAD_ROUTINE: Final = 0xC000_0010
+"""STATUS_INVALID_DEVICE_REQUEST."""
 _LOAD_HINTS = {
     0xC000_0022: "PsSetCreateProcessNotifyRoutineEx and Ex2 want a driver linked with /INTEGRITYCHECK",
     0xC000_0035: "something of that name is still there; does the driver's unload delete what it created?",
@@ -80,6 +87,10 @@ class Markers:
             self.ended.add(event.step)
 
 
+class NoUnloadRoutine(DriverFault):
+    """The driver cannot be unloaded, for it has no routine for that."""
+
+
 class StepRunner:
     """Does a scenario's steps.
 
@@ -102,6 +113,7 @@ class StepRunner:
         undone: Callable[[str], None] | None = None,
     ) -> None:
         self._undone = undone
+        self._stays_loaded = False
         self._scenario = scenario
         self._caller = caller
         self._guest = guest
@@ -159,8 +171,12 @@ class StepRunner:
             subscriber(StepStarted(text, step.line))
         place = f"{self._scenario.path}:{step.line}: "
         match step:
+            case LoadDriver() | UnloadDriver() if self._stays_loaded:
+                pass
             case LoadDriver():
                 self.load_driver(place)
+            case UnloadDriver() if self._undone is not None:
+                self._try_to_unload(place, self._undone)
             case UnloadDriver():
                 self.unload_driver(place)
             case Settle(quiet=quiet, maximum=maximum):
@@ -178,6 +194,14 @@ class StepRunner:
             )
         else:
             self._caller.await_quiet(what, quiet=quiet, maximum=maximum)
+
+    def _try_to_unload(self, place: str, undone: Callable[[str], None]) -> None:
+        """One that has no unload routine, as Windows allows, is let be."""
+        try:
+            self.unload_driver(place)
+        except NoUnloadRoutine:
+            self._stays_loaded = True
+            undone(f"{self._driver.file} {STAYS_LOADED}")
 
     def _try_step(self, step: ActorStep, text: str, undone: Callable[[str], None]) -> None:
         """Do it unless it needs what an earlier one would have made."""
@@ -264,7 +288,8 @@ def stop_driver(caller: Caller, guest: Guest, driver: GuestDriver, *, place: str
     """
     status = caller.call("unloading the driver", lambda: guest.unload_driver(driver.service))
     if nt_failed(status):
-        raise DriverFault(
+        fault = NoUnloadRoutine if status & 0xFFFF_FFFF == _NO_UNLOAD_ROUTINE else DriverFault
+        raise fault(
             f"{place}{driver.file} did not unload: {ntstatus_words(status)}",
             hint="a driver without an unload routine cannot be stopped",
         )

@@ -25,7 +25,7 @@ _HELPER: Final = "[actor]"
 """What the lines of the guest helper and its library begin with."""
 _EXERCISE: Final = """\
 scenario: try
-summary: A program starts, gets a thread from outside, and ends; so do others; the driver goes and comes back.
+summary: A program starts, gets a thread from outside, and ends; the driver goes, comes back, and goes first.
 observe: true
 steps:
   - load_driver
@@ -40,7 +40,9 @@ steps:
   - sleep: 500ms
   - load_driver
   - exit: 0
+  - launch: {image: notepad.exe, as: survivor}
   - unload_driver
+  - terminate: $survivor
   - sleep: 500ms
 """
 

@@ -36,7 +36,7 @@ def test_a_right_driver_shows_its_tree_with_its_prints(small: Path) -> None:
     result = tried(named(small, "tells-all"))
     assert result.return_value == 0, result.output
     lines = result.stdout.splitlines()
-    (launched,) = [line for line in lines if line.startswith("actor.exe") and "helper: launch" in line]
+    launched, _ = [line for line in lines if line.startswith("actor.exe") and "helper: launch" in line]
     assert launched.partition("| ")[2].startswith("[DRIVER] Process Created. (")
     assert any(line.startswith("  notepad.exe ") for line in lines), "it stands in its parent"
     assert any("image probe-try.dll" in line and "ImagePath=" in line for line in lines)
@@ -104,9 +104,9 @@ NO_PROCESS = [
         (
             'wcsstr(Info->ImageFileName->Buffer, L"notepad")',
             "step 'launch notepad.exe' did not happen: Win32 error 5",
-            3,
+            5,
         ),
-        ("TRUE", "step 'launch notepad.exe' did not happen", 7),
+        ("TRUE", "step 'launch notepad.exe' did not happen", 9),
     ],
 )
 def test_a_driver_that_refuses_processes_is_tried_with_what_is_left(
@@ -124,6 +124,76 @@ def test_a_driver_that_refuses_processes_is_tried_with_what_is_left(
     assert steps[0] in tried(driver).stdout
     failing = tried(driver, "--fail-calls")
     assert "was not loaded  PsSetCreateProcessNotifyRoutineEx" in failing.stdout
+
+
+ENDS_WITH_PROCESSES = """#include <ntifs.h>
+
+static LIST_ENTRY Processes = {&Processes, &Processes};
+static FAST_MUTEX Mutex;
+
+typedef struct {
+    LIST_ENTRY Entry;
+    HANDLE Id;
+} NODE;
+
+static VOID NTAPI OnProcess(HANDLE Parent, HANDLE Id, BOOLEAN Create)
+{
+    NODE *Node, *Found = NULL;
+    PLIST_ENTRY Entry;
+
+    UNREFERENCED_PARAMETER(Parent);
+    ExAcquireFastMutex(&Mutex);
+    if (Create && (Node = ExAllocatePoolWithTag(NonPagedPool, sizeof(*Node), 'edoN')) != NULL) {
+        Node->Id = Id;
+        InsertTailList(&Processes, &Node->Entry);
+    }
+    for (Entry = Processes.Flink; !Create && Entry != &Processes; Entry = Entry->Flink)
+        if (((NODE *)Entry)->Id == Id)
+            Found = (NODE *)Entry;
+    if (Found != NULL) {
+        RemoveEntryList(&Found->Entry);
+        ExFreePool(Found);
+    }
+    ExReleaseFastMutex(&Mutex);
+}
+
+static VOID NTAPI Unload(PDRIVER_OBJECT Driver)
+{
+    UNREFERENCED_PARAMETER(Driver);
+    PsSetCreateProcessNotifyRoutine(OnProcess, TRUE);
+}
+
+NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING Path)
+{
+    UNREFERENCED_PARAMETER(Path);
+    ExInitializeFastMutex(&Mutex);
+    if (!FOR_GOOD)
+        Driver->DriverUnload = Unload;
+    return PsSetCreateProcessNotifyRoutine(OnProcess, FALSE);
+}
+"""
+"""Frees what it knows of a process where the process ends, and only there."""
+
+
+def ends_with_processes(folder: Path, *, for_good: bool) -> Path:
+    source = folder / "forgets.c"
+    source.write_text(f"#define FOR_GOOD {for_good:d}\n{ENDS_WITH_PROCESSES}", encoding="utf-8", newline="\n")
+    return build_driver(source, Arch.X64, folder / "forgets.sys").path
+
+
+def test_what_is_kept_of_a_process_that_outlives_the_driver_is_found(tmp_path: Path) -> None:
+    result = tried(ends_with_processes(tmp_path, for_good=False))
+    assert result.return_value == 1
+    assert "PoolTracking: forgets.sys left behind when it was unloaded: 1 pool allocation" in result.stdout
+
+
+def test_a_driver_without_an_unload_routine_stays_loaded(tmp_path: Path) -> None:
+    driver = ends_with_processes(tmp_path, for_good=True)
+    result = tried(driver)
+    assert result.return_value == 0
+    assert "\nforgets.sys has no unload routine: it was not unloaded, nor loaded again\n" in result.stdout
+    assert "\nit stays loaded, and no standing rule is broken\n" in result.stdout
+    assert json.loads(tried(driver, "--json").stdout)["notes"][0].startswith("forgets.sys has no unload")
 
 
 def test_what_is_no_driver_is_wrong_input(tmp_path: Path) -> None:

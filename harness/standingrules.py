@@ -174,6 +174,11 @@ STANDING_RULES: Final[dict[str, StandingRule]] = {
             "Special Pool",
         ),
         StandingRule(
+            "UnreferencedObjects",
+            "A process or thread object to which the driver holds no reference is not used once it is gone.",
+            "Life Cycle of an Object: it is freed with its last reference; PsLookupProcessByProcessId",
+        ),
+        StandingRule(
             "NullCheck",
             "A pointer that is NULL is not used.",
             "NullCheck rule (wdm), of Static Driver Verifier; what allocates returns NULL where it cannot",

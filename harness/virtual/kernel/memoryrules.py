@@ -1,7 +1,7 @@
 """The standing rules about memory that is accessed: pool that is freed, what lies behind pool, NULL, and
-what a callback was handed once; and about what of a driver stops the target.
+what a callback was handed once, objects that are gone; and about what of a driver stops the target.
 
-Sources: Microsoft, *Special Pool*; *NullCheck rule (wdm)*.
+Sources: Microsoft, *Special Pool*; *NullCheck rule (wdm)*; *Life Cycle of an Object*.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from harness.virtual.kernel.pool import PoolBlock
 if TYPE_CHECKING:
     from harness.virtual.kernel.system import System
 
-__all__ = ["tell_kept", "tell_null", "tell_pool", "tell_stop"]
+__all__ = ["tell_gone", "tell_kept", "tell_null", "tell_pool", "tell_stop"]
 
 _VERBS: Final[Mapping[str, str]] = {"read": "reads", "write": "writes to", "execute": "executes"}
+_MAY_BE_ASKED: Final = frozenset({"MmIsAddressValid"})
+"""Of any address."""
 NO_ACCESS: Final = 0x1_0000
 """Below it nothing is ever mapped: an address there is NULL, or a field of what NULL points to."""
 
@@ -61,6 +63,18 @@ def tell_kept(system: System, address: int, driver: str, place: str) -> None:
     if is_stale(address):
         message = f"{driver} uses what a callback was handed, after it has returned, {place}"
         system.broken_rules.add("CallbackKeepsArguments", driver, place, message)
+
+
+def tell_gone(system: System, address: int) -> None:
+    """The export that is being served was handed a process or thread object that is gone. PsGetThreadId and
+    PsGetThreadProcessId are not served, but code of the kernel's image: they read what is there now."""
+    site = system.call_site()
+    if site is not None and site.routine not in _MAY_BE_ASKED:
+        what, place = system.objects.gone[address], system.place(site.address)
+        message = (
+            f"{site.driver} calls {site.routine} for {what}, which is gone, at {place}: it holds no reference"
+        )
+        system.broken_rules.add("UnreferencedObjects", site.driver, place, message)
 
 
 def tell_stop(system: System, raised: BugcheckRaised, driver: str, what: str, place: str) -> None:

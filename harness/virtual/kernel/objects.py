@@ -40,6 +40,9 @@ class ProcessObject:
     image_base: int = 0
     command_line: str | None = None
     active_threads: int = 0
+    """That have not exited."""
+    thread_objects: int = 0
+    """Its threads that are there, exited or not: each holds the process."""
     session: int = 0
     """0: that of the services."""
     peb: int = 0
@@ -63,6 +66,7 @@ class ThreadObject:
     pid: int
     tid: int
     address: int
+    owner: ProcessObject
     teb: int = 0
     """User-mode address; 0 for a system thread."""
     start_address: int = 0
@@ -92,6 +96,8 @@ class Objects:
         self._processes: dict[int, ProcessObject] = {}
         self._threads: dict[int, ThreadObject] = {}
         self._by_address: dict[int, ProcessObject | ThreadObject] = {}
+        self.gone: dict[int, str] = {}
+        """Addresses at which an object was and none is, with what it was."""
         self.set_name(self.process(_SYSTEM), "System")
         idle_process = self._eprocess.create(_IDLE, listed=False)
         for processor in range(len(processors.addresses)):
@@ -128,15 +134,16 @@ class Objects:
         for new, address in zip(
             threads, self._ethread.create_several(owner.address, pid, threads), strict=True
         ):
-            self._threads[new.tid] = self._by_address[address] = ThreadObject(
-                pid, new.tid, address, announced=True
-            )
+            self._new_thread_object(owner, new.tid, address).announced = True
         self._count_threads(owner, len(threads))
 
     def delete_process(self, pid: int) -> None:
         """The process is gone: its PID may name another from now on."""
         process = self._processes.pop(pid, None)
         if process is not None:
+            if process.thread_objects:
+                for tid in [tid for tid, thread in self._threads.items() if thread.owner is process]:
+                    self.delete_thread(tid)
             process.exiting = True
             self._release(process)
 
@@ -265,7 +272,7 @@ class Objects:
     def _new_process(self, pid: int) -> ProcessObject:
         self.delete_process(pid)
         process = self._processes[pid] = ProcessObject(pid, self._eprocess.create(pid))
-        self._by_address[process.address] = process
+        self._take_place(process)
         return process
 
     def _new_thread(self, pid: int, tid: int, processor: int) -> ThreadObject:
@@ -275,8 +282,16 @@ class Objects:
             owner.address, pid, tid, create_time=self._clock.system_time, processor=processor
         )
         self._count_threads(owner, 1)
-        thread = self._threads[tid] = ThreadObject(pid, tid, address)
-        self._by_address[address] = thread
+        return self._new_thread_object(owner, tid, address)
+
+    def _take_place(self, item: ProcessObject | ThreadObject) -> None:
+        self._by_address[item.address] = item
+        self.gone.pop(item.address, None)
+
+    def _new_thread_object(self, owner: ProcessObject, tid: int, address: int) -> ThreadObject:
+        thread = self._threads[tid] = ThreadObject(owner.pid, tid, address, owner)
+        owner.thread_objects += 1
+        self._take_place(thread)
         return thread
 
     def _count_threads(self, process: ProcessObject, change: int) -> None:
@@ -288,10 +303,16 @@ class Objects:
         self._eprocess.set_origin(process.address, parent_pid, process.create_time)
 
     def _release(self, item: ProcessObject | ThreadObject) -> None:
+        """Free the object if it is gone and nothing holds it; a thread holds its process."""
         if not item.exiting or item.references:
             return
-        del self._by_address[item.address]
-        if isinstance(item, ProcessObject):
-            self._eprocess.delete(item.address)
-        else:
+        if isinstance(item, ThreadObject):
+            del self._by_address[item.address]
             self._ethread.delete(item.address)
+            self.gone[item.address] = f"thread {item.tid}"
+            item.owner.thread_objects -= 1
+            self._release(item.owner)
+        elif not item.thread_objects:
+            del self._by_address[item.address]
+            self._eprocess.delete(item.address)
+            self.gone[item.address] = f"process {item.pid}"

@@ -8,6 +8,7 @@ from booted import SYSTEM, USER, Booted
 
 from harness.errors import DriverBugcheck
 from harness.virtual.interfaces import ThreadContext
+from harness.virtual.kernel.structures.slots import REST
 from harness.virtual.windows.symbols18362 import EPROCESS, ETHREAD, KLDR_DATA_TABLE_ENTRY
 
 
@@ -96,8 +97,13 @@ def test_an_address_is_not_used_again_while_it_is_referenced(booted: Booted) -> 
     assert pids(booted) == [4, 1000, 1000], "the object is in the list until nobody refers to it"
     objects.dereference(held)
     assert pids(booted) == [4, 1000]
-    kernel.create_process_object(pid=2000, parent_pid=4, name="third.exe", image=None)
-    assert objects.process(2000).address == held.address
+    addresses = []
+    for _ in range(REST + 1):
+        kernel.create_process_object(pid=2000, parent_pid=4, name="third.exe", image=None)
+        addresses.append(objects.process(2000).address)
+        kernel.delete_process_object(2000)
+    assert addresses.index(held.address) == REST, "only then"
+    assert len(set(addresses)) == REST + 1
 
 
 def test_a_processor_without_a_thread_is_idle(booted: Booted) -> None:

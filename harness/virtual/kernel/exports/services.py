@@ -16,6 +16,7 @@ from harness.virtual.kernel.callrules import (
 from harness.virtual.kernel.execution import Execution
 from harness.virtual.kernel.exports.registry import EXPORTS
 from harness.virtual.kernel.failures import FAILURES
+from harness.virtual.kernel.memoryrules import tell_gone
 from harness.virtual.kernel.system import System
 from harness.virtual.kernel.varargs import VarArgs
 from harness.virtual.kernel.waits import stand
@@ -57,6 +58,8 @@ class ServiceTable:
             callback = system.current.callback
             if callback is not None and callback.group in forbidden.groups:
                 report_in_callback(system, forbidden.rule, callback.group)
+        if rcx in system.objects.gone:
+            tell_gone(system, rcx)
         registers = (rcx, rdx, r8, r9)
         if failure is not None and system.call_failures is not None:
             answer = system.call_failures.answer(system, failure, registers)

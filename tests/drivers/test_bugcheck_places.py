@@ -106,9 +106,34 @@ static VOID StaysAttached(VOID)
     ObDereferenceObject(Process);
 }
 
+static VOID SignalsNothing(VOID)
+{
+    KeSetEvent((PRKEVENT)0xFFFF800012345678, 0, FALSE);
+    KeSetEvent((PRKEVENT)0xFFFF800012345678, 0, FALSE);
+}
+
+static VOID NTAPI EndsInCall(PVOID Event)
+{
+    KeSetEvent(Event, 0, FALSE);
+}
+
+static VOID SignalsFreed(VOID)
+{
+    static WORK_QUEUE_ITEM Item;
+    PRKEVENT Event = ExAllocatePoolWithTag(NonPagedPool, sizeof(*Event), 'spoS');
+    LARGE_INTEGER Second = {.QuadPart = -10000000};
+
+    KeInitializeEvent(Event, NotificationEvent, FALSE);
+    ExInitializeWorkItem(&Item, EndsInCall, Event);
+    ExFreePool(Event);
+    ExQueueWorkItem(&Item, DelayedWorkQueue);
+    KeDelayExecutionThread(KernelMode, FALSE, &Second);
+}
+
 NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING Path)
 {
-    static VOID (*const Ways[])(VOID) = {FreesTwice, WritesBehind, GivesBackTwice, FailsFast, StaysAttached};
+    static VOID (*const Ways[])(VOID) = {FreesTwice, WritesBehind, GivesBackTwice, FailsFast, StaysAttached,
+                                       SignalsNothing, SignalsFreed};
 
     UNREFERENCED_PARAMETER(Driver);
     Ways[Path->Buffer[Path->Length / sizeof(WCHAR) - 1] - L'0']();
@@ -120,7 +145,7 @@ Stops = Callable[[int], tuple[int, list[str]]]
 
 @pytest.fixture(scope="module")
 def stops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stops]:
-    """The bugcheck to which a driver's way of that number leads, and what the rule says."""
+    """The bugcheck to which a driver's way of that number leads, and what the rules say."""
     folder = tmp_path_factory.mktemp("stops")
     source = folder / "stops.c"
     source.write_text(STOPS, encoding="utf-8", newline="\n")
@@ -135,7 +160,8 @@ def stops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stops]:
         ) as rig:
             result = run_scenario(rig, exercise(), seed=1)
         assert result.outcome is Outcome.BUGCHECK and result.verdict.bugcheck is not None
-        messages = [broken.message for broken in result.broken_rules if broken.rule == "StopsWindows"]
+        rules = ("StopsWindows", "SpecialPool")
+        messages = [broken.message for broken in result.broken_rules if broken.rule in rules]
         return result.verdict.bugcheck.code, messages
 
     yield try_way
@@ -149,11 +175,21 @@ def stops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stops]:
         (2, 0x18, r"calls ObfDereferenceObject, and Windows stops, at {2}:"),
         (3, 0x139, r"raises what nothing handles, and Windows stops, instruction at {3}"),
         (4, 0x01, r"stays attached to another process by the routine at .*\(DriverEntry"),
+        (5, 0x50, r"hands the kernel the address 0xffff8000123456\w\w, .*, at {4}"),
+        (6, 0x50, r"reads freed pool, at the end of the routine at {5}.*allocated at {6}.*freed at {6}"),
     ],
 )
 def test_a_bugcheck_by_a_call_names_the_call(stops: Stops, way: int, code: int, message: str) -> None:
     seen, messages = stops(way)
     assert (seen, len(messages)) == (code, 1), messages
-    names = ("FreesTwice", "WritesBehind", "GivesBackTwice", "FailsFast")
+    names = (
+        "FreesTwice",
+        "WritesBehind",
+        "GivesBackTwice",
+        "FailsFast",
+        "SignalsNothing",
+        "EndsInCall",
+        "SignalsFreed",
+    )
     pattern = message.format(*(rf"stops-\d\.sys\+\w+ \({name}, stops\.c" for name in names))
     assert re.search(pattern, messages[0]), messages[0]

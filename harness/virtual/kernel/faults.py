@@ -30,7 +30,7 @@ from harness.virtual.kernel.exceptions.records import context_record
 from harness.virtual.kernel.exceptions.stackwalk import leave_leaf
 from harness.virtual.kernel.execution import DPC, SYSTEM_THREAD, Execution
 from harness.virtual.kernel.imports import way_out
-from harness.virtual.kernel.memoryrules import tell_kept, tell_null, tell_pool, tell_stop
+from harness.virtual.kernel.memoryrules import explains, tell_kept, tell_null, tell_pool, tell_stop
 from harness.virtual.kernel.system import SYSTEM_CONTEXT, System
 from harness.virtual.windows.irql import DISPATCH_LEVEL
 from harness.virtual.windows.status import (
@@ -181,10 +181,14 @@ class Faults:
                 self._end_at_missing_import(name, called=False)
             scene = self._scene(0)._replace(irql=max(self._system.cpu.irql, DISPATCH_LEVEL), in_kernel=True)
             fault = Faulted(reason.address, reason.access, reason.present, 0)
+            if caller and (name := self._driver_name(caller)) is not None:
+                tell_pool(self._system, fault, name, f"at {self.place(caller)}")
             raised = self._judge(access_fault(fault, scene), reason.address, caller=caller)
             if raised is not None:
                 self.unhandled(raised)
         elif isinstance(reason, BugcheckRaised):
+            if caller and (name := self._driver_name(caller)) is not None and not _has_rule(reason):
+                tell_stop(self._system, reason, name, "calls the kernel", f"at {self.place(caller)}")
             self.die(reason, pc=caller or 0)
         elif isinstance(reason, Hung):
             self.hang(reason.reason, caller or 0)
@@ -334,8 +338,11 @@ class Faults:
         names = (self._driver_name(place) for place in candidates if place is not None)
         module = next((name for name in names if name is not None), self.last_driver)
         if address is not None and module is not None:
-            _, where = self._code(pc, caller)
+            code, where = self._code(pc, caller)
             tell_null(self._system, address, module, where)
+            if code != pc and not explains(self._system, module, where):
+                what = f"hands the kernel the address 0x{address:016x}"
+                tell_stop(self._system, raised, module, what, where)
         self.report_bugcheck(raised, module)
 
     def _code(self, pc: int, caller: int | None) -> tuple[int, str]:

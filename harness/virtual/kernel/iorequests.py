@@ -220,7 +220,7 @@ class IoRequests:
         request.marked = self._irps.is_marked(request)
         if status < ERROR:
             tell_information(self._system, request, information)
-        output = self._irps.take_apart(request, status, information)
+        output = self._irps.take_apart(request, status, information, self._system.call_site())
         del self._requests[irp]
         request.result = IoStatus(status, information, output)
         request.completed.set()

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Final
 from harness.virtual.cpu.memory import is_kernel_address
 from harness.virtual.dispatcher.program import Signal
 from harness.virtual.interfaces import IoStatus, ThreadContext, UserBuffer
+from harness.virtual.kernel.belongings import CallSite
+from harness.virtual.kernel.pool import REQUEST_TAG
 from harness.virtual.kernel.structures.irp import (
     DEVICE_STACK_SIZE,
     IO_STACK_LOCATION,
@@ -47,7 +49,6 @@ ERROR: Final = 0xC000_0000
 """The least NTSTATUS with the severity of an error: nothing is copied back."""
 _PENDING_RETURNED: Final = 0x01
 """SL_PENDING_RETURNED of IO_STACK_LOCATION.Control: IoMarkIrpPending."""
-_TAG: Final = b"Io  "
 _NO_BUFFER: Final = UserBuffer()
 
 
@@ -109,7 +110,7 @@ class Irps:
             return STATUS_INSUFFICIENT_RESOURCES
         locations = max(memory.load(device + DEVICE_STACK_SIZE, 1)[0], 1)
         size = IRP.size + locations * IO_STACK_LOCATION.size
-        request.irp = pool.allocate(size, _TAG, paged=False, site=None)
+        request.irp = pool.allocate(size, REQUEST_TAG, paged=False, site=None)
         if not request.irp:
             return STATUS_INSUFFICIENT_RESOURCES
         head: dict[str, Value] = {"Type": IO_TYPE_IRP, "Size": size, "RequestorMode": _USER_MODE}
@@ -133,8 +134,17 @@ class Irps:
         control = self.location(request) + IO_STACK_LOCATION.offset("Control")
         return bool(self._system.memory.load(control, 1)[0] & _PENDING_RETURNED)
 
-    def take_apart(self, request: IoRequest, status: int = STATUS_SUCCESS, information: int = 0) -> bytes:
-        """Copy back what the request brought and free all that was made for it; what the caller received."""
+    def take_apart(
+        self,
+        request: IoRequest,
+        status: int = STATUS_SUCCESS,
+        information: int = 0,
+        site: CallSite | None = None,
+    ) -> bytes:
+        """Copy back what the request brought and free all that was made for it; what the caller received.
+
+        :param site: the call that completed it.
+        """
         system, into = self._system, request.transfer.into
         space, pid = system.user_space, request.context.pid
         if request.mdl and system.mdls.knows(request.mdl):
@@ -144,8 +154,8 @@ class Irps:
         if request.system_buffer:
             if size and request.transfer.method is Method.BUFFERED:
                 space.write(pid, request.into, system.memory.load(request.system_buffer, size))
-            system.pool.free(request.system_buffer)
-        system.pool.free(request.irp)
+            system.pool.free(request.system_buffer, site=site)
+        system.pool.free(request.irp, site=site)
         own = size and into.address is None
         output = (space.read(pid, request.into, size) or b"") if own else b""
         for buffer, address in ((request.transfer.given, request.given), (into, request.into)):
@@ -189,7 +199,7 @@ class Irps:
             content = system.user_space.read(request.context.pid, request.given, given.size)
             if content is None:
                 return STATUS_ACCESS_VIOLATION
-            request.system_buffer = system.pool.allocate(buffered, _TAG, paged=False, site=None)
+            request.system_buffer = system.pool.allocate(buffered, REQUEST_TAG, paged=False, site=None)
             if not request.system_buffer:
                 return STATUS_INSUFFICIENT_RESOURCES
             memory.store(request.system_buffer, content)

@@ -13,12 +13,12 @@ from harness.virtual.cpu.stops import Faulted
 from harness.virtual.cpu.traps import BugcheckRaised
 from harness.virtual.kernel.belongings import CallSite
 from harness.virtual.kernel.heap import is_stale
-from harness.virtual.kernel.pool import PoolBlock
+from harness.virtual.kernel.pool import REQUEST_TAG, PoolBlock
 
 if TYPE_CHECKING:
     from harness.virtual.kernel.system import System
 
-__all__ = ["tell_gone", "tell_kept", "tell_null", "tell_pool", "tell_stop"]
+__all__ = ["explains", "tell_gone", "tell_kept", "tell_null", "tell_pool", "tell_stop"]
 
 _VERBS: Final[Mapping[str, str]] = {"read": "reads", "write": "writes to", "execute": "executes"}
 _MAY_BE_ASKED: Final = frozenset({"MmIsAddressValid"})
@@ -77,6 +77,12 @@ def tell_gone(system: System, address: int) -> None:
         system.broken_rules.add("UnreferencedObjects", site.driver, place, message)
 
 
+def explains(system: System, driver: str, place: str) -> bool:
+    """One of the rules about memory tells already what is wrong there."""
+    rules = ("SpecialPool", "NullCheck", "CallbackKeepsArguments", "UnreferencedObjects")
+    return any(system.broken_rules.knows(rule, driver, place) for rule in rules)
+
+
 def tell_stop(system: System, raised: BugcheckRaised, driver: str, what: str, place: str) -> None:
     """What a driver did ends in a bugcheck, whose parameters tell nothing of the driver's code.
 
@@ -92,4 +98,5 @@ def tell_stop(system: System, raised: BugcheckRaised, driver: str, what: str, pl
 def _origin(system: System, block: PoolBlock) -> str:
     """Where a block of pool comes from, and where it went."""
     sites: tuple[tuple[str, CallSite | None], ...] = (("allocated", block.site), ("freed", block.freed))
-    return ", ".join(f"{done} at {system.place(site.address)}" for done, site in sites if site is not None)
+    told = [f"{done} at {system.place(site.address)}" for done, site in sites if site is not None]
+    return ", ".join(["a request's", *told] if block.tag == REQUEST_TAG else told)

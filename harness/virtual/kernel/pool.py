@@ -17,7 +17,7 @@ from harness.virtual.cpu.traps import BugcheckRaised
 from harness.virtual.kernel.belongings import CallSite
 from harness.virtual.kernel.pageable import Pageable
 
-__all__ = ["MAX_ALLOCATION", "POOL_BASE", "Pool", "PoolBlock"]
+__all__ = ["MAX_ALLOCATION", "POOL_BASE", "REQUEST_TAG", "Pool", "PoolBlock"]
 
 MAX_ALLOCATION: Final = 256 << 20
 """Larger requests fail as if memory had run out."""
@@ -26,6 +26,8 @@ MAX_TOTAL: Final = 1 << 30
 
 POOL_BASE: Final = 0xFFFFA70B_00000000
 """Where the pool begins."""
+REQUEST_TAG: Final = b"Io  "
+"""Of the I/O manager's requests, with their buffers."""
 _ALIGNMENT: Final = 16
 _PATTERN: Final = 0xA5
 _REMEMBERED: Final = 65536

@@ -121,6 +121,12 @@ STANDING_RULES: Final[dict[str, StandingRule]] = {
             "Miscellaneous Checks",
         ),
         StandingRule(
+            "UnloadFilters",
+            "A driver that is gone has unregistered its minifilter: otherwise the next operation on a file"
+            " calls what is gone.",
+            "FltUnregisterFilter; Writing a FilterUnloadCallback Routine",
+        ),
+        StandingRule(
             "UnloadFileNames",
             "A driver that is gone has released the file name information that the filter manager lent it.",
             "FltGetFileNameInformation, FltGetFileNameInformationUnsafe, FltReleaseFileNameInformation; File"
@@ -311,9 +317,16 @@ STANDING_RULES: Final[dict[str, StandingRule]] = {
             "DbgPrint, DbgPrintEx: Unicode format codes can be used only at PASSIVE_LEVEL",
         ),
         StandingRule(
+            "IrqlFltPassive",
+            "Communication ports are created and closed at PASSIVE_LEVEL.",
+            "FltCreateCommunicationPort, FltCloseCommunicationPort, FltCloseClientPort",
+        ),
+        StandingRule(
             "IrqlFltApcLte",
-            "The filter manager is asked for file names at APC_LEVEL or below.",
-            "FltGetFileNameInformation, FltGetFileNameInformationUnsafe, FltParseFileNameInformation,"
+            "Minifilters are registered, file names asked for and the filter manager's locks taken at"
+            " APC_LEVEL or below.",
+            "FltRegisterFilter, FltStartFiltering, FltUnregisterFilter, FltAcquirePushLockExclusive,"
+            " FltGetFileNameInformation, FltGetFileNameInformationUnsafe, FltParseFileNameInformation,"
             " FltReleaseFileNameInformation",
         ),
         StandingRule(

@@ -166,6 +166,7 @@ def _account(result: RunResult, undone: Sequence[str]) -> Iterable[str]:
     yield ""
     yield f"{result.outcome.words}: {result.observed}" if result.observed else result.outcome.words
     yield from undone
+    yield from result.limits
     if result.outcome is Outcome.PASSED:
         stays = any(STAYS_LOADED in each for each in undone)
         yield f"{'it stays loaded' if stays else 'nothing is left behind'}, and no standing rule is broken"

@@ -154,6 +154,8 @@ class SeenCalls(NamedTuple):
     """How many more calls there were, which it does not remember."""
     hidden: int = 0
     """How many prints of drivers its print filter kept back."""
+    uncalled: Sequence[str] = ()
+    """A sentence for each registration of callbacks that it never calls."""
 
 
 @runtime_checkable

@@ -145,7 +145,7 @@ class VirtualMachine:
         """See :class:`harness.machines.base.WitnessingMachine`."""
         if self._direct is not None:
             log = self._direct
-            return SeenCalls(callback_events(log.entries(), driver), log.beyond, log.hidden)
+            return SeenCalls(callback_events(log.entries(), driver), log.beyond, log.hidden, log.uncalled)
         entries: list[Entry] = []
         while True:
             asked = {"first": len(entries), "count": _CALLS_AT_ONCE}
@@ -153,11 +153,12 @@ class VirtualMachine:
             try:
                 more = msgspec.convert(answer["calls"], list[Entry])
                 beyond, hidden = int(answer["beyond"]), int(answer["hidden"])
+                uncalled = msgspec.convert(answer["uncalled"], tuple[str, ...])
             except (KeyError, ValueError, TypeError):
                 raise TargetLost(f"{WHAT} gave no proper account of its calls: {answer!r:.200}") from None
             entries += more
             if not more or len(entries) > MAX_REMEMBERED:
-                return SeenCalls(callback_events(entries, driver), beyond, hidden)
+                return SeenCalls(callback_events(entries, driver), beyond, hidden, uncalled)
 
     def call_under_way(self, driver: str) -> Event | None:
         """The callback of one driver, by its file name, that runs in the target of this process, as

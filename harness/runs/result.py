@@ -31,6 +31,8 @@ class RunResult(JudgedRun):
     back."""
     retries: int = 0
     """How often it was begun anew because the rig had failed; ``notes`` says why."""
+    limits: tuple[str, ...] = ()
+    """Those of the notes that tell what the machine has not for the driver, or does not call of it."""
 
     @property
     def left(self) -> str:

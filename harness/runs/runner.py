@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from time import monotonic
 
@@ -96,6 +96,7 @@ def _run_once(rig: Rig, scenario: Scenario, seed: int) -> RunResult:
                 verdict, outcome=worst((verdict.outcome, Outcome.of(error))), reason=reason, hint=""
             )
         rig.traces.note(verdict.outcome)
+        limits = (*_missing_imports(rig), *_uncalled(capture))
         return RunResult(
             scenario=scenario.name,
             path=scenario.path,
@@ -104,8 +105,9 @@ def _run_once(rig: Rig, scenario: Scenario, seed: int) -> RunResult:
                 verdict,
                 events=len(capture.events),
                 witness=capture.witness,
-                notes=(*capture.notes, *verdict.notes, *_missing_imports(rig)),
+                notes=(*capture.notes, *verdict.notes, *limits),
             ),
+            limits=limits,
             seconds=monotonic() - started,
             trace=capture.trace,
             release=capture.release,
@@ -136,6 +138,10 @@ def _missing_imports(rig: Rig) -> Iterator[str]:
                 f"{driver.file} imports what {rig.machine.name} lacks, and called none of it: "
                 + ", ".join(driver.missing_imports)
             )
+
+
+def _uncalled(capture: Captured) -> Sequence[str]:
+    return () if capture.calls is None else capture.calls.uncalled
 
 
 def _verdict(rig: Rig, capture: Captured, scenario: Scenario) -> tuple[Verdict, bool]:

@@ -12,13 +12,15 @@ import msgspec
 
 from harness.virtual.interfaces import KernelClock, ThreadContext
 
-__all__ = ["MAX_REMEMBERED", "CallLog", "CallbackCall", "Entry", "HelperLine", "Told"]
+__all__ = ["MAX_REMEMBERED", "MAX_UNCALLED", "CallLog", "CallbackCall", "Entry", "HelperLine", "Told"]
 
 MAX_REMEMBERED: Final = 250_000
 """Calls and lines of the guest helper that one boot remembers, some 300 bytes each; those beyond are
 counted."""
 
 
+MAX_UNCALLED: Final = 16
+"""Sentences about callbacks that are not called."""
 _LOOKED_AT: Final = 64
 """Calls that are under way at a time, at most about."""
 
@@ -82,6 +84,7 @@ class CallLog:
         """How many more there were than :data:`MAX_REMEMBERED`."""
         self.hidden = 0
         """How many prints of drivers the print filter kept back."""
+        self._uncalled: dict[str, None] = {}
 
     @property
     def remembered(self) -> int:
@@ -103,6 +106,16 @@ class CallLog:
     def helper_prints(self, text: str, context: ThreadContext) -> None:
         """The guest helper printed, whether that passes the print filter or not."""
         self._remember(HelperLine(text, self._clock.now, context.cpu))
+
+    def tell_uncalled(self, sentence: str) -> None:
+        """A driver registered callbacks of a kind that is never called here."""
+        if len(self._uncalled) < MAX_UNCALLED:
+            self._uncalled[sentence] = None
+
+    @property
+    def uncalled(self) -> tuple[str, ...]:
+        """What was told so, each once."""
+        return tuple(self._uncalled)
 
     def entries(self, first: int = 0, count: int = MAX_REMEMBERED) -> Sequence[Entry]:
         """At most ``count`` of them from number ``first`` on, counted from 0."""

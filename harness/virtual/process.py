@@ -20,7 +20,8 @@ call                arguments                                 result
 ``calls``           first, count                              calls (of callbacks, from number first on, at
                                                               most count), beyond (how many are not
                                                               remembered), hidden (prints that the print
-                                                              filter kept back)
+                                                              filter kept back), uncalled (sentences about
+                                                              callbacks that are registered and never called)
 ``broken_rules``                                              broken_rules: rule, driver, message of each
 ``cancel``                                                    {}: commands that have not begun are refused
 ``stop``                                                      {}: off; a new boot starts clean
@@ -165,7 +166,9 @@ class TargetProcess:
             return
         log = self._target.calls
         entries = msgspec.to_builtins(log.entries(first, count))
-        self._control.answer(request, {"calls": entries, "beyond": log.beyond, "hidden": log.hidden})
+        self._control.answer(
+            request, {"calls": entries, "beyond": log.beyond, "hidden": log.hidden, "uncalled": log.uncalled}
+        )
 
     def _execute(self, request: Request) -> None:
         handler = self._calls.get(request.call)

@@ -73,9 +73,16 @@ FAULTS = {
     "keeps-monitor": Expected(B, "PoolTracking", r"1 pool allocation, .*\(operator new,"),
     "keeps-file-name": Expected(B, "UnloadFileNames", r"NameInformationUnsafe at .*\(KeepsFileName,"),
     "asks-at-dispatch": Expected(B, "IrqlFltApcLte", r"at IRQL DISPATCH_LEVEL, .*\(AsksAtDispatch,"),
+    "keeps-filter": Expected(B, "UnloadFilters", r"1 registered minifilter, .*\(Filters,"),
+    "keeps-port": Expected(B, "UnloadHandles", r"FltCreateCommunicationPort at .*\(Filters,"),
+    "keeps-listed": Expected(B, "PoolTracking", r"7 pool allocations, .*\(ListsProcess,"),
+    "remembers-name": Expected(B, "UnloadFileNames", r"1 reference to .*\(RemembersName, |FileName,"),
 }
 """Driver → how it ends, which rule it breaks, and where."""
-IN_FLT = ("keeps-file-name", "asks-at-dispatch", "releases-twice")
+IN_FLT = (
+    *("keeps-file-name", "releases-twice", "asks-at-dispatch", "keeps-filter", "keeps-port", "keeps-listed"),
+    "remembers-name",
+)
 IN_CPP = ("keeps-nodes", "keeps-threads", "keeps-monitor")
 FAULTLESS = ("tells-all", *(f"{name}-mended" for name in FAULTS))
 Runs = Callable[..., list[RunResult]]
@@ -122,6 +129,16 @@ def test_a_fault_gets_its_outcome_and_its_rule_with_the_call(small: Runs, name: 
     messages = [broken.message for broken in result.broken_rules if broken.rule == expected.rule]
     assert len(messages) == 1, result.broken_rules
     assert re.search(expected.call, messages[0]), messages[0]
+
+
+def test_that_a_minifilter_is_called_for_no_file_is_a_note(small: Runs) -> None:
+    result, without = *small("keeps-filter-mended", 1), *small("keeps-file-name-mended", 1)
+    (said,) = (note for note in result.notes if "minifilter" in note)
+    assert said == (
+        "keeps-filter-mended.sys registered a minifilter, and the virtual target calls it for no operation on"
+        " a file: IRP_MJ_CREATE"
+    )
+    assert result.limits == (said,) and without.limits == ()
 
 
 def test_file_name_information_that_is_released_twice_stops_the_target(small: Runs) -> None:

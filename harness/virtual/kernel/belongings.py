@@ -43,6 +43,7 @@ class Belonging(Enum):
     RESOURCE = ("ERESOURCE", "ERESOURCEs")
     LOOKASIDE_LIST = ("lookaside list", "lookaside lists")
     PROVIDER = ("ETW provider", "ETW providers")
+    MINIFILTER = ("registered minifilter", "registered minifilters")
     FILE_NAME = ("reference to file name information", "references to file name information")
 
     def counted(self, count: int) -> str:

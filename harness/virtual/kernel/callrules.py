@@ -74,7 +74,14 @@ _ROUTINES: Final[Mapping[IrqlLimit, tuple[str, ...]]] = {
         "IoUnregisterShutdownNotification",
     ),
     IrqlLimit("IrqlIoApcLte", APC_LEVEL): ("IoDeleteDevice",),
+    IrqlLimit("IrqlFltPassive", PASSIVE_LEVEL): (
+        *("FltCloseClientPort", "FltCloseCommunicationPort", "FltCreateCommunicationPort"),
+    ),
     IrqlLimit("IrqlFltApcLte", APC_LEVEL): (
+        *("FltAcquirePushLockExclusive", "FltAcquirePushLockExclusiveEx", "FltAcquirePushLockShared"),
+        *("FltAcquirePushLockSharedEx", "FltAcquireResourceExclusive", "FltAcquireResourceShared"),
+        *("FltBuildDefaultSecurityDescriptor", "FltRegisterFilter", "FltSendMessage", "FltStartFiltering"),
+        "FltUnregisterFilter",
         *("FltGetFileNameInformation", "FltGetFileNameInformationUnsafe", "FltParseFileNameInformation"),
         *("FltReferenceFileNameInformation", "FltReleaseFileNameInformation"),
     ),

@@ -30,7 +30,10 @@ _FACTS: Final = {
     "ReleaseId": "1903",
     "SystemRoot": "C:\\Windows",
 }
-_KERNEL_DRIVER, _DEMAND_START, _ERROR_NORMAL = 1, 3, 1
+_KERNEL_DRIVER, _FILE_SYSTEM_DRIVER, _DEMAND_START, _ERROR_NORMAL = 1, 2, 3, 1
+_MINIFILTER_GROUP: Final = "FSFilter Activity Monitor"
+_ALTITUDE: Final = 370_030
+"""Of the first minifilter, within what Microsoft gives to that group; each further one has the next."""
 
 
 class RegistryValue(NamedTuple):
@@ -71,6 +74,7 @@ class Registry:
     def __init__(self) -> None:
         self._root = RegistryKey("\\REGISTRY")
         self._count = 0
+        self._minifilters = 0
         for path in _AT_FIRST:
             key = self._root
             for part in path.split("\\")[2:]:
@@ -126,20 +130,47 @@ class Registry:
             found = parent.keys[name.lower()] = RegistryKey(f"{parent.path}\\{name}")
         return found
 
-    def add_service(self, service: str, image_path: str) -> str:
-        """What the service control manager has written for a driver; the key's path."""
+    def text(self, key: RegistryKey, name: str) -> str | None:
+        """A value of type REG_SZ, up to its NUL; None where there is none."""
+        value = key.values.get(name.lower())
+        if value is None or value.kind != _SZ:
+            return None
+        whole = value.data[: len(value.data) & ~1]
+        return whole.decode("utf-16-le", "surrogatepass").partition("\0")[0]
+
+    def add_service(self, file: str, image_path: str, *, minifilter: bool) -> str:
+        """What the service control manager has written for a driver; the key's path.
+
+        :param file: the driver's, after which the service is named.
+        :param minifilter: its INF has an instance, too, as that of a minifilter has.
+        """
+        service = file.rsplit(".", 1)[0]
         path = service_key_path(service)
         services = self.find(None, _SERVICES)
         key = None if services is None else self.create(services, service)
         if key is not None:
             self.set(key, "ImagePath", _EXPAND_SZ, _text(image_path))
             for name, number in (
-                ("Type", _KERNEL_DRIVER),
+                ("Type", _FILE_SYSTEM_DRIVER if minifilter else _KERNEL_DRIVER),
                 ("Start", _DEMAND_START),
                 ("ErrorControl", _ERROR_NORMAL),
             ):
                 self.set(key, name, _DWORD, number.to_bytes(4, "little"))
+            if minifilter and "instances" not in key.keys:
+                self._add_instance(key)
         return path
+
+    def _add_instance(self, key: RegistryKey) -> None:
+        """The default instance of a minifilter, at an altitude of its own."""
+        self.set(key, "Group", _SZ, _text(_MINIFILTER_GROUP))
+        name = f"{key.name} Instance"
+        instances = self.create(key, "Instances")
+        instance = None if instances is None else self.create(instances, name)
+        if instances is not None and instance is not None:
+            self.set(instances, "DefaultInstance", _SZ, _text(name))
+            self.set(instance, "Altitude", _SZ, _text(str(_ALTITUDE + self._minifilters)))
+            self.set(instance, "Flags", _DWORD, bytes(4))
+            self._minifilters += 1
 
 
 def _text(text: str) -> bytes:

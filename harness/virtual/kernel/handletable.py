@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final, NamedTuple, TypeAlias
 
 from harness.virtual.kernel.configuration import RegistryKey
+from harness.virtual.kernel.filtermanager import Minifilter
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
 from harness.virtual.kernel.volume import OpenFile
 
-__all__ = ["EventObject", "HandleTable", "Handled", "SymbolicLink"]
+__all__ = ["CommunicationPort", "EventObject", "HandleTable", "Handled", "SymbolicLink"]
 
 
 class EventObject(NamedTuple):
@@ -27,7 +28,17 @@ class SymbolicLink(NamedTuple):
     """The name that it stands for."""
 
 
-Handled: TypeAlias = ProcessObject | ThreadObject | RegistryKey | OpenFile | EventObject | SymbolicLink
+class CommunicationPort(NamedTuple):
+    """A port that a minifilter serves."""
+
+    minifilter: Minifilter
+    name: str
+    """As :func:`~harness.virtual.kernel.objectnames.object_name` makes it; empty for one without."""
+
+
+Handled: TypeAlias = (
+    ProcessObject | ThreadObject | RegistryKey | OpenFile | EventObject | SymbolicLink | CommunicationPort
+)
 """What a handle can stand for."""
 _FIRST: Final = 0xFFFF_FFFF_8000_0000
 """What kernel handles begin with (OBJ_KERNEL_HANDLE)."""
@@ -53,6 +64,11 @@ class HandleTable(dict[int, Handled]):
         """The event of that name that has a handle; None for an empty name."""
         events = (item for item in self.values() if isinstance(item, EventObject) and item.name == name)
         return next(events, None) if name else None
+
+    def port_named(self, name: str) -> CommunicationPort | None:
+        """The communication port of that name."""
+        ports = (item for item in self.values() if isinstance(item, CommunicationPort))
+        return next((port for port in ports if port.name == name), None)
 
     def was_closed(self, handle: int) -> bool:
         """It was given out and is not there any more."""

@@ -351,7 +351,7 @@ class Kernel:
         module = driver.module
         self._tell_symbols(module, context, unload=False)
         yield from self._notifications.image(path, 0, module.base, module.size, True, context)
-        service_key = system.configuration.add_service(module.name.rsplit(".", 1)[0], path)
+        service_key = system.configuration.add_service(module.name, path, minifilter=driver.minifilter)
         registry_path = system.heap.unicode_string(service_key)
         arguments = (driver.driver_object, registry_path)
         result = yield from self._enter(module.entry_point, arguments, context, 0, what="DriverEntry")

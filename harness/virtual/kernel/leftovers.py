@@ -78,6 +78,7 @@ _RULES: Final[Mapping[Belonging, str]] = {
     Belonging.RESOURCE: "UnloadResources",
     Belonging.LOOKASIDE_LIST: "UnloadLookasideLists",
     Belonging.PROVIDER: "UnloadProviders",
+    Belonging.MINIFILTER: "UnloadFilters",
     Belonging.FILE_NAME: "UnloadFileNames",
 }
 

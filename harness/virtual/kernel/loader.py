@@ -15,12 +15,10 @@ from harness.virtual.kernel.imports import bind_imports, missing_names
 from harness.virtual.kernel.loadconfig import guard_targets, set_load_config
 from harness.virtual.kernel.pageable import is_pageable_section
 from harness.virtual.kernel.pe import DriverImage, read_driver, relocate
+from harness.virtual.kernel.structures.driverobject import DRIVER_UNLOAD, SERVICE_KEY_NAME
 from harness.virtual.kernel.system import LoadedDriver, System, UnloadedImage
 
 __all__ = ["DRIVERS_BASE", "DRIVER_UNLOAD", "Loader", "check_driver_file"]
-
-DRIVER_UNLOAD: Final = 0x68
-"""Offset of DRIVER_OBJECT.DriverUnload."""
 
 DRIVERS_BASE: Final = 0xFFFFF803_30000000
 """Where the first driver is mapped, the others above it."""
@@ -30,12 +28,12 @@ _EXTENSION_SIZE: Final = 0x58
 _DRIVER_HEADER: Final = struct.Struct("<HHIQIIQIIQQ")
 """Type, Size, pad, DeviceObject, Flags, pad, DriverStart, DriverSize, pad, DriverSection, DriverExtension."""
 _DRIVER_TYPE: Final = 4
+_REGISTERS_MINIFILTER: Final = "FltRegisterFilter"
 _DRVO_LEGACY_DRIVER: Final = 2
 _DRIVER_NAME: Final = 0x38
 _DRIVER_INIT: Final = 0x58
 _MAJOR_FUNCTIONS: Final = 0x70
 _MAJOR_COUNT: Final = 28
-_SERVICE_KEY_NAME: Final = 0x18
 
 
 def check_driver_file(data: bytes) -> tuple[str, ...]:
@@ -86,6 +84,7 @@ class Loader:
             regions=regions,
             discardable=discardable,
             exception_table=ExceptionTable(base, *image.exception_table),
+            minifilter=any(wanted.name == _REGISTERS_MINIFILTER for wanted in image.imports),
             guard_targets=guard_targets(mapped, image.load_config, base) if image.guarded else None,
         )
         self._system.drivers[name.lower()] = driver
@@ -147,6 +146,6 @@ class Loader:
         invalid = system.symbol("IopInvalidDeviceRequest")
         memory.store(driver + _MAJOR_FUNCTIONS, struct.pack("<Q", invalid) * _MAJOR_COUNT)
         memory.put_u64(extension, driver)
-        memory.store(extension + _SERVICE_KEY_NAME, memory.load(heap.unicode_string(service), 16))
+        memory.store(extension + SERVICE_KEY_NAME, memory.load(heap.unicode_string(service), 16))
         system.other_objects.add(driver)
         return driver

@@ -86,6 +86,8 @@ class LoadedDriver:
     """Regions that go once DriverEntry has returned."""
     exception_table: ExceptionTable
     """Its ``.pdata``."""
+    minifilter: bool
+    """It imports the registration of minifilters."""
     guard_targets: frozenset[int] | None
     """Addresses of the functions that may be called indirectly; None: any code, it was not linked with
     /guard:cf."""
@@ -253,7 +255,7 @@ class System:
         self.file_objects = FileObjects(self)
         self.configuration = Registry()
         self.volume = Volume()
-        self.filter_manager = FilterManager()
+        self.filter_manager = FilterManager(self)
         self.names: dict[str, int | str] = {}
         """What :func:`~harness.virtual.kernel.objectnames.object_name` makes of a name: devices with their
         address, symbolic links with the name that they stand for."""

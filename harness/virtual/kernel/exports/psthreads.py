@@ -24,7 +24,7 @@ from harness.virtual.kernel.exports.handles import (
 )
 from harness.virtual.kernel.exports.psquery import handle_to
 from harness.virtual.kernel.exports.registry import export
-from harness.virtual.kernel.handletable import EventObject, SymbolicLink
+from harness.virtual.kernel.handletable import CommunicationPort, EventObject, SymbolicLink
 from harness.virtual.kernel.objects import ProcessObject, ThreadObject
 from harness.virtual.kernel.system import System
 from harness.virtual.kernel.volume import OpenFile
@@ -153,6 +153,9 @@ def _close(system: System, handle: int) -> int:
     system.belongings.give_back(Belonging.HANDLE, handle)
     if isinstance(item, ProcessObject | ThreadObject):
         system.objects.dereference(item)
+    elif isinstance(item, CommunicationPort):
+        item.minifilter.ports -= 1
+        system.waits.signalled(item.minifilter.address)
     elif isinstance(item, OpenFile) and item.delete_on_close:
         system.volume.delete(item.file.path)
     return STATUS_SUCCESS

@@ -19,6 +19,7 @@ __all__ = [
     "IO_TYPE_IRP",
     "IRP",
     "MajorFunction",
+    "operation_name",
 ]
 
 DEVICE_DRIVER: Final = 0x08
@@ -88,3 +89,17 @@ class MajorFunction(IntEnum):
     IRP_MJ_WRITE = 0x04
     IRP_MJ_DEVICE_CONTROL = 0x0E
     IRP_MJ_CLEANUP = 0x12
+
+
+_IRPS: Final = (
+    *("CREATE", "CREATE_NAMED_PIPE", "CLOSE", "READ", "WRITE", "QUERY_INFORMATION", "SET_INFORMATION"),
+    *("QUERY_EA", "SET_EA", "FLUSH_BUFFERS", "QUERY_VOLUME_INFORMATION", "SET_VOLUME_INFORMATION"),
+    *("DIRECTORY_CONTROL", "FILE_SYSTEM_CONTROL", "DEVICE_CONTROL", "INTERNAL_DEVICE_CONTROL", "SHUTDOWN"),
+    *("LOCK_CONTROL", "CLEANUP", "CREATE_MAILSLOT", "QUERY_SECURITY", "SET_SECURITY", "POWER"),
+    *("SYSTEM_CONTROL", "DEVICE_CHANGE", "QUERY_QUOTA", "SET_QUOTA", "PNP"),
+)
+
+
+def operation_name(number: int) -> str:
+    """``IRP_MJ_CREATE``; in hexadecimal for an operation that is no IRP."""
+    return f"IRP_MJ_{_IRPS[number]}" if number < len(_IRPS) else f"operation 0x{number:02x}"

@@ -31,12 +31,12 @@ from harness.virtual.kernel.faults import Faults
 from harness.virtual.kernel.heap import HEAP_BASE
 from harness.virtual.kernel.iomanager import IoManager
 from harness.virtual.kernel.leftovers import demand_nothing_left, report_leftovers
-from harness.virtual.kernel.loader import DRIVER_UNLOAD, DRIVERS_BASE, Loader, check_driver_file
+from harness.virtual.kernel.loader import DRIVER_UNLOAD, DRIVERS_BASE, LoadedDriver, Loader, check_driver_file
 from harness.virtual.kernel.notifications import Notifications
 from harness.virtual.kernel.pool import POOL_BASE
 from harness.virtual.kernel.printfilter import PrintFilter
 from harness.virtual.kernel.stopping import Stopping
-from harness.virtual.kernel.system import LoadedDriver, System
+from harness.virtual.kernel.system import System
 from harness.virtual.kernel.systemthreads import LoneThreads, ThreadModel, run_alone
 from harness.virtual.kernel.userprints import print_from_user_mode
 from harness.virtual.windows.status import (

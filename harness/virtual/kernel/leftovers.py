@@ -19,7 +19,8 @@ from harness.virtual.kernel.execution import SYSTEM_THREAD, WORK_ITEM, CallbackK
 from harness.virtual.kernel.operationcallbacks import OperationKey
 
 if TYPE_CHECKING:
-    from harness.virtual.kernel.system import LoadedDriver, System
+    from harness.virtual.kernel.loader import LoadedDriver
+    from harness.virtual.kernel.system import System
 
 __all__ = ["demand_nothing_left", "demand_nothing_pending", "report_leftovers"]
 

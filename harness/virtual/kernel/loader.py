@@ -6,7 +6,8 @@ Sources: Microsoft, *PE Format*; *DRIVER_OBJECT* (wdm.h), layouts of build 18362
 from __future__ import annotations
 
 import struct
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from harness.virtual.cpu.memory import PAGE, page_ceiling
 from harness.virtual.interfaces import ImageModule
@@ -16,9 +17,9 @@ from harness.virtual.kernel.loadconfig import guard_targets, set_load_config
 from harness.virtual.kernel.pageable import is_pageable_section
 from harness.virtual.kernel.pe import DriverImage, read_driver, relocate
 from harness.virtual.kernel.structures.driverobject import DRIVER_UNLOAD, SERVICE_KEY_NAME
-from harness.virtual.kernel.system import LoadedDriver, System, UnloadedImage
+from harness.virtual.kernel.system import System
 
-__all__ = ["DRIVERS_BASE", "DRIVER_UNLOAD", "Loader", "check_driver_file"]
+__all__ = ["DRIVERS_BASE", "DRIVER_UNLOAD", "LoadedDriver", "Loader", "UnloadedImage", "check_driver_file"]
 
 DRIVERS_BASE: Final = 0xFFFFF803_30000000
 """Where the first driver is mapped, the others above it."""
@@ -34,6 +35,34 @@ _DRIVER_NAME: Final = 0x38
 _DRIVER_INIT: Final = 0x58
 _MAJOR_FUNCTIONS: Final = 0x70
 _MAJOR_COUNT: Final = 28
+
+
+@dataclass
+class LoadedDriver:
+    """A loaded driver."""
+
+    module: ImageModule
+    driver_object: int
+    loader_entry: int
+    """Its KLDR_DATA_TABLE_ENTRY, which DRIVER_OBJECT.DriverSection points to."""
+    regions: tuple[int, ...]
+    discardable: tuple[int, ...]
+    """Regions that go once DriverEntry has returned."""
+    exception_table: ExceptionTable
+    """Its ``.pdata``."""
+    minifilter: bool
+    """It imports the registration of minifilters."""
+    guard_targets: frozenset[int] | None
+    """Addresses of the functions that may be called indirectly; None: any code, it was not linked with
+    /guard:cf."""
+
+
+class UnloadedImage(NamedTuple):
+    """Where a driver was."""
+
+    name: str
+    base: int
+    size: int
 
 
 def check_driver_file(data: bytes) -> tuple[str, ...]:

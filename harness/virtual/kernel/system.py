@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from harness.virtual.callbackcalls import CallLog
 from harness.virtual.clock import TSC_PER_UNIT
@@ -22,7 +22,7 @@ from harness.virtual.cpu.stacks import Stack
 from harness.virtual.cpu.traps import MemoryFault
 from harness.virtual.dispatcher.dispatcher import Activity, Dispatcher, Entry
 from harness.virtual.dispatcher.program import Program
-from harness.virtual.interfaces import DebugPort, ImageModule, KernelClock, ThreadContext
+from harness.virtual.interfaces import DebugPort, KernelClock, ThreadContext
 from harness.virtual.kernel.apcs import Apcs
 from harness.virtual.kernel.belongings import Belonging, Belongings, CallSite
 from harness.virtual.kernel.brokenrules import BrokenRules
@@ -63,7 +63,10 @@ from harness.virtual.kernel.volume import Volume
 from harness.virtual.kernel.waits import Waits
 from harness.virtual.windows.irql import DISPATCH_LEVEL
 
-__all__ = ["SYSTEM_CONTEXT", "Enter", "LoadedDriver", "System", "UnloadedImage"]
+if TYPE_CHECKING:
+    from harness.virtual.kernel.loader import LoadedDriver, UnloadedImage
+
+__all__ = ["SYSTEM_CONTEXT", "Enter", "System"]
 
 SYSTEM_CONTEXT = ThreadContext(pid=4, tid=8, cpu=0)
 """A system worker thread on processor 0."""
@@ -71,34 +74,6 @@ _UNLOADED_REMEMBERED = 50
 """Windows keeps as many in MmUnloadedDrivers."""
 _RDTSC_CYCLES = 25
 """What one look at the time stamp counter takes, about (Agner Fog, Instruction tables)."""
-
-
-@dataclass
-class LoadedDriver:
-    """A loaded driver."""
-
-    module: ImageModule
-    driver_object: int
-    loader_entry: int
-    """Its KLDR_DATA_TABLE_ENTRY, which DRIVER_OBJECT.DriverSection points to."""
-    regions: tuple[int, ...]
-    discardable: tuple[int, ...]
-    """Regions that go once DriverEntry has returned."""
-    exception_table: ExceptionTable
-    """Its ``.pdata``."""
-    minifilter: bool
-    """It imports the registration of minifilters."""
-    guard_targets: frozenset[int] | None
-    """Addresses of the functions that may be called indirectly; None: any code, it was not linked with
-    /guard:cf."""
-
-
-class UnloadedImage(NamedTuple):
-    """Where a driver was."""
-
-    name: str
-    base: int
-    size: int
 
 
 class Enter(Protocol):

@@ -127,6 +127,19 @@ STANDING_RULES: Final[dict[str, StandingRule]] = {
             "FltUnregisterFilter; Writing a FilterUnloadCallback Routine",
         ),
         StandingRule(
+            "UnloadContexts",
+            "A driver that is gone has released the contexts that it allocated or asked for.",
+            "FltAllocateContext, FltGetInstanceContext, FltReleaseContext; File System Filter Verification",
+            "File System Filter Verification, of minifilters",
+        ),
+        StandingRule(
+            "UnloadFilterObjects",
+            "A driver that is gone has given back its references to filters and volumes.",
+            "FltObjectReference, FltGetVolumeFromInstance, FltObjectDereference; File System Filter"
+            " Verification",
+            "File System Filter Verification, of minifilters",
+        ),
+        StandingRule(
             "UnloadFileNames",
             "A driver that is gone has released the file name information that the filter manager lent it.",
             "FltGetFileNameInformation, FltGetFileNameInformationUnsafe, FltReleaseFileNameInformation; File"

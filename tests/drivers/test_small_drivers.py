@@ -75,13 +75,14 @@ FAULTS = {
     "asks-at-dispatch": Expected(B, "IrqlFltApcLte", r"at IRQL DISPATCH_LEVEL, .*\(AsksAtDispatch,"),
     "keeps-filter": Expected(B, "UnloadFilters", r"1 registered minifilter, .*\(Filters,"),
     "keeps-port": Expected(B, "UnloadHandles", r"FltCreateCommunicationPort at .*\(Filters,"),
+    "keeps-context": Expected(B, "UnloadContexts", r"FltAllocateContext at .*\(AttachesToDisks,"),
     "keeps-listed": Expected(B, "PoolTracking", r"7 pool allocations, .*\(ListsProcess,"),
     "remembers-name": Expected(B, "UnloadFileNames", r"1 reference to .*\(RemembersName, |FileName,"),
 }
 """Driver → how it ends, which rule it breaks, and where."""
 IN_FLT = (
     *("keeps-file-name", "releases-twice", "asks-at-dispatch", "keeps-filter", "keeps-port", "keeps-listed"),
-    "remembers-name",
+    *("keeps-context", "remembers-name"),
 )
 IN_CPP = ("keeps-nodes", "keeps-threads", "keeps-monitor")
 FAULTLESS = ("tells-all", *(f"{name}-mended" for name in FAULTS))

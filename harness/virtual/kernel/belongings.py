@@ -44,6 +44,8 @@ class Belonging(Enum):
     LOOKASIDE_LIST = ("lookaside list", "lookaside lists")
     PROVIDER = ("ETW provider", "ETW providers")
     MINIFILTER = ("registered minifilter", "registered minifilters")
+    CONTEXT = ("reference to a context of a minifilter", "references to contexts of minifilters")
+    FILTER_OBJECT = ("reference to a filter or volume", "references to filters or volumes")
     FILE_NAME = ("reference to file name information", "references to file name information")
 
     def counted(self, count: int) -> str:

@@ -80,8 +80,9 @@ _ROUTINES: Final[Mapping[IrqlLimit, tuple[str, ...]]] = {
     IrqlLimit("IrqlFltApcLte", APC_LEVEL): (
         *("FltAcquirePushLockExclusive", "FltAcquirePushLockExclusiveEx", "FltAcquirePushLockShared"),
         *("FltAcquirePushLockSharedEx", "FltAcquireResourceExclusive", "FltAcquireResourceShared"),
+        *("FltAllocateContext", "FltGetInstanceContext", "FltGetVolumeContext", "FltSetInstanceContext"),
         *("FltBuildDefaultSecurityDescriptor", "FltRegisterFilter", "FltSendMessage", "FltStartFiltering"),
-        "FltUnregisterFilter",
+        *("FltSetVolumeContext", "FltUnregisterFilter"),
         *("FltGetFileNameInformation", "FltGetFileNameInformationUnsafe", "FltParseFileNameInformation"),
         *("FltReferenceFileNameInformation", "FltReleaseFileNameInformation"),
     ),

@@ -98,7 +98,8 @@ _ROUTINES: Final[Mapping[CallFailure, tuple[str, ...]]] = {
     CallFailure(STATUS_INSUFFICIENT_RESOURCES, group="handle"): ("ObRegisterCallbacks",),
     CallFailure(STATUS_INSUFFICIENT_RESOURCES, group="key"): ("CmRegisterCallback", "CmRegisterCallbackEx"),
     CallFailure(STATUS_INSUFFICIENT_RESOURCES): (
-        *("FltBuildDefaultSecurityDescriptor", "FltCreateCommunicationPort", "FltRegisterFilter"),
+        *("FltAllocateContext", "FltBuildDefaultSecurityDescriptor", "FltCreateCommunicationPort"),
+        "FltRegisterFilter",
         *("EtwRegister", "ExInitializeLookasideListEx", "IoCreateDevice", "IoQueryFileDosDeviceName"),
         *("IoRegisterShutdownNotification", "PsCreateSystemThread", "SeLocateProcessImageName"),
         *("SeQueryInformationToken", "ZwCreateEvent", "ZwQuerySystemInformation"),

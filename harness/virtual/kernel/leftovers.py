@@ -80,6 +80,8 @@ _RULES: Final[Mapping[Belonging, str]] = {
     Belonging.LOOKASIDE_LIST: "UnloadLookasideLists",
     Belonging.PROVIDER: "UnloadProviders",
     Belonging.MINIFILTER: "UnloadFilters",
+    Belonging.CONTEXT: "UnloadContexts",
+    Belonging.FILTER_OBJECT: "UnloadFilterObjects",
     Belonging.FILE_NAME: "UnloadFileNames",
 }
 

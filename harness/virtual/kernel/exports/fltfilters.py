@@ -19,6 +19,7 @@ from harness.virtual.dispatcher.program import Program
 from harness.virtual.kernel.altitudes import altitude_of
 from harness.virtual.kernel.belongings import Belonging, CallSite
 from harness.virtual.kernel.configuration import service_key_path
+from harness.virtual.kernel.exports.fltcontexts import drop_contexts, read_context_kinds
 from harness.virtual.kernel.exports.registry import FILTER_MANAGER, export
 from harness.virtual.kernel.exports.rtlstrings import read_unicode_string, string_parts
 from harness.virtual.kernel.filtermanager import FilterCallbacks, Minifilter
@@ -48,6 +49,7 @@ _REGISTRATION: Final = Layout(
     {
         "Version": (0x02, "H"),
         "Flags": (0x04, "I"),
+        "ContextRegistration": (0x08, "Q"),
         "OperationRegistration": (0x10, "Q"),
         "FilterUnloadCallback": (0x18, "Q"),
         "InstanceSetupCallback": (0x20, "Q"),
@@ -107,7 +109,10 @@ def flt_register_filter(system: System, driver: int, registration: int, result: 
     address = manager.make_object(_FILTER_TAG)
     if not address:
         return STATUS_INSUFFICIENT_RESOURCES
-    manager.filters[address] = Minifilter(address, driver, altitude_of(altitude), callbacks, attaches)
+    contexts = read_context_kinds(system, _REGISTRATION.read(raw, "ContextRegistration"))
+    manager.filters[address] = Minifilter(
+        address, driver, altitude_of(altitude), callbacks, attaches, contexts=contexts
+    )
     manager.unload_routines[driver] = memory.u64(driver + DRIVER_UNLOAD)
     unloads = callbacks.unload and not flags & _NO_SERVICE_STOP
     memory.put_u64(driver + DRIVER_UNLOAD, system.symbol("FltpMiniFilterDriverUnload") if unloads else 0)
@@ -187,8 +192,7 @@ def _attach(system: System, minifilter: Minifilter) -> Program[int]:
             system, minifilter, minifilter.callbacks.setup, about, "an InstanceSetupCallback"
         )
     if failed(status):
-        minifilter.instance = 0
-        system.pool.free(instance)
+        yield from _remove(system, minifilter)
     return STATUS_SUCCESS
 
 
@@ -216,7 +220,7 @@ def _enter(system: System, routine: int, arguments: tuple[int, ...], what: str) 
 
 @export("FltUnregisterFilter", 1, module=FILTER_MANAGER)
 def flt_unregister_filter(system: System, address: int) -> int:
-    """Waits for the minifilter's communication ports to be closed. A second time its object is gone."""
+    """Waits for its communication ports to be closed and for references to it. A second time it is gone."""
     found = _minifilter(system, address)
     if found is None:
         return 0
@@ -226,11 +230,13 @@ def flt_unregister_filter(system: System, address: int) -> int:
 def _unregister(system: System, minifilter: Minifilter, site: CallSite | None) -> Program[int]:
     if minifilter.instance:
         yield from _tear_down(system, minifilter)
+    yield from drop_contexts(system, minifilter, system.filter_manager.volume)
 
     def attempt() -> int | None:
-        return None if minifilter.ports else 0
+        return None if minifilter.ports or minifilter.held else 0
 
-    what = "waits in FltUnregisterFilter for its communication port to be closed"
+    what = "waits in FltUnregisterFilter for "
+    what += "its communication port to be closed" if minifilter.ports else "references to the minifilter"
     try:
         system.waits.until(attempt, (minifilter.address,), what)
     except Continued as rest:
@@ -252,7 +258,14 @@ def _tear_down(system: System, minifilter: Minifilter) -> Program[None]:
         yield from _call(
             system, minifilter, callbacks.teardown_complete, reason, "an InstanceTeardownCompleteCallback"
         )
-    instance, minifilter.instance = minifilter.instance, 0
+    yield from _remove(system, minifilter)
+
+
+def _remove(system: System, minifilter: Minifilter) -> Program[None]:
+    """The instance goes, with what is set on it."""
+    instance = minifilter.instance
+    yield from drop_contexts(system, minifilter, instance)
+    minifilter.instance = 0
     system.pool.free(instance)
 
 

@@ -21,6 +21,7 @@ static PFLT_FILTER Filter;
 static PFLT_PORT ServerPort, ClientPort;
 static EX_PUSH_LOCK ListLock;
 static LIST_ENTRY List;
+static BOOLEAN KeepsPort, KeepsFilter, KeepsContext;
 
 /* Of names.cpp. */
 VOID NTAPI RemembersName(PEPROCESS Process, HANDLE ProcessId, PPS_CREATE_NOTIFY_INFO Info);
@@ -113,7 +114,15 @@ static FLT_PREOP_CALLBACK_STATUS NTAPI BeforeCreate(PFLT_CALLBACK_DATA Data, PCF
 static NTSTATUS NTAPI AttachesToDisks(PCFLT_RELATED_OBJECTS Objects, FLT_INSTANCE_SETUP_FLAGS Flags, DEVICE_TYPE Type,
                                       FLT_FILESYSTEM_TYPE FileSystem)
 {
-    UNREFERENCED_PARAMETER(Objects);
+    ULONG *Told;
+
+    if (KeepsContext && NT_SUCCESS(FltAllocateContext(Filter, FLT_INSTANCE_CONTEXT, sizeof(*Told), NonPagedPool,
+                                                      (PFLT_CONTEXT *)&Told))) {
+        *Told = Type;
+        FltSetInstanceContext(Objects->Instance, FLT_SET_CONTEXT_KEEP_IF_EXISTS, Told, NULL);
+        if (Mended)
+            FltReleaseContext(Told);
+    }
     LOG("volume: flags %x type %u file system %u\n", Flags, Type, FileSystem);
     return Type == FILE_DEVICE_DISK_FILE_SYSTEM ? STATUS_SUCCESS : STATUS_FLT_DO_NOT_ATTACH;
 }
@@ -134,8 +143,6 @@ static VOID NTAPI Disconnects(PVOID Cookie)
     FltCloseClientPort(Filter, &ClientPort);
 }
 
-static BOOLEAN KeepsPort, KeepsFilter;
-
 static NTSTATUS NTAPI Unfilters(FLT_FILTER_UNLOAD_FLAGS Flags)
 {
     LOG("unload, flags %x\n", Flags);
@@ -149,7 +156,9 @@ static NTSTATUS NTAPI Unfilters(FLT_FILTER_UNLOAD_FLAGS Flags)
 static NTSTATUS Filters(VOID)
 {
     static const FLT_OPERATION_REGISTRATION Operations[] = {{IRP_MJ_CREATE, 0, BeforeCreate, NULL}, {IRP_MJ_OPERATION_END}};
+    static const FLT_CONTEXT_REGISTRATION Contexts[] = {{FLT_INSTANCE_CONTEXT, 0, NULL, sizeof(ULONG), 'tlFS'}, {FLT_CONTEXT_END}};
     static const FLT_REGISTRATION Registration = {.Size = sizeof(FLT_REGISTRATION),
+                                                  .ContextRegistration = Contexts,
                                                   .Version = FLT_REGISTRATION_VERSION,
                                                   .OperationRegistration = Operations,
                                                   .FilterUnloadCallback = Unfilters,
@@ -183,6 +192,12 @@ static NTSTATUS FiltersForGood(VOID)
 static NTSTATUS FiltersWithPort(VOID)
 {
     KeepsPort = KeepsFilter = TRUE;
+    return Filters();
+}
+
+static NTSTATUS FiltersWithContext(VOID)
+{
+    KeepsContext = TRUE;
     return Filters();
 }
 
@@ -248,6 +263,7 @@ static const HABIT Habits[] = {
     {L"asks-at-dispatch", Nothing, NULL, AsksAtDispatch},
     {L"keeps-filter", FiltersForGood, NULL, SendsProcess},
     {L"keeps-port", FiltersWithPort, NULL, SendsProcess},
+    {L"keeps-context", FiltersWithContext, NULL, SendsProcess},
     {L"keeps-listed", MakesList, LeavesList, ListsProcess},
     {L"remembers-name", Nothing, ForgetsName, RemembersName},
 };

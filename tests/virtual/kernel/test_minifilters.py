@@ -253,6 +253,12 @@ def test_what_a_registration_needs(case: str, status: str, image: bytes, booted:
     assert (made.prints, made.rules) == ([status], [])
 
 
+def test_each_has_an_altitude_of_its_own(image: bytes, booted: Booted) -> None:
+    one, other = Made(image, booted, "starts"), Made(image, booted, "attaches-not")
+    assert one.prints == ["0setup 1 1 0 1 8 2", " 0 c000000d"] * 2, "neither keeps the other from the volume"
+    assert (one.unload(), other.unload(), other.rules) == (0, 0, [])
+
+
 def test_what_is_never_called_is_told(image: bytes, booted: Booted) -> None:
     Made(image, booted, "operations")
     (told,) = booted.kernel.calls.uncalled

@@ -1,7 +1,7 @@
-"""Contexts of minifilters, on their instances and on the volume, and references to objects of the filter
-manager. Contexts on files are allocated, but nothing is there to set them on.
+"""Contexts of minifilters, and references to the filter manager's objects.
 
-Sources: Microsoft, *FltAllocateContext*, *FLT_CONTEXT_REGISTRATION*, *FltSetInstanceContext*,
+Contexts are set on instances and on the volume; those for files are allocated, but there is nothing to set
+them on. Sources: Microsoft, *FltAllocateContext*, *FLT_CONTEXT_REGISTRATION*, *FltSetInstanceContext*,
 *FltGetInstanceContext*, *FltReleaseContext*, *FltDeleteContext* and their relatives, *FltObjectReference*,
 *FltGetVolumeFromInstance*, *FltGetFilterFromInstance* (fltkernel.h); *Bug Check 0xF5: FLTMGR_FILE_SYSTEM*.
 """

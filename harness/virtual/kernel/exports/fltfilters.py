@@ -113,9 +113,11 @@ def flt_register_filter(system: System, driver: int, registration: int, result: 
     manager.filters[address] = Minifilter(
         address, driver, altitude_of(altitude), callbacks, attaches, contexts=contexts
     )
-    manager.unload_routines[driver] = memory.u64(driver + DRIVER_UNLOAD)
+    before, ours = memory.u64(driver + DRIVER_UNLOAD), system.symbol("FltpMiniFilterDriverUnload")
+    if before != ours:
+        manager.unload_routines[driver] = before
     unloads = callbacks.unload and not flags & _NO_SERVICE_STOP
-    memory.put_u64(driver + DRIVER_UNLOAD, system.symbol("FltpMiniFilterDriverUnload") if unloads else 0)
+    memory.put_u64(driver + DRIVER_UNLOAD, ours if unloads else 0)
     operations = [*_operations(system, _REGISTRATION.read(raw, "OperationRegistration"))]
     if generates:
         operations.append("names of files")
@@ -283,8 +285,8 @@ def _unload(system: System, driver: int) -> Program[int]:
             yield from _enter(
                 system, minifilter.callbacks.unload, (_UNLOAD_MANDATORY,), "a FilterUnloadCallback"
             )
-    before = manager.unload_routines.get(driver, 0)
-    if before and before != system.symbol("FltpMiniFilterDriverUnload"):
+    before = manager.unload_routines.pop(driver, 0)
+    if before:
         yield from _enter(system, before, (driver,), "DriverUnload")
     return 0
 

@@ -1,9 +1,8 @@
-"""The filter manager's locks, which keep normal kernel APCs off while they are held, its pool, and what
-operation callbacks ask of their caller.
+"""The filter manager's locks and pool, and whose operation it is.
 
-Sources: Microsoft, *FltInitializePushLock*, *FltAcquirePushLockExclusiveEx* and their relatives,
-*FltAcquireResourceExclusive*, *FltReleaseResource*, *FltAllocatePoolAlignedWithTag*, *FltGetRequestorProcess*
-(fltkernel.h).
+Normal kernel APCs are kept off while a lock is held. Sources: Microsoft, *FltInitializePushLock*,
+*FltAcquirePushLockExclusiveEx* and their relatives, *FltAcquireResourceExclusive*, *FltReleaseResource*,
+*FltAllocatePoolAlignedWithTag*, *FltGetRequestorProcess* (fltkernel.h).
 """
 
 from __future__ import annotations

@@ -150,7 +150,7 @@ class DriverFileError(UsageError):
 class MissingImport(DriverFileError):
     """The driver used an import that the machine lacks: nothing is said about the driver.
 
-    :param name: of the import, with its module where that is not the kernel (``fltmgr.sys!FltSendMessage``).
+    :param name: of the import, with its module where that is not the kernel (``fltmgr.sys!FltCreateFile``).
     """
 
     def __init__(self, message: str, *, name: str, hint: str = "") -> None:

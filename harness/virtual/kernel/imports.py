@@ -38,7 +38,7 @@ def _full_name(wanted: Import) -> str:
 
 def missing_names(image: DriverImage) -> tuple[str, ...]:
     """Every import that the target lacks, once and in alphabetical order; those of other modules than the
-    kernel and the HAL as ``fltmgr.sys!FltRegisterFilter``, those by ordinal as ``ntoskrnl.exe!#7``."""
+    kernel and the HAL as ``fltmgr.sys!FltCreateFile``, those by ordinal as ``ntoskrnl.exe!#7``."""
     return tuple(sorted({_full_name(wanted) for wanted in image.imports if not is_served(wanted)}))
 
 

@@ -151,6 +151,34 @@ def test_a_reference_keeps_a_device(tmp_path: Path) -> None:
     assert booted.kernel.broken_rules == ()
 
 
+def test_a_reference_by_pointer_is_of_the_type_that_is_named(tmp_path: Path) -> None:
+    by_pointer = (
+        'SAY("%08x %08x %08x", ObReferenceObjectByPointer(Device, 0, *IoFileObjectType, KernelMode),'
+        " ObReferenceObjectByPointer(Device, 0, NULL, KernelMode),"
+        " ObReferenceObjectByPointer(Driver, 0, NULL, KernelMode));"
+        " Delete(Device); ObDereferenceObject(Device); ObDereferenceObject(Driver)"
+    )
+    booted = Booted()
+    assert booted.load(made(tmp_path, unload=by_pointer), "made.sys") == 0
+    assert booted.kernel.unload_driver(name="made", context=SYSTEM) == 0
+    assert booted.debugger.prints == [b"unload: devices 1\n", b"c0000024 00000000 00000000\n"]
+    assert booted.kernel.broken_rules == ()
+
+
+@pytest.mark.parametrize("what", ["Device", "Driver"])
+def test_a_reference_too_many_that_is_given_back(what: str, tmp_path: Path) -> None:
+    unload = (
+        f"ObReferenceObject({what}); ObDereferenceObject({what}); ObDereferenceObject({what}); Delete(Device)"
+    )
+    booted = Booted()
+    with pytest.raises(DriverBugcheck) as ended:
+        booted.load(made(tmp_path, unload=unload), "made.sys")
+        booted.kernel.unload_driver(name="made", context=SYSTEM)
+    assert (ended.value.code, ended.value.parameters[2:]) == (0x18, (2, 0xFFFF_FFFF_FFFF_FFFF))
+    (broken,) = booted.kernel.broken_rules
+    assert broken.message.startswith("made.sys calls ObfDereferenceObject, and Windows stops, at made.sys+")
+
+
 REFERENCE = (
     "if (Major == IRP_MJ_CREATE) ObReferenceObject(File = IoGetCurrentIrpStackLocation(Irp)->FileObject);"
     ' if (Major == IRP_MJ_CLEANUP) SAY("cleanup of %wZ", &File->FileName)'

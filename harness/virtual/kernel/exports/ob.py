@@ -45,11 +45,10 @@ def obf_reference_object_with_tag(system: System, address: int, _tag: int) -> in
 
 
 @export("ObReferenceObjectByPointer", 4)
-def ob_reference_object_by_pointer(system: System, address: int, _access: int, _type: int, _mode: int) -> int:
-    item = system.objects.at(address)
-    if item is None:
+def ob_reference_object_by_pointer(system: System, address: int, _access: int, kind: int, _mode: int) -> int:
+    if kind and kind != ob_get_object_type(system, address):
         return STATUS_OBJECT_TYPE_MISMATCH
-    take_reference(system, item)
+    obf_reference_object(system, address)
     return STATUS_SUCCESS
 
 
@@ -121,11 +120,12 @@ def obf_dereference_object(system: System, address: int) -> int:
     """One reference fewer; one too many is bugcheck 0x18 REFERENCE_BY_POINTER, as on Windows."""
     item = system.objects.at(address)
     if item is None:
-        if address in system.other_objects:
+        if system.belongings.taken(Belonging.REFERENCE, address):
             system.belongings.give_back(Belonging.REFERENCE, address)
             system.reference_gone(address)
             return 0
-        raise BugcheckRaised(_REFERENCE_BY_POINTER, 0, address, 2, 0)
+        count = 0xFFFF_FFFF_FFFF_FFFF if address in system.other_objects else 0
+        raise BugcheckRaised(_REFERENCE_BY_POINTER, 0, address, 2, count)
     if not system.objects.dereference(item):
         raise BugcheckRaised(_REFERENCE_BY_POINTER, 0, address, 2, 0xFFFF_FFFF_FFFF_FFFF)
     system.belongings.give_back(Belonging.REFERENCE, address)

@@ -130,10 +130,22 @@ static VOID SignalsFreed(VOID)
     KeDelayExecutionThread(KernelMode, FALSE, &Second);
 }
 
+static VOID FreesTimer(VOID)
+{
+    PKTIMER Timer = ExAllocatePoolWithTag(NonPagedPool, sizeof(*Timer), 'spoS');
+    LARGE_INTEGER Soon = {.QuadPart = -1000000};
+    LARGE_INTEGER Second = {.QuadPart = -10000000};
+
+    KeInitializeTimer(Timer);
+    KeSetTimer(Timer, Soon, NULL);
+    ExFreePool(Timer);
+    KeDelayExecutionThread(KernelMode, FALSE, &Second);
+}
+
 NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING Path)
 {
     static VOID (*const Ways[])(VOID) = {FreesTwice, WritesBehind, GivesBackTwice, FailsFast, StaysAttached,
-                                       SignalsNothing, SignalsFreed};
+                                       SignalsNothing, SignalsFreed, FreesTimer};
 
     UNREFERENCED_PARAMETER(Driver);
     Ways[Path->Buffer[Path->Length / sizeof(WCHAR) - 1] - L'0']();
@@ -177,6 +189,11 @@ def stops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stops]:
         (4, 0x01, r"stays attached to another process by the routine at .*\(DriverEntry"),
         (5, 0x50, r"hands the kernel the address 0xffff8000123456\w\w, .*, at {4}"),
         (6, 0x50, r"reads freed pool, at the end of the routine at {5}.*allocated at {6}.*freed at {6}"),
+        (
+            7,
+            0x0A,
+            r"left something in use where the kernel writes to freed pool: allocated at {7}.*freed at {7}",
+        ),
     ],
 )
 def test_a_bugcheck_by_a_call_names_the_call(stops: Stops, way: int, code: int, message: str) -> None:
@@ -190,6 +207,7 @@ def test_a_bugcheck_by_a_call_names_the_call(stops: Stops, way: int, code: int, 
         "SignalsNothing",
         "EndsInCall",
         "SignalsFreed",
+        "FreesTimer",
     )
     pattern = message.format(*(rf"stops-\d\.sys\+\w+ \({name}, stops\.c" for name in names))
     assert re.search(pattern, messages[0]), messages[0]

@@ -181,8 +181,8 @@ class Faults:
                 self._end_at_missing_import(name, called=False)
             scene = self._scene(0)._replace(irql=max(self._system.cpu.irql, DISPATCH_LEVEL), in_kernel=True)
             fault = Faulted(reason.address, reason.access, reason.present, 0)
-            if caller and (name := self._driver_name(caller)) is not None:
-                tell_pool(self._system, fault, name, f"at {self.place(caller)}")
+            name = self._driver_name(caller) if caller else None
+            tell_pool(self._system, fault, name, f"at {self.place(caller or 0)}")
             raised = self._judge(access_fault(fault, scene), reason.address, caller=caller)
             if raised is not None:
                 self.unhandled(raised)

@@ -27,12 +27,14 @@ NO_ACCESS: Final = 0x1_0000
 """Below it nothing is ever mapped: an address there is NULL, or a field of what NULL points to."""
 
 
-def tell_pool(system: System, fault: Faulted, driver: str, place: str) -> None:
-    """A driver's code accessed what is not mapped: it breaks a rule where that was pool, or lies behind some.
+def tell_pool(system: System, fault: Faulted, driver: str | None, place: str) -> None:
+    """What is not mapped was accessed: a rule is broken where that was pool, or lies behind some.
 
+    :param driver: whose code did it. None: the kernel did by itself, so that what was freed holds something
+        that is still in use, a timer that is set or an event that is waited for.
     :param place: of the code, ``at driver.sys+0x1234``.
     """
-    if system.broken_rules.knows("SpecialPool", driver, place):
+    if driver is not None and system.broken_rules.knows("SpecialPool", driver, place):
         return
     what, block = "freed pool", system.pool.freed_at(fault.address)
     if block is None:
@@ -41,8 +43,14 @@ def tell_pool(system: System, fault: Faulted, driver: str, place: str) -> None:
             return
         what = f"what lies behind {block.size} bytes of pool"
     origin = _origin(system, block)
-    message = f"{driver} {_VERBS[fault.access]} {what}, {place}{origin and f': {origin}'}"
-    system.broken_rules.add("SpecialPool", driver, place, message)
+    if driver is not None:
+        message = f"{driver} {_VERBS[fault.access]} {what}, {place}{origin and f': {origin}'}"
+        system.broken_rules.add("SpecialPool", driver, place, message)
+    elif block.owner is not None:
+        message = (
+            f"{block.owner} left something in use where the kernel {_VERBS[fault.access]} {what}: {origin}"
+        )
+        system.broken_rules.add("SpecialPool", block.owner, origin, message)
 
 
 def tell_null(system: System, address: int, driver: str, place: str) -> None:

@@ -54,6 +54,7 @@ _NO_UNLOAD_ROUTINE: Final = 0xC000_0010
 """STATUS_INVALID_DEVICE_REQUEST."""
 _LOAD_HINTS = {
     0xC000_0022: "PsSetCreateProcessNotifyRoutineEx and Ex2 want a driver linked with /INTEGRITYCHECK",
+    0xC000_0034: "a minifilter wants the Instances key, with an altitude, that its INF writes",
     0xC000_0035: "something of that name is still there; does the driver's unload delete what it created?",
     0xC000_010E: "unload the driver before it is loaded again",
     0xC000_0428: "let the target take test signatures: bcdedit /set testsigning on",

@@ -217,6 +217,14 @@ def test_a_driver_that_does_not_load_is_at_fault() -> None:
     assert guest.calls == [("put", "bad.sys"), ("load_driver", "bad", r"C:\procnotify\bad.sys")]
 
 
+def test_a_minifilter_that_was_not_installed_is_told_what_it_lacks() -> None:
+    with runner("  - load_driver") as (steps, guest):
+        guest.load_status = 0xC0000034  # STATUS_OBJECT_NAME_NOT_FOUND
+        with pytest.raises(DriverFault) as raised:
+            steps.run()
+    assert "Instances" in raised.value.hint and "INF" in raised.value.hint
+
+
 def test_a_driver_that_does_not_unload_is_at_fault() -> None:
     with runner("  - load_driver\n  - unload_driver") as (steps, guest):
         guest.unload_status = 0xC0000010

@@ -142,10 +142,18 @@ static VOID FreesTimer(VOID)
     KeDelayExecutionThread(KernelMode, FALSE, &Second);
 }
 
+static VOID NeedsStack(VOID)
+{
+    static volatile ULONG Where = 7;
+    volatile UCHAR Room[64 << 10];
+
+    Room[Where] = 1;
+}
+
 NTSTATUS DriverEntry(PDRIVER_OBJECT Driver, PUNICODE_STRING Path)
 {
     static VOID (*const Ways[])(VOID) = {FreesTwice, WritesBehind, GivesBackTwice, FailsFast, StaysAttached,
-                                       SignalsNothing, SignalsFreed, FreesTimer};
+                                       SignalsNothing, SignalsFreed, FreesTimer, NeedsStack};
 
     UNREFERENCED_PARAMETER(Driver);
     Ways[Path->Buffer[Path->Length / sizeof(WCHAR) - 1] - L'0']();
@@ -194,6 +202,7 @@ def stops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stops]:
             0x0A,
             r"left something in use where the kernel writes to freed pool: allocated at {7}.*freed at {7}",
         ),
+        (8, 0x7F, r"uses up the kernel stack, and Windows stops, instruction at {8}"),
     ],
 )
 def test_a_bugcheck_by_a_call_names_the_call(stops: Stops, way: int, code: int, message: str) -> None:
@@ -208,6 +217,7 @@ def test_a_bugcheck_by_a_call_names_the_call(stops: Stops, way: int, code: int, 
         "EndsInCall",
         "SignalsFreed",
         "FreesTimer",
+        "NeedsStack",
     )
     pattern = message.format(*(rf"stops-\d\.sys\+\w+ \({name}, stops\.c" for name in names))
     assert re.search(pattern, messages[0]), messages[0]

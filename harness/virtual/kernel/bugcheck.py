@@ -44,6 +44,7 @@ from harness.virtual.windows.status import (
 )
 
 __all__ = [
+    "UNEXPECTED_KERNEL_MODE_TRAP",
     "Culprit",
     "RaisedException",
     "Scene",
@@ -61,7 +62,7 @@ _KMODE_EXCEPTION_NOT_HANDLED: Final = 0x1E
 _SYSTEM_SERVICE_EXCEPTION: Final = 0x3B
 _PAGE_FAULT_IN_NONPAGED_AREA: Final = 0x50
 _SYSTEM_THREAD_EXCEPTION_NOT_HANDLED: Final = 0x7E
-_UNEXPECTED_KERNEL_MODE_TRAP: Final = 0x7F
+UNEXPECTED_KERNEL_MODE_TRAP: Final = 0x7F
 _ATTEMPTED_WRITE_TO_READONLY_MEMORY: Final = 0xBE
 _DRIVER_UNLOADED: Final = 0xCE
 _DRIVER_IRQL_NOT_LESS_OR_EQUAL: Final = 0xD1
@@ -109,6 +110,7 @@ class Scene(NamedTuple):
     """Where the kernel keeps the exception and context records."""
     context_record: int
     on_stack_guard: Callable[[int], bool]
+    """An access to the address can raise no exception, for there is no stack left to raise it on."""
 
 
 class Culprit(NamedTuple):
@@ -140,7 +142,7 @@ def access_fault(fault: Faulted, scene: Scene) -> BugcheckRaised | RaisedExcepti
     if scene.unloaded(address) is not None:
         return BugcheckRaised(_DRIVER_UNLOADED, address, _ACCESS_TEN[access], pc, 0)
     if scene.on_stack_guard(address):
-        return BugcheckRaised(_UNEXPECTED_KERNEL_MODE_TRAP, _DOUBLE_FAULT, address, 0, pc)
+        return BugcheckRaised(UNEXPECTED_KERNEL_MODE_TRAP, _DOUBLE_FAULT, address, 0, pc)
     if fault.present:
         if access == "write":
             return BugcheckRaised(_ATTEMPTED_WRITE_TO_READONLY_MEMORY, address, _READ_ONLY_PTE, 0, 0)
@@ -173,7 +175,7 @@ def processor_fault(stop: Interrupted, rcx: int, scene: Scene) -> BugcheckRaised
         )
     status = _EXCEPTIONS.get(stop.vector)
     if status is None:
-        return BugcheckRaised(_UNEXPECTED_KERNEL_MODE_TRAP, stop.vector, 0, 0, stop.pc)
+        return BugcheckRaised(UNEXPECTED_KERNEL_MODE_TRAP, stop.vector, 0, 0, stop.pc)
     return RaisedException(status, stop.pc)
 
 

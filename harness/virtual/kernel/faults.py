@@ -15,7 +15,9 @@ from typing import Final, NoReturn
 from harness.errors import DriverBugcheck, DriverFault, DriverHang, MissingImport
 from harness.virtual.cpu.stops import Exhausted, Faulted, Interrupted, Stop, Trapped
 from harness.virtual.cpu.traps import BugcheckRaised, Hung, MemoryFault, ServedAgain, StatusRaised, TrapError
+from harness.virtual.kernel import memoryrules
 from harness.virtual.kernel.bugcheck import (
+    UNEXPECTED_KERNEL_MODE_TRAP,
     Culprit,
     RaisedException,
     Scene,
@@ -30,7 +32,6 @@ from harness.virtual.kernel.exceptions.records import context_record
 from harness.virtual.kernel.exceptions.stackwalk import leave_leaf
 from harness.virtual.kernel.execution import DPC, SYSTEM_THREAD, Execution
 from harness.virtual.kernel.imports import way_out
-from harness.virtual.kernel.memoryrules import explains, tell_kept, tell_null, tell_pool, tell_stop
 from harness.virtual.kernel.system import SYSTEM_CONTEXT, System
 from harness.virtual.windows.irql import DISPATCH_LEVEL
 from harness.virtual.windows.status import (
@@ -64,8 +65,6 @@ _TIMER_OR_DPC_INVALID: Final = 0xC7
 _REGIONS_LEFT_BY_DPC: Final = 4
 _GUARD_PAGE: Final = 0x1000
 _VERIFIER: Final = "Driver Verifier"
-_LOCK_HIERARCHY: Final = (0xC4, 0x1001)
-"""Bugcheck and parameter 1 of Driver Verifier's deadlock detection."""
 _RETURN_ADDRESS: Final = 8
 """Bytes that a call pushes."""
 
@@ -93,7 +92,7 @@ class Faults:
         if system.before_bugcheck():
             self.stop_here()
         code, parameters = raised.code, raised.parameters
-        if _has_rule(raised) and module is not None:
+        if (code, parameters[0]) == memoryrules.LOCK_HIERARCHY and module is not None:
             message = f"{module} takes locks in more than one order: {raised.story}"
             system.broken_rules.add("DeadlockDetection", module, "", message)
         system.shared_data.refresh()
@@ -123,7 +122,7 @@ class Faults:
                 self._record(RaisedException(STATUS_STACK_BUFFER_OVERRUN, stop.pc, (rcx & 0xFFFF_FFFF,)))
                 if (name := self._driver_name(stop.pc)) is not None:
                     where = f"instruction at {self.place(stop.pc)}"
-                    tell_stop(self._system, raised, name, "raises what nothing handles", where)
+                    memoryrules.tell_stop(self._system, raised, name, "raises what nothing handles", where)
             return self._judge(raised, stop.pc)
         if isinstance(stop, Faulted):
             return self._fault(stop)
@@ -139,9 +138,9 @@ class Faults:
         """What an export found."""
         reason, registers = stop.reason, self._system.cpu.registers
         if isinstance(reason, BugcheckRaised):
-            if (site := self._system.call_site()) is not None and not _has_rule(reason):
+            if (site := self._system.call_site()) is not None:
                 place = f"at {self.place(site.address)}"
-                tell_stop(self._system, reason, site.driver, f"calls {site.routine}", place)
+                memoryrules.tell_stop(self._system, reason, site.driver, f"calls {site.routine}", place)
             self.die(reason, pc=stop.caller)
         elif isinstance(reason, Hung):
             self.hang(reason.reason, stop.caller)
@@ -182,13 +181,15 @@ class Faults:
             scene = self._scene(0)._replace(irql=max(self._system.cpu.irql, DISPATCH_LEVEL), in_kernel=True)
             fault = Faulted(reason.address, reason.access, reason.present, 0)
             name = self._driver_name(caller) if caller else None
-            tell_pool(self._system, fault, name, f"at {self.place(caller or 0)}")
+            memoryrules.tell_pool(self._system, fault, name, f"at {self.place(caller or 0)}")
             raised = self._judge(access_fault(fault, scene), reason.address, caller=caller)
             if raised is not None:
                 self.unhandled(raised)
         elif isinstance(reason, BugcheckRaised):
-            if caller and (name := self._driver_name(caller)) is not None and not _has_rule(reason):
-                tell_stop(self._system, reason, name, "calls the kernel", f"at {self.place(caller)}")
+            if caller and (name := self._driver_name(caller)) is not None:
+                memoryrules.tell_stop(
+                    self._system, reason, name, "calls the kernel", f"at {self.place(caller)}"
+                )
             self.die(reason, pc=caller or 0)
         elif isinstance(reason, Hung):
             self.hang(reason.reason, caller or 0)
@@ -204,9 +205,11 @@ class Faults:
             self._end_at_missing_import(name, called=fault.access == "execute")
         code, where = self._code(fault.pc, caller)
         driver = self._driver_name(code) or self.last_driver or ""
-        tell_pool(self._system, fault, driver, where)
-        tell_kept(self._system, fault.address, driver, where)
+        memoryrules.tell_pool(self._system, fault, driver, where)
+        memoryrules.tell_kept(self._system, fault.address, driver, where)
         raised = access_fault(fault, self._scene(fault.pc))
+        if isinstance(raised, BugcheckRaised) and raised.code == UNEXPECTED_KERNEL_MODE_TRAP:
+            memoryrules.tell_stop(self._system, raised, driver, "uses up the kernel stack", where)
         return self._judge(raised, fault.pc, address=fault.address, caller=caller)
 
     def _end_at_missing_import(self, name: str, *, called: bool) -> NoReturn:
@@ -279,7 +282,7 @@ class Faults:
 
     def _scene(self, pc: int) -> Scene:
         system = self._system
-        bottom = system.stack.low
+        bottom, rsp = system.stack.low, system.cpu.registers["rsp"]
         return Scene(
             irql=system.cpu.irql,
             system_thread=system.context.pid == SYSTEM_CONTEXT.pid,
@@ -289,7 +292,7 @@ class Faults:
             pool_state=system.pool.state_of,
             exception_record=system.symbol("ExceptionRecord"),
             context_record=system.symbol("ContextRecord"),
-            on_stack_guard=lambda address: bottom - _GUARD_PAGE <= address < bottom,
+            on_stack_guard=lambda address: rsp < bottom or bottom - _GUARD_PAGE <= address < bottom,
         )
 
     def _tell_left(self, rule: str, what: str, routine: int) -> None:
@@ -339,10 +342,10 @@ class Faults:
         module = next((name for name in names if name is not None), self.last_driver)
         if address is not None and module is not None:
             code, where = self._code(pc, caller)
-            tell_null(self._system, address, module, where)
-            if code != pc and not explains(self._system, module, where):
+            memoryrules.tell_null(self._system, address, module, where)
+            if code != pc and not memoryrules.explains(self._system, module, where):
                 what = f"hands the kernel the address 0x{address:016x}"
-                tell_stop(self._system, raised, module, what, where)
+                memoryrules.tell_stop(self._system, raised, module, what, where)
         self.report_bugcheck(raised, module)
 
     def _code(self, pc: int, caller: int | None) -> tuple[int, str]:
@@ -393,8 +396,3 @@ class Faults:
             )
             return f"0x{address:016x}" if image is None else f"{image.name}+0x{address - image.base:x}"
         return f"{driver.module.name}+0x{address - driver.module.base:x}"
-
-
-def _has_rule(raised: BugcheckRaised) -> bool:
-    """A standing rule of its own tells of it."""
-    return (raised.code, raised.parameters[0]) == _LOCK_HIERARCHY

@@ -18,11 +18,13 @@ from harness.virtual.kernel.pool import REQUEST_TAG, PoolBlock
 if TYPE_CHECKING:
     from harness.virtual.kernel.system import System
 
-__all__ = ["explains", "tell_gone", "tell_kept", "tell_null", "tell_pool", "tell_stop"]
+__all__ = ["LOCK_HIERARCHY", "explains", "tell_gone", "tell_kept", "tell_null", "tell_pool", "tell_stop"]
 
 _VERBS: Final[Mapping[str, str]] = {"read": "reads", "write": "writes to", "execute": "executes"}
 _MAY_BE_ASKED: Final = frozenset({"MmIsAddressValid"})
 """Of any address."""
+LOCK_HIERARCHY: Final = (0xC4, 0x1001)
+"""Bugcheck and parameter 1 of Driver Verifier's deadlock detection, which has a rule of its own."""
 NO_ACCESS: Final = 0x1_0000
 """Below it nothing is ever mapped: an address there is NULL, or a field of what NULL points to."""
 
@@ -97,6 +99,8 @@ def tell_stop(system: System, raised: BugcheckRaised, driver: str, what: str, pl
     :param what: it did, ``calls ExFreePool``.
     :param place: of the code, ``at driver.sys+0x1234``.
     """
+    if (raised.code, raised.parameters[0]) == LOCK_HIERARCHY:
+        return
     blocks = (system.pool.holds(parameter) for parameter in raised.parameters)
     block = next((block for block in blocks if block is not None), None)
     of = f"; of {block.size} bytes of pool, {_origin(system, block)}" if block is not None else ""

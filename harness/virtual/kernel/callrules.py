@@ -49,7 +49,10 @@ _ROUTINES: Final[Mapping[IrqlLimit, tuple[str, ...]]] = {
         "PsTerminateSystemThread",
     ),
     IrqlLimit("IrqlPsApcLte", APC_LEVEL): ("PsLookupProcessByProcessId", "PsLookupThreadByThreadId"),
-    IrqlLimit("IrqlObPassive", PASSIVE_LEVEL): ("ObOpenObjectByPointer", "ObReferenceObjectByHandle"),
+    IrqlLimit("IrqlObPassive", PASSIVE_LEVEL): (
+        *("ObOpenObjectByPointer", "ObOpenObjectByPointerWithTag"),
+        *("ObReferenceObjectByHandle", "ObReferenceObjectByHandleWithTag"),
+    ),
     IrqlLimit("IrqlZwPassive", PASSIVE_LEVEL): (
         *("ZwClose", "ZwCreateKey", "ZwDeleteKey", "ZwEnumerateKey", "ZwEnumerateValueKey", "ZwFlushKey"),
         *("ZwOpenKey", "ZwQueryKey", "ZwQueryValueKey", "ZwSetValueKey"),

@@ -110,7 +110,10 @@ _ROUTINES: Final[Mapping[CallFailure, tuple[str, ...]]] = {
     ),
     CallFailure(STATUS_INVALID_PARAMETER): ("PsLookupProcessByProcessId", "PsLookupThreadByThreadId"),
     CallFailure(STATUS_INVALID_CID): ("PsLookupProcessThreadByCid", "ZwOpenProcess", "ZwOpenThread"),
-    CallFailure(STATUS_OBJECT_TYPE_MISMATCH): ("ObReferenceObjectByHandle", "ObReferenceObjectByPointer"),
+    CallFailure(STATUS_OBJECT_TYPE_MISMATCH): (
+        *("ObReferenceObjectByHandle", "ObReferenceObjectByHandleWithTag"),
+        "ObReferenceObjectByPointer",
+    ),
     CallFailure(STATUS_INFO_LENGTH_MISMATCH): ("ObQueryNameString",),
     CallFailure(STATUS_OBJECT_NAME_COLLISION): ("IoCreateSymbolicLink", "IoCreateUnprotectedSymbolicLink"),
     CallFailure(STATUS_OBJECT_NAME_NOT_FOUND): (

@@ -103,16 +103,32 @@ def ob_open_object_by_pointer(
     attributes: int,
     _state: int,
     access: int,
-    _type: int,
+    kind: int,
     _mode: int,
     handle: int,
 ) -> int:
     """For a process or a thread."""
     item = system.objects.at(address)
-    if item is None:
+    own = "PsThreadType" if isinstance(item, ThreadObject) else "PsProcessType"
+    if item is None or (kind and kind != system.memory.u64(system.symbol(own))):
         return STATUS_OBJECT_TYPE_MISMATCH
     system.memory.u64(handle)
     return open_for_driver(system, item, access, attributes, handle)
+
+
+@export("ObOpenObjectByPointerWithTag", 8)
+def ob_open_object_by_pointer_with_tag(
+    system: System,
+    address: int,
+    attributes: int,
+    state: int,
+    access: int,
+    kind: int,
+    mode: int,
+    _tag: int,
+    handle: int,
+) -> int:
+    return ob_open_object_by_pointer(system, address, attributes, state, access, kind, mode, handle)
 
 
 @export("ObfDereferenceObject", "ObDereferenceObject", "ObDereferenceObjectDeferDelete", 1)

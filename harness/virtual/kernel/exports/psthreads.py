@@ -130,6 +130,14 @@ def ob_reference_object_by_handle(
     return STATUS_SUCCESS
 
 
+@export("ObReferenceObjectByHandleWithTag", 7)
+def ob_reference_object_by_handle_with_tag(
+    system: System, handle: int, access: int, kind: int, mode: int, _tag: int, result: int, information: int
+) -> int:
+    """References are counted whatever their tag."""
+    return ob_reference_object_by_handle(system, handle, access, kind, mode, result, information)
+
+
 @export("ZwClose", "NtClose", 1)
 def zw_close(system: System, handle: int) -> int:
     item = system.handles.get(handle)

@@ -87,7 +87,7 @@ _ROUTINES: Final[Mapping[IrqlLimit, tuple[str, ...]]] = {
         *("FltBuildDefaultSecurityDescriptor", "FltRegisterFilter", "FltSendMessage", "FltStartFiltering"),
         *("FltSetVolumeContext", "FltUnregisterFilter"),
         *("FltGetFileNameInformation", "FltGetFileNameInformationUnsafe", "FltParseFileNameInformation"),
-        *("FltReferenceFileNameInformation", "FltReleaseFileNameInformation"),
+        *("FltParseFileName", "FltReferenceFileNameInformation", "FltReleaseFileNameInformation"),
     ),
 }
 

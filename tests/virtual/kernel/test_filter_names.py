@@ -46,6 +46,7 @@ static VOID Ask(FLT_FILE_NAME_OPTIONS options)
 static VOID NTAPI Unload(PDRIVER_OBJECT driver) { UNREFERENCED_PARAMETER(driver); }
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
 {
+    UNICODE_STRING extension, stream, final;
     UNICODE_STRING routine = RTL_CONSTANT_STRING(L"FltParseFileNameInformation");
     FLT_IO_PARAMETER_BLOCK block = {0};
     FLT_CALLBACK_DATA data = {.Iopb = &block};
@@ -71,6 +72,9 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
     DbgPrint("%d", FltGetRoutineAddress("FltParseFileNameInformation") == (PVOID)FltParseFileNameInformation);
     DbgPrint(" %p %p", FltGetRoutineAddress("FltNoSuch"), FltGetRoutineAddress("ZwClose"));
     DbgPrint(" %p\n", MmGetSystemRoutineAddress(&routine));
+    RtlInitUnicodeString(&routine, L"\\Device\\Mup\\server\\a.b\\c.tar.gz:s");
+    DbgPrint("%x [%wZ] [%wZ]", FltParseFileName(&routine, &extension, &stream, NULL), &extension, &stream);
+    DbgPrint(" %x [%wZ]\n", FltParseFileName(&routine, NULL, NULL, &final), &final);
     ObDereferenceObject(File);
     return STATUS_SUCCESS;
 }
@@ -88,6 +92,7 @@ def test_names_are_lent_parsed_and_given_back(booted: Booted, tmp_path: Path) ->
         rf"0 1 {VOLUME}\hosts on {VOLUME}, 0 0, 0 15 [\] [hosts] [(null)] [(null)] 0 1",
         rf"c000000d c000000d c000000d c01c0018 0 {VOLUME}\hosts",
         f"1 {'0' * 16} {'0' * 16} {'0' * 16}",
+        "0 [gz] [:s] 0 [c.tar.gz:s]",
     ]
     assert booted.kernel.unload_driver(name="made.sys", context=SYSTEM) == 0
     assert booted.kernel.broken_rules == ()

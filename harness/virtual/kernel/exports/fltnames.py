@@ -3,8 +3,8 @@
 The volume has no short names, mount points or tunnels, so that the name under which a file was opened is its
 normalized one; and no name is cached, for nothing filters the opening of a file. Sources: Microsoft,
 *FltGetFileNameInformation*, *FltGetFileNameInformationUnsafe*, *FltParseFileNameInformation*,
-*FltReleaseFileNameInformation*, *FLT_FILE_NAME_INFORMATION*, *FltGetRoutineAddress* (fltkernel.h); *Bug Check
-0xF5: FLTMGR_FILE_SYSTEM*.
+*FltParseFileName*, *FltReleaseFileNameInformation*, *FLT_FILE_NAME_INFORMATION*, *FltGetRoutineAddress*
+(fltkernel.h); *Bug Check 0xF5: FLTMGR_FILE_SYSTEM*.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from harness.virtual.cpu.traps import BugcheckRaised
 from harness.virtual.kernel.belongings import Belonging
 from harness.virtual.kernel.exports.obnames import file_name
 from harness.virtual.kernel.exports.registry import EXPORTS, FILTER_MANAGER, export
-from harness.virtual.kernel.exports.rtlstrings import read_unicode_string
+from harness.virtual.kernel.exports.rtlstrings import read_unicode_string, string_parts
 from harness.virtual.kernel.fileobjects import VOLUME_DEVICE
 from harness.virtual.kernel.heap import encode_unicode_string
 from harness.virtual.kernel.structures.irp import FILE_OBJECT
@@ -155,23 +155,45 @@ def flt_parse_file_name_information(system: System, information: int) -> int:
     raw = memory.load(information, _INFORMATION.size)
     name = read_unicode_string(system, information + _INFORMATION.offset("Name"))
     buffer = _INFORMATION.read(raw, "Name")[3]
+    for part, (low, high) in _parts(name, _INFORMATION.read(raw, "Volume")[0] // 2).items():
+        memory.store(information + _INFORMATION.offset(part), _part_of(buffer, low, high))
+    memory.put_u16(information + _INFORMATION.offset("NamesParsed"), _ALL_PARSED)
+    return STATUS_SUCCESS
+
+
+def _parts(name: str, volume: int) -> dict[str, tuple[int, int]]:
+    """Where each part begins and ends.
+
+    :param volume: how many characters name the volume.
+    """
     end = len(name)
-    volume = min(_INFORMATION.read(raw, "Volume")[0] // 2, end)
+    volume = min(volume, end)
     final = max(name.rfind("\\", volume) + 1, volume)
     stream = name.find(":", final)
     stem_end = end if stream < 0 else stream
     dot = name.rfind(".", final, stem_end)
-    parts = {
+    return {
         "Extension": (stem_end if dot < 0 else dot + 1, stem_end),
         "Stream": (stem_end, end),
         "FinalComponent": (final, end),
         "ParentDir": (volume, final),
     }
-    for part, (low, high) in parts.items():
-        size = 2 * (high - low)
-        text = encode_unicode_string(size, size, buffer + 2 * low) if size else bytes(16)
-        memory.store(information + _INFORMATION.offset(part), text)
-    memory.put_u16(information + _INFORMATION.offset("NamesParsed"), _ALL_PARSED)
+
+
+def _part_of(buffer: int, low: int, high: int) -> bytes:
+    """A UNICODE_STRING that shares the characters of another one."""
+    size = 2 * (high - low)
+    return encode_unicode_string(size, size, buffer + 2 * low) if size else bytes(16)
+
+
+@export("FltParseFileName", 4, module=FILTER_MANAGER)
+def flt_parse_file_name(system: System, name: int, extension: int, stream: int, final: int) -> int:
+    """Of any full name; each part is optional."""
+    _, _, buffer = string_parts(system, name)
+    parts = _parts(read_unicode_string(system, name), 0)
+    for result, part in ((extension, "Extension"), (stream, "Stream"), (final, "FinalComponent")):
+        if result:
+            system.memory.store(result, _part_of(buffer, *parts[part]))
     return STATUS_SUCCESS
 
 

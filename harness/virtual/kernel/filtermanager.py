@@ -62,6 +62,8 @@ class Minifilter:
     """References of drivers to it."""
     ports: int = 0
     """Communication ports that are open."""
+    unregisters: bool = False
+    """FltUnregisterFilter was called."""
     unloads: bool = False
     """Its driver is being unloaded, whether it wants to or not."""
 

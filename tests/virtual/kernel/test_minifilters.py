@@ -15,6 +15,10 @@ static PFLT_PORT Port, Other, Client;
 static PDRIVER_OBJECT Driver;
 static NTSTATUS Attaches;
 static ULONG Number;
+static BOOLEAN Again;
+#define KERNEL (OBJ_KERNEL_HANDLE | OBJ_CASE_INSENSITIVE)
+static NTSTATUS NTAPI Connect(PFLT_PORT c, PVOID s, PVOID n, ULONG z, PVOID *k);
+static NTSTATUS Open(PFLT_PORT *port, PCWSTR text, ULONG flags, PFLT_CONNECT_NOTIFY connect, LONG most);
 
 static NTSTATUS NTAPI Setup(PCFLT_RELATED_OBJECTS o, FLT_INSTANCE_SETUP_FLAGS f, DEVICE_TYPE d,
                             FLT_FILESYSTEM_TYPE t)
@@ -26,6 +30,8 @@ static NTSTATUS NTAPI Setup(PCFLT_RELATED_OBJECTS o, FLT_INSTANCE_SETUP_FLAGS f,
 static VOID NTAPI Down(PCFLT_RELATED_OBJECTS o, FLT_INSTANCE_TEARDOWN_FLAGS r)
 {
     DbgPrint("down %d %x\n", o->Instance != NULL, r);
+    if (Again)
+        FltUnregisterFilter(Filter), DbgPrint("again %x\n", Open(&Port, L"\\Late", KERNEL, Connect, 1));
 }
 static NTSTATUS NTAPI Connect(PFLT_PORT c, PVOID s, PVOID n, ULONG z, PVOID *k)
 {
@@ -64,7 +70,6 @@ static NTSTATUS Open(PFLT_PORT *port, PCWSTR text, ULONG flags, PFLT_CONNECT_NOT
     InitializeObjectAttributes(&a, &name, flags, NULL, NULL);
     return FltCreateCommunicationPort(Filter, port, &a, NULL, connect, Disconnect, NULL, most);
 }
-#define KERNEL (OBJ_KERNEL_HANDLE | OBJ_CASE_INSENSITIVE)
 static NTSTATUS NTAPI FilterUnload(FLT_FILTER_UNLOAD_FLAGS f)
 {
     DbgPrint("unload %x\n", f);
@@ -165,6 +170,7 @@ CASES = {
         "",
     ),
     "stays": (STARTS, ";"),
+    "again": (f"Again = TRUE; {STARTS}", ""),
     "twice": (STARTS, "FltUnregisterFilter(Filter), FltUnregisterFilter(Filter);"),
     "ports": (PORTS, "FltCloseCommunicationPort(Port), FltUnregisterFilter(Filter);"),
     "port-stays": (PORTS, ""),
@@ -278,6 +284,12 @@ def test_one_that_stays_registered_is_told(image: bytes, booted: Booted) -> None
     assert made.unload() == 0
     assert made.prints[-2:] == ["unload 1", "DriverUnload 1"]
     assert made.rules == ["UnloadFilters"]
+
+
+def test_while_it_goes_it_is_not_unregistered_again_and_gets_no_port(image: bytes, booted: Booted) -> None:
+    made = Made(image, booted, "again")
+    assert (made.unload(), made.rules) == (0, [])
+    assert made.prints[-5:] == [*("down 1 4", "again c01c000b") * 2, "DriverUnload 1"]
 
 
 def test_unregistered_twice_it_touches_what_is_gone(image: bytes, booted: Booted) -> None:

@@ -224,8 +224,9 @@ def _enter(system: System, routine: int, arguments: tuple[int, ...], what: str) 
 def flt_unregister_filter(system: System, address: int) -> int:
     """Waits for its communication ports to be closed and for references to it. A second time it is gone."""
     found = _minifilter(system, address)
-    if found is None:
+    if found is None or found.unregisters:
         return 0
+    found.unregisters = True
     raise Continued(_unregister(system, found, system.call_site()))
 
 

@@ -18,6 +18,7 @@ from harness.virtual.kernel.handletable import CommunicationPort
 from harness.virtual.kernel.objectnames import object_name
 from harness.virtual.kernel.system import System
 from harness.virtual.windows.status import (
+    STATUS_FLT_DELETING_OBJECT,
     STATUS_INSUFFICIENT_RESOURCES,
     STATUS_INVALID_PARAMETER,
     STATUS_OBJECT_NAME_COLLISION,
@@ -67,6 +68,8 @@ def flt_create_communication_port(
     if owner is None:
         memory.u64(minifilter)
         return STATUS_INVALID_PARAMETER
+    if owner.unregisters:
+        return STATUS_FLT_DELETING_OBJECT
     name = object_name(read_unicode_string(system, name_at)) if name_at else ""
     if name and (name in system.names or system.handles.port_named(name) is not None):
         return STATUS_OBJECT_NAME_COLLISION

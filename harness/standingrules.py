@@ -256,6 +256,11 @@ STANDING_RULES: Final[dict[str, StandingRule]] = {
             _DDI,
         ),
         StandingRule(
+            "ExclusiveResourceAccess",
+            "A notify routine releases the ERESOURCEs that it acquired.",
+            "ExclusiveResourceAccess rule (wdm); ExReleaseResourceLite",
+        ),
+        StandingRule(
             "GuardedRegions",
             "A routine leaves the guarded regions that it entered, and no others.",
             "GuardedRegions rule (wdm); Bug Check 0x1: APC_INDEX_MISMATCH",

@@ -13,6 +13,7 @@ from harness.callbacks import GROUPS
 from harness.virtual.windows.irql import APC_LEVEL, PASSIVE_LEVEL
 
 if TYPE_CHECKING:
+    from harness.virtual.kernel.execution import Execution
     from harness.virtual.kernel.system import System
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "UNICODE_FORMATS",
     "CallbackLimit",
     "IrqlLimit",
+    "report_held",
     "report_in_callback",
     "report_irql",
 ]
@@ -139,6 +141,19 @@ def report_in_callback(system: System, rule: str, group: str) -> None:
         place = system.place(site.address)
         message = f"{site.driver} calls {site.routine} in its {group} callback, at {place}"
         system.broken_rules.add(rule, site.driver, place, message)
+
+
+def report_held(system: System, execution: Execution) -> None:
+    """A notify routine has returned: who took an ERESOURCE in it has to release it there."""
+    driver = system.module_at(execution.routine)
+    if driver is None or execution.callback is None or execution.callback.group not in GROUPS:
+        return
+    name, place = driver.module.name, system.place(execution.routine)
+    for lock in execution.holds:
+        if lock in system.resources:
+            since = system.locks.since(lock, execution)
+            message = f"{name} returns with the ERESOURCE that it took at {since}, by the routine at {place}"
+            system.broken_rules.add("ExclusiveResourceAccess", name, since, message)
 
 
 def _irql(irql: int) -> str:

@@ -26,6 +26,7 @@ from harness.virtual.cpu.watchedmemory import Accessed
 from harness.virtual.dispatcher.program import Program
 from harness.virtual.interfaces import ThreadContext
 from harness.virtual.kernel.bugcheck import RaisedException, exception_record
+from harness.virtual.kernel.callrules import report_held
 from harness.virtual.kernel.exceptions.records import code_registers
 from harness.virtual.kernel.execution import CallbackKey, Execution, HeldUp, NestedCall
 from harness.virtual.kernel.faults import INSTRUCTION, INSTRUCTION_BUDGET, Faults
@@ -114,6 +115,7 @@ class Executor:
             faults.die(faults.left_regions(execution), pc=routine)
         if execution.attached_to:
             faults.die(faults.left_attached(execution), pc=routine)
+        report_held(system, execution)
         system.current = interrupted
         system.waits.signalled(execution)
         system.apcs.left(context)

@@ -62,7 +62,8 @@ def ex_delete_resource_lite(system: System, resource: int) -> int:
 def _acquire(system: System, resource: int, *, exclusive: bool, wait: bool, starve: bool = False) -> int:
     """TRUE, or FALSE where it is held and ``wait`` is False."""
     system.memory.u64(resource)
-    execution, thread, place = system.current, system.current_thread(), system.caller()
+    execution, thread, site = system.current, system.current_thread(), system.call_site()
+    place = system.caller() if site is None else site.address
     held_off = execution is not None and execution.in_critical_region
     if system.cpu.irql < APC_LEVEL and not held_off:
         raise BugcheckRaised(

@@ -256,6 +256,12 @@ STANDING_RULES: Final[dict[str, StandingRule]] = {
             _DDI,
         ),
         StandingRule(
+            "ResourceApcsDisabled",
+            "An ERESOURCE is acquired with normal kernel APCs disabled.",
+            "ExAcquireResourceExclusiveLite, ExAcquireResourceSharedLite; Bug Check 0xC4 (0x37)",
+            "Bug Check 0xC4",
+        ),
+        StandingRule(
             "ExclusiveResourceAccess",
             "A notify routine releases the ERESOURCEs that it acquired.",
             "ExclusiveResourceAccess rule (wdm); ExReleaseResourceLite",

@@ -25,6 +25,7 @@ __all__ = [
     "report_held",
     "report_in_callback",
     "report_irql",
+    "report_with_apcs",
 ]
 
 
@@ -141,6 +142,15 @@ def report_in_callback(system: System, rule: str, group: str) -> None:
         place = system.place(site.address)
         message = f"{site.driver} calls {site.routine} in its {group} callback, at {place}"
         system.broken_rules.add(rule, site.driver, place, message)
+
+
+def report_with_apcs(system: System) -> None:
+    """The export that is being served acquires an ERESOURCE, and its caller can be interrupted by an APC."""
+    site = system.call_site()
+    if site is not None:
+        place = system.place(site.address)
+        message = f"{site.driver} calls {site.routine} with normal kernel APCs enabled, at {place}"
+        system.broken_rules.add("ResourceApcsDisabled", site.driver, place, message)
 
 
 def report_held(system: System, execution: Execution) -> None:

@@ -78,6 +78,7 @@ static VOID ReleasesTwice(HANDLE ThreadId, BOOLEAN Create)
 static NTSTATUS TakesResourceWithApcs(VOID)
 {
     ExAcquireResourceExclusiveLite(&Resource, TRUE);
+    ExReleaseResourceLite(&Resource);
     return STATUS_SUCCESS;
 }
 

@@ -231,7 +231,6 @@ BUGCHECKS = {
     "frees-first": (0x50, {}),
     "prints-wide-at-dispatch": (0x0A, {1: 2}),
     "releases-twice": (0xE3, {}),
-    "takes-resource-with-apcs": (0xC4, {0: 0x37}),
     "leaves-timer": (0xCE, {}),
     "leaves-apc": (0xCE, {}),
     "leaves-dpc": (0xCE, {}),
@@ -260,6 +259,19 @@ def test_unicode_text_printed_at_apc_level_is_paged_in_and_breaks_a_rule(executi
     assert re.fullmatch(
         r"prints-wide.sys calls DbgPrint with Unicode text at IRQL APC_LEVEL, above PASSIVE_LEVEL, "
         r"at prints-wide.sys\+0x[0-9a-f]+",
+        broken.message,
+    )
+
+
+def test_a_resource_that_is_taken_with_apcs_enabled_breaks_a_rule(executions: bytes) -> None:
+    """Windows goes on, unless Driver Verifier looks."""
+    life = live(executions, "takes-resource-with-apcs")
+    assert life.end is None
+    (broken,) = life.broken_rules
+    assert broken.rule == "ResourceApcsDisabled"
+    assert re.fullmatch(
+        r"takes-resource-with-apcs\.sys calls ExAcquireResourceExclusiveLite with normal kernel APCs enabled,"
+        r" at takes-resource-with-apcs\.sys\+0x[0-9a-f]+",
         broken.message,
     )
 

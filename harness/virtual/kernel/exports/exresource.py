@@ -1,7 +1,7 @@
 """Locks with shared owners: ERESOURCE, push locks, rundown protection.
 
 Sources: Microsoft, wdm.h and ntifs.h pages of each routine; structures of build 18362; *Bug Check 0xE3:
-RESOURCE_NOT_OWNED*; the violations of Driver Verifier in *Bug Check 0xC4*.
+RESOURCE_NOT_OWNED*.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Final
 
 from harness.virtual.cpu.traps import BugcheckRaised, Hung
 from harness.virtual.kernel.belongings import Belonging
+from harness.virtual.kernel.callrules import report_with_apcs
 from harness.virtual.kernel.execution import Execution
 from harness.virtual.kernel.exports.irql import with_due_interrupts
 from harness.virtual.kernel.exports.registry import export
@@ -22,8 +23,6 @@ __all__: list[str] = []
 
 _RESOURCE_SIZE: Final = 0x68
 _RESOURCE_NOT_OWNED: Final = 0xE3
-_DRIVER_VERIFIER_DETECTED_VIOLATION: Final = 0xC4
-_RESOURCE_WITH_APCS_ENABLED: Final = 0x37
 _LOCKED: Final = 0x1
 _SHARER: Final = 0x10
 """Of a push lock: bit 0 says that it is held, the count of those that share it begins at bit 4."""
@@ -66,9 +65,7 @@ def _acquire(system: System, resource: int, *, exclusive: bool, wait: bool, star
     place = system.caller() if site is None else site.address
     held_off = execution is not None and execution.in_critical_region
     if system.cpu.irql < APC_LEVEL and not held_off:
-        raise BugcheckRaised(
-            _DRIVER_VERIFIER_DETECTED_VIOLATION, _RESOURCE_WITH_APCS_ENABLED, system.cpu.irql, 0, resource
-        )
+        report_with_apcs(system)
     state = system.resources.setdefault(resource, Resource())
 
     def take() -> int | None:

@@ -40,7 +40,11 @@ def internal_error(error: BaseException) -> InternalError:
     """The one line for ``error``; its traceback is in a file in the temporary folder, which the line names.
 
     Where no file can be written either, the line says so and the traceback goes to standard error.
+
+    :raises KeyboardInterrupt: it was one that hit Python's own locks.
     """
+    if _is_of_interrupt(error):
+        raise KeyboardInterrupt from error
     words = " ".join(str(error).split())
     if len(words) > MESSAGE_LENGTH:
         words = f"{words[:MESSAGE_LENGTH]}..."
@@ -50,6 +54,13 @@ def internal_error(error: BaseException) -> InternalError:
         f"internal error: {name}: {words}" if words else f"internal error: {name}",
         hint="; ".join(filter(None, (hint, _kept(error)))),
     )
+
+
+def _is_of_interrupt(error: BaseException) -> bool:
+    """Ctrl-C that comes while ``threading.Condition.wait`` takes its lock back leaves it released, and to
+    release it once more is what is raised then."""
+    hit_lock = isinstance(error, RuntimeError) and "unlocked lock" in str(error)
+    return hit_lock and isinstance(error.__context__, KeyboardInterrupt)
 
 
 def _kept(error: BaseException) -> str:

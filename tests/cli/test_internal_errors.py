@@ -40,6 +40,23 @@ def command_that(raises: BaseException) -> click.Command:
     return click.Command("keygen", callback=callback)
 
 
+@pytest.mark.parametrize(("hides", "code"), [(KeyboardInterrupt(), 130), (OSError("x"), 3), (None, 3)])
+def test_an_interrupt_that_hit_a_lock_of_pythons_is_an_interrupt(
+    hides: BaseException | None,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lock = threading.Lock()
+    with pytest.raises(RuntimeError, match="unlocked lock") as unlocked:
+        lock.release()
+    unlocked.value.__context__ = hides
+    monkeypatch.setattr(cli, "get_command", lambda ctx, name: command_that(unlocked.value))
+    ended, said = called(monkeypatch, capsys, "keygen")
+    assert ended == code
+    assert ("internal error" in said) is (code == 3)
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [

@@ -8,14 +8,17 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from damaged_frames import FrameDamage
+from limits_of_wine import LOST_START, START_TRIES
 from serial_cable import PORT, SerialCable
 
 from harness.actions import ACTIONS
 from harness.errors import GuestError, TargetLost
+from harness.guests.channels.base import ProgramResult
 from harness.guests.channels.serial import SerialChannel
 from harness.guests.channels.serial.session import HelperRestarted
 from harness.guests.helper import HelperGuest
@@ -45,10 +48,26 @@ def channel(cable: SerialCable) -> Iterator[SerialChannel]:
     channel = SerialChannel(cable.connection)
     try:
         channel.await_up(UP_SECONDS)
+        channel.run = started(channel.run)
         yield channel
     finally:
         channel.close()
         cable.out = cable.back = bytes
+
+
+def started(run: Callable[..., ProgramResult]) -> Callable[..., ProgramResult]:
+    """``run``, where Wine has lost the process at its start once more."""
+
+    def run_again(*words: Any, **options: Any) -> ProgramResult:
+        for left in reversed(range(START_TRIES)):
+            try:
+                return run(*words, **options)
+            except GuestError as error:
+                if f"Win32 error {LOST_START} " not in str(error) or not left:
+                    raise
+        raise AssertionError("there is a first try")
+
+    return run_again
 
 
 def act(channel: SerialChannel, *words: object, code: int = 0) -> dict[str, object]:

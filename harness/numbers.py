@@ -160,8 +160,10 @@ class Numbers:
         room = REMEMBERED - place
         self._hashes[place : place + count] = hashes[:room]
         self._hashes[: max(count - room, 0)] = hashes[room:]
-        times = (time for time in map(_time, events) if time is not None)
-        self.latest = max(self.latest, max(times, default=-1))
+        try:
+            self.latest = max(self.latest, max(map(_time, events), default=-1))
+        except TypeError:  # a line without a time: looked for only then, for few have none
+            self.latest = max(self.latest, *(time for time in map(_time, events) if time is not None), -1)
         return True
 
     def foretell(self, event: Event, seq: int) -> Arrival:

@@ -106,3 +106,25 @@ def test_lines_that_come_late_in_any_order_cost_no_memory() -> None:
     missing = numbers.missing()
     assert missing.lost == 0
     assert missing.before >= 2 * MAX_GAPS, "what was given up counts as missing"
+
+
+@pytest.mark.parametrize(
+    "times", [(5, 9, 7), (5, None, 7), (None, 9, None), (None, None, None), (None,), (3,)]
+)
+def test_lines_taken_at_once_are_known_as_those_taken_one_by_one(times: tuple[int | None, ...]) -> None:
+    """With and without a clock; a line that begins a load is taken by itself before."""
+    events: list[Event] = [
+        ImageLoad(index=0, line=f"{seq}", seq=seq, time=time, pid=8, image="a", base=1)
+        for seq, time in enumerate(times, start=2)
+    ]
+    at_once, by_one = Numbers(), Numbers()
+    for numbers in (at_once, by_one):
+        assert numbers.take(line(1), 1) is Arrival.BEGINS
+    assert at_once.take_in_turn(events)
+    assert [by_one.take(event, event.seq or 0) for event in events] == [Arrival.NEW] * len(events)
+    assert at_once.latest == by_one.latest == max(1, *(time or 0 for time in times), 0)
+    assert at_once.next == by_one.next == 2 + len(times)
+    for numbers in (at_once, by_one):
+        assert [numbers.foretell(event, event.seq or 0) for event in events] == [Arrival.REPEATED] * len(
+            events
+        )

@@ -12,7 +12,7 @@ from harness.toolchain.arch import Arch
 from harness.toolchain.compile import LANGUAGES, Progress, compile_sources, system_includes
 from harness.toolchain.diagnostics import users_sources
 from harness.toolchain.directives import INTEGRITY_CHECK, take_directive
-from harness.toolchain.headers import HEADERS, write_forwarders
+from harness.toolchain.headers import write_forwarders
 from harness.toolchain.importlibs import import_library_of, make_import_library
 from harness.toolchain.link import LinkJob, link
 from harness.toolchain.result import BuildResult, build_folder, pdb_name_for, publish
@@ -49,10 +49,6 @@ def _sources_in(source: Path) -> list[Path]:
         f"no C or C++ sources in {source}",
         hint=f"looked for {', '.join('*' + suffix for suffix in LANGUAGES)}",
     )
-
-
-def _headers(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("**/*") if path.suffix.lower() in HEADERS and path.is_file())
 
 
 def _stem(sources: list[Path]) -> str:
@@ -98,9 +94,7 @@ def build_driver(
     with build_folder() as folder:
         forwarders = folder / "forwarders"
         forwarders.mkdir()
-        search = [*own, ours, *system_includes(kernel=True)]
-        headers = [header for include in own for header in _headers(include)]
-        write_forwarders([*files, *headers], search, forwarders)
+        write_forwarders(files, own, [ours, *system_includes(kernel=True)], forwarders)
         with users_sources():
             objects = compile_sources(
                 files,

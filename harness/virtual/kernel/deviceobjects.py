@@ -43,6 +43,7 @@ class DeviceObjects:
         self._deleted: dict[int, CallSite | None] = {}
         """Those that are there all the same, with the call of IoDeleteDevice."""
         self._held: Counter[int] = Counter()
+        """By how many work items that have not ended."""
 
     def make(self, driver: int, extension_size: int) -> int:
         """A device of zeros but for its driver and its place among that one's devices; 0 without memory.
@@ -70,6 +71,7 @@ class DeviceObjects:
         :raises BugcheckRaised: it was written around.
         """
         system = self._system
+        # Looked at while the call can be told that spoilt the chain, or that names a device which is gone.
         for link in links_of(system.memory, self._first(device), DeviceObject.NEXT, "devices"):
             if system.memory.u64(link) == device:
                 break
@@ -99,6 +101,7 @@ class DeviceObjects:
         self._unlink(device)
         if self._held[device] or system.belongings.taken(Belonging.REFERENCE, device):
             return
+        del self._held[device]
         system.other_objects.remove(device)
         system.pool.free(device, site=self._deleted.pop(device))
 

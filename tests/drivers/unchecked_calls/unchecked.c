@@ -1,5 +1,6 @@
 /* Drivers that do not reckon with one call failing; the service's name says which. "-checked" behind it: it does. */
 #include <ntifs.h>
+#include "../small/chosen.h"
 
 #define TAG 'cnuU'
 
@@ -448,24 +449,6 @@ static const HABIT Habits[] = {
     {L"wants-images", WantsImages, DropsImages, NULL, NULL, NULL},
     {L"wants-processes", WantsProcesses, DropsProcesses, NULL, NULL, NULL},
 };
-
-static BOOLEAN Chosen(PCUNICODE_STRING Path, PCWSTR Name, PCWSTR Suffix)
-{
-    WCHAR Buffer[64];
-    UNICODE_STRING Wanted;
-    USHORT Start;
-
-    Wanted.Buffer = Buffer;
-    Wanted.Length = 0;
-    Wanted.MaximumLength = sizeof(Buffer);
-    RtlAppendUnicodeToString(&Wanted, L"\\");
-    RtlAppendUnicodeToString(&Wanted, Name);
-    RtlAppendUnicodeToString(&Wanted, Suffix);
-    if (Path->Length < Wanted.Length)
-        return FALSE;
-    Start = Path->Length - Wanted.Length;
-    return RtlCompareMemory((PUCHAR)Path->Buffer + Start, Buffer, Wanted.Length) == Wanted.Length;
-}
 
 static VOID Unload(PDRIVER_OBJECT DriverObject)
 {

@@ -139,14 +139,20 @@ def test_a_work_item_keeps_the_device_that_it_is_handed(tmp_path: Path) -> None:
     assert machine.kernel.broken_rules == ()
 
 
+def unloaded(image: bytes) -> Booted:
+    """A kernel alone, in which the driver was loaded and unloaded."""
+    booted = Booted()
+    assert booted.load(image, "made.sys") == 0
+    assert booted.kernel.unload_driver(name="made", context=SYSTEM) == 0
+    return booted
+
+
 def test_a_reference_keeps_a_device(tmp_path: Path) -> None:
     held = (
         "ObReferenceObject(Device); Delete(Device);"
         ' SAY("held: magic %x", ((EXTENSION *)Device->DeviceExtension)->Magic); ObDereferenceObject(Device)'
     )
-    booted = Booted()
-    assert booted.load(made(tmp_path, unload=held), "made.sys") == 0
-    assert booted.kernel.unload_driver(name="made", context=SYSTEM) == 0
+    booted = unloaded(made(tmp_path, unload=held))
     assert booted.debugger.prints == [b"unload: devices 1\n", b"held: magic 1234\n"]
     assert booted.kernel.broken_rules == ()
 
@@ -158,9 +164,7 @@ def test_a_reference_by_pointer_is_of_the_type_that_is_named(tmp_path: Path) -> 
         " ObReferenceObjectByPointer(Driver, 0, NULL, KernelMode));"
         " Delete(Device); ObDereferenceObject(Device); ObDereferenceObject(Driver)"
     )
-    booted = Booted()
-    assert booted.load(made(tmp_path, unload=by_pointer), "made.sys") == 0
-    assert booted.kernel.unload_driver(name="made", context=SYSTEM) == 0
+    booted = unloaded(made(tmp_path, unload=by_pointer))
     assert booted.debugger.prints == [b"unload: devices 1\n", b"c0000024 00000000 00000000\n"]
     assert booted.kernel.broken_rules == ()
 

@@ -10,7 +10,6 @@ import pytest
 from harness.toolchain import Arch, build_driver
 from harness.toolchain.headers import write_forwarders
 
-
 SYSTEM = ("ntddk", "ntdef", "ntstatus", "nothing")
 pytestmark = pytest.mark.skipif(
     sys.platform in ("win32", "darwin"), reason="its file system finds any letter case"

@@ -20,10 +20,10 @@ from harness.runs.witnesses import Sight
 from harness.scenario.model import Scenario
 from harness.trace.writer import TraceWriter
 
-__all__ = ["Captured"]
+__all__ = ["Capture"]
 
 
-class Captured(ABC):
+class Capture(ABC):
     """The events of one run of a scenario on one machine, and what is to be known beside them.
 
     :param seed: of the machine.

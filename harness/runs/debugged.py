@@ -17,7 +17,7 @@ from harness.events import Event
 from harness.files import cannot_write, patiently
 from harness.machines.base import PreparedMachine, RecordingMachine
 from harness.outcome import NOT_FAILED
-from harness.runs.captured import Captured
+from harness.runs.capture import Capture
 from harness.runs.livetarget import LiveTarget, machine_says
 from harness.runs.performing import begin_trace, broken_rules, now_text
 from harness.runs.progress import PhaseEntered
@@ -27,13 +27,13 @@ from harness.runs.witnesses import seen_calls
 from harness.scenario.model import Scenario
 from harness.trace.writer import TraceWriter
 
-__all__ = ["Capture"]
+__all__ = ["DebuggedCapture"]
 
 ATTACH_SECONDS = 30.0
 DETACH_SECONDS = 5.0
 
 
-class Capture(Captured):
+class DebuggedCapture(Capture):
     """One scenario on one machine, heard by one debugger.
 
     :param rig: with a debugger.

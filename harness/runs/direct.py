@@ -8,7 +8,7 @@ from pathlib import Path
 import harness
 from harness.machines.base import DirectMachine
 from harness.outcome import NOT_FAILED
-from harness.runs.captured import Captured
+from harness.runs.capture import Capture
 from harness.runs.directport import DirectPort
 from harness.runs.performing import begin_trace, broken_rules, now_text
 from harness.runs.progress import PhaseEntered
@@ -20,7 +20,7 @@ from harness.virtual.dispatcher.schedule import Schedule
 __all__ = ["DirectCapture"]
 
 
-class DirectCapture(Captured):
+class DirectCapture(Capture):
     """One scenario on one machine that runs in this process.
 
     :param rig: without a debugger.

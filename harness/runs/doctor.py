@@ -23,7 +23,7 @@ from harness.internal import internal_error
 from harness.machines.base import PreparedMachine
 from harness.preparation.started import StartedWindows, inspect_windows
 from harness.printmasks import OPEN_HINT
-from harness.runs.capture import ATTACH_SECONDS, DETACH_SECONDS
+from harness.runs.debugged import ATTACH_SECONDS, DETACH_SECONDS
 from harness.runs.livetarget import LiveTarget
 from harness.runs.rig import Rig
 from harness.runs.steps import Markers, start_driver, stop_driver, store_driver

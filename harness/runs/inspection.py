@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.debuggers.base import CommandDebugger, Debugger, Release, SymbolDebugger, TargetInfo
 from harness.debuggers.native import commands
 from harness.debuggers.native.debugger import NativeDebugger
-from harness.runs.capture import DETACH_SECONDS
+from harness.runs.debugged import DETACH_SECONDS
 from harness.runs.livetarget import LiveTarget
 from harness.runs.rig import Rig
 from harness.runs.runner import DEFAULT_SEED

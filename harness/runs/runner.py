@@ -13,7 +13,7 @@ from harness.machines.base import LimitedMachine
 from harness.order import Observation
 from harness.outcome import Outcome, worst
 from harness.runs.capture import Capture
-from harness.runs.captured import Captured
+from harness.runs.debugged import DebuggedCapture
 from harness.runs.direct import DirectCapture
 from harness.runs.progress import PhaseEntered, RunFinished, RunRetried, RunStarted
 from harness.runs.result import RunResult
@@ -81,7 +81,7 @@ def _is_to_be_begun_anew(rig: Rig, result: RunResult) -> bool:
 
 def _run_once(rig: Rig, scenario: Scenario, seed: int) -> RunResult:
     rig.emit(RunStarted(scenario.name, scenario.path, seed, len(scenario.steps)))
-    capture = (DirectCapture if rig.open_debugger is None else Capture)(rig, scenario, seed)
+    capture = (DirectCapture if rig.open_debugger is None else DebuggedCapture)(rig, scenario, seed)
     started = monotonic()
     repeatable = rig.scheduling is not None or rig.choices is not None
 
@@ -140,11 +140,11 @@ def _missing_imports(rig: Rig) -> Iterator[str]:
             )
 
 
-def _uncalled(capture: Captured) -> Sequence[str]:
+def _uncalled(capture: Capture) -> Sequence[str]:
     return () if capture.calls is None else capture.calls.uncalled
 
 
-def _verdict(rig: Rig, capture: Captured, scenario: Scenario) -> tuple[Verdict, bool]:
+def _verdict(rig: Rig, capture: Capture, scenario: Scenario) -> tuple[Verdict, bool]:
     """The verdict, and whether the capture came to its end."""
     try:
         capture.run()
@@ -163,7 +163,7 @@ def _verdict(rig: Rig, capture: Captured, scenario: Scenario) -> tuple[Verdict, 
     return _judged(rig, capture, scenario, Ending.of(ended))
 
 
-def _judged(rig: Rig, capture: Captured, scenario: Scenario, ending: Ending | None) -> tuple[Verdict, bool]:
+def _judged(rig: Rig, capture: Capture, scenario: Scenario, ending: Ending | None) -> tuple[Verdict, bool]:
     """What the events of the witness mean, and whether the capture came to its end."""
     calls = capture.calls
     sight = sight_of(rig.witness, capture.events, calls)
@@ -203,7 +203,7 @@ def _judged(rig: Rig, capture: Captured, scenario: Scenario, ending: Ending | No
     return replace(verdict, reason=reason, notes=(*told, *verdict.notes)), ending is None
 
 
-def _agreement(rig: Rig, capture: Captured, lines: Iterable[Event], printed: Survey) -> Agreement | None:
+def _agreement(rig: Rig, capture: Capture, lines: Iterable[Event], printed: Survey) -> Agreement | None:
     """How far the lines agree with what the target saw, where it can tell."""
     calls = capture.calls
     if calls is None:

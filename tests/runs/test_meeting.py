@@ -13,7 +13,7 @@ from harness.debuggers.base import TargetInfo
 from harness.errors import ConnectionFailed
 from harness.kd.kdnet import Key
 from harness.machines.base import BootOptions, MachineStatus
-from harness.runs.capture import Capture
+from harness.runs.debugged import DebuggedCapture
 from harness.runs.inspection import inspect_virtual
 from harness.runs.rig import GuestFiles, Rig
 from harness.runs.steps import GuestDriver
@@ -73,7 +73,7 @@ ORDERS = [
 @pytest.mark.parametrize(("connection", "order"), ORDERS, ids=["net", "tcp", "pipe"])
 def test_a_run_listens_first_where_the_target_dials(connection: Connection, order: list[str]) -> None:
     log: list[str] = []
-    capture = Capture(rig_of(log, connection), scenario_of("  - exit: 0"), 1)
+    capture = DebuggedCapture(rig_of(log, connection), scenario_of("  - exit: 0"), 1)
     with pytest.raises(ConnectionFailed, match="far enough"):
         capture.run()
     assert log == [f"open {connection}", *order, "attach", "stop"]

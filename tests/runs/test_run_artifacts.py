@@ -13,7 +13,7 @@ from harness.errors import TargetLost
 from harness.machines.base import BootOptions
 from harness.machines.virtual import VirtualMachine
 from harness.outcome import Outcome
-from harness.runs.capture import Capture
+from harness.runs.debugged import DebuggedCapture
 from harness.runs.opening import open_rig
 from harness.runs.rig import Rig
 from harness.runs.runner import run_scenario
@@ -57,7 +57,7 @@ def test_of_a_run_that_failed_it_is_kept_also_without_a_trace(tmp_path: Path) ->
 def test_of_a_run_that_passed_nothing_is_asked_for(tmp_path: Path) -> None:
     machine = ShowingMachine()
     with rig_of(machine, tmp_path) as rig:
-        Capture(rig, SCENARIO, 1).finish(Outcome.PASSED.words, "", complete=True)
+        DebuggedCapture(rig, SCENARIO, 1).finish(Outcome.PASSED.words, "", complete=True)
     assert machine.asked == 0
     assert not list(tmp_path.rglob("create-thread*"))
 

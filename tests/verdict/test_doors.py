@@ -110,7 +110,7 @@ class AnyRig:
 def by_run(folder: Path, monkeypatch: pytest.MonkeyPatch, *, strict: bool = False) -> dict[str, int]:
     rig: Any = AnyRig()
     rig.strict = strict
-    monkeypatch.setattr(harness.runs.runner, "Capture", CannedCapture)
+    monkeypatch.setattr(harness.runs.runner, "DebuggedCapture", CannedCapture)
     return {name: run_scenario(rig, load(folder / f"{name}.yaml"), seed=1).outcome for name in CASES}
 
 
@@ -183,7 +183,7 @@ def test_and_so_they_do_in_pytest(
     def rig(**_: object) -> Iterator[AnyRig]:
         yield AnyRig()
 
-    monkeypatch.setattr(harness.runs.runner, "Capture", CannedCapture)
+    monkeypatch.setattr(harness.runs.runner, "DebuggedCapture", CannedCapture)
     monkeypatch.setattr(harness.runs.opening, "open_rig", rig)
     ended = pytester.inline_run(str(folder), "-p", "no:cacheprovider")
     failed: dict[str, set[str]] = {name: set() for name in CASES}
